@@ -1,0 +1,1 @@
+from gym_h5record.recorder import RecordToHDF5

@@ -1,0 +1,145 @@
+"""Everything that this package raises on purpose.
+
+::
+
+    RecordingError
+    ├── RecordingExistsError        FileExistsError   mode "x" and the file is there
+    ├── RecordingNotFoundError      FileNotFoundError no file at the path
+    ├── RecordingPathError          OSError           directory missing or not writable
+    ├── RecordingInUseError         BlockingIOError   another recorder has the file
+    ├── InterruptedRecordingError   OSError           the recorder died, recover it first
+    ├── NotARecordingError          ValueError        not HDF5, or not written by us
+    │   └── FormatVersionError                        written by a newer version
+    ├── CorruptRecordingError       ValueError        the file contradicts the format
+    ├── SchemaMismatchError         ValueError        append with other spaces or columns
+    ├── UnsupportedSpaceError       TypeError         a space that cannot be stored
+    ├── UnsupportedEnvError         TypeError         a VectorEnv where an Env is needed
+    ├── MetadataError               TypeError         user metadata that cannot be stored
+    ├── OptionError                 ValueError        an unknown mode, codec, writer ...
+    │   └── RenderModeError                           frames wanted from an env that has none
+    ├── MissingDependencyError      ImportError       an extra that is not installed
+    ├── WriterError                 OSError           the writer failed: disk full, killed ...
+    ├── StepBeforeResetError        RuntimeError      also gymnasium's ResetNeeded
+    └── ReplayError                 RuntimeError
+        ├── EndOfEpisodeError       IndexError        stepped past the recorded end
+        └── ActionMismatchError     ValueError        another action than the recorded one
+
+A message says what was expected, what was found, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from gymnasium.error import ResetNeeded
+
+__all__ = [
+    "ActionMismatchError",
+    "CorruptRecordingError",
+    "EndOfEpisodeError",
+    "FormatVersionError",
+    "InterruptedRecordingError",
+    "MetadataError",
+    "MissingDependencyError",
+    "NotARecordingError",
+    "OptionError",
+    "RecordingError",
+    "RecordingExistsError",
+    "RecordingInUseError",
+    "RecordingNotFoundError",
+    "RecordingPathError",
+    "RecordingWarning",
+    "RenderModeError",
+    "ReplayError",
+    "SchemaMismatchError",
+    "StepBeforeResetError",
+    "UnsupportedEnvError",
+    "UnsupportedSpaceError",
+    "WriterError",
+]
+
+
+class RecordingError(Exception):
+    """Root of all errors raised by gym_h5record."""
+
+
+class RecordingExistsError(RecordingError, FileExistsError):
+    """The file exists and the mode does not allow touching it."""
+
+
+class RecordingNotFoundError(RecordingError, FileNotFoundError):
+    """There is no file at the path."""
+
+
+class RecordingPathError(RecordingError, OSError):
+    """The directory of the path does not exist or cannot be written."""
+
+
+class RecordingInUseError(RecordingError, BlockingIOError):
+    """Another recorder, in this process or another one, holds the file."""
+
+
+class InterruptedRecordingError(RecordingError, OSError):
+    """The file was left by a recorder that died; it has to be recovered first."""
+
+
+class NotARecordingError(RecordingError, ValueError):
+    """The file is not HDF5, or no recording of ours."""
+
+
+class FormatVersionError(NotARecordingError):
+    """The file is in a version of the format that this package does not know."""
+
+
+class CorruptRecordingError(RecordingError, ValueError):
+    """The file contradicts its own format."""
+
+
+class SchemaMismatchError(RecordingError, ValueError):
+    """Appending with spaces or columns other than the file's."""
+
+
+class UnsupportedSpaceError(RecordingError, TypeError):
+    """A space, or a value in place of one, that cannot be stored."""
+
+
+class UnsupportedEnvError(RecordingError, TypeError):
+    """Not an environment this recorder can wrap."""
+
+
+class MetadataError(RecordingError, TypeError):
+    """Metadata given by the user that cannot be written as JSON."""
+
+
+class OptionError(RecordingError, ValueError):
+    """An option has a value that it does not know."""
+
+
+class RenderModeError(OptionError):
+    """Frames are wanted from an environment that does not render pictures."""
+
+
+class MissingDependencyError(RecordingError, ImportError):
+    """An optional library is not installed; the message names the command."""
+
+
+class WriterError(RecordingError, OSError):
+    """The writer could not do its work; the cause and the path are in the message."""
+
+
+class StepBeforeResetError(RecordingError, ResetNeeded, RuntimeError):
+    """``step`` was called before the first ``reset``."""
+
+
+class ReplayError(RecordingError, RuntimeError):
+    """A recording was asked for something that it does not contain."""
+
+
+class EndOfEpisodeError(ReplayError, IndexError):
+    """``step`` was called at or after the recorded end of the episode."""
+
+
+class ActionMismatchError(ReplayError, ValueError):
+    """The action is not the recorded one and ``on_mismatch`` is ``"raise"``."""
+
+
+class RecordingWarning(UserWarning):
+    """Something was recorded in another way than the environment declared it."""

@@ -1,0 +1,353 @@
+"""The journal: a ring of rows in a mapped file beside the recording.
+
+The stepping process copies rows into it and counts up ``HEAD``; whoever drains
+it counts up ``TAIL`` once the rows are committed in the HDF5 file. The file
+outlives both processes, so what is between the two is never lost. Nothing here
+knows HDF5 or environments.
+
+Layout: a page of control words, a page for the writer's error, a JSON header,
+one array per ring field with a slot per row, and a ring of bytes for segments,
+the parts of a row whose size varies.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.schema import Field
+
+__all__ = [
+    "BLOB_ENDS",
+    "CODES",
+    "FLAGS",
+    "Control",
+    "Journal",
+    "RecorderState",
+    "Segment",
+    "WriterState",
+    "journal_path",
+]
+
+_MAGIC = int.from_bytes(b"GH5RJRN1", "little")
+_PAGE = 4096
+_ERROR_AT = _PAGE
+_HEADER_AT = 2 * _PAGE
+_ALIGNMENT_BYTES = 64
+_MAX_CAPACITY_ROWS = 1 << 16
+_MIN_CAPACITY_ROWS = 8
+_MAX_BYTES = 64 << 20  # 64 MiB: half a second of RGB Atari
+_MIN_BLOB_BYTES = 1 << 20
+
+# Ring columns that every journal has, beside those of the schema.
+FLAGS = "journal/flags"
+CODES = "journal/codes"
+BLOB_ENDS = "journal/blob_ends"
+
+_OWN_COLUMNS = 3
+_LAYOUT_KEYS = ("ring", "capacity_rows", "blob_bytes", "first_row")
+
+_SEGMENT = struct.Struct("<IQ")  # number of the field, bytes that follow
+
+
+class Control(IntEnum):
+    """Control words: who writes each is said; a word is 8 bytes, stored at once."""
+
+    MAGIC = 0
+    HEADER_BYTES = 1  # recorder: 0 until the rows have a layout
+    HEAD = 16  # recorder: rows appended
+    EVENTS = 17  # recorder: marks set on rows that had been appended before
+    RECORDER = 18  # recorder: a RecorderState
+    FLUSH = 19  # recorder: flushes asked for
+    MOVED = 20  # recorder: this journal has been replaced by a larger one
+    TAIL = 32  # writer: rows released
+    BLOB_TAIL = 33  # writer: bytes released
+    WRITER = 34  # writer: a WriterState
+    COMMITTED_HEAD = 35  # writer: the HEAD that the last commit saw
+    COMMITTED_EVENTS = 36  # writer: the EVENTS that the last commit saw
+
+
+class RecorderState(IntEnum):
+    """What the recorder wants."""
+
+    RECORDING = 0
+    CLOSING = 1
+
+
+class WriterState(IntEnum):
+    """How the writer is."""
+
+    STARTING = 0
+    READY = 1
+    FAILED = 2
+    DONE = 3
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a row whose size varies: bytes of items of one field.
+
+    Besides the ragged fields of the schema, numbered in its order, a row may
+    carry the segments below.
+    """
+
+    number: int
+    data: bytes
+
+    EPISODE = 0xFFFF0000  # JSON: how the episode that starts here began
+    ROW_EXCEPTIONS = 0xFFFF0001  # JSON: exact values of this row's observation, frame
+    STEP_EXCEPTIONS = 0xFFFF0002  # JSON: exact values of the step that led to this row
+
+
+class Journal:
+    """A mapped journal; ``reserve`` makes one, ``open`` finds one.
+
+    Attributes:
+        path: Where it lies.
+        control: The control words, indexed by ``Control``.
+        header: What ``lay_out`` was given, empty before.
+        columns: Ring columns by field name, each ``(capacity_rows, *shape)``.
+        capacity_rows: Slots of the ring, a power of two.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)  # no page faults in step()
+        size_bytes = os.fstat(descriptor).st_size
+        if size_bytes < _HEADER_AT:
+            raise CorruptRecordingError(f"{path} is no journal: it has only {size_bytes} bytes")
+        self._map = memoryview(mmap.mmap(descriptor, size_bytes, flags=flags))
+        self.control = self._map[:_PAGE].cast("Q")
+        self.header: dict[str, Any] = {}
+        self.columns: dict[str, np.ndarray] = {}
+        self.capacity_rows = 0
+        self._blob = self._map[:0]
+
+    @classmethod
+    def reserve(cls, path: Path, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0) -> Journal:
+        """Make a journal with room for rows of about ``row_bytes``, not laid out yet.
+
+        The disk blocks are allocated, so that a full disk is an error here and
+        not a bus error when a row is copied.
+
+        Raises:
+            OSError: If there is no room or no permission.
+        """
+        ring_bytes = min(_MAX_BYTES, _MAX_CAPACITY_ROWS * (row_bytes + 256))
+        ring_bytes = max(ring_bytes, 2 * _MIN_CAPACITY_ROWS * (row_bytes + 4096))
+        blob_bytes = max(blob_bytes, ring_bytes // 4, _MIN_BLOB_BYTES)
+        size_bytes = _HEADER_AT + _round_up(header_bytes, _PAGE) + _round_up(ring_bytes + blob_bytes, _PAGE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            os.posix_fallocate(descriptor, 0, size_bytes)
+            journal = cls(path, descriptor)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+        journal.control[Control.MAGIC] = _MAGIC
+        return journal
+
+    @classmethod
+    def open(cls, path: Path) -> Journal:
+        """Map an existing journal, laid out or not.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            CorruptRecordingError: If the file is no journal.
+        """
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            journal = cls(path, descriptor)
+        finally:
+            os.close(descriptor)
+        if journal.control[Control.MAGIC] != _MAGIC:
+            raise CorruptRecordingError(f"{path} is no journal of gym_h5record")
+        if journal.is_laid_out:
+            journal.read_header()
+        return journal
+
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether the header has been written."""
+        return self.control[Control.HEADER_BYTES] != 0
+
+    @property
+    def mask(self) -> int:
+        """``row & mask`` is the slot of a row."""
+        return self.capacity_rows - 1
+
+    @property
+    def blob_bytes(self) -> int:
+        """Size of the ring of segments."""
+        return len(self._blob)
+
+    def lay_out(self, header: dict[str, Any], fields: Iterable[Field], num_codes: int, first_row: int) -> bool:
+        """Write the header and give every field its place.
+
+        Args:
+            header: JSON content for whoever drains the journal.
+            fields: The ring fields.
+            num_codes: Columns of type codes.
+            first_row: Number of the first row, that is rows already in the file.
+
+        Returns:
+            False if the space reserved does not do; then nothing has changed.
+        """
+        ring = [
+            Field(FLAGS, np.dtype(np.uint8)),
+            Field(CODES, np.dtype(np.uint8), (num_codes,)),
+            Field(BLOB_ENDS, np.dtype(np.uint64)),
+            *fields,
+        ]
+        described = [[field.name, field.dtype.str, list(field.shape)] for field in ring]
+        room = len(self._map) - _HEADER_AT
+        layout = {"ring": described, "capacity_rows": _MAX_CAPACITY_ROWS, "blob_bytes": room, "first_row": first_row}
+        text = json.dumps({**header, **layout}).encode()
+        room -= _round_up(len(text), _PAGE)
+        row_bytes = sum(field.item_bytes for field in ring)
+        blob_bytes = max(_MIN_BLOB_BYTES, room // 5)
+        fitting = (room - blob_bytes - len(ring) * _ALIGNMENT_BYTES) // row_bytes
+        if fitting < _MIN_CAPACITY_ROWS:
+            return False
+        capacity_rows = min(_MAX_CAPACITY_ROWS, 1 << (fitting.bit_length() - 1))
+        layout |= {"capacity_rows": capacity_rows, "blob_bytes": blob_bytes}
+        text = json.dumps({**header, **layout}).encode().ljust(len(text))  # the columns start behind its pages
+        self._map[_HEADER_AT : _HEADER_AT + len(text)] = text
+        self.control[Control.HEAD] = self.control[Control.TAIL] = first_row
+        self.control[Control.COMMITTED_HEAD] = first_row
+        self.control[Control.HEADER_BYTES] = len(text)  # last: from here on it can be drained
+        self.read_header()
+        return True
+
+    def read_header(self) -> None:
+        """Map the columns as the header describes them.
+
+        Raises:
+            CorruptRecordingError: If the header makes no sense.
+        """
+        header_bytes = self.control[Control.HEADER_BYTES]
+        try:
+            self.header = json.loads(bytes(self._map[_HEADER_AT : _HEADER_AT + header_bytes]))
+            self.capacity_rows = int(self.header["capacity_rows"])
+            at = _HEADER_AT + _round_up(header_bytes, _PAGE)
+            for name, dtype_text, shape in self.header["ring"]:
+                dtype = np.dtype(dtype_text)
+                count = self.capacity_rows * int(np.prod(shape, dtype=np.int64))
+                column = np.frombuffer(self._map, dtype, count, at)
+                self.columns[name] = column.reshape(self.capacity_rows, *shape)
+                at = _round_up(at + column.nbytes, _ALIGNMENT_BYTES)
+            self._blob = self._map[at : at + int(self.header["blob_bytes"])]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptRecordingError(f"the header of {self.path} cannot be read: {error!r}") from error
+
+    @property
+    def blob_is_crowded(self) -> bool:
+        """Whether a quarter of the ring of segments is in use."""
+        return (self.blob_head - self.control[Control.BLOB_TAIL]) * 4 >= len(self._blob)
+
+    @property
+    def blob_head(self) -> int:
+        """Where the segments of the newest row end."""
+        head = self.control[Control.HEAD]
+        if head == self.header["first_row"]:
+            return 0
+        return int(self.columns[BLOB_ENDS][(head - 1) & self.mask])
+
+    def copy_rows(self, other: Journal) -> None:
+        """Lay this journal out like ``other`` and copy all rows not released, and the one begun.
+
+        Raises:
+            CorruptRecordingError: If this journal is smaller.
+        """
+        header = {name: value for name, value in other.header.items() if name not in _LAYOUT_KEYS}
+        ring = [Field(name, np.dtype(dtype), tuple(shape)) for name, dtype, shape in other.header["ring"][_OWN_COLUMNS:]]
+        num_codes = other.columns[CODES].shape[1]
+        if not self.lay_out(header, ring, num_codes, other.header["first_row"]) or self.blob_bytes < other.blob_bytes:
+            raise CorruptRecordingError(f"{self.path} has no room for the rows of {other.path}")
+        head, tail = other.control[Control.HEAD], other.control[Control.TAIL]
+        for row in range(max(tail - 1, 0), head + 1):
+            for name, column in self.columns.items():
+                column[row & self.mask] = other.columns[name][row & other.mask]
+        start, stop = other.control[Control.BLOB_TAIL], other.blob_head
+        self.write_blob(start, other.read_blob(start, stop))
+        for word in (Control.HEAD, Control.EVENTS, Control.FLUSH, Control.TAIL, Control.BLOB_TAIL):
+            self.control[word] = other.control[word]
+        for word in (Control.COMMITTED_HEAD, Control.COMMITTED_EVENTS):
+            self.control[word] = other.control[word]
+
+    def take_place(self, path: Path) -> None:
+        """Rename this journal to ``path``."""
+        os.replace(self.path, path)
+        self.path = path
+
+    # Segments ---------------------------------------------------------------------------------
+
+    def write_blob(self, at: int, data: bytes) -> None:
+        """Copy ``data`` to position ``at`` of the endless sequence of blob bytes."""
+        start = at % len(self._blob)
+        first = data[: len(self._blob) - start]
+        self._blob[start : start + len(first)] = first
+        if len(first) < len(data):
+            self._blob[: len(data) - len(first)] = data[len(first) :]
+
+    def read_blob(self, start: int, stop: int) -> bytes:
+        """Blob bytes ``start`` to ``stop``."""
+        first = start % len(self._blob)
+        data = bytes(self._blob[first : first + stop - start])
+        return data + bytes(self._blob[: stop - start - len(data)])
+
+    def read_segments(self, start: int, stop: int) -> Iterator[Segment]:
+        """The segments in blob bytes ``start`` to ``stop``.
+
+        Raises:
+            CorruptRecordingError: If they do not fit in there.
+        """
+        data = self.read_blob(start, stop)
+        at = 0
+        while at < len(data):
+            number, size_bytes = _SEGMENT.unpack_from(data, at)
+            at += _SEGMENT.size
+            if at + size_bytes > len(data):
+                raise CorruptRecordingError(f"{self.path}: a segment runs over the end of its row")
+            yield Segment(number, data[at : at + size_bytes])
+            at += size_bytes
+
+    @staticmethod
+    def pack_segment(number: int, data: bytes) -> bytes:
+        """A segment as it stands in the blob."""
+        return _SEGMENT.pack(number, len(data)) + data
+
+    # The writer's error -----------------------------------------------------------------------
+
+    def write_error(self, text: str) -> None:
+        """Leave a message for the recorder and mark the writer as failed."""
+        data = text.encode("utf-8", "replace")[: _PAGE - 8]
+        self._map[_ERROR_AT : _ERROR_AT + 8] = struct.pack("<Q", len(data))
+        self._map[_ERROR_AT + 8 : _ERROR_AT + 8 + len(data)] = data
+        self.control[Control.WRITER] = WriterState.FAILED
+
+    def read_error(self) -> str:
+        """The message of ``write_error``."""
+        (size_bytes,) = struct.unpack_from("<Q", self._map, _ERROR_AT)
+        return bytes(self._map[_ERROR_AT + 8 : _ERROR_AT + 8 + min(size_bytes, _PAGE - 8)]).decode("utf-8", "replace")
+
+
+def journal_path(recording: Path) -> Path:
+    """Where the journal of a recording lies."""
+    return recording.with_name(f"{recording.name}.journal")
+
+
+def _round_up(number: int, unit: int) -> int:
+    return -(-number // unit) * unit

@@ -1,0 +1,81 @@
+"""One writer per recording: an operating-system lock on ``<recording>.lock``.
+
+The lock belongs to an open file, so the kernel drops it when the last process
+that holds the file ends, however it ends; a lock file left behind by a dead
+process means nothing. The recorder hands its descriptor to the writer process,
+so the recording stays locked until both are gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from gym_h5record.errors import RecordingInUseError
+
+__all__ = ["RecordingLock", "lock_path"]
+
+
+class RecordingLock:
+    """An exclusive lock on a recording, held from construction to ``release``.
+
+    Args:
+        recording: Path of the recording.
+        descriptor: An inherited descriptor that already holds the lock.
+
+    Raises:
+        RecordingInUseError: If somebody else holds the lock.
+        OSError: If the lock file cannot be created.
+    """
+
+    def __init__(self, recording: Path, descriptor: int | None = None) -> None:
+        self._path = lock_path(recording)
+        self._descriptor: int | None = self._acquire(recording) if descriptor is None else descriptor
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor that holds the lock, to be passed to a child process."""
+        if self._descriptor is None:
+            raise RecordingInUseError(f"the lock on {self._path} has been released")
+        return self._descriptor
+
+    def release(self) -> None:
+        """Remove the lock file and give the lock up; may be called again."""
+        if self._descriptor is not None:
+            self._path.unlink(missing_ok=True)
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the descriptor only: whoever else holds it keeps the lock."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _acquire(self, recording: Path) -> int:
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The last holder may have unlinked the name between our two calls.
+                if _names_open_file(self._path, descriptor):
+                    return descriptor
+            except BlockingIOError as error:
+                os.close(descriptor)
+                raise RecordingInUseError(
+                    f"{recording} is being recorded: its lock {self._path.name} is held by a living process. "
+                    "Wait for it, or record to another path."
+                ) from error
+            os.close(descriptor)
+
+
+def _names_open_file(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def lock_path(recording: Path) -> Path:
+    """Where the lock of a recording lies."""
+    return recording.with_name(f"{recording.name}.lock")

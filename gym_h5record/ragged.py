@@ -1,0 +1,256 @@
+"""Values of varying size to items of fields, and back.
+
+``encode`` turns one text, sequence, graph or choice into the items it adds to
+each field; ``decode`` builds the value again from any source of items. Ends
+are lengths while they travel and are counted up when they are stored.
+
+Whether a value survives is not argued but tried: ``encode`` decodes what it
+made and reports False when that is not identical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import Space, spaces
+from gymnasium.spaces import GraphInstance
+from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+
+from gym_h5record import schema as sc
+from gym_h5record.tree import identical
+
+__all__ = ["Items", "Source", "decode", "encode"]
+
+Items = dict[str, list[np.ndarray]]
+"""By field: arrays of items, to be joined along the first axis."""
+
+_EDGES, _LINKS = 1, 2
+
+
+class Source(Protocol):
+    """Where the items of fields come from."""
+
+    def items(self, field: str, start: int, stop: int) -> np.ndarray:
+        """Items ``start`` to ``stop`` of a field, as an array the caller may keep."""
+
+
+def encode(node: sc.Ragged, value: Any) -> Items | None:
+    """The items that ``value`` adds to each field of ``node``.
+
+    Returns:
+        None if the value cannot be given back exactly; it is then an exception.
+    """
+    items: Items = {field.name: [] for field in node.fields()}
+    try:
+        _put(node, value, items)
+        decoded = decode(node, _Encoded(node, items), 0)
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError, AssertionError):
+        # Whatever the value is, it is not what the space declares.
+        return None
+    return items if identical(value, decoded) else None
+
+
+class _Encoded:
+    """The items of one value as a source, lengths counted up to ends."""
+
+    def __init__(self, node: sc.Ragged, items: Items) -> None:
+        self._arrays = {}
+        for field in node.fields():
+            parts = items[field.name]
+            array = np.concatenate(parts) if parts else np.empty((0, *field.shape), field.dtype)
+            self._arrays[field.name] = np.cumsum(array) if field.is_ends else array
+
+    def items(self, field: str, start: int, stop: int) -> np.ndarray:
+        return self._arrays[field][start:stop]
+
+
+# Encoding: one function per kind of node --------------------------------------------------
+
+
+@singledispatch
+def _put(node: sc.Node, value: Any, items: Items) -> None:
+    raise TypeError(f"no way to encode {type(node).__name__}")
+
+
+@_put.register(sc.Array)
+def _(node: sc.Array, value: Any, items: Items) -> None:
+    _put_batch(node, np.asarray(value)[None], items)
+
+
+@_put.register(sc.Scalar)
+def _(node: sc.Scalar, value: Any, items: Items) -> None:
+    _put_batch(node, np.asarray(value)[None], items)
+
+
+@_put.register
+def _(node: sc.DictOf, value: Any, items: Items) -> None:
+    for key, child in node.items:
+        _put(child, value[key], items)
+
+
+@_put.register
+def _(node: sc.TupleOf, value: Any, items: Items) -> None:
+    for child, each in zip(node.items, value, strict=True):
+        _put(child, each, items)
+
+
+@_put.register
+def _(node: sc.Text, value: Any, items: Items) -> None:
+    data = np.frombuffer(value.encode("utf-8", "surrogatepass"), np.uint8)
+    _put_list(node.characters, data, len(data), items)
+
+
+@_put.register
+def _(node: sc.Sequence, value: Any, items: Items) -> None:
+    if node.space.stack:
+        _put_stacked(node.items, node.space.feature_space, value, items)
+    else:
+        _put_list(node.items, value, len(value), items)
+
+
+@_put.register
+def _(node: sc.Graph, value: Any, items: Items) -> None:
+    has_edges, has_links = value.edges is not None, value.edge_links is not None
+    _put(node.parts, np.uint8(_EDGES * has_edges + _LINKS * has_links), items)
+    _put_stacked(node.nodes, node.space.node_space, value.nodes, items)
+    if node.edges is not None and node.space.edge_space is not None:
+        if has_edges:
+            _put_stacked(node.edges, node.space.edge_space, value.edges, items)
+        else:
+            _put_list(node.edges, (), 0, items)
+    links = value.edge_links if has_links else np.empty((0, 2), np.int32)
+    _put_list(node.links, links, len(links), items)
+
+
+@_put.register
+def _(node: sc.OneOf, value: Any, items: Items) -> None:
+    index, chosen = value
+    _put(node.index, np.int64(index), items)
+    for number, branch in enumerate(node.branches):
+        _put_list(branch, (chosen,) if number == index else (), int(number == index), items)
+
+
+def _put_list(node: sc.ListOf, values: Any, length: int, items: Items) -> None:
+    items[node.ends].append(np.array([length], np.int64))
+    if isinstance(values, np.ndarray) and isinstance(node.item, (sc.Array, sc.Scalar)):
+        _put_batch(node.item, values, items)
+    else:
+        for each in values:
+            _put(node.item, each, items)
+
+
+def _put_stacked(node: sc.ListOf, space: Space[Any], batch: Any, items: Items) -> None:
+    """A batch as Gymnasium's ``concatenate`` makes it: an array, or a tree of them."""
+    if isinstance(batch, np.ndarray):
+        _put_list(node, batch, len(batch), items)
+    else:
+        values = tuple(batch) if isinstance(batch, tuple) and _batches_to_tuple(space) else tuple(iterate(batch_space(space, 1), batch))
+        _put_list(node, values, len(values), items)
+
+
+def _put_batch(node: sc.Array | sc.Scalar, batch: np.ndarray, items: Items) -> None:
+    shape = node.shape if isinstance(node, sc.Array) else ()
+    if batch.shape[1:] != shape or not np.can_cast(batch.dtype, node.dtype, "safe"):
+        raise ValueError(f"expected items of {node.dtype}{shape}, got {batch.dtype}{batch.shape[1:]}")
+    if node.name in items:  # items without elements have no field
+        items[node.name].append(batch.astype(node.dtype, copy=True))
+
+
+# Decoding: one function per kind of node --------------------------------------------------
+
+
+@singledispatch
+def decode(node: sc.Node, source: Source, at: int) -> Any:
+    """Build the value at position ``at`` of its level.
+
+    Args:
+        node: What to build; inside a list, the list's item.
+        source: Gives the items of the fields.
+        at: The row, or inside a list the number of the item.
+    """
+    raise TypeError(f"no way to decode {type(node).__name__}")
+
+
+@decode.register(sc.Array)
+def _(node: sc.Array, source: Source, at: int) -> Any:
+    # Reshaped, not indexed: an array of rank 0 must stay an array.
+    return _batch(node, source, at, at + 1).reshape(node.shape)
+
+
+@decode.register(sc.Scalar)
+def _(node: sc.Scalar, source: Source, at: int) -> Any:
+    return source.items(node.name, at, at + 1)[0]
+
+
+@decode.register
+def _(node: sc.DictOf, source: Source, at: int) -> Any:
+    return {key: decode(child, source, at) for key, child in node.items}
+
+
+@decode.register
+def _(node: sc.TupleOf, source: Source, at: int) -> Any:
+    return tuple(decode(child, source, at) for child in node.items)
+
+
+@decode.register
+def _(node: sc.Text, source: Source, at: int) -> Any:
+    start, stop = _span(node.characters, source, at)
+    data = source.items(node.characters.item.name, start, stop).tobytes()
+    return data.decode("utf-8", "surrogatepass")
+
+
+@decode.register
+def _(node: sc.Sequence, source: Source, at: int) -> Any:
+    start, stop = _span(node.items, source, at)
+    if node.space.stack:
+        return _stacked(node.items.item, node.space.feature_space, source, start, stop)
+    return tuple(decode(node.items.item, source, index) for index in range(start, stop))
+
+
+@decode.register
+def _(node: sc.Graph, source: Source, at: int) -> Any:
+    parts = int(source.items(node.parts.name, at, at + 1)[0])
+    nodes = _stacked(node.nodes.item, node.space.node_space, source, *_span(node.nodes, source, at))
+    edges = links = None
+    if parts & _EDGES and node.edges is not None and node.space.edge_space is not None:
+        edges = _stacked(node.edges.item, node.space.edge_space, source, *_span(node.edges, source, at))
+    if parts & _LINKS:
+        links = source.items(node.links.item.name, *_span(node.links, source, at))
+    return GraphInstance(nodes, edges, links)
+
+
+@decode.register
+def _(node: sc.OneOf, source: Source, at: int) -> Any:
+    index = source.items(node.index.name, at, at + 1)[0]
+    branch = node.branches[index]
+    start, _ = _span(branch, source, at)
+    return index, decode(branch.item, source, start)
+
+
+def _span(node: sc.ListOf, source: Source, at: int) -> tuple[int, int]:
+    """Where the items of list number ``at`` begin and end."""
+    ends = source.items(node.ends, max(at - 1, 0), at + 1)
+    return (int(ends[0]) if at else 0), int(ends[-1])
+
+
+def _batch(node: sc.Array | sc.Scalar, source: Source, start: int, stop: int) -> np.ndarray:
+    if isinstance(node, sc.Array) and 0 in node.shape:
+        return np.empty((stop - start, *node.shape), node.dtype)
+    return source.items(node.name, start, stop)
+
+
+def _stacked(item: sc.Node, space: Space[Any], source: Source, start: int, stop: int) -> Any:
+    if isinstance(item, (sc.Array, sc.Scalar)):
+        return _batch(item, source, start, stop)
+    values = tuple(decode(item, source, index) for index in range(start, stop))
+    if _batches_to_tuple(space):
+        return values
+    return concatenate(space, values, create_empty_array(space, len(values)))
+
+
+def _batches_to_tuple(space: Space[Any]) -> bool:
+    """Whether Gymnasium batches values of ``space`` as the tuple of them."""
+    return isinstance(space, (spaces.Text, spaces.Sequence, spaces.Graph, spaces.OneOf))

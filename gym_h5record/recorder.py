@@ -1,0 +1,409 @@
+"""``RecordToHDF5``: wrap an environment, get one HDF5 file.
+
+The wrapper decides what is recorded and hands it to ``gym_h5record.writer``;
+the environment's own objects go on to the agent untouched.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, SupportsFloat, TypeVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+
+from gym_h5record import format as fmt
+from gym_h5record.codecs import make_codec
+from gym_h5record.errors import (
+    OptionError,
+    RecordingExistsError,
+    RecordingPathError,
+    RecordingWarning,
+    SchemaMismatchError,
+    StepBeforeResetError,
+    UnsupportedEnvError,
+)
+from gym_h5record.format import Origin
+from gym_h5record.frames import choose_frame_source
+from gym_h5record.provenance import describe_environment, frames_per_second, user_metadata
+from gym_h5record.schema import MISSING, Schema, plan_infos, plan_space, plan_value
+from gym_h5record.spaces import space_from_json
+from gym_h5record.tagged import tag, untag
+from gym_h5record.triggers import Schedule
+from gym_h5record.writer import Options, RowWriter, Session
+from gym_h5record.writer.rows import begin_json
+
+__all__ = ["RecordToHDF5"]
+
+ObsType = TypeVar("ObsType")
+ActType = TypeVar("ActType")
+
+_MODES = ("x", "w", "a")
+_WRITERS = ("process", "inline")
+
+
+@dataclass
+class _FirstRow:
+    """The first row of a recording, until a step shows what steps look like."""
+
+    observation: Any
+    info: Any
+    frame: Any
+    begin: dict[str, Any]
+
+
+class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstructorArgs):
+    """Record every step of an environment into one HDF5 file.
+
+    The agent cannot tell: it gets the environment's own objects, and no random
+    number is drawn. Every step that has returned is kept, whatever happens to
+    the process after it. Call ``close`` at the end; without it the last episode
+    is closed as incomplete when the process ends.
+
+    Args:
+        env: The environment. For a ``VectorEnv`` use ``gym_h5record.vector.RecordToHDF5``.
+        path: The file to make.
+        mode: ``"x"`` makes a new file and never overwrites one, ``"w"`` replaces,
+            ``"a"`` appends to a recording with the same spaces, after bringing in
+            what an interrupted recorder left.
+        frames: ``"auto"`` stores what an ``rgb_array`` environment renders, or links
+            ``/frames`` to the observations where they are the picture; ``"render"``
+            and ``"observation"`` demand one of the two; False stores none.
+        infos: Whether to record infos.
+        episode_trigger: As in ``RecordVideo``: which episodes to record.
+        step_trigger: As in ``RecordVideo``: at which steps to start recording.
+            Without triggers everything is recorded.
+        compression: ``"gzip"``, ``"zstd"``, ``"lz4"``, ``"lzf"``, ``"szip"`` or None.
+        compression_opts: As h5py's; None is a good choice for each.
+        writer: ``"process"`` compresses in a process of its own, ``"inline"`` in this one.
+        flush_interval_s: Seconds until a reader of the file sees a step.
+        metadata: The user's own, stored with the recording; ``run_id`` and
+            ``agent_id`` become attributes of their own.
+
+    Raises:
+        RecordingExistsError: If the file exists and the mode is ``"x"``.
+        RecordingPathError: If the directory is missing or cannot be written.
+        OptionError: If an option has an unknown value.
+        UnsupportedSpaceError: If a space is a custom one.
+        UnsupportedEnvError: If ``env`` is a ``VectorEnv``.
+
+    Example:
+        >>> import gymnasium as gym, gym_h5record as h5r
+        >>> env = h5r.RecordToHDF5(gym.make("CartPole-v1"), tmp_path / "run.h5")
+        >>> observation, info = env.reset(seed=1)
+        >>> for _ in range(10):
+        ...     observation, reward, terminated, truncated, info = env.step(0)
+        ...     if terminated or truncated:
+        ...         observation, info = env.reset()
+        >>> env.close()
+        >>> h5r.Recording(tmp_path / "run.h5").num_steps
+        10
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[ObsType, ActType],
+        path: str | os.PathLike[str],
+        *,
+        mode: str = "x",
+        frames: str | bool = "auto",
+        infos: bool = True,
+        episode_trigger: Callable[[int], bool] | None = None,
+        step_trigger: Callable[[int], bool] | None = None,
+        compression: str | None = "gzip",
+        compression_opts: Any = None,
+        writer: str = "process",
+        flush_interval_s: float = 1.0,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        if isinstance(env, gym.vector.VectorEnv):
+            raise UnsupportedEnvError(
+                f"{type(env).__name__} is a VectorEnv: this wrapper records a single environment. "
+                "Use gym_h5record.vector.RecordToHDF5, or wrap the environments inside, each with its own path."
+            )
+        RecordConstructorArgs.__init__(
+            self,
+            path=path,
+            mode=mode,
+            frames=frames,
+            infos=infos,
+            episode_trigger=episode_trigger,
+            step_trigger=step_trigger,
+            compression=compression,
+            compression_opts=compression_opts,
+            writer=writer,
+            flush_interval_s=flush_interval_s,
+            metadata=metadata,
+        )
+        gym.Wrapper.__init__(self, env)
+        _check_option("mode", mode, _MODES)
+        _check_option("writer", writer, _WRITERS)
+        if not flush_interval_s > 0:
+            raise OptionError(f"flush_interval_s: expected a positive number, got {flush_interval_s!r}")
+        self._options = Options(
+            path=_check_path(path, mode),
+            mode=mode,
+            codec=make_codec(compression, compression_opts),
+            in_process=writer == "inline",
+            flush_interval_s=float(flush_interval_s),
+        )
+        self._frame_source = choose_frame_source(env, frames)
+        self._infos = bool(infos)
+        self._metadata = {**describe_environment(env), **user_metadata(metadata), "frames": self._frame_source.kind}
+        self._has_user_metadata = bool(metadata)
+        self._schedule = Schedule(episode_trigger, step_trigger)
+        self._watches_steps = self._schedule.watches_steps
+        self._session: Session | None = None
+        self._writer: RowWriter | None = None  # once the columns are known
+        self._rows: RowWriter | None = None  # while an episode is being recorded
+        self._first_row: _FirstRow | None = None
+        self._is_recording = False
+        self._is_inert = False
+        _recorders.add(self)
+
+    # Gymnasium's interface ------------------------------------------------------------------------
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[ObsType, dict[str, Any]]:
+        """Reset the environment; begin a recorded episode unless the triggers say no."""
+        if self._is_inert:
+            return self.env.reset(seed=seed, options=options)
+        begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1)  # before anyone changes options
+        result = self.env.reset(seed=seed, options=options)
+        recorded = self._schedule.on_reset()
+        if self._rows is not None and not recorded:
+            self._rows.end_episode()
+        self._is_recording = recorded
+        if recorded:
+            self._begin_episode(*result, begin)
+        else:
+            self._lay_out_first_row()
+            self._rows = None
+        return result
+
+    def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step the environment and record what it was given and what it gave."""
+        rows = self._rows
+        if rows is None:
+            return self._step_off_the_path(action)
+        rows.put_action(action)
+        result = self.env.step(action)
+        observation, reward, terminated, truncated, info = result
+        rows.put_step(observation, reward, terminated, truncated, info, self._frame_source.capture())
+        if terminated or truncated:
+            self._rows = None
+        if self._watches_steps:
+            self._watch_step(observation, info)
+        return result
+
+    def render(self) -> Any:
+        """Render the environment; recording takes no frame from the user."""
+        return self._frame_source.render()
+
+    def flush(self) -> None:
+        """Return once every step so far is committed in the HDF5 file.
+
+        Raises:
+            WriterError: If the writer has failed.
+        """
+        self._lay_out_first_row()
+        if self._session is not None:
+            self._session.flush()
+
+    def close(self) -> None:
+        """Complete the file, then close the environment. May be called again.
+
+        Raises:
+            WriterError: If the writer has failed and not said so before.
+        """
+        try:
+            self._close_recording()
+        finally:
+            super().close()
+
+    # Everything that does not happen at every step --------------------------------------------------
+
+    def _step_off_the_path(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
+        """A step that is not recorded, or the first one, or one after the end."""
+        if self._is_inert:
+            return self.env.step(action)
+        if self._schedule.episode_id < 0:
+            raise StepBeforeResetError("step() was called before the first reset(); call reset() to begin an episode.")
+        if self._is_recording and self._first_row is None and self._writer is not None:
+            origin = Origin.AFTER_DONE
+            self._writer.repeat_last_row(begin_json(None, None, origin, self._schedule.episode_id))
+            self._rows = self._writer
+            return self.step(action)
+        kept_action = copy.deepcopy(action) if self._first_row is not None else None
+        result = self.env.step(action)
+        observation, reward, terminated, truncated, info = result
+        if self._first_row is not None:
+            frame = self._frame_source.capture()
+            rows = self._lay_out(self._first_row, kept_action, info)
+            rows.put_action(kept_action)
+            rows.put_step(observation, reward, terminated, truncated, info, frame)
+            self._rows = None if terminated or truncated else rows
+        self._watch_step(observation, info)
+        return result
+
+    def _watch_step(self, observation: Any, info: Any) -> None:
+        """Begin a new recording here if the step trigger says so."""
+        if not self._schedule.on_step():
+            return
+        if self._rows is not None:
+            self._rows.end_episode()
+        self._is_recording = True
+        self._begin_episode(observation, info, begin_json(None, None, Origin.STEP_TRIGGER, self._schedule.episode_id))
+
+    def _begin_episode(self, observation: Any, info: Any, begin: dict[str, Any]) -> None:
+        frame = self._frame_source.capture()
+        self._lay_out_first_row()  # left over if the last episode had no step
+        self._rows = self._writer
+        if self._writer is not None:
+            self._writer.begin_episode(observation, info, frame, begin)
+            return
+        # Environments reuse their buffers: what is kept until the first step is kept as a copy.
+        self._first_row = _FirstRow(copy.deepcopy(observation), untag(tag(info)), copy.deepcopy(frame), begin)
+        if self._session is None:
+            self._session = self._open_session(observation, frame)
+
+    def _open_session(self, observation: Any, frame: Any) -> Session:
+        row_bytes = _array_bytes(observation) + _array_bytes(frame)
+        header_bytes = 2 * len(json.dumps(self._metadata)) + (64 << 10)
+        session = Session(self._options, row_bytes, header_bytes)
+        # Also runs when the interpreter exits, and when the wrapper is dropped without close().
+        self._finalizer = weakref.finalize(self, session.close)
+        if session.existing is not None:
+            self._check_same_columns(session.existing.schema, session.existing.metadata)
+            if self._has_user_metadata:
+                self._warn(f"{self._options.path} keeps the metadata it began with; the one given is not recorded.")
+        return session
+
+    def _check_same_columns(self, schema: Schema, metadata: Mapping[str, Any]) -> None:
+        """Refuse to append to a recording of something else."""
+        differences = []
+        for name in ("observation_space", "action_space"):
+            known, ours = (space_from_json(json.loads(each[name])) for each in (metadata, self._metadata))
+            if known != ours:
+                differences.append(f"its {name} is {known}, this environment's is {ours}")
+        if metadata["frames"] != self._metadata["frames"]:
+            differences.append(f"its frames are {metadata['frames']!r}, here they would be {self._metadata['frames']!r}")
+        if (schema.infos is not None) != self._infos:
+            differences.append(f"it is recorded with infos={schema.infos is not None}, here infos={self._infos}")
+        if differences:
+            raise SchemaMismatchError(
+                f"cannot append to {self._options.path}: {'; '.join(differences)}. Record to another path."
+            )
+
+    def _lay_out_first_row(self) -> None:
+        """Record the first row although no step has followed it."""
+        if self._first_row is not None:
+            self._rows = self._lay_out(self._first_row, MISSING, None)
+
+    def _lay_out(self, first: _FirstRow, action: Any, info: Any) -> RowWriter:
+        """Fix the columns by the first values seen, and write the first row."""
+        session = self._session
+        if session is None:
+            raise RecordingPathError(f"{self._options.path} is not open")
+        self._first_row = None
+        observation = self._plan("observation", self.observation_space, fmt.OBSERVATIONS, first.observation)
+        schema = Schema(
+            observation=observation,
+            action=self._plan("action", self.action_space, fmt.ACTIONS, action),
+            frame=plan_value(fmt.FRAMES, first.frame) if self._frame_source.kind == "render" else None,
+            infos=plan_infos([each for each in (first.info, info) if type(each) is dict]) if self._infos else None,
+            linked_frames=self._frame_source.kind == "observation" and any(observation.fields()),
+        )
+        session.lay_out(schema, frames_per_second(self.env), self._metadata)
+        self._writer = RowWriter(session, schema if session.existing is None else session.existing.schema)
+        self._writer.begin_episode(first.observation, first.info, first.frame, first.begin)
+        return self._writer
+
+    def _plan(self, what: str, space: gym.Space[Any], name: str, value: Any) -> Any:
+        if value is not MISSING and not space.contains(value):
+            self._warn(f"the first {what} is not in the declared space {space}; it is recorded as it is.")
+        return plan_space(space, name, value)
+
+    def _close_recording(self) -> None:
+        session, self._session = self._session, None
+        if session is None or self._is_inert:
+            self._is_inert = True
+            return
+        try:
+            if self._first_row is not None:
+                self._session = session
+                self._lay_out_first_row()
+        finally:
+            self._session = None
+            self._become_inert()
+            self._finalizer.detach()
+            session.close()
+
+    def _become_inert(self) -> None:
+        """From here on only pass through."""
+        self._is_inert = True
+        self._rows = self._writer = self._first_row = None
+
+    def _warn(self, message: str) -> None:
+        warnings.warn(message, RecordingWarning, stacklevel=2)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy does not record: the file belongs to the original."""
+        state = dict(self.__dict__)
+        for name in ("_session", "_writer", "_rows", "_first_row", "_finalizer"):
+            state.pop(name, None)
+        return {**state, "_session": None, "_writer": None, "_rows": None, "_first_row": None, "_is_inert": True}
+
+
+_recorders: weakref.WeakSet[RecordToHDF5[Any, Any]] = weakref.WeakSet()
+
+
+def _abandon_after_fork() -> None:
+    """A forked child shares our files: it must not write to them."""
+    for recorder in list(_recorders):
+        session, recorder._session = recorder._session, None
+        if session is not None:
+            session.abandon()
+        recorder._become_inert()
+
+
+os.register_at_fork(after_in_child=_abandon_after_fork)
+
+
+def _check_option(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise OptionError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")
+
+
+def _check_path(path: str | os.PathLike[str], mode: str) -> Path:
+    """The path as an absolute one, if a recording can be made there."""
+    target = Path(os.path.abspath(os.fspath(path)))
+    if not target.parent.is_dir():
+        raise RecordingPathError(f"cannot record to {target}: the directory {target.parent} does not exist. Create it first.")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise RecordingPathError(f"cannot record to {target}: no permission to write in {target.parent}.")
+    if target.is_dir():
+        raise RecordingPathError(f"cannot record to {target}: it is a directory.")
+    if mode == "x" and target.exists():
+        raise RecordingExistsError(
+            f'{target} exists and mode is "x". Choose another path, or mode="w" to replace it, or mode="a" to append.'
+        )
+    return target
+
+
+def _array_bytes(value: Any) -> int:
+    """Bytes of the arrays in a value, to size the journal."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(map(_array_bytes, value.values()))
+    if isinstance(value, (tuple, list)):
+        return sum(map(_array_bytes, value))
+    return 8

@@ -1,0 +1,487 @@
+"""From spaces to columns: which HDF5 datasets hold a recording, and what is in them.
+
+An observation or action is a tree of nodes that follows its space. Each node
+knows its fields, one HDF5 dataset each. Values of one size have a field with
+one item per row; values of varying size (text, sequences, graphs, choices)
+have fields of items and ``ends``: how many items all rows up to this one have.
+
+A schema describes, it stores nothing. The first values an environment gives
+may differ from its spaces; the plan then follows the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, singledispatch
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, spaces
+
+from gym_h5record import format as fmt
+from gym_h5record.errors import UnsupportedSpaceError
+from gym_h5record.format import link_name
+
+__all__ = [
+    "MISSING",
+    "Array",
+    "DictOf",
+    "Field",
+    "Graph",
+    "InfoColumn",
+    "ListOf",
+    "Node",
+    "OneOf",
+    "Opaque",
+    "Ragged",
+    "Scalar",
+    "Schema",
+    "Sequence",
+    "Text",
+    "TupleOf",
+    "plan_infos",
+    "plan_space",
+    "plan_value",
+]
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = _Missing()
+"""Stands for a value that has not been seen yet."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One HDF5 dataset: items of one dtype and shape along the first axis.
+
+    Attributes:
+        name: Path inside the file.
+        dtype: Type of the elements.
+        shape: Shape of one item.
+        parent: The field of ends that says which items belong to which row, or
+            None if there is one item per row.
+        is_ends: Whether the items are ends, counted cumulatively.
+    """
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...] = ()
+    parent: str | None = None
+    is_ends: bool = False
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one item."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+class Node:
+    """A place in the tree of a value; ``name`` is its path inside the file."""
+
+    name: str
+
+    def children(self) -> tuple[Node, ...]:
+        """The nodes directly below that have a type code of their own."""
+        return ()
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        """The fields of this node and everything below it."""
+        for child in self.children():
+            yield from child.fields(parent)
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it that have a type code, parents first."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+
+@dataclass(frozen=True)
+class Array(Node):
+    """An array of one dtype and shape. Without elements it needs no dataset."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        if 0 not in self.shape:
+            yield Field(self.name, self.dtype, self.shape, parent)
+
+
+@dataclass(frozen=True)
+class Scalar(Node):
+    """One number; the Python or NumPy type may change from row to row."""
+
+    name: str
+    dtype: np.dtype
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield Field(self.name, self.dtype, (), parent)
+
+
+@dataclass(frozen=True)
+class Opaque(Node):
+    """A value with no columns of its own: every row of it is an exception."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class DictOf(Node):
+    """A dict with fixed keys, in the order of the space."""
+
+    name: str
+    items: tuple[tuple[Any, Node], ...]
+
+    def children(self) -> tuple[Node, ...]:
+        return tuple(node for _, node in self.items)
+
+
+@dataclass(frozen=True)
+class TupleOf(Node):
+    """A tuple of fixed length."""
+
+    name: str
+    items: tuple[Node, ...]
+
+    def children(self) -> tuple[Node, ...]:
+        return self.items
+
+
+class Ragged(Node):
+    """A value whose size varies; encoded and decoded by ``gym_h5record.ragged``."""
+
+
+@dataclass(frozen=True)
+class ListOf(Ragged):
+    """Any number of items, the building block of the other ragged nodes."""
+
+    name: str
+    item: Node
+
+    @property
+    def ends(self) -> str:
+        """Name of the field of ends."""
+        return f"{self.name}/{fmt.ENDS}"
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield Field(self.ends, np.dtype(np.int64), (), parent, is_ends=True)
+        yield from self.item.fields(self.ends)
+
+
+@dataclass(frozen=True)
+class Text(Ragged):
+    """A string, as UTF-8 bytes in which lone surrogates may stand."""
+
+    name: str
+
+    @property
+    def characters(self) -> ListOf:
+        """The list of bytes."""
+        return ListOf(self.name, Scalar(f"{self.name}/{fmt.VALUES}", np.dtype(np.uint8)))
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield from self.characters.fields(parent)
+
+
+@dataclass(frozen=True)
+class Sequence(Ragged):
+    """A tuple of any length, or, if ``space.stack``, its items as one batch."""
+
+    name: str
+    items: ListOf
+    space: spaces.Sequence
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield from self.items.fields(parent)
+
+
+@dataclass(frozen=True)
+class Graph(Ragged):
+    """A graph: nodes, and edges and links that may be None."""
+
+    name: str
+    nodes: ListOf
+    edges: ListOf | None
+    links: ListOf
+    space: spaces.Graph
+
+    @property
+    def parts(self) -> Scalar:
+        """Which parts are there: 1 edges, 2 edge links, 3 both."""
+        return Scalar(f"{self.name}/parts", np.dtype(np.uint8))
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield from self.parts.fields(parent)
+        for part in (self.nodes, self.edges, self.links):
+            if part is not None:
+                yield from part.fields(parent)
+
+
+@dataclass(frozen=True)
+class OneOf(Ragged):
+    """A pair of a branch's number and a value of that branch."""
+
+    name: str
+    branches: tuple[ListOf, ...]
+
+    @property
+    def index(self) -> Scalar:
+        """Which branch."""
+        return Scalar(f"{self.name}/index", np.dtype(np.int64))
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield from self.index.fields(parent)
+        for branch in self.branches:
+            yield from branch.fields(parent)
+
+
+@dataclass(frozen=True)
+class InfoColumn:
+    """An info key that has a column of its own."""
+
+    key: str
+    node: Array | Scalar
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All columns of a recording.
+
+    Attributes:
+        observation: Tree of one observation.
+        action: Tree of one action.
+        frame: The rendered picture, or None if none is stored.
+        infos: The info keys with columns of their own, or None if infos are not recorded.
+        linked_frames: Whether ``/frames`` is another name of ``/observations``.
+    """
+
+    observation: Node
+    action: Node
+    frame: Node | None
+    infos: tuple[InfoColumn, ...] | None
+    linked_frames: bool = False
+
+    @cached_property
+    def coded(self) -> tuple[Node, ...]:
+        """The nodes that have a column of ``/types``, in its order."""
+        step = (*self.action.walk(), *(Scalar(name, dtype) for name, dtype in _STEP_SCALARS))
+        frame = () if self.frame is None else (self.frame,)
+        infos = tuple(column.node for column in self.infos or ())
+        return (*step, *self.observation.walk(), *frame, *infos)
+
+    @cached_property
+    def code_index(self) -> dict[str, int]:
+        """Column of ``/types`` by the name of the node."""
+        return {node.name: index for index, node in enumerate(self.coded)}
+
+    @cached_property
+    def num_step_codes(self) -> int:
+        """How many columns of ``/types`` belong to the step taken from a row; they come first."""
+        return sum(1 for _ in self.action.walk()) + len(_STEP_SCALARS)
+
+    @cached_property
+    def ring_fields(self) -> tuple[Field, ...]:
+        """Fields with one item of fixed size per row."""
+        return tuple(field for node in self.coded if isinstance(node, (Array, Scalar)) for field in node.fields())
+
+    @cached_property
+    def ragged_fields(self) -> tuple[Field, ...]:
+        """Fields of values of varying size, parents before their children."""
+        ring = {field.name for field in self.ring_fields}
+        return tuple(field for field in (*self.step_fields, *self.row_fields) if field.name not in ring)
+
+    @cached_property
+    def step_fields(self) -> tuple[Field, ...]:
+        """Fields of the step taken from a row: padding in the last row of an episode."""
+        return (*self.action.fields(), *(Field(name, dtype) for name, dtype in _STEP_SCALARS))
+
+    @cached_property
+    def row_fields(self) -> tuple[Field, ...]:
+        """Fields of the observation, frame and info of a row."""
+        fields = [*self.observation.fields()]
+        if self.frame is not None:
+            fields += self.frame.fields()
+        for column in self.infos or ():
+            fields += column.node.fields()
+        if self.infos is not None:
+            fields += _bytes_column(fmt.INFOS_JSON)
+        return tuple(fields)
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """All fields that hold what the environment gave and took."""
+        return (*self.step_fields, *self.row_fields, *_bytes_column(fmt.EXCEPTIONS))
+
+
+_STEP_SCALARS = (
+    (fmt.REWARDS, np.dtype(np.float64)),
+    (fmt.TERMINATIONS, np.dtype(np.bool_)),
+    (fmt.TRUNCATIONS, np.dtype(np.bool_)),
+)
+
+_STORABLE_KINDS = "biuf"
+_MAX_ITEMSIZE_BYTES = 8  # long double has no portable HDF5 form
+
+
+def _bytes_column(name: str) -> Iterator[Field]:
+    return Text(name).fields()
+
+
+# From a space, and the first value if there is one, to nodes ---------------------------------
+
+
+@singledispatch
+def plan_space(space: Space[Any], name: str, value: Any = MISSING) -> Node:
+    """Plan the columns of values from ``space``.
+
+    Args:
+        space: The declared space.
+        name: Path of the node inside the file.
+        value: A value the environment gave; where its dtype or shape is not the
+            declared one, the plan follows the value.
+
+    Raises:
+        UnsupportedSpaceError: If the space is a custom one.
+    """
+    raise UnsupportedSpaceError(f"cannot store values of the space {space!r} at /{name}")
+
+
+@plan_space.register(spaces.Box)
+@plan_space.register(spaces.MultiDiscrete)
+@plan_space.register(spaces.MultiBinary)
+def _(space: spaces.Box, name: str, value: Any = MISSING) -> Node:
+    if value is MISSING:
+        return _array(name, np.dtype(space.dtype), space.shape)
+    return plan_value(name, value)
+
+
+@plan_space.register
+def _(space: spaces.Discrete, name: str, value: Any = MISSING) -> Node:
+    if value is MISSING or isinstance(value, (int, np.integer)):
+        return Scalar(name, np.dtype(space.dtype))
+    return plan_value(name, value)
+
+
+@plan_space.register
+def _(space: spaces.Dict, name: str, value: Any = MISSING) -> Node:
+    values: Mapping[Any, Any] = {}
+    if type(value) is dict and value.keys() == space.spaces.keys():
+        values = value
+    elif isinstance(value, (np.ndarray, np.generic, int, float)):
+        return plan_value(name, value)
+    taken: set[str] = set()
+    return DictOf(
+        name,
+        tuple(
+            (key, plan_space(each, f"{name}/{link_name(key, taken)}", values.get(key, MISSING)))
+            for key, each in space.spaces.items()
+        ),
+    )
+
+
+@plan_space.register
+def _(space: spaces.Tuple, name: str, value: Any = MISSING) -> Node:
+    values = (MISSING,) * len(space.spaces)
+    if type(value) is tuple and len(value) == len(space.spaces):
+        values = value
+    elif isinstance(value, (np.ndarray, np.generic, int, float)):
+        return plan_value(name, value)
+    planned = (
+        plan_space(each, f"{name}/{index}", item) for index, (each, item) in enumerate(zip(space.spaces, values, strict=True))
+    )
+    return TupleOf(name, tuple(planned))
+
+
+@plan_space.register
+def _(space: spaces.Text, name: str, value: Any = MISSING) -> Node:
+    return Text(name)
+
+
+@plan_space.register
+def _(space: spaces.Sequence, name: str, value: Any = MISSING) -> Node:
+    return Sequence(name, _list(name, space.feature_space), space)
+
+
+@plan_space.register
+def _(space: spaces.Graph, name: str, value: Any = MISSING) -> Node:
+    edges = None if space.edge_space is None else _list(f"{name}/edges", space.edge_space)
+    links = f"{name}/edge_links"
+    pair = Array(f"{links}/{fmt.VALUES}", np.dtype(np.int32), (2,))
+    return Graph(name, _list(f"{name}/nodes", space.node_space), edges, ListOf(links, pair), space)
+
+
+@plan_space.register
+def _(space: spaces.OneOf, name: str, value: Any = MISSING) -> Node:
+    return OneOf(name, tuple(_list(f"{name}/{index}", each) for index, each in enumerate(space.spaces)))
+
+
+def plan_value(name: str, value: Any) -> Array | Scalar | Opaque:
+    """Plan a column from a value alone: an array, a number, or neither."""
+    kind = type(value)
+    if kind is np.ndarray and storable(value.dtype):
+        return _array(name, value.dtype, value.shape)
+    if kind is bool:
+        return Scalar(name, np.dtype(np.bool_))
+    if kind is int:
+        return Scalar(name, np.dtype(np.int64))
+    if kind is float:
+        return Scalar(name, np.dtype(np.float64))
+    if isinstance(value, np.generic) and fmt.numpy_scalar_code(kind) is not None:
+        return Scalar(name, value.dtype)
+    return Opaque(name)
+
+
+def plan_infos(infos: list[dict[Any, Any]]) -> tuple[InfoColumn, ...]:
+    """Plan columns for the numeric keys of the first infos of a recording.
+
+    Numbers and numeric arrays get a column; where two infos disagree the wider
+    type wins if it holds both exactly. All other keys are stored as JSON.
+    """
+    taken = {fmt.INFOS_JSON.rpartition("/")[2]}
+    columns: dict[str, InfoColumn] = {}
+    refused: set[str] = set()
+    for info in infos:
+        for key, value in info.items():
+            if type(key) is not str or key in refused:
+                continue
+            node = plan_value("", value)
+            known = columns.get(key)
+            if known is not None:
+                node = _widen(known.node, node)
+            if isinstance(node, Opaque):
+                refused.add(key)
+                columns.pop(key, None)
+                continue
+            name = known.node.name if known is not None else f"{fmt.INFOS}/{link_name(key, taken)}"
+            columns[key] = InfoColumn(key, replace(node, name=name))
+    return tuple(columns.values())
+
+
+def storable(dtype: np.dtype) -> bool:
+    """Whether every HDF5 program can hold arrays of this dtype as they are."""
+    return dtype.kind in _STORABLE_KINDS and dtype.itemsize <= _MAX_ITEMSIZE_BYTES
+
+
+def _array(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> Array | Opaque:
+    return Array(name, dtype, tuple(shape)) if storable(dtype) else Opaque(name)
+
+
+def _list(name: str, space: Space[Any]) -> ListOf:
+    return ListOf(name, plan_space(space, f"{name}/{fmt.VALUES}"))
+
+
+def _widen(first: Array | Scalar, second: Array | Scalar | Opaque) -> Array | Scalar | Opaque:
+    if isinstance(first, Scalar) and isinstance(second, Scalar):
+        dtype = np.promote_types(first.dtype, second.dtype)
+        return Scalar("", dtype)
+    same = isinstance(first, Array) and isinstance(second, Array)
+    if same and (first.dtype, first.shape) == (second.dtype, second.shape):
+        return second
+    return Opaque("")

@@ -1,0 +1,170 @@
+"""A schema as JSON text, as it stands in the file's metadata, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, TypeVar
+
+import numpy as np
+from gymnasium import spaces
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.schema import (
+    Array,
+    DictOf,
+    Graph,
+    InfoColumn,
+    ListOf,
+    Node,
+    OneOf,
+    Opaque,
+    Scalar,
+    Schema,
+    Sequence,
+    Text,
+    TupleOf,
+)
+from gym_h5record.spaces import space_from_json, space_to_json
+from gym_h5record.tagged import tag, untag
+
+__all__ = ["schema_from_json", "schema_to_json"]
+
+Json = dict[str, Any]
+NodeT = TypeVar("NodeT", bound=Node)
+
+
+def schema_to_json(schema: Schema) -> str:
+    """Write a schema as JSON text."""
+    infos = None
+    if schema.infos is not None:
+        infos = [[tag(column.key), _to_json(column.node)] for column in schema.infos]
+    content = {
+        "observation": _to_json(schema.observation),
+        "action": _to_json(schema.action),
+        "frame": None if schema.frame is None else _to_json(schema.frame),
+        "infos": infos,
+        "linked_frames": schema.linked_frames,
+    }
+    return json.dumps(content, separators=(",", ":"))
+
+
+def schema_from_json(text: str) -> Schema:
+    """Read a schema.
+
+    Raises:
+        CorruptRecordingError: If the text is not a schema.
+    """
+    try:
+        content = json.loads(text)
+        infos = content["infos"]
+        return Schema(
+            observation=_from_json(content["observation"]),
+            action=_from_json(content["action"]),
+            frame=None if content["frame"] is None else _from_json(content["frame"]),
+            infos=None if infos is None else tuple(_info_from_json(pair) for pair in infos),
+            linked_frames=bool(content["linked_frames"]),
+        )
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise CorruptRecordingError(f"the schema in /metadata cannot be read: {error!r}") from error
+
+
+@singledispatch
+def _to_json(node: Node) -> Json:
+    return {"kind": type(node).__name__, "name": node.name}
+
+
+@_to_json.register
+def _(node: Array) -> Json:
+    return {"kind": "Array", "name": node.name, "dtype": node.dtype.str, "shape": list(node.shape)}
+
+
+@_to_json.register
+def _(node: Scalar) -> Json:
+    return {"kind": "Scalar", "name": node.name, "dtype": node.dtype.str}
+
+
+@_to_json.register
+def _(node: DictOf) -> Json:
+    return {"kind": "DictOf", "name": node.name, "items": [[tag(key), _to_json(each)] for key, each in node.items]}
+
+
+@_to_json.register
+def _(node: TupleOf) -> Json:
+    return {"kind": "TupleOf", "name": node.name, "items": [_to_json(each) for each in node.items]}
+
+
+@_to_json.register
+def _(node: ListOf) -> Json:
+    return {"kind": "ListOf", "name": node.name, "item": _to_json(node.item)}
+
+
+@_to_json.register
+def _(node: Sequence) -> Json:
+    return {"kind": "Sequence", "name": node.name, "items": _to_json(node.items), "space": space_to_json(node.space)}
+
+
+@_to_json.register
+def _(node: Graph) -> Json:
+    return {
+        "kind": "Graph",
+        "name": node.name,
+        "nodes": _to_json(node.nodes),
+        "edges": None if node.edges is None else _to_json(node.edges),
+        "links": _to_json(node.links),
+        "space": space_to_json(node.space),
+    }
+
+
+@_to_json.register
+def _(node: OneOf) -> Json:
+    return {"kind": "OneOf", "name": node.name, "branches": [_to_json(each) for each in node.branches]}
+
+
+def _from_json(content: Json) -> Node:
+    return _BUILDERS[content["kind"]](content)
+
+
+def _expect(kind: type[NodeT], content: Json) -> NodeT:
+    node = _from_json(content)
+    if not isinstance(node, kind):
+        raise ValueError(f"expected a {kind.__name__}, found {content['kind']}")
+    return node
+
+
+def _info_from_json(pair: Any) -> InfoColumn:
+    key, content = pair
+    node = _from_json(content)
+    if not isinstance(node, (Array, Scalar)):
+        raise ValueError(f"an info column is an Array or a Scalar, found {content['kind']}")
+    return InfoColumn(untag(key), node)
+
+
+def _sequence(content: Json) -> Node:
+    space = space_from_json(content["space"])
+    if not isinstance(space, spaces.Sequence):
+        raise ValueError("a Sequence node needs a Sequence space")
+    return Sequence(content["name"], _expect(ListOf, content["items"]), space)
+
+
+def _graph(content: Json) -> Node:
+    space = space_from_json(content["space"])
+    if not isinstance(space, spaces.Graph):
+        raise ValueError("a Graph node needs a Graph space")
+    edges = None if content["edges"] is None else _expect(ListOf, content["edges"])
+    return Graph(content["name"], _expect(ListOf, content["nodes"]), edges, _expect(ListOf, content["links"]), space)
+
+
+_BUILDERS: dict[str, Callable[[Json], Node]] = {
+    "Array": lambda c: Array(c["name"], np.dtype(c["dtype"]), tuple(c["shape"])),
+    "Scalar": lambda c: Scalar(c["name"], np.dtype(c["dtype"])),
+    "Opaque": lambda c: Opaque(c["name"]),
+    "DictOf": lambda c: DictOf(c["name"], tuple((untag(key), _from_json(each)) for key, each in c["items"])),
+    "TupleOf": lambda c: TupleOf(c["name"], tuple(_from_json(each) for each in c["items"])),
+    "ListOf": lambda c: ListOf(c["name"], _from_json(c["item"])),
+    "Text": lambda c: Text(c["name"]),
+    "Sequence": _sequence,
+    "Graph": _graph,
+    "OneOf": lambda c: OneOf(c["name"], tuple(_expect(ListOf, each) for each in c["branches"])),
+}

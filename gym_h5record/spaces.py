@@ -1,0 +1,195 @@
+"""Gymnasium spaces as JSON, and back to an equal space.
+
+Every space of Gymnasium, nested in any way, with its dtypes, bounds, keys and
+their order. Random state is not kept. A space this module does not know is
+refused by ``space_to_json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, spaces
+
+from gym_h5record.errors import CorruptRecordingError, UnsupportedSpaceError
+from gym_h5record.tagged import tag, untag
+
+__all__ = ["space_from_json", "space_to_json"]
+
+Json = dict[str, Any]
+
+_MAX_LISTED_BOUNDS = 256
+
+
+@singledispatch
+def space_to_json(space: Space[Any]) -> Json:
+    """Describe ``space`` as JSON.
+
+    Raises:
+        UnsupportedSpaceError: If the space, or one inside it, is a custom one.
+    """
+    raise UnsupportedSpaceError(
+        f"cannot store the space {space!r} of type {type(space).__module__}.{type(space).__qualname__}: "
+        "only Gymnasium's own spaces have a place in the file. Wrap the environment with "
+        "gymnasium.wrappers.TransformObservation or TransformAction so that it shows a Box, Dict, Tuple, "
+        "Text, Sequence, Graph or another fundamental space."
+    )
+
+
+@space_to_json.register
+def _(space: spaces.Box) -> Json:
+    return {
+        "type": "Box",
+        "dtype": space.dtype.str,
+        "shape": list(space.shape),
+        "low": _bound_to_json(space.low),
+        "high": _bound_to_json(space.high),
+    }
+
+
+@space_to_json.register
+def _(space: spaces.Discrete) -> Json:
+    return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": space.dtype.str}  # type: ignore[union-attr]  # never None
+
+
+@space_to_json.register
+def _(space: spaces.MultiDiscrete) -> Json:
+    return {
+        "type": "MultiDiscrete",
+        "dtype": space.dtype.str,  # type: ignore[union-attr]  # never None
+        "nvec": space.nvec.tolist(),
+        "start": space.start.tolist(),
+    }
+
+
+@space_to_json.register
+def _(space: spaces.MultiBinary) -> Json:
+    return {"type": "MultiBinary", "n": list(space.n) if isinstance(space.n, tuple) else int(space.n)}  # type: ignore[arg-type]
+
+
+@space_to_json.register
+def _(space: spaces.Text) -> Json:
+    return {
+        "type": "Text",
+        "min_length": int(space.min_length),
+        "max_length": int(space.max_length),
+        "charset": "".join(space.character_list),
+    }
+
+
+@space_to_json.register
+def _(space: spaces.Dict) -> Json:
+    # Keys may be anything hashable, and their order counts: a list of pairs.
+    return {"type": "Dict", "spaces": [[tag(key), space_to_json(each)] for key, each in space.spaces.items()]}
+
+
+@space_to_json.register
+def _(space: spaces.Tuple) -> Json:
+    return {"type": "Tuple", "spaces": [space_to_json(each) for each in space.spaces]}
+
+
+@space_to_json.register
+def _(space: spaces.Sequence) -> Json:
+    return {"type": "Sequence", "space": space_to_json(space.feature_space), "stack": bool(space.stack)}
+
+
+@space_to_json.register
+def _(space: spaces.Graph) -> Json:
+    edges = None if space.edge_space is None else space_to_json(space.edge_space)
+    return {"type": "Graph", "nodes": space_to_json(space.node_space), "edges": edges}
+
+
+@space_to_json.register
+def _(space: spaces.OneOf) -> Json:
+    return {"type": "OneOf", "spaces": [space_to_json(each) for each in space.spaces]}
+
+
+def space_from_json(json: Json) -> Space[Any]:
+    """Build the space that ``space_to_json`` described.
+
+    Raises:
+        CorruptRecordingError: If the JSON describes no space.
+    """
+    try:
+        return _BUILDERS[json["type"]](json)
+    except CorruptRecordingError:
+        raise
+    except Exception as error:  # whatever a space's constructor finds wrong with hostile arguments
+        raise CorruptRecordingError(f"not the description of a space: {str(json)[:200]!r} ({error!r})") from error
+
+
+def _bound_to_json(bound: np.ndarray) -> Any:
+    """One value if all are equal (an image has 100,000 of them), a list if they are few."""
+    if bound.size and (bound == bound.flat[0]).all():
+        return {"all": tag(bound.flat[0].item())}
+    return tag(bound.tolist() if bound.size <= _MAX_LISTED_BOUNDS else bound)
+
+
+def _bound_from_json(json: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    if isinstance(json, dict) and "all" in json:
+        return np.full(shape, untag(json["all"]), dtype)
+    return np.asarray(untag(json), dtype).reshape(shape)
+
+
+def _box(json: Json) -> Space[Any]:
+    dtype, shape = np.dtype(json["dtype"]), tuple(json["shape"])
+    low, high = (_bound_from_json(json[name], shape, dtype) for name in ("low", "high"))
+    return spaces.Box(low, high, shape, dtype.type)
+
+
+def _discrete(json: Json) -> Space[Any]:
+    dtype = np.dtype(json["dtype"]).type
+    return spaces.Discrete(json["n"], start=json["start"], dtype=dtype)  # type: ignore[arg-type]
+
+
+def _multi_discrete(json: Json) -> Space[Any]:
+    dtype = np.dtype(json["dtype"])
+    nvec, start = np.array(json["nvec"], dtype), np.array(json["start"], dtype)
+    return spaces.MultiDiscrete(nvec, dtype=dtype.type, start=start)
+
+
+def _multi_binary(json: Json) -> Space[Any]:
+    return spaces.MultiBinary(json["n"])
+
+
+def _text(json: Json) -> Space[Any]:
+    return spaces.Text(json["max_length"], min_length=json["min_length"], charset=json["charset"])
+
+
+def _dict(json: Json) -> Space[Any]:
+    # Dict sorts the keys of a mapping but keeps the order of a list.
+    return spaces.Dict([(untag(key), space_from_json(each)) for key, each in json["spaces"]])
+
+
+def _tuple(json: Json) -> Space[Any]:
+    return spaces.Tuple([space_from_json(each) for each in json["spaces"]])
+
+
+def _sequence(json: Json) -> Space[Any]:
+    return spaces.Sequence(space_from_json(json["space"]), stack=json["stack"])
+
+
+def _graph(json: Json) -> Space[Any]:
+    edges = None if json["edges"] is None else space_from_json(json["edges"])
+    return spaces.Graph(space_from_json(json["nodes"]), edges)  # type: ignore[arg-type]
+
+
+def _one_of(json: Json) -> Space[Any]:
+    return spaces.OneOf([space_from_json(each) for each in json["spaces"]])
+
+
+_BUILDERS: dict[str, Callable[[Json], Space[Any]]] = {
+    "Box": _box,
+    "Discrete": _discrete,
+    "MultiDiscrete": _multi_discrete,
+    "MultiBinary": _multi_binary,
+    "Text": _text,
+    "Dict": _dict,
+    "Tuple": _tuple,
+    "Sequence": _sequence,
+    "Graph": _graph,
+    "OneOf": _one_of,
+}

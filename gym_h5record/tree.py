@@ -1,0 +1,47 @@
+"""Exact comparison of nested values, as environments give and take them.
+
+"Exact" means what recording promises: the same types, dtypes and shapes, and
+the same bits in every number, NaN payloads and signs of zero included.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+__all__ = ["identical"]
+
+
+def identical(first: Any, second: Any) -> bool:
+    """Whether two values are the same in type, structure and every bit.
+
+    Dicts may list their keys in different orders. Objects without a structure
+    of their own are compared with ``==``.
+
+    Example:
+        >>> identical((1, float("nan")), (1, float("nan"))), identical(1, np.int64(1))
+        (True, False)
+    """
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, np.ndarray):
+        return _identical_arrays(first, second)
+    if isinstance(first, np.generic):
+        return first.dtype == second.dtype and first.tobytes() == second.tobytes()
+    if isinstance(first, float):
+        return struct.pack("d", first) == struct.pack("d", second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(identical(first[key], second[key]) for key in first)
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(map(identical, first, second))
+    return bool(first == second)
+
+
+def _identical_arrays(first: np.ndarray, second: np.ndarray) -> bool:
+    if first.dtype != second.dtype or first.shape != second.shape:
+        return False
+    if first.dtype.hasobject:
+        return all(map(identical, first.ravel().tolist(), second.ravel().tolist()))
+    return first.tobytes() == second.tobytes()

@@ -1,0 +1,122 @@
+"""The writer process: drains the journal until the recorder closes or dies.
+
+Started by ``Session`` as ``python -m gym_h5record.writer.process``. It owns the
+HDF5 file; it shares with the recorder only the mapped journal, the lock's
+descriptor, and a pipe on which a byte means "look now".
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+from gym_h5record.journal import Control, Journal, RecorderState, WriterState, journal_path
+from gym_h5record.layout import RecordingFile
+from gym_h5record.lock import RecordingLock
+from gym_h5record.writer.drain import Drain
+from gym_h5record.writer.recovery import finish, open_drain
+
+__all__ = ["main"]
+
+# Short enough for a ring of RGB frames, long enough not to disturb the recorder: docs/performance.md
+_POLL_S = 0.02
+
+
+class _Writer:
+    def __init__(self, path: Path, recorder_pid: int) -> None:
+        self._path = path
+        self._recorder_pid = recorder_pid
+        self._pipe: int | None = sys.stdin.fileno()
+        self._committed_at_s = time.monotonic()
+        self._flushes = 0
+        self._drain: Drain | None = None
+        self._file: RecordingFile | None = None
+        self.journal = Journal.open(journal_path(path))
+
+    def run(self) -> None:
+        """Drain until there is nothing left to wait for."""
+        self.journal.control[Control.WRITER] = WriterState.READY
+        while True:
+            # Asked before looking at the journal: what it wrote before it ended is then seen.
+            ending = self._recorder_has_ended()
+            self._follow_move()
+            if self.journal.is_laid_out:
+                self._drain_if_due()
+            if ending:
+                break
+            self._wait()
+        if self._drain is not None and self._file is not None:
+            finish(self._drain, self._file)
+        self.journal.path.unlink()
+        self.journal.control[Control.WRITER] = WriterState.DONE
+
+    @property
+    def recorder_is_alive(self) -> bool:
+        """Whether the recorder still runs: an orphan gets another parent."""
+        return os.getppid() == self._recorder_pid
+
+    def _recorder_has_ended(self) -> bool:
+        return not self.recorder_is_alive or self.journal.control[Control.RECORDER] == RecorderState.CLOSING
+
+    def _follow_move(self) -> None:
+        if self.journal.control[Control.MOVED]:
+            self.journal = Journal.open(journal_path(self._path))
+            self.journal.control[Control.WRITER] = WriterState.READY
+            if self._drain is not None:
+                self._drain.journal = self.journal
+
+    def _drain_if_due(self) -> None:
+        if self._drain is None:
+            self.journal.read_header()
+            self._drain, self._file = open_drain(self._path, self.journal)
+            self._interval_s = float(self.journal.header["flush_interval_s"])
+        control = self.journal.control
+        new_rows = control[Control.HEAD] - control[Control.COMMITTED_HEAD]
+        pending = new_rows or control[Control.EVENTS] != control[Control.COMMITTED_EVENTS]
+        asked = control[Control.FLUSH] != self._flushes
+        crowded = new_rows and (new_rows * 4 >= self.journal.capacity_rows or self.journal.blob_is_crowded)
+        now_s = time.monotonic()
+        if asked or crowded or (pending and now_s - self._committed_at_s >= self._interval_s):
+            self._flushes = control[Control.FLUSH]
+            self._drain.run()
+            self._committed_at_s = now_s
+
+    def _wait(self) -> None:
+        if self._pipe is None:
+            time.sleep(_POLL_S)
+        elif select.select([self._pipe], [], [], _POLL_S)[0] and not os.read(self._pipe, 4096):
+            self._pipe = None  # the recorder has closed its end
+
+
+def main(argv: list[str]) -> int:
+    """Run the writer of a recording.
+
+    Args:
+        argv: Path of the recording, descriptor of its lock, process number of the recorder.
+
+    Returns:
+        The exit code: 0, or 1 after an error, which is then in the journal.
+    """
+    path, descriptor, recorder_pid = Path(argv[0]), int(argv[1]), int(argv[2])
+    # A signal meant for the recorder is none for us: we end when our work does.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    lock = RecordingLock(path, descriptor)
+    writer = _Writer(path, recorder_pid)
+    try:
+        writer.run()
+    except Exception as error:  # noqa: BLE001  # whatever it is, the recorder has to hear of it
+        writer.journal.write_error(f"{type(error).__name__}: {error}")
+        return 1
+    finally:
+        if not writer.recorder_is_alive:
+            lock.release()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

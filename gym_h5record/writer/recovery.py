@@ -1,0 +1,127 @@
+"""Opening a recording to drain into it, new, closed, or left by a dead recorder.
+
+Recovery is the normal way of writing done once more: mend the superblock,
+drain what is in the journal, close the torn episode as incomplete.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gym_h5record.codecs import make_codec
+from gym_h5record.errors import CorruptRecordingError, NotARecordingError, RecordingExistsError, RecordingNotFoundError
+from gym_h5record.journal import Journal, journal_path
+from gym_h5record.layout import RecordingFile, create_file
+from gym_h5record.lock import RecordingLock
+from gym_h5record.schema_json import schema_from_json
+from gym_h5record.superblock import clear_write_flags, read_superblock
+from gym_h5record.writer.drain import Drain
+from gym_h5record.writer.index import close_open_episode
+
+__all__ = ["finish", "is_interrupted", "open_drain", "recover"]
+
+
+def is_interrupted(path: Path) -> bool:
+    """Whether a recorder left the recording without closing it, or is still at it."""
+    return journal_path(path).exists() or (path.exists() and _is_torn(path))
+
+
+def recover(path: str | os.PathLike[str]) -> None:
+    """Bring everything an interrupted recorder left into the file and close it.
+
+    Does nothing to a recording that was closed.
+
+    Raises:
+        RecordingInUseError: If the recorder, or its writer, is still alive.
+        RecordingNotFoundError: If there is neither a file nor a journal.
+    """
+    target = Path(path)
+    lock = RecordingLock(target)
+    try:
+        recover_locked(target)
+    finally:
+        lock.release()
+
+
+def recover_locked(path: Path) -> None:
+    """``recover`` for a caller that holds the lock."""
+    journal_file = journal_path(path)
+    if journal_file.exists():
+        journal = Journal.open(journal_file)
+        if journal.is_laid_out:
+            drain, file = open_drain(path, journal)
+            finish(drain, file)
+        journal_file.unlink()
+    elif not path.exists():
+        raise RecordingNotFoundError(f"{path} does not exist, nor does a journal of it.")
+    elif _is_torn(path):
+        clear_write_flags(path)
+        file = RecordingFile(path)
+        close_open_episode(file)
+        file.close()
+
+
+def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
+    """Open the recording that a journal belongs to, or create it, and start draining.
+
+    Raises:
+        RecordingExistsError: If another file has taken the path meanwhile.
+        CorruptRecordingError: If the journal does not fit the file.
+    """
+    header = journal.header
+    journal_id = header["journal_id"]
+    file = _open_existing(path, must_be_recording=not header["replaces"])
+    if file is not None and file.journal_id != journal_id and header["creates"]:
+        file.close()
+        file = None
+        if not header["replaces"]:
+            raise RecordingExistsError(f"{path} is another recording than the one its journal {journal.path.name} is for.")
+    if file is None:
+        if not header["creates"]:
+            raise RecordingNotFoundError(f"{path} has vanished; its journal {journal.path.name} continues it.")
+        create_file(
+            path,
+            schema_from_json(header["schema"]),
+            make_codec(*header["codec"]),
+            fps=header["fps"],
+            metadata=header["metadata"],
+            journal_id=journal_id,
+        )
+        file = RecordingFile(path)
+    if file.journal_id != journal_id and file.rows != header["first_row"]:
+        rows = file.rows
+        file.close()
+        raise CorruptRecordingError(
+            f"the journal {journal.path.name} continues a recording of {header['first_row']} rows, {path} has {rows}."
+        )
+    file.start(journal_id)
+    return Drain(journal, file), file
+
+
+def finish(drain: Drain, file: RecordingFile) -> None:
+    """Drain the last rows, close the open episode as incomplete, close the file."""
+    drain.run()
+    close_open_episode(file)
+    file.close()
+
+
+def _open_existing(path: Path, *, must_be_recording: bool) -> RecordingFile | None:
+    if not path.exists():
+        return None
+    try:
+        if _is_torn(path):
+            clear_write_flags(path)
+        return RecordingFile(path)
+    except (NotARecordingError, CorruptRecordingError, OSError):
+        if must_be_recording:
+            raise
+        return None  # mode "w" replaces whatever is there
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether the superblock says that a writer has not closed the file."""
+    superblock = read_superblock(path)
+    if superblock is None or superblock.version not in (2, 3):
+        return False
+    return superblock.flags != 0 or superblock.end_of_file != path.stat().st_size
