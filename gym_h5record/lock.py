@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gym_h5record.errors import RecordingInUseError
 
-__all__ = ["RecordingLock", "lock_path"]
+__all__ = ["RecordingLock", "is_locked", "lock_path"]
 
 
 class RecordingLock:
@@ -79,3 +79,18 @@ def _names_open_file(path: Path, descriptor: int) -> bool:
 def lock_path(recording: Path) -> Path:
     """Where the lock of a recording lies."""
     return recording.with_name(f"{recording.name}.lock")
+
+
+def is_locked(recording: Path) -> bool:
+    """Whether a living process holds the lock of a recording."""
+    try:
+        descriptor = os.open(lock_path(recording), os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Superblock", "clear_write_flags", "read_superblock"]
+__all__ = ["Superblock", "clear_write_flags", "is_torn", "read_superblock"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SIZE_BYTES = 48
@@ -52,6 +52,14 @@ def read_superblock(path: str | os.PathLike[str]) -> Superblock | None:
     (end_of_file,) = struct.unpack_from("<Q", block, _END_OF_FILE_AT)
     (checksum,) = struct.unpack_from("<I", block, _CHECKSUM_AT)
     return Superblock(version, block[_FLAGS_AT], end_of_file, checksum == _lookup3(block[:_CHECKSUM_AT]))
+
+
+def is_torn(path: str | os.PathLike[str]) -> bool:
+    """Whether the file is open for writing, or was when its writer died."""
+    superblock = read_superblock(path)
+    if superblock is None or superblock.version not in (2, 3):
+        return False
+    return superblock.flags != 0 or superblock.end_of_file != os.stat(path).st_size
 
 
 def clear_write_flags(path: str | os.PathLike[str]) -> None:

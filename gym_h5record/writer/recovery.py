@@ -15,7 +15,7 @@ from gym_h5record.journal import Journal, journal_path
 from gym_h5record.layout import RecordingFile, create_file
 from gym_h5record.lock import RecordingLock
 from gym_h5record.schema_json import schema_from_json
-from gym_h5record.superblock import clear_write_flags, read_superblock
+from gym_h5record.superblock import clear_write_flags, is_torn
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.index import close_open_episode
 
@@ -24,7 +24,7 @@ __all__ = ["finish", "is_interrupted", "open_drain", "recover"]
 
 def is_interrupted(path: Path) -> bool:
     """Whether a recorder left the recording without closing it, or is still at it."""
-    return journal_path(path).exists() or (path.exists() and _is_torn(path))
+    return journal_path(path).exists() or (path.exists() and is_torn(path))
 
 
 def recover(path: str | os.PathLike[str]) -> None:
@@ -55,7 +55,7 @@ def recover_locked(path: Path) -> None:
         journal_file.unlink()
     elif not path.exists():
         raise RecordingNotFoundError(f"{path} does not exist, nor does a journal of it.")
-    elif _is_torn(path):
+    elif is_torn(path):
         clear_write_flags(path)
         file = RecordingFile(path)
         close_open_episode(file)
@@ -110,18 +110,10 @@ def _open_existing(path: Path, *, must_be_recording: bool) -> RecordingFile | No
     if not path.exists():
         return None
     try:
-        if _is_torn(path):
+        if is_torn(path):
             clear_write_flags(path)
         return RecordingFile(path)
     except (NotARecordingError, CorruptRecordingError, OSError):
         if must_be_recording:
             raise
         return None  # mode "w" replaces whatever is there
-
-
-def _is_torn(path: Path) -> bool:
-    """Whether the superblock says that a writer has not closed the file."""
-    superblock = read_superblock(path)
-    if superblock is None or superblock.version not in (2, 3):
-        return False
-    return superblock.flags != 0 or superblock.end_of_file != path.stat().st_size

@@ -1,0 +1,132 @@
+"""Columns of a recording as sequences: one item exact, a slice as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from gym_h5record import schema as sc
+from gym_h5record.reader.decode import Decoder
+
+__all__ = ["Column", "InfoColumn"]
+
+
+class _Rows(Sequence[Any]):
+    """A run of rows; subclasses say how one row and a slice of them are read."""
+
+    def __init__(self, start: int, length: int) -> None:
+        self._start = start
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Any: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        """One row, exactly as it was, or a batch of rows."""
+        if isinstance(index, slice):
+            return self._slice(range(*index.indices(self._length)))
+        position = range(self._length)[_checked(index, self._length, type(self).__name__)]
+        return self._one(self._start + position)
+
+    def _slice(self, rows: range) -> Any:
+        if not rows:
+            return self._many(self._start, self._start)
+        low, high = min(rows[0], rows[-1]), max(rows[0], rows[-1]) + 1
+        batch = self._many(self._start + low, self._start + high)
+        if rows.step == 1:
+            return batch
+        return _map_leaves(batch, lambda leaf: leaf[:: rows.step])
+
+    def _one(self, row: int) -> Any:
+        raise TypeError("a subclass says how to read a row")
+
+    def _many(self, start: int, stop: int) -> Any:
+        raise TypeError("a subclass says how to read rows")
+
+
+class Column(_Rows):
+    """Observations, actions, rewards, flags or frames of a run of rows.
+
+    ``column[i]`` is the value as it was recorded, Python type included.
+    ``column[a:b]`` is a batch: an array ``(b - a, *shape)``, dicts and tuples of
+    arrays for Dict and Tuple spaces, a list where values vary in size or do not
+    fit the column. Nothing is read before it is asked for.
+
+    Args:
+        decoder: Reads values.
+        node: What to read.
+        start: First row.
+        length: How many rows.
+    """
+
+    def __init__(self, decoder: Decoder, node: sc.Node, start: int, length: int) -> None:
+        super().__init__(start, length)
+        self._decoder = decoder
+        self._node = node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(rows, *shape)`` for arrays, ``(rows,)`` for everything else."""
+        return (self._length, *self._node.shape) if isinstance(self._node, sc.Array) else (self._length,)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of arrays and numbers, object for everything else."""
+        return self._node.dtype if isinstance(self._node, (sc.Array, sc.Scalar)) else np.dtype(object)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All rows as one array."""
+        return np.asarray(self[:], dtype)
+
+    def __repr__(self) -> str:
+        return f"<Column /{self._node.name} shape={self.shape} dtype={self.dtype}>"
+
+    def _one(self, row: int) -> Any:
+        return self._decoder.value(self._node, row)
+
+    def _many(self, start: int, stop: int) -> Any:
+        return self._decoder.batch(self._node, start, stop)
+
+
+class InfoColumn(_Rows):
+    """Infos of a run of rows: ``column[i]`` is a dict, ``column[a:b]`` a list of them.
+
+    Args:
+        decoder: Reads infos.
+        start: First row.
+        length: How many rows.
+    """
+
+    def __init__(self, decoder: Decoder, start: int, length: int) -> None:
+        super().__init__(start, length)
+        self._decoder = decoder
+
+    def __repr__(self) -> str:
+        return f"<InfoColumn of {self._length} rows>"
+
+    def _one(self, row: int) -> Any:
+        return self._decoder.info(row)
+
+    def _many(self, start: int, stop: int) -> list[Any]:
+        return [self._decoder.info(row) for row in range(start, stop)]
+
+
+def _checked(index: Any, length: int, what: str) -> int:
+    position = index.__index__()
+    if not -length <= position < length:
+        raise IndexError(f"index {position} is out of range for a {what} of {length} rows")
+    return int(position)
+
+
+def _map_leaves(batch: Any, function: Callable[[Any], Any]) -> Any:
+    if isinstance(batch, dict):
+        return {key: _map_leaves(each, function) for key, each in batch.items()}
+    if isinstance(batch, tuple):
+        return tuple(_map_leaves(each, function) for each in batch)
+    return function(batch)

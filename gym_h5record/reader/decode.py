@@ -1,0 +1,122 @@
+"""From items of columns to the values that were recorded, types included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatchmethod
+from typing import Any
+
+import numpy as np
+
+from gym_h5record import format as fmt
+from gym_h5record import ragged
+from gym_h5record import schema as sc
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format import TypeCode
+from gym_h5record.reader.storage import Storage
+from gym_h5record.tagged import loads
+
+__all__ = ["Decoder"]
+
+_PYTHON_TYPES: dict[int, Callable[[Any], Any]] = {TypeCode.INT: int, TypeCode.FLOAT: float, TypeCode.BOOL: bool}
+_NUMPY_TYPES = {TypeCode.NUMPY + k: scalar for k, scalar in enumerate(fmt.NUMPY_SCALARS)}
+_SCALAR_TYPES: dict[int, Callable[[Any], Any]] = {**_PYTHON_TYPES, **_NUMPY_TYPES}
+
+
+class Decoder:
+    """Builds values of the nodes of a schema.
+
+    Args:
+        storage: Reads the items.
+        schema: The schema of the recording.
+    """
+
+    def __init__(self, storage: Storage, schema: sc.Schema) -> None:
+        self._storage = storage
+        self._schema = schema
+        self._codes = schema.code_index
+
+    def value(self, node: sc.Node, row: int) -> Any:
+        """The exact value of a node in a row, None where the row has none."""
+        code = self._storage.row(fmt.TYPES, row)[0, self._codes[node.name]]
+        if code == TypeCode.ABSENT:
+            return None
+        if code == TypeCode.EXCEPTION:
+            return self._exception(node.name, row)
+        return self._decode(node, row, int(code))
+
+    def batch(self, node: sc.Node, start: int, stop: int) -> Any:
+        """The values of a node in rows ``start`` to ``stop``.
+
+        Returns:
+            An array for arrays and numbers, a dict or tuple of batches for dicts
+            and tuples, a list for everything else, and also where values are
+            among them that the column does not hold.
+        """
+        columns = [self._codes[each.name] for each in node.walk()]
+        codes = self._storage.items(fmt.TYPES, start, stop)[:, columns]
+        if (codes == TypeCode.EXCEPTION).any() or isinstance(node, (sc.Ragged, sc.Opaque)):
+            return [self.value(node, row) for row in range(start, stop)]
+        if isinstance(node, sc.DictOf):
+            return {key: self.batch(child, start, stop) for key, child in node.items}
+        if isinstance(node, sc.TupleOf):
+            return tuple(self.batch(child, start, stop) for child in node.items)
+        if isinstance(node, sc.Array) and 0 in node.shape:
+            return np.empty((stop - start, *node.shape), node.dtype)
+        return self._storage.items(node.name, start, stop)
+
+    def info(self, row: int) -> Any:
+        """The info of a row, as it was recorded."""
+        info: dict[str, Any] = {}
+        codes = self._storage.row(fmt.TYPES, row)[0]
+        for column in self._schema.infos or ():
+            code = codes[self._codes[column.node.name]]
+            if code != TypeCode.ABSENT:
+                info[column.key] = self._decode(column.node, row, int(code))
+        text = self._text(fmt.INFOS_JSON, row)
+        if not text:
+            return info
+        rest = loads(text)
+        return {**info, **rest} if type(rest) is dict else rest
+
+    @singledispatchmethod
+    def _decode(self, node: sc.Node, row: int, code: int) -> Any:
+        raise CorruptRecordingError(f"/{node.name} has no columns, but row {row} has type code {code}")
+
+    @_decode.register
+    def _(self, node: sc.Array, row: int, code: int) -> Any:
+        if 0 in node.shape:
+            return np.empty(node.shape, node.dtype)
+        return self._storage.row(node.name, row).reshape(node.shape).copy()
+
+    @_decode.register
+    def _(self, node: sc.Scalar, row: int, code: int) -> Any:
+        kind = _SCALAR_TYPES.get(code)
+        if kind is None:
+            raise CorruptRecordingError(f"/{node.name} row {row} has type code {code}, which is no number's")
+        return kind(self._storage.row(node.name, row)[0])
+
+    @_decode.register
+    def _(self, node: sc.DictOf, row: int, code: int) -> Any:
+        return {key: self.value(child, row) for key, child in node.items}
+
+    @_decode.register
+    def _(self, node: sc.TupleOf, row: int, code: int) -> Any:
+        return tuple(self.value(child, row) for child in node.items)
+
+    @_decode.register
+    def _(self, node: sc.Ragged, row: int, code: int) -> Any:
+        return ragged.decode(node, self._storage, row)
+
+    def _exception(self, name: str, row: int) -> Any:
+        exceptions = loads(self._text(fmt.EXCEPTIONS, row) or b"{}")
+        if type(exceptions) is not dict or name not in exceptions:
+            raise CorruptRecordingError(f"/{name} row {row} is an exception, but /{fmt.EXCEPTIONS} does not have it")
+        return exceptions[name]
+
+    def _text(self, name: str, row: int) -> bytes:
+        """One row of a ragged column of bytes."""
+        ends = f"{name}/{fmt.ENDS}"
+        stop = int(self._storage.row(ends, row)[0])
+        start = int(self._storage.row(ends, row - 1)[0]) if row else 0
+        return self._storage.items(f"{name}/{fmt.VALUES}", start, stop).tobytes() if stop > start else b""
