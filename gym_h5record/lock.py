@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from gym_h5record.errors import RecordingInUseError
 
 __all__ = ["RecordingLock", "is_locked", "lock_path"]
+
+_RETRY_S = 0.01
 
 
 class RecordingLock:
@@ -23,15 +26,19 @@ class RecordingLock:
     Args:
         recording: Path of the recording.
         descriptor: An inherited descriptor that already holds the lock.
+        patience_s: How long to wait for the lock: the writer of a recorder that
+            was killed holds it until everything is in the file.
 
     Raises:
         RecordingInUseError: If somebody else holds the lock.
         OSError: If the lock file cannot be created.
     """
 
-    def __init__(self, recording: Path, descriptor: int | None = None) -> None:
+    def __init__(self, recording: Path, descriptor: int | None = None, *, patience_s: float = 0.0) -> None:
         self._path = lock_path(recording)
-        self._descriptor: int | None = self._acquire(recording) if descriptor is None else descriptor
+        self._descriptor: int | None = descriptor
+        if descriptor is None:
+            self._descriptor = self._acquire(recording, patience_s)
 
     @property
     def descriptor(self) -> int:
@@ -52,7 +59,8 @@ class RecordingLock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _acquire(self, recording: Path) -> int:
+    def _acquire(self, recording: Path, patience_s: float) -> int:
+        deadline_s = time.monotonic() + patience_s
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
@@ -61,11 +69,13 @@ class RecordingLock:
                 if _names_open_file(self._path, descriptor):
                     return descriptor
             except BlockingIOError as error:
-                os.close(descriptor)
-                raise RecordingInUseError(
-                    f"{recording} is being recorded: its lock {self._path.name} is held by a living process. "
-                    "Wait for it, or record to another path."
-                ) from error
+                if time.monotonic() >= deadline_s:
+                    os.close(descriptor)
+                    raise RecordingInUseError(
+                        f"{recording} is being recorded: its lock {self._path.name} is held by a living process. "
+                        "Wait for it, or record to another path."
+                    ) from error
+                time.sleep(_RETRY_S)
             os.close(descriptor)
 
 

@@ -1,18 +1,19 @@
-"""How fast do recorders record, and how well do they store? All in one run, side by side.
+"""How fast do recorders record, and how well do they store? All of them in one run, side by side.
 
-    python scripts/bench_record.py                                # every case, every recorder installed
+    python scripts/bench_record.py                                # every case, every recorder that is installed
     python scripts/bench_record.py --case breakout --recorders process inline lzf --json out.json
-    python scripts/bench_record.py --case cartpole --million      # and whether memory grows
+    python scripts/bench_record.py --case cartpole --million      # and whether memory grows for ever
 
-Every recorder steps the same environment with the same seed and the same actions,
-one after the other in rounds, the order rotated each round, so that a machine that
-slows down slows down everybody. Ratios are medians of the ratios within a round.
-Times of single steps come from rounds of their own, memory from processes of their own.
+Every recorder steps the same environment with the same seed and the same actions, one after the
+other in rounds, the order rotated each round: a machine that slows down slows down everybody.
+Ratios are medians of the ratios within a round. Times of single steps come from rounds of their
+own, memory from processes of their own.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import importlib
 import importlib.metadata
@@ -21,18 +22,20 @@ import json
 import os
 import platform
 import sqlite3
+import sys
 import tempfile
 import threading
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from time import perf_counter, perf_counter_ns
-from typing import Any, NamedTuple, Protocol, cast
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
 import h5py
@@ -44,19 +47,16 @@ import gym_h5record
 
 SEED = 7
 MIB = 1 << 20
-_READS, _READ_BUDGET_S = 200, 5.0
-_MEMORY_TESTS = (("cartpole", 1_000_000), ("breakout", 20_000))
-_PACKAGES = "gym_h5record gymnasium ale-py numpy h5py isal minari jax moviepy opencv-python-headless".split()
+MEMORY_TESTS = {"cartpole": 1_000_000, "breakout": 20_000}
+PACKAGES = "gym_h5record gymnasium ale-py numpy h5py isal minari jax moviepy opencv-python-headless".split()
+NOTES = """\
+[bold]with open, close[/]: ratio to bare of all the time from wrapping to the end of close. [bold]open[/]: wrapping and the first
+reset. [bold]p99, longest[/]: of single steps, without resets. [bold]read[/]: one random observation or frame, warm cache; for
+RecordToHDF5 plain h5py / Recording. [bold]peak[/]: growth of the stepping process, in brackets without mapped files; the
+writer process is not in it, nor is the encoder of MP4. .npy holds blocks of 1,000 steps, SQLite commits every 1,000.
+Minari runs without autoseed, which would change the episodes; JPEG and MP4 are lossy, everything else is exact."""
 
 Env = gym.Env[Any, Any]
-Put = Callable[[np.ndarray, Any, float, bool], None]
-
-
-class Reader(NamedTuple):
-    """Random access to what was recorded: how many rows, and how to get one."""
-
-    rows: int
-    read: Callable[[int], Any]
 
 
 # Cases --------------------------------------------------------------------------------------------
@@ -91,44 +91,66 @@ CASES = {
     "breakout": Case("Breakout, RGB", "ale_py:ALE/Breakout-v5", 4000),
     "mspacman": Case("MsPacman, RGB", "ale_py:ALE/MsPacman-v5", 4000),
     "cartpole": Case("CartPole, no frames", "CartPole-v1", 20_000, has_pictures=False),
-    "breakout-84": Case("Breakout, 4 x 84 x 84", "ale_py:ALE/Breakout-v5", 3000, {"frameskip": 1}, is_preprocessed=True),
+    "breakout-84": Case(
+        "Breakout, 4 x 84 x 84", "ale_py:ALE/Breakout-v5", 3000, {"frameskip": 1}, is_preprocessed=True
+    ),
 }
 
 
 # Recorders ----------------------------------------------------------------------------------------
 
 
-class Recorder(Protocol):
-    """One way to record. ``close`` of the wrapped environment completes what it stores."""
+class Reader(NamedTuple):
+    """Random access to what was recorded."""
+
+    rows: int
+    read: Callable[[int], Any]
+
+
+class Wrap(Protocol):
+    """Wraps an environment so that it is recorded into a folder, complete once closed."""
+
+    def __call__(self, env: Env, folder: Path) -> Env: ...
+
+
+class OpenReaders(Protocol):
+    """Opens what a folder holds, in each natural way; observations are of the given space."""
+
+    def __call__(self, folder: Path, space: gym.Space[Any]) -> list[Reader]: ...
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """One way to record."""
 
     title: str
+    wrap: Wrap
+    open_readers: OpenReaders = lambda folder, space: []
     requires: tuple[str, ...] = ()
+    needs_pictures: bool = False
     render_mode: str | None = None
 
-    def wrap(self, env: Env, folder: Path) -> Env:
-        """``env``, recorded into ``folder``."""
-
-    @contextmanager
-    def open(self, folder: Path, space: gym.Space[Any]) -> Iterator[list[Reader]]:
-        """The natural ways to read single observations (or frames) back."""
-        yield []
-
-    def frame_bytes(self, folder: Path) -> float | None:
-        """Bytes of one stored observation, where the file can tell."""
-        return None
+    def lacks(self, case: Case) -> str | None:
+        """Why a case cannot be recorded this way, or None. Imports what is needed."""
+        try:
+            for module in self.requires:
+                importlib.import_module(module)
+        except ImportError:
+            return "not installed"
+        return "needs pictures" if self.needs_pictures and not case.has_pictures else None
 
 
-class RowWrapper(gym.Wrapper[Any, Any, Any, Any]):
+class StepWrapper(gym.Wrapper[Any, Any, Any, Any]):
     """Hands every step to ``put``, and calls ``finish`` on close."""
 
-    def __init__(self, env: Env, put: Put, finish: Callable[[], object]) -> None:
+    def __init__(self, env: Env, put: Callable[[Any, Any, Any, bool], None], finish: Callable[[], None]) -> None:
         super().__init__(env)
         self._put, self._finish = put, finish
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and hand over the row."""
         result = self.env.step(action)
-        self._put(result[0], action, cast(float, result[1]), result[2] or result[3])
+        self._put(result[0], action, result[1], result[2] or result[3])
         return result
 
     def close(self) -> None:
@@ -137,14 +159,17 @@ class RowWrapper(gym.Wrapper[Any, Any, Any, Any]):
         super().close()
 
 
-def in_blocks(env: Env, num_rows: int, save: Callable[[dict[str, np.ndarray]], None]) -> RowWrapper:
-    """Record by calling ``save`` with every ``num_rows`` rows, and with the rest."""
+Columns = dict[str, np.ndarray]
+
+
+def in_blocks(env: Env, num_rows: int, save: Callable[[Columns], None], close: Callable[[], None]) -> Env:
+    """Call ``save`` with every ``num_rows`` rows and with the rest, then ``close``."""
     observations = np.empty((num_rows, *(env.observation_space.shape or ())), env.observation_space.dtype)
     actions, rewards, dones = np.empty(num_rows, np.int64), np.empty(num_rows), np.empty(num_rows, np.bool_)
     columns = {"observations": observations, "actions": actions, "rewards": rewards, "dones": dones}
     filled = 0
 
-    def put(observation: np.ndarray, action: Any, reward: float, done: bool) -> None:
+    def put(observation: Any, action: Any, reward: Any, done: bool) -> None:
         nonlocal filled
         observations[filled], actions[filled], rewards[filled], dones[filled] = observation, action, reward, done
         filled += 1
@@ -152,255 +177,452 @@ def in_blocks(env: Env, num_rows: int, save: Callable[[dict[str, np.ndarray]], N
             save(columns)
             filled = 0
 
-    return RowWrapper(env, put, lambda: save({name: column[:filled] for name, column in columns.items()}))
+    def finish() -> None:
+        if filled:
+            save({name: column[:filled] for name, column in columns.items()})
+        close()
+
+    return StepWrapper(env, put, finish)
 
 
-class Bare(Recorder):
-    """The environment itself: what everything is compared with."""
-
-    title = "bare environment"
-
-    def wrap(self, env: Env, folder: Path) -> Env:
-        """Nothing around it."""
-        return env
+def open_h5(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+    """Plain h5py."""
+    observations = h5py.File(folder / "run.h5")["observations"]
+    return [Reader(len(observations), observations.__getitem__)]
 
 
-class PassThrough(Recorder):
-    """A wrapper that does nothing: the least a recorder can cost."""
-
-    title = "pass-through Wrapper"
-
-    def wrap(self, env: Env, folder: Path) -> Env:
-        """Gymnasium's base class."""
-        return gym.Wrapper(env)
+def record_ours(env: Env, folder: Path, *, writer: str) -> Env:
+    """This package, every option but the writer at its default."""
+    return gym_h5record.RecordToHDF5(env, folder / "run.h5", writer=writer)
 
 
-class H5Recorder(Recorder):
-    """A recorder whose file is HDF5 with a dataset ``observations``."""
-
-    @contextmanager
-    def open(self, folder: Path, space: gym.Space[Any]) -> Iterator[list[Reader]]:
-        """Plain h5py."""
-        with h5py.File(folder / "run.h5") as file:
-            observations = file["observations"]
-            yield [Reader(len(observations), observations.__getitem__)]
-
-    def frame_bytes(self, folder: Path) -> float:
-        """What the chunks take, for each row."""
-        with h5py.File(folder / "run.h5") as file:
-            return float(file["observations"].id.get_storage_size() / len(file["observations"]))
+def open_ours(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+    """Plain h5py, and this package's own reader."""
+    readers = open_h5(folder, space)
+    if hasattr(gym_h5record, "Recording"):
+        recording = gym_h5record.Recording(folder / "run.h5")
+        readers.append(Reader(readers[0].rows, lambda index: recording.observations[index]))
+    return readers
 
 
-@dataclass
-class Ours(H5Recorder):
-    """The recorder of this package."""
+def record_lzf(env: Env, folder: Path) -> Env:
+    """The widely copied recipe: gather 100 rows, resize by 100, write a chunk of 100."""
+    file = h5py.File(folder / "run.h5", "w")
 
-    writer: str
+    def save(columns: Columns) -> None:
+        for name, rows in columns.items():
+            shape = rows.shape[1:]
+            if name not in file:
+                sizes = {"shape": (0, *shape), "maxshape": (None, *shape), "chunks": (100, *shape)}
+                file.create_dataset(name, dtype=rows.dtype, compression="lzf", **sizes)
+            start = len(file[name])
+            file[name].resize(start + len(rows), axis=0)
+            file[name][start:] = rows
 
-    def __post_init__(self) -> None:
-        self.title = f'RecordToHDF5(writer="{self.writer}")'
-
-    def wrap(self, env: Env, folder: Path) -> Env:
-        """All options at their defaults but the writer."""
-        return gym_h5record.RecordToHDF5(env, folder / "run.h5", writer=self.writer)
-
-    @contextmanager
-    def open(self, folder: Path, space: gym.Space[Any]) -> Iterator[list[Reader]]:
-        """Plain h5py, and the package's own reader."""
-        with super().open(folder, space) as readers:
-            if not hasattr(gym_h5record, "Recording"):
-                yield readers
-                return
-            with gym_h5record.Recording(folder / "run.h5") as recording:
-                yield [*readers, Reader(readers[0].rows, recording.observations.__getitem__)]
+    return in_blocks(env, 100, save, file.close)
 
 
-class LzfRecipe(H5Recorder):
-    """The widely copied recipe: h5py and LZF, chunks of 100 rows, one resize for each."""
+def record_sqlite(env: Env, folder: Path, *, encode: Callable[[np.ndarray], str | bytes]) -> Env:
+    """A row for each step."""
+    database = sqlite3.connect(folder / "run.db")
+    database.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, observation, action, reward, done)")
+    insert = "INSERT INTO steps (observation, action, reward, done) VALUES (?, ?, ?, ?)"
+    count = itertools.count(1)
 
-    title = "h5py, LZF, 100-row chunks"
-
-    def wrap(self, env: Env, folder: Path) -> Env:
-        """Gather 100 rows, then resize and write."""
-        file = h5py.File(folder / "run.h5", "w")
-
-        def save(columns: dict[str, np.ndarray]) -> None:
-            for name, rows in columns.items():
-                if name not in file:
-                    shape = rows.shape[1:]
-                    limits = {"maxshape": (None, *shape), "chunks": (100, *shape)}
-                    file.create_dataset(name, (0, *shape), rows.dtype, compression="lzf", **limits)
-                start = len(file[name])
-                file[name].resize(start + len(rows), axis=0)
-                file[name][start:] = rows
-            if len(columns["dones"]) < 100:
-                file.close()
-
-        return in_blocks(env, 100, save)
-
-
-@dataclass
-class SqliteRows(Recorder):
-    """A row of SQLite for each step, as BLOB or as JSON text; a commit for 1,000 steps."""
-
-    is_json: bool
-
-    def __post_init__(self) -> None:
-        self.title = "SQLite, JSON text" if self.is_json else "SQLite, BLOB"
-
-    def wrap(self, env: Env, folder: Path) -> Env:
-        """Insert at every step."""
-        database = sqlite3.connect(folder / "run.db")
-        database.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, observation, action, reward, done)")
-        count = itertools.count(1)
-
-        def put(observation: np.ndarray, action: Any, reward: float, done: bool) -> None:
-            stored = json.dumps(observation.tolist()) if self.is_json else observation.tobytes()
-            row = (stored, int(action), float(reward), done)
-            database.execute("INSERT INTO steps (observation, action, reward, done) VALUES (?, ?, ?, ?)", row)
-            if next(count) % 1000 == 0:
-                database.commit()
-
-        def finish() -> None:
+    def put(observation: Any, action: Any, reward: Any, done: bool) -> None:
+        database.execute(insert, (encode(observation), int(action), float(reward), done))
+        if next(count) % 1000 == 0:
             database.commit()
-            database.close()
 
-        return RowWrapper(env, put, finish)
-
-    @contextmanager
-    def open(self, folder: Path, space: gym.Space[Any]) -> Iterator[list[Reader]]:
-        """Select by primary key."""
-        database = sqlite3.connect(folder / "run.db")
-
-        def read(index: int) -> np.ndarray:
-            query = "SELECT observation FROM steps WHERE id = ?"
-            (stored,) = database.execute(query, (index + 1,)).fetchone()
-            if self.is_json:
-                return np.array(json.loads(stored), space.dtype)
-            return np.frombuffer(stored, space.dtype).reshape(space.shape or ())
-
-        yield [Reader(database.execute("SELECT count(*) FROM steps").fetchone()[0], read)]
+    def finish() -> None:
+        database.commit()
         database.close()
 
-
-class NpyFiles(Recorder):
-    """One ``.npy`` file per column and block of 1,000 steps."""
-
-    title = ".npy per 1,000 steps"
-
-    def wrap(self, env: Env, folder: Path) -> Env:
-        """Save when a block is full."""
-        count = itertools.count()
-
-        def save(columns: dict[str, np.ndarray]) -> None:
-            block = next(count)
-            for name, rows in columns.items():
-                np.save(folder / f"{name}-{block:06d}.npy", rows)
-
-        return in_blocks(env, 1000, save)
-
-    @contextmanager
-    def open(self, folder: Path, space: gym.Space[Any]) -> Iterator[list[Reader]]:
-        """Map the file, copy the row."""
-        rows = sum(len(np.load(path, mmap_mode="r")) for path in folder.glob("dones-*.npy"))
-
-        def read(index: int) -> np.ndarray:
-            path = folder / f"observations-{index // 1000:06d}.npy"
-            return np.array(np.load(path, mmap_mode="r")[index % 1000])
-
-        yield [Reader(rows, read)]
+    return StepWrapper(env, put, finish)
 
 
-class Video(Recorder):
-    """Gymnasium's ``RecordVideo``, a lossy MP4 per episode and nothing but pictures."""
+def open_sqlite(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+    """Select by primary key."""
+    database = sqlite3.connect(folder / "run.db")
 
-    title = "RecordVideo MP4 (lossy)"
-    requires = ("moviepy", "cv2")
-    render_mode = "rgb_array"
+    def read(index: int) -> np.ndarray:
+        query = "SELECT observation FROM steps WHERE id = ?"
+        (stored,) = database.execute(query, (index + 1,)).fetchone()
+        if isinstance(stored, str):
+            return np.array(json.loads(stored), space.dtype)
+        return np.frombuffer(stored, space.dtype).reshape(space.shape or ())
 
-    def wrap(self, env: Env, folder: Path) -> Env:
-        """Every episode."""
-        return gym.wrappers.RecordVideo(env, str(folder), episode_trigger=lambda _: True)
-
-    @contextmanager
-    def open(self, folder: Path, space: gym.Space[Any]) -> Iterator[list[Reader]]:
-        """Seek with OpenCV, which is faster at it than moviepy."""
-        cv2 = importlib.import_module("cv2")
-        videos = [cv2.VideoCapture(str(path)) for path in sorted(folder.glob("*.mp4"))]
-        ends = np.cumsum([int(video.get(cv2.CAP_PROP_FRAME_COUNT)) for video in videos])
-
-        def read(index: int) -> np.ndarray:
-            number = int(np.searchsorted(ends, index, "right"))
-            videos[number].set(cv2.CAP_PROP_POS_FRAMES, index - (ends[number - 1] if number else 0))
-            return cast(np.ndarray, videos[number].read()[1])
-
-        yield [Reader(int(ends[-1]), read)]
-        for video in videos:
-            video.release()
+    return [Reader(database.execute("SELECT count(*) FROM steps").fetchone()[0], read)]
 
 
-@dataclass
-class Minari(Recorder):
-    """Minari's ``DataCollector``; without its autoseed, which would change (and slow down) the episodes."""
+def record_npy(env: Env, folder: Path) -> Env:
+    """One file for each column and block of 1,000 steps."""
+    count = itertools.count()
 
-    is_jpeg: bool
+    def save(columns: Columns) -> None:
+        block = next(count)
+        for name, rows in columns.items():
+            np.save(folder / f"{name}-{block:06d}.npy", rows)
 
-    def __post_init__(self) -> None:
-        self.requires = ("minari", "jax", "PIL.Image")
-        self.title = "Minari, JPEG of pictures (lossy)" if self.is_jpeg else "Minari, raw"
-
-    def wrap(self, env: Env, folder: Path) -> Env:
-        """``close`` creates the dataset: nothing can be loaded before."""
-        os.environ["MINARI_DATASETS_PATH"] = str(folder)
-        minari = importlib.import_module("minari")
-
-        class Collector(minari.DataCollector):  # type: ignore[misc, name-defined]  # imported when asked for
-            def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-                return super().reset(seed=seed, options={**(options or {}), "minari_autoseed": False})
-
-            def close(self) -> None:
-                self.create_dataset("bench/run-v0")
-                super().close()
-
-        return cast(Env, Collector(env, jpeg_encoding=self.is_jpeg))
-
-    @contextmanager
-    def open(self, folder: Path, space: gym.Space[Any]) -> Iterator[list[Reader]]:
-        """An episode of the dataset, then the row in it: there is no access to single steps."""
-        dataset = importlib.import_module("minari").load_dataset("bench/run-v0")
-        metadata = dataset.storage.get_episode_metadata(range(dataset.total_episodes))
-        ends = np.cumsum([each["total_steps"] + 1 for each in metadata])
-
-        def read(index: int) -> np.ndarray:
-            episode = int(np.searchsorted(ends, index, "right"))
-            first = ends[episode - 1] if episode else 0
-            return cast(np.ndarray, dataset[episode].observations[index - first])
-
-        yield [Reader(int(ends[-1]), read)]
+    return in_blocks(env, 1000, save, lambda: None)
 
 
-RECORDERS: dict[str, Recorder] = {
-    "bare": Bare(),
-    "wrapper": PassThrough(),
-    "process": Ours("process"),
-    "inline": Ours("inline"),
-    "lzf": LzfRecipe(),
-    "sqlite": SqliteRows(is_json=False),
-    "sqlite-json": SqliteRows(is_json=True),
-    "npy": NpyFiles(),
-    "video": Video(),
-    "minari": Minari(is_jpeg=True),
-    "minari-raw": Minari(is_jpeg=False),
+def open_npy(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+    """Map the file, copy the row."""
+    rows = sum(len(np.load(path)) for path in folder.glob("dones-*.npy"))
+
+    def read(index: int) -> np.ndarray:
+        path = folder / f"observations-{index // 1000:06d}.npy"
+        return np.array(np.load(path, mmap_mode="r")[index % 1000])
+
+    return [Reader(rows, read)]
+
+
+def record_video(env: Env, folder: Path) -> Env:
+    """Gymnasium's wrapper, every episode: pictures and nothing else."""
+    return gym.wrappers.RecordVideo(env, str(folder), episode_trigger=lambda _: True)
+
+
+def open_video(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+    """Seek with OpenCV, which is faster at it than moviepy."""
+    cv2 = importlib.import_module("cv2")
+    paths = sorted(folder.glob("*.mp4"))
+    ends = np.cumsum([int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)) for path in paths])
+
+    def read(index: int) -> Any:
+        number = int(np.searchsorted(ends, index, "right"))
+        video = cv2.VideoCapture(str(paths[number]))
+        video.set(cv2.CAP_PROP_POS_FRAMES, index - (ends[number - 1] if number else 0))
+        return video.read()[1]
+
+    return [Reader(int(ends[-1]), read)]
+
+
+def record_minari(env: Env, folder: Path, *, jpeg_encoding: bool) -> Env:
+    """Minari's ``DataCollector``; nothing can be loaded before the dataset is created, so ``close`` does it."""
+    os.environ["MINARI_DATASETS_PATH"] = str(folder)
+    collector = importlib.import_module("minari").DataCollector(env, jpeg_encoding=jpeg_encoding)
+    reset, close = collector.reset, collector.close
+
+    def create_and_close() -> None:
+        collector.create_dataset("bench/run-v0")
+        close()
+
+    collector.reset = lambda seed=None, options=None: reset(seed=seed, options={"minari_autoseed": False})
+    collector.close = create_and_close
+    return collector  # type: ignore[no-any-return]  # imported when asked for
+
+
+def open_minari(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+    """Load the episode, take the row: there is no access to single steps."""
+    dataset = importlib.import_module("minari").load_dataset("bench/run-v0")
+    episodes = dataset.storage.get_episode_metadata(range(dataset.total_episodes))
+    ends = np.cumsum([episode["total_steps"] + 1 for episode in episodes])
+
+    def read(index: int) -> Any:
+        number = int(np.searchsorted(ends, index, "right"))
+        return dataset[number].observations[index - (ends[number - 1] if number else 0)]
+
+    return [Reader(int(ends[-1]), read)]
+
+
+def _ours(writer: str) -> Recorder:
+    return Recorder(f'RecordToHDF5(writer="{writer}")', functools.partial(record_ours, writer=writer), open_ours)
+
+
+def _sqlite(title: str, encode: Callable[[np.ndarray], str | bytes]) -> Recorder:
+    return Recorder(title, functools.partial(record_sqlite, encode=encode), open_sqlite)
+
+
+def _minari(title: str, *, jpeg_encoding: bool) -> Recorder:
+    wrap = functools.partial(record_minari, jpeg_encoding=jpeg_encoding)
+    return Recorder(title, wrap, open_minari, ("minari", "jax", "PIL.Image"), needs_pictures=jpeg_encoding)
+
+
+RECORDERS = {
+    "bare": Recorder("bare environment", lambda env, folder: env),
+    "wrapper": Recorder("pass-through Wrapper", lambda env, folder: gym.Wrapper(env)),
+    "process": _ours("process"),
+    "inline": _ours("inline"),
+    "lzf": Recorder("h5py, LZF, 100-row chunks", record_lzf, open_h5),
+    "sqlite": _sqlite("SQLite, BLOB", lambda observation: observation.tobytes()),
+    "sqlite-json": _sqlite("SQLite, JSON text", lambda observation: json.dumps(observation.tolist())),
+    "npy": Recorder(".npy files", record_npy, open_npy),
+    "video": Recorder("RecordVideo, MP4", record_video, open_video, ("moviepy", "cv2"), True, "rgb_array"),
+    "minari": _minari("Minari, JPEG", jpeg_encoding=True),
+    "minari-raw": _minari("Minari, raw", jpeg_encoding=False),
 }
 
 
-def lacks(recorder: Recorder, case: Case) -> str | None:
-    """Why a case cannot be recorded this way, or None. Imports what is needed."""
-    if recorder.render_mode and not case.has_pictures:
-        return "needs pictures"
-    for module in recorder.requires:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            return "not installed"
-    return None
+# Measuring ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Run:
+    """What one recorder took in one round, and what it stored."""
+
+    open_s: float
+    loop_s: float
+    close_s: float
+    last: Any
+    disk_bytes: int
+    frame_bytes: float | None
+    read_ms: list[float]
+
+    @property
+    def total_s(self) -> float:
+        """All that recording takes."""
+        return self.open_s + self.loop_s + self.close_s
+
+
+def drive(env: Env, actions: list[Any]) -> Any:
+    """Step through all actions; returns the last observation."""
+    observation = None
+    for action in actions:
+        observation, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            env.reset()
+    return observation
+
+
+def drive_timed(env: Env, actions: list[Any], step_ms: list[float]) -> Any:
+    """The same, and what each step took."""
+    observation = None
+    for action in actions:
+        start = perf_counter()
+        observation, _, terminated, truncated, _ = env.step(action)
+        step_ms.append(1000 * (perf_counter() - start))
+        if terminated or truncated:
+            env.reset()
+    return observation
+
+
+def record(case: Case, recorder: Recorder, actions: list[Any], step_ms: list[float] | None, *, read: bool) -> Run:
+    """Record once into a fresh folder, and look at what is there."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, env = Path(name), case.make(recorder.render_mode)
+        gc.collect()
+        start = perf_counter()
+        env = recorder.wrap(env, folder)
+        env.reset(seed=SEED)
+        opened = perf_counter()
+        last = drive(env, actions) if step_ms is None else drive_timed(env, actions, step_ms)
+        stepped = perf_counter()
+        env.close()
+        close_s = perf_counter() - stepped
+        disk_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        readers = recorder.open_readers(folder, env.observation_space) if read else []
+        read_ms = [time_reads(reader) for reader in readers]
+        return Run(opened - start, stepped - opened, close_s, last, disk_bytes, frame_bytes(folder / "run.h5"), read_ms)
+
+
+def frame_bytes(path: Path) -> float | None:
+    """Bytes of one stored observation, if this is an HDF5 file that can tell."""
+    if not path.exists():
+        return None
+    with h5py.File(path) as file:
+        return float(file["observations"].id.get_storage_size() / len(file["observations"]))
+
+
+def time_reads(reader: Reader, reads: int = 200, budget_s: float = 5.0) -> float:
+    """Median milliseconds of random reads, as many of them as fit into the budget."""
+    times: list[float] = []
+    for index in np.random.default_rng(SEED).integers(reader.rows, size=reads).tolist():
+        start = perf_counter()
+        reader.read(index)
+        times.append(1000 * (perf_counter() - start))
+        if sum(times) > 1000 * budget_s:
+            break
+    return median(times)
+
+
+def record_in_rounds(case: Case, keys: list[str], steps: int, rounds: int, console: Console) -> dict[str, Any]:
+    """Every recorder in every round, each round beginning with another one; figures by recorder."""
+    actions = case.actions(steps)
+    runs: dict[str, list[Run]] = {key: [] for key in keys}
+    step_ms: dict[str, list[list[float]]] = {key: [] for key in keys}
+    figures: dict[str, Any] = {}
+    with console.status(case.title) as status:
+        for number in range(rounds + (rounds + 1) // 2):
+            shift = number % len(keys)
+            for key in keys[shift:] + keys[:shift]:
+                status.update(f"{case.title}: round {number + 1}, {RECORDERS[key].title}")
+                if number >= rounds:
+                    step_ms[key].append([])
+                    record(case, RECORDERS[key], actions, step_ms[key][-1], read=False)
+                    continue
+                runs[key].append(record(case, RECORDERS[key], actions, None, read=number == rounds - 1))
+                if runs["bare"] and not np.array_equal(runs[key][-1].last, runs["bare"][0].last):
+                    warnings.warn(f"{RECORDERS[key].title} has changed the course of the environment", stacklevel=1)
+        for key in keys:
+            status.update(f"{case.title}: memory, {RECORDERS[key].title}")
+            memory_mib = in_own_process(memory_growth, case, key, steps)
+            figures[key] = summarize(runs, key, steps, step_ms[key]) | {"memory_mib": memory_mib}
+    return figures
+
+
+def summarize(runs: dict[str, list[Run]], key: str, steps: int, step_ms: list[list[float]]) -> dict[str, Any]:
+    """The figures of one recorder."""
+    mine, bare, wrapper = runs[key], runs["bare"], runs["wrapper"]
+    return {
+        "steps_per_s": median(steps / run.loop_s for run in mine),
+        "ratio": median(base.loop_s / run.loop_s for base, run in zip(bare, mine, strict=True)),
+        "ratio_with_open_close": median(base.total_s / run.total_s for base, run in zip(bare, mine, strict=True)),
+        "added_us": median(1e6 * (run.loop_s - base.loop_s) / steps for base, run in zip(wrapper, mine, strict=True)),
+        "open_ms": median(1000 * run.open_s for run in mine),
+        "close_ms": median(1000 * run.close_s for run in mine),
+        "p99_ms": median(float(np.percentile(times, 99)) for times in step_ms),
+        "longest_ms": median(max(times) for times in step_ms),
+        "bytes_per_step": mine[-1].disk_bytes / steps,
+        "bytes_per_frame": mine[-1].frame_bytes,
+        "read_ms": mine[-1].read_ms,
+        "loops_s": [run.loop_s for run in mine],
+    }
+
+
+# Memory -------------------------------------------------------------------------------------------
+
+
+class MemorySampler(threading.Thread):
+    """Watches how far the memory of this process grows."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.restart()
+        self.start()
+
+    def restart(self) -> None:
+        """Count from here."""
+        self._base = self._peak = self._now()
+
+    @staticmethod
+    def _now() -> np.ndarray:
+        """Resident bytes: all, and without what is shared or mapped from files."""
+        _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
+        return np.array([resident, resident - shared]) * os.sysconf("SC_PAGE_SIZE")
+
+    def run(self) -> None:
+        """Sample every 5 milliseconds."""
+        while True:
+            self._peak = np.maximum(self._peak, self._now())
+            time.sleep(0.005)
+
+    def growth_mib(self) -> list[float]:
+        """The largest growth so far."""
+        return [float(growth) / MIB for growth in self._peak - self._base]
+
+
+def memory_growth(case: Case, key: str, steps: int, warm_up: float = 0.0) -> list[float]:
+    """MiB that a recording adds to this process at most, counted after a part of its steps."""
+    recorder = RECORDERS[key]
+    recorder.lacks(case)  # imports what it needs
+    actions = case.actions(steps // 100)
+    with tempfile.TemporaryDirectory() as name:
+        env = case.make(recorder.render_mode)
+        sampler = MemorySampler()
+        env = recorder.wrap(env, Path(name))
+        env.reset(seed=SEED)
+        for percent in range(100):
+            if warm_up and percent == round(100 * warm_up):
+                sampler.restart()
+            drive(env, actions)
+        env.close()
+    return sampler.growth_mib()
+
+
+def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call where nothing has used memory before."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def memory_table() -> Table:
+    """Whether memory grows while RecordToHDF5 records for a long time."""
+    table = Table(title="Growth after the first tenth, MiB", title_justify="left")
+    for header in ("recorder", "case", "steps", "growth", "without mapped files"):
+        table.add_column(header, justify="right" if header not in ("recorder", "case") else "left")
+    for (name, steps), key in itertools.product(MEMORY_TESTS.items(), ("process", "inline")):
+        growth = in_own_process(memory_growth, CASES[name], key, steps, 0.1)
+        table.add_row(RECORDERS[key].title, CASES[name].title, f"{steps:,}", *(f"{mib:.1f}" for mib in growth))
+    return table
+
+
+# Reporting ----------------------------------------------------------------------------------------
+
+FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "steps_per_s": ("steps/s", "{:,.0f}".format),
+    "ratio": ("to bare", "{:.3f}".format),
+    "ratio_with_open_close": ("with open,\nclose", "{:.3f}".format),
+    "added_us": ("added\nus/step", "{:+.1f}".format),
+    "open_ms": ("open\nms", "{:,.0f}".format),
+    "close_ms": ("close\nms", "{:,.0f}".format),
+    "p99_ms": ("p99\nms", "{:.3f}".format),
+    "longest_ms": ("longest\nms", "{:.2f}".format),
+    "bytes_per_step": ("bytes\n/step", "{:,.0f}".format),
+    "bytes_per_frame": ("bytes\n/frame", "{:,.0f}".format),
+    "read_ms": ("read\nms", lambda times: " / ".join(f"{ms:.3f}" for ms in times)),
+    "memory_mib": ("peak\nMiB", lambda growth: "{:.0f} ({:.0f})".format(*growth)),
+}
+
+
+def case_table(case: Case, figures: dict[str, Any], skipped: dict[str, str], steps: int, rounds: int) -> Table:
+    """The figures of one case, a row for each recorder."""
+    table = Table(title=f"{case.title}: {steps:,} steps, median of {rounds} rounds", title_justify="left")
+    table.add_column("recorder", no_wrap=True)
+    for header, _ in FORMATS.values():
+        table.add_column(header, justify="right", no_wrap=True)
+    for key, values in figures.items():
+        cells = ["-" if values[name] is None else form(values[name]) for name, (_, form) in FORMATS.items()]
+        table.add_row(RECORDERS[key].title, *cells)
+    for key, reason in skipped.items():
+        table.add_row(RECORDERS[key].title, reason, style="dim")
+    return table
+
+
+def versions() -> dict[str, str]:
+    """What the figures were taken with."""
+    found = {"CPUs": str(os.cpu_count()), "machine": platform.machine(), "Python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--case", nargs="+", choices=CASES, default=list(CASES), help="what to record")
+    parser.add_argument("--recorders", nargs="+", choices=RECORDERS, default=list(RECORDERS), help="which to compare")
+    parser.add_argument("--steps", type=int, help="steps of a recording, instead of what suits the case")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--million", action="store_true", help="also record a million steps and see if memory grows")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure what the command line says, and print it."""
+    arguments = parse_arguments()
+    gym.logger.min_level = gym.logger.ERROR
+    warnings.filterwarnings("ignore", module="minari")
+    console = Console(width=None if sys.stdout.isatty() else 170)
+    console.print(", ".join(f"{name} {version}" for name, version in versions().items()))
+    results: dict[str, Any] = {"versions": versions(), "cases": {}}
+    wanted = ["bare", "wrapper", *(key for key in arguments.recorders if key not in ("bare", "wrapper"))]
+    for name in arguments.case:
+        case = CASES[name]
+        steps = arguments.steps or case.steps
+        skipped = {key: reason for key in wanted if (reason := RECORDERS[key].lacks(case))}
+        keys = [key for key in wanted if key not in skipped]
+        figures = record_in_rounds(case, keys, steps, arguments.rounds, console)
+        console.print(case_table(case, figures, skipped, steps, arguments.rounds))
+        results["cases"][name] = {"steps": steps, "rounds": arguments.rounds, "recorders": figures}
+        if arguments.json:
+            arguments.json.write_text(json.dumps(results, indent=2))
+    console.print(NOTES)
+    if arguments.million:
+        console.print(memory_table())
+
+
+if __name__ == "__main__":
+    main()

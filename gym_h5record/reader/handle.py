@@ -61,7 +61,8 @@ class Handle:
 
     def _open(self) -> None:
         _check_readable(self.path)
-        file = h5py.File(self.path, "r", locking=False, rdcc_nbytes=0)
+        # h5py's own defaults: HDF5 refuses a file that the process has open with other locking.
+        file = h5py.File(self.path, "r")
         try:
             check_format(file, self.path)
         except BaseException:

@@ -19,7 +19,10 @@ from gym_h5record.superblock import clear_write_flags, is_torn
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.index import close_open_episode
 
-__all__ = ["finish", "is_interrupted", "open_drain", "recover"]
+__all__ = ["PATIENCE_S", "finish", "is_interrupted", "open_drain", "recover", "recover_locked"]
+
+PATIENCE_S = 2.0
+"""How long to wait for the writer of a dead recorder to finish its work."""
 
 
 def is_interrupted(path: Path) -> bool:
@@ -37,7 +40,7 @@ def recover(path: str | os.PathLike[str]) -> None:
         RecordingNotFoundError: If there is neither a file nor a journal.
     """
     target = Path(path)
-    lock = RecordingLock(target)
+    lock = RecordingLock(target, patience_s=PATIENCE_S)
     try:
         recover_locked(target)
     finally:

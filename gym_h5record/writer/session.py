@@ -30,7 +30,7 @@ from gym_h5record.lock import RecordingLock
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_to_json
 from gym_h5record.writer.drain import Drain
-from gym_h5record.writer.recovery import finish, is_interrupted, open_drain, recover_locked
+from gym_h5record.writer.recovery import PATIENCE_S, finish, is_interrupted, open_drain, recover_locked
 
 __all__ = ["Existing", "Options", "Session"]
 
@@ -94,7 +94,7 @@ class Session:
         self.due_s = 0.0
         path = options.path
         try:
-            self._lock = RecordingLock(path)
+            self._lock = RecordingLock(path, patience_s=PATIENCE_S if options.mode == "a" else 0.0)
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise RecordingPathError(f"cannot record to {path}: {error.strerror}: {error.filename}") from error
         try:
@@ -255,6 +255,7 @@ class Session:
             stdin=subprocess.PIPE,
             pass_fds=[self._lock.descriptor],
             cwd=package,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it multiplies nothing
             start_new_session=True,  # the terminal's Ctrl-C is for the recorder
         )
         while self.journal.control[Control.WRITER] == WriterState.STARTING:
