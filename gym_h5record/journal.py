@@ -13,6 +13,7 @@ the parts of a row whose size varies.
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 import struct
@@ -156,6 +157,8 @@ class Journal:
             raise
         finally:
             os.close(descriptor)
+        # Mapping only reads the pages in; the first write to each would still be a fault, inside a step().
+        np.frombuffer(journal._map, np.uint8)[::_PAGE] = 0
         journal.control[Control.MAGIC] = _MAGIC
         return journal
 
@@ -244,7 +247,7 @@ class Journal:
             at = _HEADER_AT + _round_up(header_bytes, _PAGE)
             for name, dtype_text, shape in self.header["ring"]:
                 dtype = np.dtype(dtype_text)
-                count = self.capacity_rows * int(np.prod(shape, dtype=np.int64))
+                count = self.capacity_rows * math.prod(shape)
                 column = np.frombuffer(self._map, dtype, count, at)
                 self.columns[name] = column.reshape(self.capacity_rows, *shape)
                 at = _round_up(at + column.nbytes, _ALIGNMENT_BYTES)

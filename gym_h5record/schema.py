@@ -11,6 +11,7 @@ may differ from its spaces; the plan then follows the values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, singledispatch
@@ -77,7 +78,7 @@ class Field:
     @property
     def item_bytes(self) -> int:
         """Bytes of one item."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class Node:

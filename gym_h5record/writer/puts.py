@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import cache, singledispatch
 from typing import Any
 
 import numpy as np
@@ -216,6 +216,7 @@ def _make_blank(node: sc.Node, ring: Ring) -> Callable[[int], None]:
     return blank
 
 
+@cache
 def _exact_types(dtype: np.dtype) -> dict[type, int]:
     """Types whose every value a column of ``dtype`` holds exactly, or refuses with an exception."""
     types: dict[type, int] = {}
