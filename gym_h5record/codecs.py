@@ -81,7 +81,7 @@ def decode_chunk(filter_id: int, data: bytes, size_bytes: int) -> bytes:
     """
     try:
         decoded = _DECODERS[filter_id](data, size_bytes)
-    except (ValueError, RuntimeError, struct.error, zlib.error, isal_zlib.error) as error:
+    except (ValueError, RuntimeError, struct.error, zlib.error) as error:
         raise CorruptRecordingError(f"a chunk cannot be decompressed: {error}") from error
     if len(decoded) != size_bytes:
         raise CorruptRecordingError(f"a chunk decompresses to {len(decoded)} bytes, expected {size_bytes}")

@@ -8,7 +8,7 @@ rendered that the user has not asked for, and no frame is taken from them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -85,7 +85,7 @@ class CollectedFrames:
     """``RenderCollection`` has rendered already: look at its newest frame."""
 
     env: gym.Env[Any, Any]
-    collection: wrappers.RenderCollection[Any, Any, Any]
+    collection: wrappers.RenderCollection[Any, Any]
     kind: str = "render"
 
     def capture(self) -> Any:
@@ -105,15 +105,15 @@ class ListedFrames:
     _taken: list[Any] = field(default_factory=list)
 
     def capture(self) -> Any:
-        self._taken += self.env.render() or []  # type: ignore[operator]  # a list in this mode
+        self._taken += self.env.render() or []
         return self._taken[-1] if self._taken else None
 
     def render(self) -> Any:
         taken, self._taken = self._taken, []
-        return taken + list(self.env.render() or [])  # type: ignore[call-overload]  # a list in this mode
+        return taken + list(self.env.render() or [])
 
 
-def choose_frame_source(env: gym.Env[Any, Any], frames: str | bool) -> FrameSource:
+def choose_frame_source(env: gym.Env[Any, Any], frames: str | Literal[False]) -> FrameSource:
     """The frame source for the recorder's option ``frames``.
 
     Args:
@@ -124,7 +124,7 @@ def choose_frame_source(env: gym.Env[Any, Any], frames: str | bool) -> FrameSour
         OptionError: If the option is another, or observations are no pictures.
         RenderModeError: If frames are demanded and the environment renders none.
     """
-    if frames not in FRAMES_OPTIONS or frames is True:
+    if frames not in FRAMES_OPTIONS:
         known = ", ".join(repr(option) for option in FRAMES_OPTIONS)
         raise OptionError(f"frames: expected one of {known}, got {frames!r}")
     if frames is False:
@@ -169,7 +169,7 @@ def _is_picture_space(space: Any) -> bool:
     return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[2] == 3
 
 
-def _find_collection(env: gym.Env[Any, Any]) -> wrappers.RenderCollection[Any, Any, Any] | None:
+def _find_collection(env: gym.Env[Any, Any]) -> wrappers.RenderCollection[Any, Any] | None:
     while isinstance(env, gym.Wrapper):
         if isinstance(env, wrappers.RenderCollection):
             return env

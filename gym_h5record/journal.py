@@ -275,7 +275,9 @@ class Journal:
             CorruptRecordingError: If this journal is smaller.
         """
         header = {name: value for name, value in other.header.items() if name not in _LAYOUT_KEYS}
-        ring = [Field(name, np.dtype(dtype), tuple(shape)) for name, dtype, shape in other.header["ring"][_OWN_COLUMNS:]]
+        ring = [
+            Field(name, np.dtype(dtype), tuple(shape)) for name, dtype, shape in other.header["ring"][_OWN_COLUMNS:]
+        ]
         num_codes = other.columns[CODES].shape[1]
         if not self.lay_out(header, ring, num_codes, other.header["first_row"]) or self.blob_bytes < other.blob_bytes:
             raise CorruptRecordingError(f"{self.path} has no room for the rows of {other.path}")
@@ -292,7 +294,7 @@ class Journal:
 
     def take_place(self, path: Path) -> None:
         """Rename this journal to ``path``."""
-        os.replace(self.path, path)
+        self.path.replace(path)
         self.path = path
 
     # Segments ---------------------------------------------------------------------------------

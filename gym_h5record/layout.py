@@ -86,7 +86,8 @@ def check_format(file: h5py.File, path: Path) -> None:
     found = file.attrs.get("format")
     if found != fmt.FORMAT:
         raise NotARecordingError(
-            f"{path} is an HDF5 file but not a recording: expected the attribute format={fmt.FORMAT!r}, found {found!r}."
+            f"{path} is an HDF5 file but not a recording: "
+            f"expected the attribute format={fmt.FORMAT!r}, found {found!r}."
         )
     version = file.attrs.get("format_version")
     if not isinstance(version, np.integer) or version > fmt.FORMAT_VERSION:
@@ -200,7 +201,7 @@ class Column:
         if len(items) < self._rows:
             missing = np.zeros((self._rows - len(items), *self.field.shape), self.field.dtype)
             items = np.concatenate([items, missing])
-        data = memoryview(np.ascontiguousarray(items)).cast("B")
+        data = np.ascontiguousarray(items).data.cast("B")
         self._dataset.id.write_direct_chunk(self._offset(first), self._encode(data))  # type: ignore[misc]  # not None here
 
     def _read_chunk(self, first: int) -> np.ndarray:

@@ -28,7 +28,17 @@ from gym_h5record.tagged import dumps
 
 __all__ = ["describe_environment", "frames_per_second", "user_metadata"]
 
-_LIBRARIES = ("gym_h5record", "gymnasium", "numpy", "h5py", "ale_py", "mujoco", "box2d", "pygame", "opencv-python-headless")
+_LIBRARIES = (
+    "gym_h5record",
+    "gymnasium",
+    "numpy",
+    "h5py",
+    "ale_py",
+    "mujoco",
+    "box2d",
+    "pygame",
+    "opencv-python-headless",
+)
 
 
 def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
@@ -40,13 +50,9 @@ def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
     Raises:
         MetadataError: If a value has no JSON form, or a key is not a string.
     """
-    given = dict(metadata or {})
-    problems: list[str] = []
-    for key, value in given.items():
-        if not isinstance(key, str):
-            problems.append(f"the key {key!r} is not a string")
-            continue
-        dumps(value, on_repr=lambda part, key=key: problems.append(f"{key!r} holds {part!r} of type {type(part).__qualname__}"))
+    given: dict[Any, Any] = dict(metadata or {})
+    problems = [f"the key {key!r} is not a string" for key in given if not isinstance(key, str)]
+    dumps(given, on_repr=lambda part: problems.append(f"{part!r} is of type {type(part).__qualname__}"))
     if problems:
         raise MetadataError(
             f"metadata: {'; '.join(problems)}. Use None, booleans, numbers, strings, NumPy arrays, "
@@ -110,13 +116,15 @@ def _wrapper_names(env: gym.Env[Any, Any]) -> list[str]:
 
 
 def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = importlib_metadata.version(name)
-        except importlib_metadata.PackageNotFoundError:
-            continue
-    return versions
+    versions = {name: _version(name) for name in _LIBRARIES}
+    return {name: version for name, version in versions.items() if version is not None}
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib_metadata.version(library)
+    except importlib_metadata.PackageNotFoundError:
+        return None
 
 
 def _rom_md5(env: gym.Env[Any, Any]) -> str | None:

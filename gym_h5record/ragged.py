@@ -10,7 +10,6 @@ made and reports False when that is not identical.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import singledispatch
 from typing import Any, Protocol
 
@@ -147,7 +146,11 @@ def _put_stacked(node: sc.ListOf, space: Space[Any], batch: Any, items: Items) -
     if isinstance(batch, np.ndarray):
         _put_list(node, batch, len(batch), items)
     else:
-        values = tuple(batch) if isinstance(batch, tuple) and _batches_to_tuple(space) else tuple(iterate(batch_space(space, 1), batch))
+        values = (
+            tuple(batch)
+            if isinstance(batch, tuple) and _batches_to_tuple(space)
+            else tuple(iterate(batch_space(space, 1), batch))
+        )
         _put_list(node, values, len(values), items)
 
 
@@ -248,7 +251,8 @@ def _stacked(item: sc.Node, space: Space[Any], source: Source, start: int, stop:
     values = tuple(decode(item, source, index) for index in range(start, stop))
     if _batches_to_tuple(space):
         return values
-    return concatenate(space, values, create_empty_array(space, len(values)))
+    empty: Any = create_empty_array(space, len(values))
+    return concatenate(space, values, empty)
 
 
 def _batches_to_tuple(space: Space[Any]) -> bool:

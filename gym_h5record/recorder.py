@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, SupportsFloat, TypeVar
+from typing import Any, Literal, SupportsFloat, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -114,7 +114,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         path: str | os.PathLike[str],
         *,
         mode: str = "x",
-        frames: str | bool = "auto",
+        frames: str | Literal[False] = "auto",
         infos: bool = True,
         episode_trigger: Callable[[int], bool] | None = None,
         step_trigger: Callable[[int], bool] | None = None,
@@ -124,7 +124,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         flush_interval_s: float = 1.0,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        if isinstance(env, gym.vector.VectorEnv):
+        given: object = env
+        if isinstance(given, gym.vector.VectorEnv):
             raise UnsupportedEnvError(
                 f"{type(env).__name__} is a VectorEnv: this wrapper records a single environment. "
                 "Use gym_h5record.vector.RecordToHDF5, or wrap the environments inside, each with its own path."
@@ -157,7 +158,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         )
         self._frame_source = choose_frame_source(env, frames)
         self._infos = bool(infos)
-        self._metadata = {**describe_environment(env), **user_metadata(metadata), "frames": self._frame_source.kind}
+        self._attributes = {**describe_environment(env), **user_metadata(metadata), "frames": self._frame_source.kind}
         self._has_user_metadata = bool(metadata)
         self._schedule = Schedule(episode_trigger, step_trigger)
         self._watches_steps = self._schedule.watches_steps
@@ -171,7 +172,9 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
 
     # Gymnasium's interface ------------------------------------------------------------------------
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[ObsType, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
         """Reset the environment; begin a recorded episode unless the triggers say no."""
         if self._is_inert:
             return self.env.reset(seed=seed, options=options)
@@ -228,6 +231,13 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         finally:
             super().close()
 
+    def abandon(self) -> None:
+        """Stop recording without touching the file: called in a forked child, which shares it."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.abandon()
+        self._become_inert()
+
     # Everything that does not happen at every step --------------------------------------------------
 
     def _step_off_the_path(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -276,7 +286,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
 
     def _open_session(self, observation: Any, frame: Any) -> Session:
         row_bytes = _array_bytes(observation) + _array_bytes(frame)
-        header_bytes = 2 * len(json.dumps(self._metadata)) + (64 << 10)
+        header_bytes = 2 * len(json.dumps(self._attributes)) + (64 << 10)
         session = Session(self._options, row_bytes, header_bytes)
         # Also runs when the interpreter exits, and when the wrapper is dropped without close().
         self._finalizer = weakref.finalize(self, session.close)
@@ -290,11 +300,13 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         """Refuse to append to a recording of something else."""
         differences = []
         for name in ("observation_space", "action_space"):
-            known, ours = (space_from_json(json.loads(each[name])) for each in (metadata, self._metadata))
+            known, ours = (space_from_json(json.loads(each[name])) for each in (metadata, self._attributes))
             if known != ours:
                 differences.append(f"its {name} is {known}, this environment's is {ours}")
-        if metadata["frames"] != self._metadata["frames"]:
-            differences.append(f"its frames are {metadata['frames']!r}, here they would be {self._metadata['frames']!r}")
+        if metadata["frames"] != self._attributes["frames"]:
+            differences.append(
+                f"its frames are {metadata['frames']!r}, here they would be {self._attributes['frames']!r}"
+            )
         if (schema.infos is not None) != self._infos:
             differences.append(f"it is recorded with infos={schema.infos is not None}, here infos={self._infos}")
         if differences:
@@ -321,7 +333,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             infos=plan_infos([each for each in (first.info, info) if type(each) is dict]) if self._infos else None,
             linked_frames=self._frame_source.kind == "observation" and any(observation.fields()),
         )
-        session.lay_out(schema, frames_per_second(self.env), self._metadata)
+        session.lay_out(schema, frames_per_second(self.env), self._attributes)
         self._writer = RowWriter(session, schema if session.existing is None else session.existing.schema)
         self._writer.begin_episode(first.observation, first.info, first.frame, first.begin)
         return self._writer
@@ -365,16 +377,12 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
 _recorders: weakref.WeakSet[RecordToHDF5[Any, Any]] = weakref.WeakSet()
 
 
-def _abandon_after_fork() -> None:
-    """A forked child shares our files: it must not write to them."""
+def _abandon_all() -> None:
     for recorder in list(_recorders):
-        session, recorder._session = recorder._session, None
-        if session is not None:
-            session.abandon()
-        recorder._become_inert()
+        recorder.abandon()
 
 
-os.register_at_fork(after_in_child=_abandon_after_fork)
+os.register_at_fork(after_in_child=_abandon_all)
 
 
 def _check_option(name: str, value: Any, known: tuple[str, ...]) -> None:
@@ -386,7 +394,9 @@ def _check_path(path: str | os.PathLike[str], mode: str) -> Path:
     """The path as an absolute one, if a recording can be made there."""
     target = Path(os.path.abspath(os.fspath(path)))
     if not target.parent.is_dir():
-        raise RecordingPathError(f"cannot record to {target}: the directory {target.parent} does not exist. Create it first.")
+        raise RecordingPathError(
+            f"cannot record to {target}: the directory {target.parent} does not exist. Create it first."
+        )
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise RecordingPathError(f"cannot record to {target}: no permission to write in {target.parent}.")
     if target.is_dir():

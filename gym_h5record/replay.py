@@ -136,7 +136,7 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
             truncated, info[INCOMPLETE_KEY] = True, True
         return episode.observations[self._step], reward, terminated, truncated, info
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]  # one mode only
+    def render(self) -> np.ndarray | None:
         """The recorded picture of the newest observation, None if there are no frames."""
         episode = self._running()
         return None if episode.frames is None else episode.frames[self._step]

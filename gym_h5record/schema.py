@@ -387,15 +387,16 @@ def _(space: spaces.Dict, name: str, value: Any = MISSING) -> Node:
     )
 
 
-@plan_space.register
-def _(space: spaces.Tuple, name: str, value: Any = MISSING) -> Node:
+@plan_space.register(spaces.Tuple)
+def _(space: spaces.Tuple[Any], name: str, value: Any = MISSING) -> Node:
     values = (MISSING,) * len(space.spaces)
     if type(value) is tuple and len(value) == len(space.spaces):
         values = value
     elif isinstance(value, (np.ndarray, np.generic, int, float)):
         return plan_value(name, value)
     planned = (
-        plan_space(each, f"{name}/{index}", item) for index, (each, item) in enumerate(zip(space.spaces, values, strict=True))
+        plan_space(each, f"{name}/{index}", item)
+        for index, (each, item) in enumerate(zip(space.spaces, values, strict=True))
     )
     return TupleOf(name, tuple(planned))
 
@@ -418,8 +419,8 @@ def _(space: spaces.Graph, name: str, value: Any = MISSING) -> Node:
     return Graph(name, _list(f"{name}/nodes", space.node_space), edges, ListOf(links, pair), space)
 
 
-@plan_space.register
-def _(space: spaces.OneOf, name: str, value: Any = MISSING) -> Node:
+@plan_space.register(spaces.OneOf)
+def _(space: spaces.OneOf[Any], name: str, value: Any = MISSING) -> Node:
     return OneOf(name, tuple(_list(f"{name}/{index}", each) for index, each in enumerate(space.spaces)))
 
 
@@ -482,7 +483,10 @@ def _widen(first: Array | Scalar, second: Array | Scalar | Opaque) -> Array | Sc
     if isinstance(first, Scalar) and isinstance(second, Scalar):
         dtype = np.promote_types(first.dtype, second.dtype)
         return Scalar("", dtype)
-    same = isinstance(first, Array) and isinstance(second, Array)
-    if same and (first.dtype, first.shape) == (second.dtype, second.shape):
+    if (
+        isinstance(first, Array)
+        and isinstance(second, Array)
+        and (first.dtype, first.shape) == (second.dtype, second.shape)
+    ):
         return second
     return Opaque("")

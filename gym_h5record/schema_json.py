@@ -129,7 +129,7 @@ def _from_json(content: Json) -> Node:
 def _expect(kind: type[NodeT], content: Json) -> NodeT:
     node = _from_json(content)
     if not isinstance(node, kind):
-        raise ValueError(f"expected a {kind.__name__}, found {content['kind']}")
+        raise TypeError(f"expected a {kind.__name__}, found {content['kind']}")
     return node
 
 
@@ -137,21 +137,21 @@ def _info_from_json(pair: Any) -> InfoColumn:
     key, content = pair
     node = _from_json(content)
     if not isinstance(node, (Array, Scalar)):
-        raise ValueError(f"an info column is an Array or a Scalar, found {content['kind']}")
+        raise TypeError(f"an info column is an Array or a Scalar, found {content['kind']}")
     return InfoColumn(untag(key), node)
 
 
 def _sequence(content: Json) -> Node:
     space = space_from_json(content["space"])
     if not isinstance(space, spaces.Sequence):
-        raise ValueError("a Sequence node needs a Sequence space")
+        raise TypeError("a Sequence node needs a Sequence space")
     return Sequence(content["name"], _expect(ListOf, content["items"]), space)
 
 
 def _graph(content: Json) -> Node:
     space = space_from_json(content["space"])
     if not isinstance(space, spaces.Graph):
-        raise ValueError("a Graph node needs a Graph space")
+        raise TypeError("a Graph node needs a Graph space")
     edges = None if content["edges"] is None else _expect(ListOf, content["edges"])
     return Graph(content["name"], _expect(ListOf, content["nodes"]), edges, _expect(ListOf, content["links"]), space)
 

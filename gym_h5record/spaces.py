@@ -52,14 +52,14 @@ def _(space: spaces.Box) -> Json:
 
 @space_to_json.register
 def _(space: spaces.Discrete) -> Json:
-    return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": space.dtype.str}  # type: ignore[union-attr]  # never None
+    return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": space.dtype.str}
 
 
 @space_to_json.register
 def _(space: spaces.MultiDiscrete) -> Json:
     return {
         "type": "MultiDiscrete",
-        "dtype": space.dtype.str,  # type: ignore[union-attr]  # never None
+        "dtype": space.dtype.str,
         "nvec": space.nvec.tolist(),
         "start": space.start.tolist(),
     }
@@ -67,7 +67,7 @@ def _(space: spaces.MultiDiscrete) -> Json:
 
 @space_to_json.register
 def _(space: spaces.MultiBinary) -> Json:
-    return {"type": "MultiBinary", "n": list(space.n) if isinstance(space.n, tuple) else int(space.n)}  # type: ignore[arg-type]
+    return {"type": "MultiBinary", "n": list(space.n) if isinstance(space.n, tuple) else int(space.n)}
 
 
 @space_to_json.register
@@ -86,8 +86,8 @@ def _(space: spaces.Dict) -> Json:
     return {"type": "Dict", "spaces": [[tag(key), space_to_json(each)] for key, each in space.spaces.items()]}
 
 
-@space_to_json.register
-def _(space: spaces.Tuple) -> Json:
+@space_to_json.register(spaces.Tuple)
+def _(space: spaces.Tuple[Any]) -> Json:
     return {"type": "Tuple", "spaces": [space_to_json(each) for each in space.spaces]}
 
 
@@ -102,8 +102,8 @@ def _(space: spaces.Graph) -> Json:
     return {"type": "Graph", "nodes": space_to_json(space.node_space), "edges": edges}
 
 
-@space_to_json.register
-def _(space: spaces.OneOf) -> Json:
+@space_to_json.register(spaces.OneOf)
+def _(space: spaces.OneOf[Any]) -> Json:
     return {"type": "OneOf", "spaces": [space_to_json(each) for each in space.spaces]}
 
 
@@ -142,11 +142,11 @@ def _box(json: Json) -> Space[Any]:
 
 def _discrete(json: Json) -> Space[Any]:
     dtype = np.dtype(json["dtype"]).type
-    return spaces.Discrete(json["n"], start=json["start"], dtype=dtype)  # type: ignore[arg-type]
+    return spaces.Discrete(json["n"], start=json["start"], dtype=dtype)
 
 
 def _multi_discrete(json: Json) -> Space[Any]:
-    dtype = np.dtype(json["dtype"])
+    dtype: Any = np.dtype(json["dtype"])
     nvec, start = np.array(json["nvec"], dtype), np.array(json["start"], dtype)
     return spaces.MultiDiscrete(nvec, dtype=dtype.type, start=start)
 
@@ -174,7 +174,7 @@ def _sequence(json: Json) -> Space[Any]:
 
 def _graph(json: Json) -> Space[Any]:
     edges = None if json["edges"] is None else space_from_json(json["edges"])
-    return spaces.Graph(space_from_json(json["nodes"]), edges)  # type: ignore[arg-type]
+    return spaces.Graph(space_from_json(json["nodes"]), edges)
 
 
 def _one_of(json: Json) -> Space[Any]:

@@ -48,7 +48,7 @@ def read_superblock(path: str | os.PathLike[str]) -> Superblock | None:
         return None
     version = block[8]
     if version not in (2, 3) or block[9] != 8:
-        return Superblock(version, 0, 0, True)
+        return Superblock(version, flags=0, end_of_file=0, checksum_valid=True)
     (end_of_file,) = struct.unpack_from("<Q", block, _END_OF_FILE_AT)
     (checksum,) = struct.unpack_from("<I", block, _CHECKSUM_AT)
     return Superblock(version, block[_FLAGS_AT], end_of_file, checksum == _lookup3(block[:_CHECKSUM_AT]))

@@ -29,7 +29,7 @@ def identical(first: Any, second: Any) -> bool:
     if isinstance(first, np.ndarray):
         return _identical_arrays(first, second)
     if isinstance(first, np.generic):
-        return first.dtype == second.dtype and first.tobytes() == second.tobytes()
+        return bool(first.dtype == second.dtype) and first.tobytes() == second.tobytes()
     if isinstance(first, float):
         return struct.pack("d", first) == struct.pack("d", second)
     if isinstance(first, dict):

@@ -87,7 +87,6 @@ def _extremes(dtype: Any) -> Box:
 def _boxes() -> Iterator[tuple[str, gym.Space[Any]]]:
     for dtype in DTYPES:
         yield f"Box-{np.dtype(dtype).name}", _extremes(dtype)
-    yield "Box-longdouble", Box(-1, 1, (2,), np.longdouble)
     yield "Box-rank0", Box(-np.inf, np.inf, (), np.float64)
     yield "Box-rank0-uint8", Box(0, 255, (), np.uint8)
     yield "Box-rank4", Box(-1, 1, (2, 1, 3, 2), np.float32)

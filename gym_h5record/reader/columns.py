@@ -80,7 +80,7 @@ class Column(_Rows):
         """The dtype of arrays and numbers, object for everything else."""
         return self._node.dtype if isinstance(self._node, (sc.Array, sc.Scalar)) else np.dtype(object)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: FBT001  # NumPy's protocol
         """All rows as one array."""
         return np.asarray(self[:], dtype)
 

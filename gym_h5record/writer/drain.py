@@ -58,17 +58,17 @@ class Drain:
             last = self._last_rows(tail, head)
             parsed = self._parse(tail, head)
             self._write_ring(tail, head, last)
-            released = self._released(head, bool(last[-1]))
+            released = self._released(head, closed=bool(last[-1]))
             self._write_ragged(tail, released, parsed)
-            step = (self._take(name, tail, head) for name in (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS))
-            episodes = self._index.write(tail, last, *step, parsed.begins)
+            rewards, terminations, truncations = (self._take(name, tail, head) for name in _OUTCOME)
+            episodes = self._index.write(tail, last, rewards, terminations, truncations, parsed.begins)
             self._file.commit(head, episodes)
             control[Control.BLOB_TAIL] = self._blob_end(released)
             control[Control.TAIL] = released
         control[Control.COMMITTED_EVENTS] = events
         control[Control.COMMITTED_HEAD] = head
 
-    def _released(self, head: int, closed: bool) -> int:
+    def _released(self, head: int, *, closed: bool) -> int:
         """Rows before this one are whole: in full chunks, and their step is known."""
         whole = head if closed else head - 1
         held = self._file.held_rows
@@ -88,7 +88,7 @@ class Drain:
     def _last_rows(self, tail: int, head: int) -> np.ndarray:
         """Which rows have no step: the last of each episode, and the newest row."""
         flags = self._take(FLAGS, tail, head)
-        last = (flags & RowFlag.LAST) != 0
+        last: np.ndarray = (flags & RowFlag.LAST) != 0
         last[:-1] |= (flags[1:] & RowFlag.FIRST) != 0
         return last
 
@@ -170,6 +170,7 @@ class Drain:
         return int(self.journal.columns[BLOB_ENDS][(row - 1) & self.journal.mask])
 
 
+_OUTCOME = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
 _EXCEPTION_FIELDS = (
     Field(f"{fmt.EXCEPTIONS}/{fmt.ENDS}", np.dtype(np.int64), is_ends=True),
     Field(f"{fmt.EXCEPTIONS}/{fmt.VALUES}", np.dtype(np.uint8), parent=f"{fmt.EXCEPTIONS}/{fmt.ENDS}"),

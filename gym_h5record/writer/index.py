@@ -127,7 +127,9 @@ def next_start(file: RecordingFile) -> int:
     if not file.episodes:
         return 0
     last = slice(file.episodes - 1, file.episodes)
-    start, length = (int(file.read(f"{fmt.EPISODES}/{name}", last.start, last.stop)[0]) for name in ("starts", "lengths"))
+    start, length = (
+        int(file.read(f"{fmt.EPISODES}/{name}", last.start, last.stop)[0]) for name in ("starts", "lengths")
+    )
     return start + length + 1
 
 

@@ -42,7 +42,7 @@ class Ring:
     def code(self, node: sc.Node) -> tuple[memoryview, int, int]:
         """The codes as flat bytes, codes per slot, and the code of this node."""
         codes = self.journal.columns[CODES]
-        return memoryview(codes).cast("B"), codes.shape[1], self.schema.code_index[node.name]
+        return codes.data.cast("B"), codes.shape[1], self.schema.code_index[node.name]
 
 
 @singledispatch
@@ -82,7 +82,7 @@ def _(node: sc.Array, ring: Ring, odd: Odd, segments: Segments) -> Put:
 def _(node: sc.Scalar, ring: Ring, odd: Odd, segments: Segments) -> Put:
     column = ring.journal.columns[node.name]
     # Half as slow as an array, but the interpreter's memoryview has no float16.
-    cells: Any = column if node.dtype == np.float16 else memoryview(column)
+    cells: Any = column if node.dtype == np.float16 else column.data
     codes, width, index = ring.code(node)
     exact = _exact_types(node.dtype)
     name, dtype = node.name, node.dtype
@@ -177,7 +177,10 @@ def make_infos_put(schema: sc.Schema, ring: Ring, put_rest: Callable[[Any], None
         rest[keys[name]] = value
         return TypeCode.ABSENT
 
-    puts = [(column.key, make_put(column.node, ring, odd, []), _make_blank(column.node, ring)) for column in schema.infos or ()]
+    puts = [
+        (column.key, make_put(column.node, ring, odd, []), _make_blank(column.node, ring))
+        for column in schema.infos or ()
+    ]
 
     def put(slot: int, info: Any) -> None:
         if type(info) is not dict:

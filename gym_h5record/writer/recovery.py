@@ -79,7 +79,9 @@ def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
         file.close()
         file = None
         if not header["replaces"]:
-            raise RecordingExistsError(f"{path} is another recording than the one its journal {journal.path.name} is for.")
+            raise RecordingExistsError(
+                f"{path} is another recording than the one its journal {journal.path.name} is for."
+            )
     if file is None:
         if not header["creates"]:
             raise RecordingNotFoundError(f"{path} has vanished; its journal {journal.path.name} continues it.")

@@ -70,6 +70,7 @@ class RowWriter:
         self._last_row_blob = b""
         self._warned: set[str] = set()
         self._head = session.journal.control[Control.HEAD]
+        self._limit = self._blob_limit = 0
         self._bind()
 
     # What the recorder calls --------------------------------------------------------------------
@@ -214,8 +215,8 @@ class RowWriter:
         self._journal = journal
         self._control = journal.control
         self._mask = journal.mask
-        self._flags = memoryview(journal.columns[FLAGS])
-        self._blob_ends = memoryview(journal.columns[BLOB_ENDS])
+        self._flags = journal.columns[FLAGS].data
+        self._blob_ends = journal.columns[BLOB_ENDS].data
         self._blob_head = journal.blob_head
         self._blob_limit = journal.control[Control.BLOB_TAIL] + journal.blob_bytes
         self._limit = journal.control[Control.TAIL] + journal.capacity_rows
@@ -231,7 +232,9 @@ class RowWriter:
         self._put_truncated = step_puts[fmt.TRUNCATIONS]
         self._put_action = make_put(schema.action, ring, self._odd_step, self._step.segments)
         self._put_observation = make_put(schema.observation, ring, self._odd_row, self._row.segments)
-        self._put_frame = None if schema.frame is None else make_put(schema.frame, ring, self._odd_row, self._row.segments)
+        self._put_frame = (
+            None if schema.frame is None else make_put(schema.frame, ring, self._odd_row, self._row.segments)
+        )
         self._put_infos = None if schema.infos is None else make_infos_put(schema, ring, self._put_other_infos)
 
 

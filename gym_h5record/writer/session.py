@@ -386,7 +386,9 @@ class Session:
         try:
             recover_locked(self._options.path)
         except OSError as error:
-            raise self._failed(f"the writer was killed by signal {-code}, then {type(error).__name__}: {error}") from error
+            raise self._failed(
+                f"the writer was killed by signal {-code}, then {type(error).__name__}: {error}"
+            ) from error
         if self._error is None:
             self._error = WriterError(
                 f"the writer process of {self._options.path} was killed by signal {-code} while recording. "

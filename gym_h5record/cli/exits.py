@@ -1,0 +1,58 @@
+"""How the program ends: exit codes, and errors as one line instead of a traceback.
+
+Only errors that say what to do become a line. What an environment or a policy
+raises keeps its traceback: whoever wrote it needs it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import IO, Any, TextIO
+
+import click
+
+from gym_h5record.errors import RecordingError
+
+__all__ = ["INTERRUPTED", "PROBLEM", "Problem", "Program"]
+
+PROBLEM = 1  # the file or the run; wrong usage is click's own 2
+INTERRUPTED = 3
+
+
+class Problem(click.ClickException):
+    """Something is wrong with the file or the run; the message says what to do."""
+
+    exit_code = PROBLEM
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message on stderr."""
+        click.echo(f"error: {self.format_message()}", file=file, err=file is None)
+
+
+class Program(click.Group):
+    """A group of commands that ends with the exit codes of this module."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            try:
+                return super().invoke(ctx)
+            except RecordingError as error:
+                raise Problem(str(error)) from error
+            except KeyboardInterrupt:
+                click.echo("interrupted", err=True)
+                ctx.exit(INTERRUPTED)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning as one line; Gymnasium colours its own even where nobody sees colours."""
+    text = click.unstyle(str(message)).removeprefix("WARN: ")
+    click.echo(f"warning: {text}", file=file, err=file is None)

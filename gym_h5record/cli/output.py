@@ -1,0 +1,107 @@
+"""What all commands print: consoles, tables, sizes, JSON.
+
+Text from a file may hold anything. ``printable`` and ``safe`` make sure that it
+neither drives the terminal nor is taken for Rich's markup.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["file_bytes", "json_value", "make_console", "name_table", "print_json", "printable", "safe", "size_text"]
+
+_UNITS = ("kB", "MB", "GB", "TB", "PB")
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that colours nothing by guessing, and no markup.
+
+    Args:
+        stderr: Whether it is for what is no result.
+    """
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def printable(value: object) -> str:
+    """Text in which everything that does not print is escaped.
+
+    Example:
+        >>> printable("red: \\x1b[31m")
+        'red: \\\\x1b[31m'
+    """
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in str(value))
+
+
+def safe(value: object, style: str = "") -> Text:
+    """``printable`` as Rich's text."""
+    return Text(printable(value), style)
+
+
+def name_table(rows: Iterable[tuple[str, object]]) -> Table:
+    """Names and values in two columns; values that are None are left out."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        if value is not None:
+            table.add_row(name, safe(value))
+    return table
+
+
+def size_text(num_bytes: int) -> str:
+    """A size as people read it.
+
+    Example:
+        >>> size_text(999), size_text(1_234_567)
+        ('999 B', '1.23 MB')
+    """
+    if num_bytes < 1000:
+        return f"{num_bytes} B"
+    size = float(num_bytes)
+    for unit in _UNITS:
+        size /= 1000
+        if size < 999.5 or unit == _UNITS[-1]:
+            break
+    return f"{size:#.3g} {unit}".replace(". ", " ")
+
+
+def file_bytes(path: Path) -> int:
+    """Size of a file, 0 as long as there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object: on one line for programs, indented for people."""
+    indent = 2 if sys.stdout.isatty() else None
+    click.echo(json.dumps(json_value(content), allow_nan=False, indent=indent))
+
+
+def json_value(value: Any) -> Any:
+    """A value as JSON has it: arrays are lists, what is not finite is null, the rest is text."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): json_value(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [json_value(each) for each in value]
+    return str(value)

@@ -1,0 +1,87 @@
+"""The progress bar of a recording, drawn when the loop says that it is time.
+
+No thread of its own: it would compete with the environment for the interpreter.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gym_h5record.cli.output import file_bytes, printable, size_text
+from gym_h5record.cli.rollout import Limits, Tally
+
+__all__ = ["NoProgress", "ProgressBar"]
+
+_INTERVAL_S = 0.25
+
+
+class NoProgress:
+    """Shows nothing, and asks for nothing to be shown."""
+
+    due_s = float("inf")
+
+    def show(self, tally: Tally) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> NoProgress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Nothing."""
+
+
+class ProgressBar:
+    """Steps per second, episodes, last return and bytes written, while recording.
+
+    Args:
+        console: Where to draw.
+        path: The recording.
+        limits: What is 100 percent.
+
+    Attributes:
+        due_s: When to call ``show`` next, on the monotonic clock.
+    """
+
+    def __init__(self, console: Console, path: Path, limits: Limits) -> None:
+        self._path = path
+        self._limits = limits
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[facts]}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            expand=True,
+        )
+        self._task = self._progress.add_task(printable(path.name), total=1.0, facts="starting")
+        self._start_s = monotonic()
+        self.due_s = self._start_s + _INTERVAL_S
+
+    def show(self, tally: Tally) -> None:
+        """Draw what has happened so far."""
+        elapsed_s = monotonic() - self._start_s
+        self._progress.update(self._task, completed=self._limits.fraction(tally), facts=self._facts(tally, elapsed_s))
+        self._progress.refresh()
+        self.due_s = monotonic() + _INTERVAL_S
+
+    def _facts(self, tally: Tally, elapsed_s: float) -> str:
+        of_all = f"/{self._limits.episodes:,}" if self._limits.episodes else ""
+        facts = [f"{tally.steps / elapsed_s:,.0f} steps/s", f"episode {len(tally.returns):,}{of_all}"]
+        if tally.ended:
+            facts.append(f"return {tally.returns[tally.ended - 1]:g}")
+        return "  ".join([*facts, size_text(file_bytes(self._path))])
+
+    def __enter__(self) -> ProgressBar:
+        self._progress.start()
+        self._progress.refresh()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()

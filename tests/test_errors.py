@@ -1,0 +1,95 @@
+"""Errors: one root, Python's own types beside it, and a docstring that tells the truth."""
+
+import inspect
+import pickle
+import re
+
+import pytest
+from gymnasium.error import ResetNeeded
+
+from gym_h5record import errors
+from gym_h5record.errors import RecordingError, RecordingWarning
+
+ERRORS = [
+    cls
+    for _, cls in inspect.getmembers(errors, inspect.isclass)
+    if cls.__module__ == errors.__name__ and issubclass(cls, Exception) and cls is not RecordingWarning
+]
+
+every_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+
+
+def _drawn_tree():
+    """From the docstring: pairs of a name and the standard type beside it, and its parent."""
+    stack, tree = [RecordingError.__name__], {}
+    for line in errors.__doc__.splitlines():
+        match = re.match(r"    (?P<indent>[│ ]*)[├└]── (?P<name>\w+) +(?P<base>[A-Z]\w+)?", line)
+        if match:
+            del stack[len(match["indent"]) // 4 + 1 :]
+            tree[match["name"]] = (stack[-1], match["base"])
+            stack.append(match["name"])
+    return tree
+
+
+def test_the_tree_in_the_docstring_names_every_error():
+    assert set(_drawn_tree()) | {"RecordingError"} == {error.__name__ for error in ERRORS}
+
+
+@pytest.mark.parametrize(("name", "drawn"), _drawn_tree().items(), ids=list(_drawn_tree()))
+def test_the_tree_in_the_docstring_is_true(name, drawn):
+    parent, base = drawn
+    error = getattr(errors, name)
+    assert getattr(errors, parent) in error.__bases__
+    if base is not None:
+        assert base in {each.__name__ for each in error.__bases__}
+
+
+@every_error
+def test_one_except_catches_them_all(error):
+    assert issubclass(error, RecordingError)
+
+
+@every_error
+def test_message_is_what_was_said(error):
+    assert str(error("what to do")) == "what to do"
+
+
+@every_error
+def test_survives_the_way_between_processes(error):
+    again = pickle.loads(pickle.dumps(error("what to do")))
+    assert type(again) is error
+    assert str(again) == "what to do"
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (errors.RecordingExistsError, FileExistsError),
+        (errors.RecordingNotFoundError, FileNotFoundError),
+        (errors.RecordingInUseError, BlockingIOError),
+        (errors.WriterError, OSError),
+        (errors.NotARecordingError, ValueError),
+        (errors.FormatVersionError, errors.NotARecordingError),
+        (errors.OptionError, ValueError),
+        (errors.RenderModeError, errors.OptionError),
+        (errors.UnsupportedSpaceError, TypeError),
+        (errors.MissingDependencyError, ImportError),
+        (errors.StepBeforeResetError, ResetNeeded),
+        (errors.StepBeforeResetError, RuntimeError),
+        (errors.EndOfEpisodeError, IndexError),
+        (errors.ActionMismatchError, ValueError),
+    ],
+    ids=lambda each: each.__name__,
+)
+def test_is_caught_by_the_type_a_caller_would_expect(error, builtin):
+    with pytest.raises(builtin, match="^message$"):
+        raise error("message")
+
+
+def test_a_warning_is_no_error():
+    assert issubclass(RecordingWarning, UserWarning)
+    assert not issubclass(RecordingWarning, RecordingError)
+
+
+def test_all_lists_every_class():
+    assert sorted(errors.__all__) == sorted([*(error.__name__ for error in ERRORS), "RecordingWarning"])
