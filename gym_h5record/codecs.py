@@ -47,6 +47,10 @@ class Codec:
     filter_values: tuple[int, ...]
     encode: Callable[[bytes | memoryview], bytes] | None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Compressors cannot be pickled, but made again."""
+        return make_codec, (self.name, self.opts)
+
 
 def make_codec(compression: str | None, compression_opts: Any = None) -> Codec:
     """The codec for h5py's ``compression`` and ``compression_opts``.

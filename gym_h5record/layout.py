@@ -22,6 +22,7 @@ from gym_h5record.codecs import Codec, decode_chunk, make_codec
 from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
 from gym_h5record.schema import Field, Schema, Text
 from gym_h5record.schema_json import schema_from_json, schema_to_json
+from gym_h5record.superblock import read_superblock
 
 __all__ = ["Column", "RecordingFile", "check_format", "chunk_rows", "create_file", "is_compressed"]
 
@@ -226,6 +227,8 @@ class RecordingFile:
     """
 
     def __init__(self, path: Path) -> None:
+        if read_superblock(path) is None:
+            raise NotARecordingError(f"{path} is not an HDF5 file.")
         # The lock is ours already; HDF5's own would shut out resuming while a reader looks on.
         self._file = h5py.File(path, "r+", libver=_LIBVER, locking=False, rdcc_nbytes=256 << 10)
         try:

@@ -104,7 +104,7 @@ def _spec_json(spec: EnvSpec | None) -> tuple[str, str]:
         reason = "EnvSpec.to_json changes it"
     except (TypeError, ValueError, AttributeError) as error:
         reason = f"EnvSpec.to_json refuses it: {error}"
-    return "", f"{reason}. It is: {spec.pprint(disable_print=True, print_all=True)}"
+    return "", f"{reason}. It is: {spec!r}"
 
 
 def _wrapper_names(env: gym.Env[Any, Any]) -> list[str]:

@@ -13,7 +13,6 @@ own, memory from processes of their own.
 from __future__ import annotations
 
 import argparse
-import functools
 import gc
 import importlib
 import importlib.metadata
@@ -22,24 +21,25 @@ import json
 import os
 import platform
 import sqlite3
-import sys
 import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import h5py
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -47,14 +47,15 @@ import gym_h5record
 
 SEED = 7
 MIB = 1 << 20
+MINARI = ("minari", "jax", "PIL.Image")
 MEMORY_TESTS = {"cartpole": 1_000_000, "breakout": 20_000}
-PACKAGES = "gym_h5record gymnasium ale-py numpy h5py isal minari jax moviepy opencv-python-headless".split()
-NOTES = """\
-[bold]with open, close[/]: ratio to bare of all the time from wrapping to the end of close. [bold]open[/]: wrapping and the first
-reset. [bold]p99, longest[/]: of single steps, without resets. [bold]read[/]: one random observation or frame, warm cache; for
-RecordToHDF5 plain h5py / Recording. [bold]peak[/]: growth of the stepping process, in brackets without mapped files; the
-writer process is not in it, nor is the encoder of MP4. .npy holds blocks of 1,000 steps, SQLite commits every 1,000.
-Minari runs without autoseed, which would change the episodes; JPEG and MP4 are lossy, everything else is exact."""
+PACKAGES = ("gym_h5record", "gymnasium", "ale-py", "numpy", "h5py", "isal", "minari", "jax", "moviepy")
+NOTES = """
+whole: ratio to bare of all the time from wrapping to the end of close; open: wrapping and the first reset;
+p99, longest: single steps, without resets; read: a random observation or frame, warm (RecordToHDF5: h5py / Recording);
+peak: growth of the stepping process, in brackets without mapped files; helper processes are not in it.
+.npy files hold 1,000 steps, SQLite commits every 1,000. JPEG (pictures only) and MP4 are lossy, the others exact.
+Minari runs without its autoseed, which would change the episodes, and its close creates the dataset."""
 
 Env = gym.Env[Any, Any]
 
@@ -70,6 +71,7 @@ class Case:
     env_id: str
     steps: int
     options: dict[str, Any] = field(default_factory=dict)
+    requires: tuple[str, ...] = ("ale_py",)
     is_preprocessed: bool = False
     has_pictures: bool = True
 
@@ -82,18 +84,18 @@ class Case:
 
     def actions(self, steps: int) -> list[Any]:
         """The actions that every recorder is given."""
-        with self.make() as env:
-            env.action_space.seed(SEED)
-            return [env.action_space.sample() for _ in range(steps)]
+        env = self.make()
+        env.action_space.seed(SEED)
+        actions = [env.action_space.sample() for _ in range(steps)]
+        env.close()
+        return actions
 
 
 CASES = {
     "breakout": Case("Breakout, RGB", "ale_py:ALE/Breakout-v5", 4000),
     "mspacman": Case("MsPacman, RGB", "ale_py:ALE/MsPacman-v5", 4000),
-    "cartpole": Case("CartPole, no frames", "CartPole-v1", 20_000, has_pictures=False),
-    "breakout-84": Case(
-        "Breakout, 4 x 84 x 84", "ale_py:ALE/Breakout-v5", 3000, {"frameskip": 1}, is_preprocessed=True
-    ),
+    "cartpole": Case("CartPole, no frames", "CartPole-v1", 20_000, {}, (), has_pictures=False),
+    "breakout-84": Case("Breakout, 4x84x84", "ale_py:ALE/Breakout-v5", 3000, {"frameskip": 1}, ("ale_py", "cv2"), True),
 }
 
 
@@ -105,18 +107,11 @@ class Reader(NamedTuple):
 
     rows: int
     read: Callable[[int], Any]
+    row_bytes: float | None = None  # where the file can tell
 
 
-class Wrap(Protocol):
-    """Wraps an environment so that it is recorded into a folder, complete once closed."""
-
-    def __call__(self, env: Env, folder: Path) -> Env: ...
-
-
-class OpenReaders(Protocol):
-    """Opens what a folder holds, in each natural way; observations are of the given space."""
-
-    def __call__(self, folder: Path, space: gym.Space[Any]) -> list[Reader]: ...
+Columns = dict[str, np.ndarray]
+Space = gym.Space[Any]
 
 
 @dataclass(frozen=True)
@@ -124,20 +119,27 @@ class Recorder:
     """One way to record."""
 
     title: str
-    wrap: Wrap
-    open_readers: OpenReaders = lambda folder, space: []
+    wrap: Callable[[Env, Path], Env]  # complete once closed
+    open_readers: Callable[[Path, Space], list[Reader]] = lambda folder, space: []
     requires: tuple[str, ...] = ()
     needs_pictures: bool = False
     render_mode: str | None = None
 
     def lacks(self, case: Case) -> str | None:
-        """Why a case cannot be recorded this way, or None. Imports what is needed."""
-        try:
-            for module in self.requires:
-                importlib.import_module(module)
-        except ImportError:
-            return "not installed"
-        return "needs pictures" if self.needs_pictures and not case.has_pictures else None
+        """Why a case cannot be recorded this way, or None."""
+        if self.needs_pictures and not case.has_pictures:
+            return "needs pictures"
+        return None if installed(self.requires) else "not installed"
+
+
+def installed(modules: Iterable[str]) -> bool:
+    """Whether all of them can be imported; then they are."""
+    try:
+        for module in modules:
+            importlib.import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 class StepWrapper(gym.Wrapper[Any, Any, Any, Any]):
@@ -157,9 +159,6 @@ class StepWrapper(gym.Wrapper[Any, Any, Any, Any]):
         """Finish the recording, then close the environment."""
         self._finish()
         super().close()
-
-
-Columns = dict[str, np.ndarray]
 
 
 def in_blocks(env: Env, num_rows: int, save: Callable[[Columns], None], close: Callable[[], None]) -> Env:
@@ -185,10 +184,10 @@ def in_blocks(env: Env, num_rows: int, save: Callable[[Columns], None], close: C
     return StepWrapper(env, put, finish)
 
 
-def open_h5(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+def open_h5(folder: Path, space: Space) -> list[Reader]:
     """Plain h5py."""
-    observations = h5py.File(folder / "run.h5")["observations"]
-    return [Reader(len(observations), observations.__getitem__)]
+    rows = h5py.File(folder / "run.h5")["observations"]
+    return [Reader(len(rows), rows.__getitem__, rows.id.get_storage_size() / len(rows))]
 
 
 def record_ours(env: Env, folder: Path, *, writer: str) -> Env:
@@ -196,7 +195,7 @@ def record_ours(env: Env, folder: Path, *, writer: str) -> Env:
     return gym_h5record.RecordToHDF5(env, folder / "run.h5", writer=writer)
 
 
-def open_ours(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+def open_ours(folder: Path, space: Space) -> list[Reader]:
     """Plain h5py, and this package's own reader."""
     readers = open_h5(folder, space)
     if hasattr(gym_h5record, "Recording"):
@@ -241,7 +240,12 @@ def record_sqlite(env: Env, folder: Path, *, encode: Callable[[np.ndarray], str 
     return StepWrapper(env, put, finish)
 
 
-def open_sqlite(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+def to_json(observation: np.ndarray) -> str:
+    """As tutorials store it."""
+    return json.dumps(observation.tolist())
+
+
+def open_sqlite(folder: Path, space: Space) -> list[Reader]:
     """Select by primary key."""
     database = sqlite3.connect(folder / "run.db")
 
@@ -267,7 +271,7 @@ def record_npy(env: Env, folder: Path) -> Env:
     return in_blocks(env, 1000, save, lambda: None)
 
 
-def open_npy(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+def open_npy(folder: Path, space: Space) -> list[Reader]:
     """Map the file, copy the row."""
     rows = sum(len(np.load(path)) for path in folder.glob("dones-*.npy"))
 
@@ -278,22 +282,28 @@ def open_npy(folder: Path, space: gym.Space[Any]) -> list[Reader]:
     return [Reader(rows, read)]
 
 
+def locate(index: int, ends: np.ndarray) -> tuple[int, int]:
+    """In which part a row is, and where in it, if parts end at ``ends``."""
+    number = int(np.searchsorted(ends, index, "right"))
+    return number, int(index - ends[number - 1]) if number else index
+
+
 def record_video(env: Env, folder: Path) -> Env:
     """Gymnasium's wrapper, every episode: pictures and nothing else."""
-    return gym.wrappers.RecordVideo(env, str(folder), episode_trigger=lambda _: True)
+    return gym.wrappers.RecordVideo(env, str(folder / "videos"), episode_trigger=lambda _: True)
 
 
-def open_video(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+def open_video(folder: Path, space: Space) -> list[Reader]:
     """Seek with OpenCV, which is faster at it than moviepy."""
     cv2 = importlib.import_module("cv2")
-    paths = sorted(folder.glob("*.mp4"))
+    paths = sorted(folder.glob("videos/*.mp4"), key=lambda path: int(path.stem.rpartition("-")[2]))
     ends = np.cumsum([int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)) for path in paths])
 
     def read(index: int) -> Any:
-        number = int(np.searchsorted(ends, index, "right"))
+        number, offset = locate(index, ends)
         video = cv2.VideoCapture(str(paths[number]))
-        video.set(cv2.CAP_PROP_POS_FRAMES, index - (ends[number - 1] if number else 0))
-        return video.read()[1]
+        video.set(cv2.CAP_PROP_POS_FRAMES, offset)
+        return video.read()[1][..., ::-1]
 
     return [Reader(int(ends[-1]), read)]
 
@@ -305,7 +315,9 @@ def record_minari(env: Env, folder: Path, *, jpeg_encoding: bool) -> Env:
     reset, close = collector.reset, collector.close
 
     def create_and_close() -> None:
-        collector.create_dataset("bench/run-v0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about metadata
+            collector.create_dataset("bench/run-v0")
         close()
 
     collector.reset = lambda seed=None, options=None: reset(seed=seed, options={"minari_autoseed": False})
@@ -313,44 +325,31 @@ def record_minari(env: Env, folder: Path, *, jpeg_encoding: bool) -> Env:
     return collector  # type: ignore[no-any-return]  # imported when asked for
 
 
-def open_minari(folder: Path, space: gym.Space[Any]) -> list[Reader]:
+def open_minari(folder: Path, space: Space) -> list[Reader]:
     """Load the episode, take the row: there is no access to single steps."""
     dataset = importlib.import_module("minari").load_dataset("bench/run-v0")
     episodes = dataset.storage.get_episode_metadata(range(dataset.total_episodes))
     ends = np.cumsum([episode["total_steps"] + 1 for episode in episodes])
 
     def read(index: int) -> Any:
-        number = int(np.searchsorted(ends, index, "right"))
-        return dataset[number].observations[index - (ends[number - 1] if number else 0)]
+        number, offset = locate(index, ends)
+        return dataset[number].observations[offset]
 
     return [Reader(int(ends[-1]), read)]
-
-
-def _ours(writer: str) -> Recorder:
-    return Recorder(f'RecordToHDF5(writer="{writer}")', functools.partial(record_ours, writer=writer), open_ours)
-
-
-def _sqlite(title: str, encode: Callable[[np.ndarray], str | bytes]) -> Recorder:
-    return Recorder(title, functools.partial(record_sqlite, encode=encode), open_sqlite)
-
-
-def _minari(title: str, *, jpeg_encoding: bool) -> Recorder:
-    wrap = functools.partial(record_minari, jpeg_encoding=jpeg_encoding)
-    return Recorder(title, wrap, open_minari, ("minari", "jax", "PIL.Image"), needs_pictures=jpeg_encoding)
 
 
 RECORDERS = {
     "bare": Recorder("bare environment", lambda env, folder: env),
     "wrapper": Recorder("pass-through Wrapper", lambda env, folder: gym.Wrapper(env)),
-    "process": _ours("process"),
-    "inline": _ours("inline"),
+    "process": Recorder('RecordToHDF5(writer="process")', partial(record_ours, writer="process"), open_ours),
+    "inline": Recorder('RecordToHDF5(writer="inline")', partial(record_ours, writer="inline"), open_ours),
     "lzf": Recorder("h5py, LZF, 100-row chunks", record_lzf, open_h5),
-    "sqlite": _sqlite("SQLite, BLOB", lambda observation: observation.tobytes()),
-    "sqlite-json": _sqlite("SQLite, JSON text", lambda observation: json.dumps(observation.tolist())),
+    "sqlite": Recorder("SQLite, BLOB", partial(record_sqlite, encode=np.ndarray.tobytes), open_sqlite),
+    "sqlite-json": Recorder("SQLite, JSON text", partial(record_sqlite, encode=to_json), open_sqlite),
     "npy": Recorder(".npy files", record_npy, open_npy),
     "video": Recorder("RecordVideo, MP4", record_video, open_video, ("moviepy", "cv2"), True, "rgb_array"),
-    "minari": _minari("Minari, JPEG", jpeg_encoding=True),
-    "minari-raw": _minari("Minari, raw", jpeg_encoding=False),
+    "minari": Recorder("Minari, JPEG", partial(record_minari, jpeg_encoding=True), open_minari, MINARI, True),
+    "minari-raw": Recorder("Minari, raw", partial(record_minari, jpeg_encoding=False), open_minari, MINARI),
 }
 
 
@@ -366,8 +365,8 @@ class Run:
     close_s: float
     last: Any
     disk_bytes: int
-    frame_bytes: float | None
-    read_ms: list[float]
+    frame_bytes: float | None = None
+    read_ms: list[float] = field(default_factory=list)
 
     @property
     def total_s(self) -> float:
@@ -375,29 +374,32 @@ class Run:
         return self.open_s + self.loop_s + self.close_s
 
 
-def drive(env: Env, actions: list[Any]) -> Any:
+def drive(env: Env, actions: list[Any], step_ms: list[float] | None = None) -> Any:
     """Step through all actions; returns the last observation."""
+    step = env.step if step_ms is None else timed(env.step, step_ms)
     observation = None
     for action in actions:
-        observation, _, terminated, truncated, _ = env.step(action)
+        observation, _, terminated, truncated, _ = step(action)
         if terminated or truncated:
             env.reset()
     return observation
 
 
-def drive_timed(env: Env, actions: list[Any], step_ms: list[float]) -> Any:
-    """The same, and what each step took."""
-    observation = None
-    for action in actions:
+def timed(step: Callable[[Any], Any], step_ms: list[float]) -> Callable[[Any], Any]:
+    """``step``, noting how long each call took."""
+
+    def timed_step(action: Any) -> Any:
         start = perf_counter()
-        observation, _, terminated, truncated, _ = env.step(action)
+        result = step(action)
         step_ms.append(1000 * (perf_counter() - start))
-        if terminated or truncated:
-            env.reset()
-    return observation
+        return result
+
+    return timed_step
 
 
-def record(case: Case, recorder: Recorder, actions: list[Any], step_ms: list[float] | None, *, read: bool) -> Run:
+def record(
+    case: Case, recorder: Recorder, actions: list[Any], step_ms: list[float] | None = None, *, read: bool = False
+) -> Run:
     """Record once into a fresh folder, and look at what is there."""
     with tempfile.TemporaryDirectory() as name:
         folder, env = Path(name), case.make(recorder.render_mode)
@@ -406,22 +408,16 @@ def record(case: Case, recorder: Recorder, actions: list[Any], step_ms: list[flo
         env = recorder.wrap(env, folder)
         env.reset(seed=SEED)
         opened = perf_counter()
-        last = drive(env, actions) if step_ms is None else drive_timed(env, actions, step_ms)
+        last = drive(env, actions, step_ms)
         stepped = perf_counter()
         env.close()
         close_s = perf_counter() - stepped
         disk_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        readers = recorder.open_readers(folder, env.observation_space) if read else []
-        read_ms = [time_reads(reader) for reader in readers]
-        return Run(opened - start, stepped - opened, close_s, last, disk_bytes, frame_bytes(folder / "run.h5"), read_ms)
-
-
-def frame_bytes(path: Path) -> float | None:
-    """Bytes of one stored observation, if this is an HDF5 file that can tell."""
-    if not path.exists():
-        return None
-    with h5py.File(path) as file:
-        return float(file["observations"].id.get_storage_size() / len(file["observations"]))
+        run = Run(opened - start, stepped - opened, close_s, last, disk_bytes)
+        for reader in recorder.open_readers(folder, env.observation_space) if read else ():
+            run.frame_bytes = run.frame_bytes or reader.row_bytes
+            run.read_ms.append(time_reads(reader))
+        return run
 
 
 def time_reads(reader: Reader, reads: int = 200, budget_s: float = 5.0) -> float:
@@ -449,10 +445,10 @@ def record_in_rounds(case: Case, keys: list[str], steps: int, rounds: int, conso
                 status.update(f"{case.title}: round {number + 1}, {RECORDERS[key].title}")
                 if number >= rounds:
                     step_ms[key].append([])
-                    record(case, RECORDERS[key], actions, step_ms[key][-1], read=False)
+                    record(case, RECORDERS[key], actions, step_ms[key][-1])
                     continue
-                runs[key].append(record(case, RECORDERS[key], actions, None, read=number == rounds - 1))
-                if runs["bare"] and not np.array_equal(runs[key][-1].last, runs["bare"][0].last):
+                runs[key].append(record(case, RECORDERS[key], actions, read=number == rounds - 1))
+                if not np.array_equal(runs[key][-1].last, runs["bare"][0].last):  # the first round begins with it
                     warnings.warn(f"{RECORDERS[key].title} has changed the course of the environment", stacklevel=1)
         for key in keys:
             status.update(f"{case.title}: memory, {RECORDERS[key].title}")
@@ -483,51 +479,41 @@ def summarize(runs: dict[str, list[Run]], key: str, steps: int, step_ms: list[li
 # Memory -------------------------------------------------------------------------------------------
 
 
-class MemorySampler(threading.Thread):
-    """Watches how far the memory of this process grows."""
+def memory_bytes() -> np.ndarray:
+    """Resident bytes of this process: all, and without what is shared or mapped from files."""
+    _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
+    return np.array([resident, resident - shared]) * os.sysconf("SC_PAGE_SIZE")
 
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.restart()
-        self.start()
 
-    def restart(self) -> None:
-        """Count from here."""
-        self._base = self._peak = self._now()
+def memory_growth(case: Case, key: str, steps: int, warm_up_percent: int = 0) -> list[float]:
+    """MiB that a recording adds to this process at most, sampled every 5 ms, after its first steps."""
+    recorder = RECORDERS[key]
+    installed(recorder.requires)  # what it imports is not counted
+    actions, env = case.actions(max(1, steps // 100)), case.make(recorder.render_mode)
+    base = peak = memory_bytes()
 
-    @staticmethod
-    def _now() -> np.ndarray:
-        """Resident bytes: all, and without what is shared or mapped from files."""
-        _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
-        return np.array([resident, resident - shared]) * os.sysconf("SC_PAGE_SIZE")
-
-    def run(self) -> None:
-        """Sample every 5 milliseconds."""
+    def sample() -> None:
+        nonlocal peak
         while True:
-            self._peak = np.maximum(self._peak, self._now())
+            peak = np.maximum(peak, memory_bytes())
             time.sleep(0.005)
 
-    def growth_mib(self) -> list[float]:
-        """The largest growth so far."""
-        return [float(growth) / MIB for growth in self._peak - self._base]
+    def watch() -> None:
+        nonlocal base, peak
+        base = peak = memory_bytes()
+        threading.Thread(target=sample, daemon=True).start()
 
-
-def memory_growth(case: Case, key: str, steps: int, warm_up: float = 0.0) -> list[float]:
-    """MiB that a recording adds to this process at most, counted after a part of its steps."""
-    recorder = RECORDERS[key]
-    recorder.lacks(case)  # imports what it needs
-    actions = case.actions(steps // 100)
+    if not warm_up_percent:
+        watch()
     with tempfile.TemporaryDirectory() as name:
-        env = case.make(recorder.render_mode)
-        sampler = MemorySampler()
         env = recorder.wrap(env, Path(name))
         env.reset(seed=SEED)
         for percent in range(100):
-            if warm_up and percent == round(100 * warm_up):
-                sampler.restart()
+            if percent == warm_up_percent > 0:
+                watch()
             drive(env, actions)
         env.close()
-    return sampler.growth_mib()
+    return [float(growth) / MIB for growth in peak - base]
 
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -536,23 +522,12 @@ def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
         return pool.submit(function, *arguments).result()
 
 
-def memory_table() -> Table:
-    """Whether memory grows while RecordToHDF5 records for a long time."""
-    table = Table(title="Growth after the first tenth, MiB", title_justify="left")
-    for header in ("recorder", "case", "steps", "growth", "without mapped files"):
-        table.add_column(header, justify="right" if header not in ("recorder", "case") else "left")
-    for (name, steps), key in itertools.product(MEMORY_TESTS.items(), ("process", "inline")):
-        growth = in_own_process(memory_growth, CASES[name], key, steps, 0.1)
-        table.add_row(RECORDERS[key].title, CASES[name].title, f"{steps:,}", *(f"{mib:.1f}" for mib in growth))
-    return table
-
-
 # Reporting ----------------------------------------------------------------------------------------
 
 FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "steps_per_s": ("steps/s", "{:,.0f}".format),
     "ratio": ("to bare", "{:.3f}".format),
-    "ratio_with_open_close": ("with open,\nclose", "{:.3f}".format),
+    "ratio_with_open_close": ("whole", "{:.3f}".format),
     "added_us": ("added\nus/step", "{:+.1f}".format),
     "open_ms": ("open\nms", "{:,.0f}".format),
     "close_ms": ("close\nms", "{:,.0f}".format),
@@ -567,12 +542,17 @@ FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 def case_table(case: Case, figures: dict[str, Any], skipped: dict[str, str], steps: int, rounds: int) -> Table:
     """The figures of one case, a row for each recorder."""
-    table = Table(title=f"{case.title}: {steps:,} steps, median of {rounds} rounds", title_justify="left")
+    table = Table(
+        title=f"{case.title}: {steps:,} steps, median of {rounds} rounds",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title_justify="left",
+    )
     table.add_column("recorder", no_wrap=True)
     for header, _ in FORMATS.values():
         table.add_column(header, justify="right", no_wrap=True)
     for key, values in figures.items():
-        cells = ["-" if values[name] is None else form(values[name]) for name, (_, form) in FORMATS.items()]
+        cells = ["-" if values[name] in (None, []) else form(values[name]) for name, (_, form) in FORMATS.items()]
         table.add_row(RECORDERS[key].title, *cells)
     for key, reason in skipped.items():
         table.add_row(RECORDERS[key].title, reason, style="dim")
@@ -603,14 +583,15 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure what the command line says, and print it."""
     arguments = parse_arguments()
-    gym.logger.min_level = gym.logger.ERROR
-    warnings.filterwarnings("ignore", module="minari")
-    console = Console(width=None if sys.stdout.isatty() else 170)
+    console = Console(width=max(Console().width, 160))
     console.print(", ".join(f"{name} {version}" for name, version in versions().items()))
     results: dict[str, Any] = {"versions": versions(), "cases": {}}
     wanted = ["bare", "wrapper", *(key for key in arguments.recorders if key not in ("bare", "wrapper"))]
     for name in arguments.case:
         case = CASES[name]
+        if not installed(case.requires):
+            console.print(f"{case.title}: {', '.join(case.requires)} not installed")
+            continue
         steps = arguments.steps or case.steps
         skipped = {key: reason for key in wanted if (reason := RECORDERS[key].lacks(case))}
         keys = [key for key in wanted if key not in skipped]
@@ -620,8 +601,14 @@ def main() -> None:
         if arguments.json:
             arguments.json.write_text(json.dumps(results, indent=2))
     console.print(NOTES)
-    if arguments.million:
-        console.print(memory_table())
+    for (name, steps), key in itertools.product(
+        MEMORY_TESTS.items() if arguments.million else (), ("process", "inline")
+    ):
+        growth = in_own_process(memory_growth, CASES[name], key, steps, 10)
+        text = "{:.1f} MiB, {:.1f} without mapped files".format(*growth)
+        console.print(
+            f"{RECORDERS[key].title}, {steps:,} steps of {CASES[name].title}: after a tenth of it, growth {text}"
+        )
 
 
 if __name__ == "__main__":

@@ -22,9 +22,7 @@ __all__ = ["main"]
 def main() -> None:
     """Record Gymnasium environments into HDF5 files, look into them, replay them.
 
-    \b
-    Exit codes: 0 done, 1 the file or run has a problem,
-                2 wrong usage, 3 interrupted.
+    Exit codes: 0 done, 1 the file or run has a problem, 2 wrong usage, 3 interrupted.
     """
 
 

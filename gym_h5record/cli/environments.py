@@ -62,7 +62,8 @@ def make_environment(
     try:
         env: gym.Env[Any, Any] = gym.make(env_id, **arguments)
     except _MISFITS as error:
-        raise Problem(f"cannot make {env_id}: {_reason(error)}") from error
+        hint = " (--atari-preprocessing needs an Atari game that takes frameskip=1)" if atari_preprocessing else ""
+        raise Problem(f"cannot make {env_id}: {_reason(error)}{hint}") from error
     try:
         if atari_preprocessing:
             env = _preprocess(env, env_id)
@@ -78,7 +79,7 @@ def _register_atari(env_id: str) -> None:
     if not is_ale and (env_id in gym.registry or ":" in env_id or importlib.util.find_spec("ale_py") is None):
         return
     try:
-        import ale_py  # noqa: PLC0415  # an extra; costs a moment even where it is installed
+        import ale_py  # an extra; costs a moment even where it is installed
     except ImportError as error:
         raise MissingDependencyError(
             f'{env_id} needs ale-py, which is not installed: pip install "gym_h5record[atari]"'
@@ -101,5 +102,5 @@ def _preprocess(env: gym.Env[Any, Any], env_id: str) -> gym.Env[Any, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    """What an error says, without the quotes that KeyError puts around it."""
-    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    """What an error says; Gymnasium's own say enough without their names."""
+    return str(error) if isinstance(error, gym.error.Error) else f"{type(error).__name__}: {error}"

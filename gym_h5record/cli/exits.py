@@ -6,11 +6,15 @@ raises keeps its traceback: whoever wrote it needs it.
 
 from __future__ import annotations
 
+import io
+import sys
 import warnings
 from typing import IO, Any, TextIO
 
 import click
+from gymnasium.error import DependencyNotInstalled
 
+from gym_h5record.cli.output import printable
 from gym_h5record.errors import RecordingError
 
 __all__ = ["INTERRUPTED", "PROBLEM", "Problem", "Program"]
@@ -26,7 +30,7 @@ class Problem(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message on stderr."""
-        click.echo(f"error: {self.format_message()}", file=file, err=file is None)
+        click.echo(f"error: {_printable_lines(self.format_message())}", file=file, err=file is None)
 
 
 class Program(click.Group):
@@ -34,11 +38,13 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a name from a file must not end the program
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             try:
                 return super().invoke(ctx)
-            except RecordingError as error:
+            except (RecordingError, DependencyNotInstalled) as error:
                 raise Problem(str(error)) from error
             except KeyboardInterrupt:
                 click.echo("interrupted", err=True)
@@ -55,4 +61,9 @@ def _show_warning(
 ) -> None:
     """A warning as one line; Gymnasium colours its own even where nobody sees colours."""
     text = click.unstyle(str(message)).removeprefix("WARN: ")
-    click.echo(f"warning: {text}", file=file, err=file is None)
+    click.echo(f"warning: {_printable_lines(text)}", file=file, err=file is None)
+
+
+def _printable_lines(text: str) -> str:
+    """Paths and names in a message may hold anything, its line breaks are meant."""
+    return "\n".join(map(printable, text.splitlines()))

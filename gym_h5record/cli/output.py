@@ -15,11 +15,22 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["file_bytes", "json_value", "make_console", "name_table", "print_json", "printable", "safe", "size_text"]
+__all__ = [
+    "file_bytes",
+    "json_value",
+    "make_console",
+    "name_table",
+    "print_json",
+    "printable",
+    "safe",
+    "safe_line",
+    "show",
+    "size_text",
+]
 
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 
@@ -34,18 +45,32 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def printable(value: object) -> str:
-    """Text in which everything that does not print is escaped.
+    r"""Text in which everything that does not print is escaped.
 
     Example:
-        >>> printable("red: \\x1b[31m")
-        'red: \\\\x1b[31m'
+        >>> printable("red: \x1b[31m")
+        'red: \\x1b[31m'
     """
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in str(value))
 
 
-def safe(value: object, style: str = "") -> Text:
+def safe(value: object) -> Text:
     """``printable`` as Rich's text."""
-    return Text(printable(value), style)
+    return Text(printable(value))
+
+
+def safe_line(value: object) -> Text:
+    """``safe`` for a cell of a table that is cut off rather than broken into lines."""
+    return Text(printable(value), no_wrap=True, overflow="ellipsis")
+
+
+def show(renderable: RenderableType) -> None:
+    """Print on stdout, without the blanks that Rich puts at the end of lines."""
+    console = make_console()
+    with console.capture() as capture:
+        console.print(renderable)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def name_table(rows: Iterable[tuple[str, object]]) -> Table:

@@ -57,6 +57,8 @@ def load_policy(name: str) -> Policy:
             "Python's path and in the current directory."
         ) from error
     if not callable(policy):
-        raise Problem(f"the policy {name!r} is of type {type(policy).__name__}; it must be callable with an observation.")
+        raise Problem(
+            f"the policy {name!r} is of type {type(policy).__name__}; it must be callable with an observation."
+        )
     called: Policy = policy
     return called

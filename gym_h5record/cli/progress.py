@@ -31,7 +31,9 @@ class NoProgress:
     def __enter__(self) -> NoProgress:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Nothing."""
 
 
@@ -61,19 +63,17 @@ class ProgressBar:
             expand=True,
         )
         self._task = self._progress.add_task(printable(path.name), total=1.0, facts="starting")
-        self._start_s = monotonic()
-        self.due_s = self._start_s + _INTERVAL_S
+        self.due_s = monotonic() + _INTERVAL_S
 
     def show(self, tally: Tally) -> None:
         """Draw what has happened so far."""
-        elapsed_s = monotonic() - self._start_s
-        self._progress.update(self._task, completed=self._limits.fraction(tally), facts=self._facts(tally, elapsed_s))
+        self._progress.update(self._task, completed=self._limits.fraction(tally), facts=self._facts(tally))
         self._progress.refresh()
         self.due_s = monotonic() + _INTERVAL_S
 
-    def _facts(self, tally: Tally, elapsed_s: float) -> str:
+    def _facts(self, tally: Tally) -> str:
         of_all = f"/{self._limits.episodes:,}" if self._limits.episodes else ""
-        facts = [f"{tally.steps / elapsed_s:,.0f} steps/s", f"episode {len(tally.returns):,}{of_all}"]
+        facts = [f"{tally.steps_per_second:,.0f} steps/s", f"episode {len(tally.returns):,}{of_all}"]
         if tally.ended:
             facts.append(f"return {tally.returns[tally.ended - 1]:g}")
         return "  ".join([*facts, size_text(file_bytes(self._path))])
@@ -83,5 +83,7 @@ class ProgressBar:
         self._progress.refresh()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._progress.stop()

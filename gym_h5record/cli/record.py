@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import click
 import gymnasium as gym
@@ -24,13 +25,22 @@ from gym_h5record.errors import RecordingExistsError
 
 __all__ = ["record"]
 
-_FRAMES: dict[str, str | bool] = {"auto": "auto", "render": "render", "observation": "observation", "none": False}
+_FRAMES: dict[str, str | Literal[False]] = {
+    "auto": "auto",
+    "render": "render",
+    "observation": "observation",
+    "none": False,
+}
 _COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", "none")
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """A recording that has been made, wholly or in part."""
+    """A recording that has been made, wholly or in part.
+
+    Attributes:
+        seconds: From the first reset until the file was complete.
+    """
 
     path: Path
     tally: Tally
@@ -71,7 +81,9 @@ class _Outcome:
 @click.command()
 @click.argument("env_id")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to make.  [default: named like ENV_ID]")
-@click.option("--episodes", type=click.IntRange(min=1), help="Stop after N episodes.  [default: 1, if no --steps]", metavar="N")
+@click.option(
+    "--episodes", type=click.IntRange(min=1), help="Stop after N episodes.  [default: 1, if no --steps]", metavar="N"
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Stop after N steps.", metavar="N")
 @click.option("--seed", type=click.IntRange(min=0), help="Seeds the first reset and the random policy.")
 @click.option(
@@ -145,40 +157,49 @@ def record(
       gym-h5record record ALE/Breakout-v5 -o run.h5 --steps 10000
       gym-h5record record FrozenLake-v1 --env-kwargs is_slippery=False \\
           --frames render --policy my_agent:act
-    """
+    """  # noqa: D301  # click's mark for a paragraph that is not wrapped
     if append and overwrite:
         raise click.UsageError("--append and --overwrite exclude each other.")
     path = default_path(env_id) if output is None else output
     limits = Limits(1 if episodes is None and steps is None else episodes, steps)
     sys.path.insert(0, str(Path.cwd()))  # policies and environments of the user's own
-    env = make_environment(
-        env_id,
-        env_kwargs,
-        render_mode="rgb_array" if render_mode is None and frames == "render" else render_mode,
-        atari_preprocessing=atari_preprocessing,
-        frame_stack=frame_stack,
-    )
-    try:
-        choose_action = random_policy(env.action_space, seed) if policy == RANDOM else load_policy(policy)
-        recorder: RecordToHDF5[Any, Any] = RecordToHDF5(
-            env,
-            path,
-            mode="a" if append else "w" if overwrite else "x",
-            frames=_FRAMES[frames],
-            compression=None if compression == "none" else compression,
-            compression_opts=compression_opts,
-            writer=writer,
-            metadata=metadata,
+    with ExitStack() as unless_recorded:
+        env = make_environment(
+            env_id,
+            env_kwargs,
+            render_mode="rgb_array" if render_mode is None and frames == "render" else render_mode,
+            atari_preprocessing=atari_preprocessing,
+            frame_stack=frame_stack,
         )
+        unless_recorded.callback(env.close)
+        choose_action = random_policy(env.action_space, seed) if policy == RANDOM else load_policy(policy)
+        with _explain_existing(path):
+            recorder: RecordToHDF5[Any, Any] = RecordToHDF5(
+                env,
+                path,
+                mode="a" if append else "w" if overwrite else "x",
+                frames=_FRAMES[frames],
+                compression=None if compression == "none" else compression,
+                compression_opts=compression_opts,
+                writer=writer,
+                metadata=metadata,
+            )
+        unless_recorded.pop_all()  # from here on the recorder closes it
+    with _explain_existing(path):
         outcome = _run(recorder, choose_action, path, limits, seed=seed, silent=as_json or quiet)
+    _report(outcome, as_json=as_json, quiet=quiet)
+
+
+@contextmanager
+def _explain_existing(path: Path) -> Iterator[None]:
+    """Say what to do about a file that exists in words of the command line."""
+    try:
+        yield
     except RecordingExistsError as error:
         raise Problem(
-            f"{printable(path)} exists, or an interrupted recording of it: choose another name with --output, "
+            f"{path} exists already, whole or interrupted: choose another name with --output, "
             "go on with it with --append, or replace it with --overwrite."
         ) from error
-    finally:
-        env.close()
-    _report(outcome, as_json=as_json, quiet=quiet)
 
 
 def _run(
@@ -189,7 +210,6 @@ def _run(
     watch = ProgressBar(console, path, limits) if console.is_terminal and not silent else NoProgress()
     tally = Tally()
     with Interrupts() as interrupts:
-        start_s = monotonic()
         try:
             with watch:
                 rollout(recorder, policy, limits, tally, seed=seed, stop=interrupts, watch=watch)
@@ -197,7 +217,8 @@ def _run(
             interrupts.requested = True
         finally:
             recorder.close()
-        return _Outcome(path, tally, monotonic() - start_s, interrupts.requested)
+        interrupted = interrupts.requested and limits.fraction(tally) < 1
+        return _Outcome(path, tally, tally.seconds, interrupted)
 
 
 def _report(outcome: _Outcome, *, as_json: bool, quiet: bool) -> None:

@@ -43,16 +43,29 @@ class Tally:
         steps: Steps taken.
         ended: Episodes that the environment has ended.
         returns: One per episode, the last one may not have ended.
+        start_s: When the first reset had returned, on the monotonic clock.
     """
 
     steps: int = 0
     ended: int = 0
     returns: list[float] = field(default_factory=list)
+    start_s: float | None = None
 
     @property
     def incomplete(self) -> int:
         """Episodes that the environment has not ended."""
         return len(self.returns) - self.ended
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the first reset had returned."""
+        return 0.0 if self.start_s is None else monotonic() - self.start_s
+
+    @property
+    def steps_per_second(self) -> float:
+        """Steps per second since then."""
+        seconds = self.seconds
+        return self.steps / seconds if seconds else 0.0
 
     @property
     def mean_return(self) -> float:
@@ -116,6 +129,8 @@ def _play_episode(
     watch: Watch,
 ) -> None:
     observation, _ = env.reset(seed=seed)
+    if tally.start_s is None:
+        tally.start_s = monotonic()
     returns = tally.returns
     returns.append(0.0)
     max_steps = float("inf") if limits.steps is None else limits.steps

@@ -1,0 +1,183 @@
+"""Frames as pictures: an animated GIF, or a contact sheet.
+
+Arrays in, the bytes of a picture file out. Which frames, and where the file
+goes, is decided elsewhere. Pillow is loaded when a picture is made.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gym_h5record.cli.exits import Problem
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+
+__all__ = ["Tile", "animated_gif", "contact_sheet", "evenly_spaced", "frame_delays"]
+
+_MAX_SIDE_PX = 16_384  # beyond it somebody has mistyped --scale
+_GIF_MAX_FPS = 50  # browsers slow down what is faster
+
+# The contact sheet, in pixels.
+_TILE_WIDTH_PX = (160, 256)
+_MARGIN_PX = 20
+_GAP_PX = 12
+_LABEL_PX = 18
+_TITLE_PX = 32
+_LABEL_SIZE, _TITLE_SIZE = 12, 16
+
+_PAPER, _FRAME, _INK, _PALE, _END = "#ffffff", "#d0d7de", "#1f2328", "#59636e", "#cf222e"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One frame of a contact sheet.
+
+    Attributes:
+        frame: ``(H, W, 3)`` uint8.
+        left: Label on its left.
+        right: Label on its right.
+        is_end: Whether the episode ends here.
+    """
+
+    frame: Any
+    left: str
+    right: str
+    is_end: bool = False
+
+
+def evenly_spaced(length: int, count: int) -> list[int]:
+    """Up to ``count`` of the numbers below ``length``, first and last included.
+
+    Example:
+        >>> evenly_spaced(11, 3), evenly_spaced(2, 5)
+        ([0, 5, 10], [0, 1])
+    """
+    count = min(length, count)
+    return [round(k * (length - 1) / max(1, count - 1)) for k in range(count)]
+
+
+def frame_delays(length: int, fps: float) -> list[tuple[int, int]]:
+    """Which frames a GIF shows, and for how many milliseconds.
+
+    A GIF counts in hundredths of a second: delays are rounded so that the sum
+    stays right, and frames left out where it would be too fast to be shown.
+
+    Example:
+        >>> frame_delays(3, 30)
+        [(0, 30), (1, 40), (2, 30)]
+    """
+    stride = math.ceil(fps / _GIF_MAX_FPS)
+    ends_cs = [round(100 * min(k + stride, length) / fps) for k in range(0, length, stride)]
+    starts_cs = [0, *ends_cs]
+    return [
+        (k * stride, 10 * max(2, end - start)) for k, (start, end) in enumerate(zip(starts_cs, ends_cs, strict=False))
+    ]
+
+
+def animated_gif(frames: Iterable[Any], delays_ms: Sequence[int], scale: float = 1.0) -> bytes:
+    """An animated GIF that runs for ever.
+
+    Args:
+        frames: ``(H, W, 3)`` uint8 each.
+        delays_ms: How long to show each.
+        scale: How much larger to show them.
+
+    Raises:
+        Problem: If they are no pictures.
+    """
+    from PIL.Image import Dither
+
+    images: list[Image] = []
+    for frame in frames:
+        image = _image(frame, scale, images[0].size if images else None)
+        # A palette for each frame: exact for all frames with up to 256 colours.
+        images.append(image.quantize(256, dither=Dither.NONE))
+    output = io.BytesIO()
+    images[0].save(output, "GIF", save_all=True, append_images=images[1:], duration=list(delays_ms), loop=0)
+    return output.getvalue()
+
+
+def contact_sheet(tiles: Sequence[Tile], title: str, columns: int, scale: float | None = None) -> bytes:
+    """A PNG of labelled frames in a grid.
+
+    Args:
+        tiles: The frames, row by row.
+        title: What stands above them.
+        columns: How many stand side by side.
+        scale: How much larger to show them, None for tiles of a width that suits the labels.
+
+    Raises:
+        Problem: If they are no pictures.
+    """
+    from PIL import Image, ImageDraw
+
+    first = _image(tiles[0].frame, scale or _tile_scale(tiles[0].frame))
+    width, height = first.size
+    labels = [_font(_LABEL_SIZE).getlength(f"{tile.left}   {tile.right}") for tile in tiles]
+    across, down = max(width, math.ceil(max(labels))) + _GAP_PX, height + _LABEL_PX + _GAP_PX
+    columns = min(columns, len(tiles))
+    inner_px = max(columns * across - _GAP_PX, math.ceil(_font(_TITLE_SIZE).getlength(title)))
+    rows = math.ceil(len(tiles) / columns)
+    size = (2 * _MARGIN_PX + inner_px, 2 * _MARGIN_PX + _TITLE_PX + rows * down - _GAP_PX)
+    sheet = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_MARGIN_PX, _MARGIN_PX), title, fill=_INK, font=_font(_TITLE_SIZE))
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        left, top = _MARGIN_PX + column * across, _MARGIN_PX + _TITLE_PX + row * down
+        sheet.paste(_image(tile.frame, 1.0, first.size), (left, top))
+        draw.rectangle((left - 1, top - 1, left + width, top + height), outline=_FRAME)
+        _label(draw, tile, left, left + across - _GAP_PX, top + height)
+    output = io.BytesIO()
+    sheet.save(output, "PNG", optimize=True)
+    return output.getvalue()
+
+
+def _label(draw: ImageDraw, tile: Tile, left: int, right: int, top: int) -> None:
+    font, baseline = _font(_LABEL_SIZE), top + _LABEL_PX - 4
+    draw.text((left, baseline), tile.left, fill=_END if tile.is_end else _PALE, font=font, anchor="ls")
+    draw.text((right, baseline), tile.right, fill=_INK, font=font, anchor="rs")
+
+
+def _font(size: int) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+def _tile_scale(frame: Any) -> float:
+    """The scale at which a frame is as wide as a tile should be."""
+    narrow, wide = _TILE_WIDTH_PX
+    width = np.shape(frame)[1] if np.ndim(frame) > 1 else narrow
+    if width > wide:
+        return wide / width
+    return float(math.ceil(narrow / max(1, width)))
+
+
+def _image(frame: Any, scale: float, size: tuple[int, int] | None = None) -> Image:
+    """A frame as an image, ``scale`` times as large or of a given size."""
+    from PIL import Image
+
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or not _is_picture(frame.shape):
+        what = f"{frame.dtype} of shape {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise Problem(f"a frame is no picture: expected uint8 of shape (height, width, 3), found {what}.")
+    image = Image.fromarray(frame[:, :, 0] if frame.shape[2:] == (1,) else frame).convert("RGB")
+    wanted = size or (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if max(wanted) > _MAX_SIDE_PX:
+        raise Problem(f"a picture of {wanted[0]} by {wanted[1]} pixels is too large: choose a smaller --scale.")
+    if wanted == image.size:
+        return image
+    whole = wanted[0] % image.width == 0 and wanted[1] % image.height == 0
+    return image.resize(wanted, Image.Resampling.NEAREST if whole else Image.Resampling.LANCZOS)
+
+
+def _is_picture(shape: tuple[int, ...]) -> bool:
+    return min(shape, default=0) > 0 and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
