@@ -286,12 +286,13 @@ class RecordingFile:
         return dict(self._attributes)
 
     def abandon(self) -> None:
-        """Keep this process from ever touching the file: for a forked child.
+        """Keep this process from ever touching the file again; the handle may then be closed or dropped.
 
-        A child that ends with ``sys.exit`` runs HDF5's cleanup, which would write
-        a stale superblock over the parent's.
+        HDF5 writes what it still has in memory when a file is closed, and when
+        the process ends. In a forked child that would be a stale superblock over
+        the parent's; after a failed write it fails again, and may crash.
         """
-        nowhere = os.open(os.devnull, os.O_RDONLY)
+        nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, self._file.id.get_vfd_handle())
         os.close(nowhere)
 

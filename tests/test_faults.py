@@ -100,8 +100,12 @@ CASES = [
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the writer through /proc")
-@pytest.mark.parametrize(("env_id", "writer", "victim"), CASES, ids=["-".join(case).replace("/", "_") for case in CASES])
-def test_no_completed_step_is_lost_when_processes_are_killed(env_id: str, writer: str, victim: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("env_id", "writer", "victim"), CASES, ids=["-".join(case).replace("/", "_") for case in CASES]
+)
+def test_no_completed_step_is_lost_when_processes_are_killed(
+    env_id: str, writer: str, victim: str, tmp_path: Path
+) -> None:
     path = tmp_path / "run.h5"
     chance = random.Random(f"{env_id} {writer} {victim}")
     completed = 0

@@ -58,7 +58,9 @@ class CountingEnv(gym.Env[np.ndarray, Any]):
         self.buffer = np.zeros(2, np.float32)
         self.length, self.steps, self.renders = length, 0, 0
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
         self.steps = 0
         self.buffer[:] = 0
@@ -148,7 +150,9 @@ ODD_OBSERVATIONS = {
 
 
 @pytest.mark.parametrize("observations", ODD_OBSERVATIONS.values(), ids=ODD_OBSERVATIONS)
-def test_observations_outside_their_space_are_kept_exactly_with_a_warning(observations: list[Any], tmp_path: Path) -> None:
+def test_observations_outside_their_space_are_kept_exactly_with_a_warning(
+    observations: list[Any], tmp_path: Path
+) -> None:
     env = record(OddEnv(observations), tmp_path / "run.h5")
     with pytest.warns(RecordingWarning):
         env.reset()
@@ -219,7 +223,9 @@ def test_infos_may_hold_anything_and_what_cannot_be_kept_is_named(tmp_path: Path
 
 @pytest.mark.parametrize("env_id", [*CLASSIC, *TOY_TEXT])
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
-def test_gymnasiums_environments_match_their_recorded_twins(env_id: str, render_mode: str | None, tmp_path: Path) -> None:
+def test_gymnasiums_environments_match_their_recorded_twins(
+    env_id: str, render_mode: str | None, tmp_path: Path
+) -> None:
     bare = gym.make(env_id, render_mode=render_mode)
     recorded = record(gym.make(env_id, render_mode=render_mode), tmp_path / "run.h5")
     check_environments_match(bare, recorded, num_steps=60 if render_mode is None else 5, seed=7)
@@ -554,7 +560,9 @@ def test_appending_other_spaces_is_refused_and_the_difference_named(tmp_path: Pa
     env.close()
     before = path.read_bytes()
     other = record(ZooEnv(spaces.Discrete(4)), path, mode="a")
-    with pytest.raises(errors.SchemaMismatchError, match=r"its observation_space is Discrete\(3\), .* is Discrete\(4\)"):
+    with pytest.raises(
+        errors.SchemaMismatchError, match=r"its observation_space is Discrete\(3\), .* is Discrete\(4\)"
+    ):
         other.reset()
     other.close()
     assert path.read_bytes() == before
@@ -593,7 +601,11 @@ BAD_OPTIONS = {
     "mode": ({"mode": "r"}, errors.OptionError, "mode: expected one of 'x', 'w', 'a', got 'r'"),
     "writer": ({"writer": "thread"}, errors.OptionError, "writer: expected one of"),
     "compression": ({"compression": "rar"}, errors.OptionError, "compression: expected one of 'gzip', 'zstd'"),
-    "level": ({"compression_opts": 12}, errors.OptionError, "gzip: compression_opts must be a whole number from 0 to 9"),
+    "level": (
+        {"compression_opts": 12},
+        errors.OptionError,
+        "gzip: compression_opts must be a whole number from 0 to 9",
+    ),
     "frames": ({"frames": "all"}, errors.OptionError, "frames: expected one of 'auto'"),
     "frames true": ({"frames": True}, errors.OptionError, "frames: expected one of 'auto'"),
     "no render mode": ({"frames": "render"}, errors.RenderModeError, 'Make it with render_mode="rgb_array"'),

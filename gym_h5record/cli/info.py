@@ -29,8 +29,8 @@ _FRAMES = {"render": "rendered", "observation": "the observations", "none": "non
 def info(*, path: Path, as_json: bool) -> None:
     """Show what is in the recording PATH, and what each column takes."""
     with Recording(path) as recording:
-        facts = _describe(recording)
         spaces = (str(recording.observation_space), str(recording.action_space))
+        facts = _describe(recording)
     columns = column_storage(path)
     if as_json:
         print_json({**facts, "columns": [{**asdict(column), "ratio": column.ratio} for column in columns]})
@@ -93,7 +93,7 @@ def _fact_table(facts: Mapping[str, Any], observation_space: str, action_space: 
         [
             ("recording", f"{facts['path']}  ({size_text(facts['bytes'])})"),
             ("environment", f"{environment['name']}  ({environment['class']})"),
-            ("no spec", environment["spec_problem"]),
+            ("no spec", _first_sentence(environment["spec_problem"])),
             ("wrappers", ", ".join(_class_name(each) for each in environment["wrappers"]) or "none"),
             ("observations", " ".join(observation_space.split())),
             ("actions", " ".join(action_space.split())),
@@ -117,6 +117,10 @@ def _spread_text(spread: Mapping[str, float] | None) -> str | None:
     if spread is None:
         return None
     return "  ".join(f"{name} {value:,.6g}" for name, value in spread.items())
+
+
+def _first_sentence(text: str | None) -> str | None:
+    return None if text is None else text.partition(". ")[0]
 
 
 def _class_name(name: str) -> str:

@@ -18,7 +18,7 @@ from gym_h5record.journal import Control, Journal, RecorderState, WriterState, j
 from gym_h5record.layout import RecordingFile
 from gym_h5record.lock import RecordingLock
 from gym_h5record.writer.drain import Drain
-from gym_h5record.writer.recovery import finish, open_drain
+from gym_h5record.writer.recovery import describe_error, finish, open_drain
 
 __all__ = ["main"]
 
@@ -53,6 +53,12 @@ class _Writer:
             finish(self._drain, self._file)
         self.journal.path.unlink()
         self.journal.control[Control.WRITER] = WriterState.DONE
+
+    def fail(self, error: Exception) -> None:
+        """Leave the error for the recorder, and the file as the last commit left it."""
+        if self._file is not None:
+            self._file.abandon()
+        self.journal.write_error(describe_error(error))
 
     @property
     def recorder_is_alive(self) -> bool:
@@ -110,7 +116,7 @@ def main(argv: list[str]) -> int:
     try:
         writer.run()
     except Exception as error:  # noqa: BLE001  # whatever it is, the recorder has to hear of it
-        writer.journal.write_error(f"{type(error).__name__}: {error}")
+        writer.fail(error)
         return 1
     finally:
         if not writer.recorder_is_alive:

@@ -30,12 +30,13 @@ from gym_h5record.lock import RecordingLock
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_to_json
 from gym_h5record.writer.drain import Drain
-from gym_h5record.writer.recovery import PATIENCE_S, finish, is_interrupted, open_drain, recover_locked
+from gym_h5record.writer.recovery import PATIENCE_S, describe_error, finish, is_interrupted, open_drain, recover_locked
 
 __all__ = ["Existing", "Options", "Session"]
 
 _WATCH_INTERVAL_S = 0.002  # how soon a dead writer is noticed; a look costs a microsecond
 _NAP_S = 0.0005
+_WRITE_ERRORS = (OSError, RuntimeError)  # h5py raises either when a write fails
 
 
 @dataclass(frozen=True)
@@ -317,8 +318,8 @@ class Session:
             if self._drain is None:
                 self._drain, self._file = open_drain(self._options.path, self.journal)
             self._drain.run()
-        except OSError as error:
-            raise self._failed(f"{type(error).__name__}: {error}") from error
+        except _WRITE_ERRORS as error:
+            raise self._failed_here(error) from error
 
     def _wake(self) -> None:
         if self._process is not None and self._process.stdin is not None:
@@ -341,6 +342,11 @@ class Session:
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             raise self._failed(f"the writer process {how}")
 
+    def _failed_here(self, error: Exception) -> WriterError:
+        if self._file is not None:
+            self._file.abandon()
+        return self._failed(describe_error(error))
+
     def _failed(self, cause: str) -> WriterError:
         path = self._options.path
         self._error = WriterError(
@@ -359,8 +365,8 @@ class Session:
             if self._drain is not None and self._file is not None:
                 try:
                     finish(self._drain, self._file)
-                except OSError as error:
-                    raise self._failed(f"{type(error).__name__}: {error}") from error
+                except _WRITE_ERRORS as error:
+                    raise self._failed_here(error) from error
         self.journal.path.unlink()
 
     def _close_process(self) -> None:
@@ -385,10 +391,8 @@ class Session:
         """The writer was killed, but its work is still there: do it."""
         try:
             recover_locked(self._options.path)
-        except OSError as error:
-            raise self._failed(
-                f"the writer was killed by signal {-code}, then {type(error).__name__}: {error}"
-            ) from error
+        except _WRITE_ERRORS as error:
+            raise self._failed(f"the writer was killed by signal {-code}, then {describe_error(error)}") from error
         if self._error is None:
             self._error = WriterError(
                 f"the writer process of {self._options.path} was killed by signal {-code} while recording. "
