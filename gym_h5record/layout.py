@@ -30,7 +30,8 @@ __all__ = ["Column", "RecordingFile", "check_format", "chunk_rows", "create_file
 _LIBVER = ("v110", "v110")
 _COMPRESSED_FROM_BYTES = 256  # smaller items grow at every flush: uncompressed, rewritten in place
 _COMPRESSED_RAGGED_FROM_BYTES = 4 << 10  # one item per chunk, so that no chunk is ever half full
-_SMALL_CHUNK_BYTES = 16 << 10
+_SMALL_CHUNK_BYTES = 8 << 10
+_INDEX_CHUNK_BYTES = 2 << 10
 _LARGE_CHUNK_BYTES = 113 << 10  # one RGB Atari frame, sixteen of 84x84
 _TOTALS = ("total_steps", "total_episodes")
 _JOURNAL_ID = "journal_id"
@@ -107,7 +108,8 @@ def is_compressed(field: Field) -> bool:
 def chunk_rows(field: Field) -> int:
     """Items in one chunk of a field: a power of two, so that chunks of all columns nest."""
     if not is_compressed(field):
-        return _power_of_two(_SMALL_CHUNK_BYTES // field.item_bytes)
+        small_bytes = _INDEX_CHUNK_BYTES if field.name.startswith(f"{fmt.EPISODES}/") else _SMALL_CHUNK_BYTES
+        return _power_of_two(small_bytes // field.item_bytes)
     return _power_of_two(_LARGE_CHUNK_BYTES // field.item_bytes) if field.parent is None else 1
 
 

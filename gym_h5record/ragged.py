@@ -143,15 +143,14 @@ def _put_list(node: sc.ListOf, values: Any, length: int, items: Items) -> None:
 
 def _put_stacked(node: sc.ListOf, space: Space[Any], batch: Any, items: Items) -> None:
     """A batch as Gymnasium's ``concatenate`` makes it: an array, or a tree of them."""
-    if isinstance(batch, np.ndarray):
-        _put_list(node, batch, len(batch), items)
+    values: Any
+    if isinstance(batch, np.ndarray) or (isinstance(batch, tuple) and _batches_to_tuple(space)):
+        values = batch
+    elif not any(node.item.fields()):
+        values = ()  # a batch of nothing does not tell how many there are
     else:
-        values = (
-            tuple(batch)
-            if isinstance(batch, tuple) and _batches_to_tuple(space)
-            else tuple(iterate(batch_space(space, 1), batch))
-        )
-        _put_list(node, values, len(values), items)
+        values = tuple(iterate(batch_space(space, 1), batch))
+    _put_list(node, values, len(values), items)
 
 
 def _put_batch(node: sc.Array | sc.Scalar, batch: np.ndarray, items: Items) -> None:

@@ -1,8 +1,9 @@
 """Writing: rows into the journal, the journal into the file, in one process or two.
 
-``rows`` is the hot path, ``drain`` the commit, ``process`` the loop that drains
-in a process of its own, ``session`` what a recorder holds on to, ``recovery``
-the drain of what a dead recorder left. No environment is known here.
+``rows`` and ``puts`` are the hot path, ``drain`` and ``index`` the commit. A
+``worker`` drains: ``inline`` in the stepping process, ``child`` in a process of
+its own, whose main loop is ``process``. ``session`` is what a recorder holds on
+to, ``recovery`` the drain of what a dead one left. No environment is known here.
 """
 
 from gym_h5record.writer.recovery import recover

@@ -18,7 +18,8 @@ from gym_h5record.journal import Control, Journal, RecorderState, WriterState, j
 from gym_h5record.layout import RecordingFile
 from gym_h5record.lock import RecordingLock
 from gym_h5record.writer.drain import Drain
-from gym_h5record.writer.recovery import describe_error, finish, open_drain
+from gym_h5record.writer.recovery import finish, open_drain
+from gym_h5record.writer.worker import describe_error
 
 __all__ = ["main"]
 

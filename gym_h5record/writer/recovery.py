@@ -19,7 +19,7 @@ from gym_h5record.superblock import clear_write_flags, is_torn
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.index import close_open_episode
 
-__all__ = ["PATIENCE_S", "describe_error", "finish", "is_interrupted", "open_drain", "recover", "recover_locked"]
+__all__ = ["PATIENCE_S", "finish", "is_interrupted", "open_drain", "recover", "recover_locked"]
 
 PATIENCE_S = 2.0
 """How long to wait for the writer of a dead recorder to finish its work."""
@@ -109,11 +109,6 @@ def finish(drain: Drain, file: RecordingFile) -> None:
     drain.run()
     close_open_episode(file)
     file.close()
-
-
-def describe_error(error: Exception) -> str:
-    """An error in one line: HDF5's run over several."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _open_existing(path: Path, *, must_be_recording: bool) -> RecordingFile | None:

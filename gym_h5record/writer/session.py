@@ -7,36 +7,27 @@ known, and closed once. It turns every failure of the writer into a
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gym_h5record.codecs import Codec
-from gym_h5record.errors import (
-    RecordingError,
-    RecordingExistsError,
-    RecordingPathError,
-    WriterError,
-)
-from gym_h5record.journal import Control, Journal, RecorderState, WriterState, journal_path
+from gym_h5record.errors import RecordingExistsError, RecordingPathError, WriterError
+from gym_h5record.journal import Control, Journal, journal_path
 from gym_h5record.layout import RecordingFile
 from gym_h5record.lock import RecordingLock
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_to_json
-from gym_h5record.writer.drain import Drain
-from gym_h5record.writer.recovery import PATIENCE_S, describe_error, finish, is_interrupted, open_drain, recover_locked
+from gym_h5record.writer.child import ChildWorker
+from gym_h5record.writer.inline import InlineWorker
+from gym_h5record.writer.recovery import PATIENCE_S, is_interrupted, recover_locked
+from gym_h5record.writer.worker import Worker
 
 __all__ = ["Existing", "Options", "Session"]
-
-_WATCH_INTERVAL_S = 0.002  # how soon a dead writer is noticed; a look costs a microsecond
-_NAP_S = 0.0005
-_WRITE_ERRORS = (OSError, RuntimeError)  # h5py raises either when a write fails
 
 
 @dataclass(frozen=True)
@@ -86,9 +77,6 @@ class Session:
 
     def __init__(self, options: Options, row_bytes: int, header_bytes: int) -> None:
         self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
-        self._drain: Drain | None = None
-        self._file: RecordingFile | None = None
         self._error: WriterError | None = None
         self._closed = False
         self.existing: Existing | None = None
@@ -98,15 +86,15 @@ class Session:
             self._lock = RecordingLock(path, patience_s=PATIENCE_S if options.mode == "a" else 0.0)
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise RecordingPathError(f"cannot record to {path}: {error.strerror}: {error.filename}") from error
+        self._worker: Worker = (
+            InlineWorker(path, options.flush_interval_s) if options.in_process else ChildWorker(path, self._lock)
+        )
         try:
-            self._clear_path()
-            self.journal = Journal.reserve(journal_path(path), row_bytes, header_bytes)
-            if not options.in_process:
-                self._start_process()
-        except BaseException as error:
+            self.existing = _clear_path(path, options.mode)
+            self.journal = self._reserve(row_bytes, header_bytes)
+            self._worker.start(self.journal)
+        except BaseException:
             self._give_up()
-            if isinstance(error, OSError) and not isinstance(error, RecordingError):
-                raise RecordingPathError(f"cannot make the journal {journal_path(path)}: {error.strerror}") from error
             raise
 
     def lay_out(self, schema: Schema, fps: float, metadata: Mapping[str, str]) -> None:
@@ -133,8 +121,8 @@ class Session:
         row_bytes = num_codes + sum(field.item_bytes for field in schema.ring_fields)
         while not self.journal.lay_out(header, schema.ring_fields, num_codes, first_row):
             row_bytes *= 2  # the first values were larger than those of the reset
-            self._replace_journal(Journal.reserve(self._spare_path, row_bytes, len(str(header)) * 2))
-        self.tick()
+            self._replace_journal(self._reserve(row_bytes, len(str(header)) * 2, spare=True))
+        self.due_s = time.monotonic() + self._worker.watch_interval_s
 
     # While recording ------------------------------------------------------------------------------
 
@@ -144,14 +132,9 @@ class Session:
         Raises:
             WriterError: If the writer has failed.
         """
-        now_s = time.monotonic()
-        if self._options.in_process:
-            if self.journal.is_laid_out and now_s >= self.due_s > 0:
-                self._drain_here()
-            self.due_s = now_s + self._options.flush_interval_s
-        else:
-            self.due_s = now_s + _WATCH_INTERVAL_S
-        self._check()
+        with self._remembering_failure():
+            self._worker.watch()
+        self.due_s = time.monotonic() + self._worker.watch_interval_s
 
     def make_room(self) -> int:
         """Wait until the ring has room for a row.
@@ -160,8 +143,9 @@ class Session:
             The number of the first row there is no room for.
         """
         control, capacity_rows = self.journal.control, self.journal.capacity_rows
-        while control[Control.HEAD] - control[Control.TAIL] >= capacity_rows:
-            self._drain_or_nap()
+        with self._remembering_failure():
+            while control[Control.HEAD] - control[Control.TAIL] >= capacity_rows:
+                self._worker.urge()
         return control[Control.TAIL] + capacity_rows
 
     def make_blob_room(self, num_bytes: int) -> int:
@@ -182,15 +166,8 @@ class Session:
         Raises:
             WriterError: If the writer has failed.
         """
-        self._check()
-        if self._options.in_process:
-            self._drain_here()
-            return
-        control = self.journal.control
-        head, events = control[Control.HEAD], control[Control.EVENTS]
-        control[Control.FLUSH] += 1
-        while control[Control.COMMITTED_HEAD] < head or control[Control.COMMITTED_EVENTS] < events:
-            self._drain_or_nap()
+        with self._remembering_failure():
+            self._worker.flush()
 
     def close(self) -> None:
         """Commit everything, close the file, leave nothing beside it. May be called again.
@@ -204,10 +181,8 @@ class Session:
         self._closed = True
         reported = self._error is not None
         try:
-            if self._options.in_process:
-                self._close_here()
-            else:
-                self._close_process()
+            if not (reported and self._options.in_process):
+                self._worker.finish()
         except WriterError:
             if not reported:
                 raise
@@ -218,66 +193,29 @@ class Session:
         """Let go of everything without touching it: called in a forked child."""
         self._closed = True
         self._lock.forget()
-        if self._file is not None:
-            self._file.abandon()
-        if self._process is not None and self._process.stdin is not None:
-            os.close(self._process.stdin.fileno())
-            self._process = None
+        self._worker.abandon()
 
-    # Opening --------------------------------------------------------------------------------------
-
-    def _clear_path(self) -> None:
-        """Make sure that the mode allows what is about to happen."""
-        path, mode = self._options.path, self._options.mode
-        if mode == "x" and path.exists():
-            raise RecordingExistsError(
-                f'{path} exists and mode is "x". Choose another path, or mode="w" to replace it, or mode="a" to append.'
-            )
-        if mode == "x" and journal_path(path).exists():
-            raise RecordingExistsError(
-                f'an interrupted recording has left {journal_path(path)}. Record with mode="a" to bring it into '
-                'the file and go on, or with mode="w" to throw it away.'
-            )
-        if mode == "w":
-            journal_path(path).unlink(missing_ok=True)
-        if mode == "a" and is_interrupted(path):
-            recover_locked(path)
-        if mode == "a" and path.exists():
-            file = RecordingFile(path)
-            self.existing = Existing(file.schema, file.rows, file.metadata())
-            file.close()
-
-    def _start_process(self) -> None:
-        package = Path(__file__).parents[2]
-        command = [sys.executable, "-m", "gym_h5record.writer.process"]
-        arguments = [str(self._options.path), str(self._lock.descriptor), str(os.getpid())]
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own module
-            [*command, *arguments],
-            stdin=subprocess.PIPE,
-            pass_fds=[self._lock.descriptor],
-            cwd=package,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it multiplies nothing
-            start_new_session=True,  # the terminal's Ctrl-C is for the recorder
-        )
-        while self.journal.control[Control.WRITER] == WriterState.STARTING:
-            self._check()
-            time.sleep(_NAP_S)
-
-    def _give_up(self) -> None:
-        """Undo what a failed opening has done so far."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        if hasattr(self, "journal"):
-            self.journal.path.unlink(missing_ok=True)
-        self._lock.release()
+    @contextmanager
+    def _remembering_failure(self) -> Iterator[None]:
+        """A writer that has failed once has failed for good."""
+        if self._error is not None:
+            raise self._error
+        try:
+            yield
+        except WriterError as error:
+            self._error = error
+            raise
 
     # The journal ----------------------------------------------------------------------------------
 
-    @property
-    def _spare_path(self) -> Path:
+    def _reserve(self, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0, spare: bool = False) -> Journal:
         path = journal_path(self._options.path)
-        return path.with_name(f"{path.name}.new")
+        if spare:
+            path = path.with_name(f"{path.name}.new")
+        try:
+            return Journal.reserve(path, row_bytes, header_bytes, blob_bytes=blob_bytes)
+        except OSError as error:
+            raise RecordingPathError(f"cannot make the journal {path}: {error.strerror}") from error
 
     def _blob_room(self) -> int:
         journal = self.journal
@@ -287,115 +225,50 @@ class Session:
         """Replace the journal, all of it committed, by one with a larger ring of segments."""
         old = self.journal
         row_bytes = sum(column[0].nbytes for column in old.columns.values())
-        new = Journal.reserve(self._spare_path, row_bytes, len(str(old.header)) * 2, blob_bytes=blob_bytes)
+        new = self._reserve(row_bytes, len(str(old.header)) * 2, blob_bytes=blob_bytes, spare=True)
         new.copy_rows(old)
         self._replace_journal(new)
 
     def _replace_journal(self, new: Journal) -> None:
-        """Put ``new`` in the place of the journal; the writer follows."""
-        old = self.journal
+        """Put ``new`` in the place of the journal; the worker follows."""
+        old, self.journal = self.journal, new
         new.take_place(old.path)
         old.control[Control.MOVED] = 1
-        self.journal = new
-        if self._drain is not None:
-            self._drain.journal = new
-        while self._process is not None and new.control[Control.WRITER] == WriterState.STARTING:
-            self._drain_or_nap()
+        with self._remembering_failure():
+            self._worker.follow(new)
 
-    # Draining -------------------------------------------------------------------------------------
+    def _give_up(self) -> None:
+        """Undo what a failed opening has done so far."""
+        self._worker.cancel()
+        if hasattr(self, "journal"):
+            self.journal.path.unlink(missing_ok=True)
+        self._lock.release()
 
-    def _drain_or_nap(self) -> None:
-        """Bring the drain forward: run it, or wake the writer and wait a little."""
-        if self._options.in_process:
-            self._drain_here()
-            return
-        self._check()
-        self._wake()
-        time.sleep(_NAP_S)
 
-    def _drain_here(self) -> None:
-        try:
-            if self._drain is None:
-                self._drain, self._file = open_drain(self._options.path, self.journal)
-            self._drain.run()
-        except _WRITE_ERRORS as error:
-            raise self._failed_here(error) from error
+def _clear_path(path: Path, mode: str) -> Existing | None:
+    """Make sure that the mode allows what is about to happen.
 
-    def _wake(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            try:
-                os.write(self._process.stdin.fileno(), b".")
-            except BrokenPipeError:
-                self._check()  # it has died; say why
-
-    def _check(self) -> None:
-        """Raise the error of the writer, if there is one."""
-        if self._error is not None:
-            raise self._error
-        if self._process is None:
-            return
-        if self.journal.control[Control.WRITER] == WriterState.FAILED:
-            self._process.wait()
-            raise self._failed(self.journal.read_error())
-        code = self._process.poll()
-        if code is not None:
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            raise self._failed(f"the writer process {how}")
-
-    def _failed_here(self, error: Exception) -> WriterError:
-        if self._file is not None:
-            self._file.abandon()
-        return self._failed(describe_error(error))
-
-    def _failed(self, cause: str) -> WriterError:
-        path = self._options.path
-        self._error = WriterError(
-            f"recording to {path} has failed: {cause}. What was committed is in the file, the rest is kept in "
-            f'{journal_path(path).name}; once the cause is gone, recording with mode="a" brings it into the file.'
+    Returns:
+        The recording to append to, or None if a new one is to be made.
+    """
+    if mode == "x" and path.exists():
+        raise RecordingExistsError(
+            f'{path} exists and mode is "x". Choose another path, or mode="w" to replace it, or mode="a" to append.'
         )
-        return self._error
-
-    # Closing --------------------------------------------------------------------------------------
-
-    def _close_here(self) -> None:
-        if self._error is not None:
-            raise self._error
-        if self.journal.is_laid_out:
-            self._drain_here()
-            if self._drain is not None and self._file is not None:
-                try:
-                    finish(self._drain, self._file)
-                except _WRITE_ERRORS as error:
-                    raise self._failed_here(error) from error
-        self.journal.path.unlink()
-
-    def _close_process(self) -> None:
-        if self._process is None or self._process.stdin is None:
-            return
-        self.journal.control[Control.RECORDER] = RecorderState.CLOSING
-        self._wake_quietly()
-        code = self._process.wait()
-        if self.journal.control[Control.WRITER] == WriterState.DONE:
-            return
-        if code < 0 and journal_path(self._options.path).exists():
-            self._recover_here(code)
-        self._process.stdin = None
-        self._check()
-
-    def _wake_quietly(self) -> None:
-        """Wake the writer by closing the pipe: it needs no more waking after this."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-
-    def _recover_here(self, code: int) -> None:
-        """The writer was killed, but its work is still there: do it."""
-        try:
-            recover_locked(self._options.path)
-        except _WRITE_ERRORS as error:
-            raise self._failed(f"the writer was killed by signal {-code}, then {describe_error(error)}") from error
-        if self._error is None:
-            self._error = WriterError(
-                f"the writer process of {self._options.path} was killed by signal {-code} while recording. "
-                "All steps have been brought into the file; only this error is left of it."
-            )
-        raise self._error
+    if mode == "x" and journal_path(path).exists():
+        raise RecordingExistsError(
+            f'an interrupted recording has left {journal_path(path)}. Record with mode="a" to bring it into '
+            'the file and go on, or with mode="w" to throw it away.'
+        )
+    if mode == "w":
+        journal_path(path).unlink(missing_ok=True)
+    if mode != "a":
+        return None
+    if is_interrupted(path):
+        recover_locked(path)
+    if not path.exists():
+        return None
+    file = RecordingFile(path)
+    existing = Existing(file.schema, file.rows, file.metadata())
+    file.close()
+    return existing

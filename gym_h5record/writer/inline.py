@@ -1,0 +1,82 @@
+"""``writer="inline"``: the stepping process drains, between two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gym_h5record.journal import Journal
+from gym_h5record.layout import RecordingFile
+from gym_h5record.writer.drain import Drain
+from gym_h5record.writer.recovery import finish, open_drain
+from gym_h5record.writer.worker import WRITE_ERRORS, describe_error, writer_error
+
+__all__ = ["InlineWorker"]
+
+
+class InlineWorker:
+    """A ``Worker`` that drains whenever it is called.
+
+    Args:
+        path: The recording.
+        flush_interval_s: How often to drain although there is room.
+    """
+
+    def __init__(self, path: Path, flush_interval_s: float) -> None:
+        self.watch_interval_s = flush_interval_s
+        self._path = path
+        self._drain: Drain | None = None
+        self._file: RecordingFile | None = None
+
+    def start(self, journal: Journal) -> None:
+        """See ``Worker``."""
+        self._journal = journal
+
+    def follow(self, journal: Journal) -> None:
+        """See ``Worker``."""
+        self._journal = journal
+        if self._drain is not None:
+            self._drain.journal = journal
+
+    def watch(self) -> None:
+        """See ``Worker``."""
+        if self._journal.is_laid_out:
+            self.flush()
+
+    def flush(self) -> None:
+        """See ``Worker``."""
+        with self._letting_go_on_failure():
+            self._opened()[0].run()
+
+    def urge(self) -> None:
+        """See ``Worker``."""
+        self.flush()
+
+    def finish(self) -> None:
+        """See ``Worker``."""
+        if self._journal.is_laid_out:
+            with self._letting_go_on_failure():
+                finish(*self._opened())
+        self._journal.path.unlink()
+
+    def cancel(self) -> None:
+        """See ``Worker``."""
+
+    def abandon(self) -> None:
+        """See ``Worker``."""
+        if self._file is not None:
+            self._file.abandon()
+
+    def _opened(self) -> tuple[Drain, RecordingFile]:
+        if self._drain is None or self._file is None:
+            self._drain, self._file = open_drain(self._path, self._journal)
+        return self._drain, self._file
+
+    @contextmanager
+    def _letting_go_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except WRITE_ERRORS as error:
+            self.abandon()
+            raise writer_error(self._path, describe_error(error)) from error

@@ -1,0 +1,63 @@
+"""The program as a whole: its entry points and exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import click
+import pytest
+
+import gym_h5record as h5r
+from gym_h5record.cli import main
+from gym_h5record.errors import WriterError
+
+
+def test_the_version_is_that_of_the_package(cli: Any) -> None:
+    assert cli("--version").stdout == f"gym-h5record, version {h5r.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["record", "info", "replay"])
+def test_every_command_has_help(cli: Any, command: str) -> None:
+    assert command in cli("--help").stdout
+    result = cli(command, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+
+
+def test_it_runs_as_a_module() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "gym_h5record", "info", "absent.h5"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: there is no recording at")
+
+
+def test_wrong_usage_is_2(cli: Any) -> None:
+    assert cli("no-such-command").exit_code == 2
+    assert cli("info").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (WriterError("the disk is \x1b[31mfull\nfree some"), 1, "error: the disk is \\x1b[31mfull\nfree some\n"),
+        (KeyboardInterrupt(), 3, "interrupted\n"),
+    ],
+)
+def test_errors_and_interrupts_have_codes_of_their_own(
+    cli: Any, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
+) -> None:
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(main.commands, "fail", fail)
+    result = cli("fail")
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", message)
+
+
+def test_help_is_there_before_pillow_is_loaded() -> None:
+    program = "import sys, gym_h5record.cli; sys.exit('PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,92 @@
+"""Sizes, escapes, summaries and JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gym_h5record.cli.output import json_value, printable, size_text
+from gym_h5record.cli.parameters import parse_pairs
+from gym_h5record.cli.summaries import summary
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (12_345, "12.3 kB"), (999_499, "999 kB"), (999_600, "1.00 MB")],
+)
+def test_sizes_have_three_digits(num_bytes: int, text: str) -> None:
+    assert size_text(num_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("plain, ключ, 😀", "plain, ключ, 😀"),
+        ("\x1b[2J", r"\x1b[2J"),
+        ("a\nb\r\t\0", r"a\nb\r\t\x00"),
+        ("\u202egnp", r"\u202egnp"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\udcff", r"\udcff"),
+    ],
+)
+def test_what_does_not_print_is_escaped(text: str, escaped: str) -> None:
+    assert printable(text) == escaped
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        (True, "True"),
+        (3, "3"),
+        (np.int8(3), "3"),
+        (0.123456, "0.123"),
+        (np.float32("nan"), "nan"),
+        (np.array(5), "5"),
+        (np.array([1, 2]), "[1 2]"),
+        (np.array([], np.float32), "[]"),
+        (np.zeros(9), "9 float64"),
+        (np.zeros((2, 2), np.uint8), "2x2 uint8"),
+        ((1, "a"), "(1 a)"),
+        ({"x": {"y": 1}}, "x=y=1"),
+        ({}, ""),
+        (list(range(20)), "(0 1 2 3 4 5 6 7 ...)"),
+    ],
+)
+def test_values_in_a_few_words(value: Any, text: str) -> None:
+    assert summary(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.array([1.5, np.nan, np.inf]), [1.5, None, None]),
+        (np.bool_(True), True),
+        ({1: (2, {3})}, {"1": [2, [3]]}),
+        (b"\x00", "b'\\x00'"),
+        (np.array([1, "x"], dtype=object), [1, "x"]),
+    ],
+)
+def test_any_value_becomes_strict_json(value: Any, expected: Any) -> None:
+    assert json.loads(json.dumps(json_value(value), allow_nan=False)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("None", None),
+        ("[1, 'a']", [1, "a"]),
+        ("true", "true"),
+        ("007", "007"),
+        ("", ""),
+        ("a=b", "a=b"),
+        ("(" * 1000, "(" * 1000),
+        ("\0", "\0"),
+    ],
+)
+def test_pairs_are_literals_or_strings(text: str, value: Any) -> None:
+    assert parse_pairs(None, None, (f"key={text}",)) == {"key": value}  # type: ignore[arg-type]

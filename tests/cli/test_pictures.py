@@ -1,0 +1,87 @@
+"""Frames as pictures."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from gym_h5record.cli.exits import Problem
+from gym_h5record.cli.pictures import Tile, animated_gif, contact_sheet, evenly_spaced, frame_delays
+
+
+def blank(height: int = 20, width: int = 30, colour: int = 0) -> np.ndarray:
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+@pytest.mark.parametrize(("length", "count"), [(1, 1), (1, 9), (2, 5), (7, 7), (100, 15), (16, 15)])
+def test_evenly_spaced_numbers_begin_and_end_with_the_ends_and_never_repeat(length: int, count: int) -> None:
+    numbers = evenly_spaced(length, count)
+    assert len(numbers) == min(length, count)
+    assert (numbers[0], numbers[-1]) == (0, length - 1)
+    assert sorted(set(numbers)) == numbers
+
+
+@pytest.mark.parametrize("fps", [0.5, 15, 24, 30, 50, 60, 120, 1000])
+def test_delays_add_up_to_the_time_it_took_and_none_is_too_short(fps: float) -> None:
+    delays = frame_delays(1000, fps)
+    assert sum(delay for _, delay in delays) == pytest.approx(1000 / fps * 1000, abs=20)
+    assert min(delay for _, delay in delays) >= 20
+    assert delays[0][0] == 0
+
+
+def test_a_gif_keeps_up_to_256_colours_exactly() -> None:
+    generator = np.random.default_rng(0)
+    colours = generator.integers(0, 256, (5, 200, 3), np.uint8)
+    frames = [palette[generator.integers(0, 200, (40, 40))] for palette in colours]
+    with Image.open(io.BytesIO(animated_gif(frames, [40] * 5))) as gif:
+        shown = [np.asarray(each.convert("RGB")) for each in ImageSequence.Iterator(gif)]
+    assert np.array_equal(shown, frames)
+
+
+def test_frames_of_varying_size_are_shown_at_the_size_of_the_first() -> None:
+    with Image.open(io.BytesIO(animated_gif([blank(), blank(10, 10, 200)], [40, 40]))) as gif:
+        assert gif.size == (30, 20)
+        assert gif.n_frames == 2
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3), (20, 30, 4)])
+def test_grey_and_transparent_pictures_are_pictures(shape: tuple[int, ...]) -> None:
+    contact_sheet([Tile(np.zeros(shape, np.uint8), "left", "right")], "title", 3)
+
+
+@pytest.mark.parametrize(
+    "frame", [None, np.zeros((20, 30, 3)), np.zeros((4, 20, 30, 3), np.uint8), blank(0, 5), np.zeros(9, np.uint8)]
+)
+def test_what_is_no_picture_is_refused(frame: object) -> None:
+    with pytest.raises(Problem, match="a frame is no picture: expected uint8 of shape"):
+        contact_sheet([Tile(frame, "left", "right")], "title", 3)
+
+
+def test_absurd_scales_are_refused() -> None:
+    with pytest.raises(Problem, match="too large: choose a smaller --scale"):
+        animated_gif([blank(1, 5000)], [40], scale=20)
+
+
+def test_tiles_stand_in_a_grid_with_margins_and_a_frame_around_each() -> None:
+    tiles = [Tile(blank(100, 160, colour), f"step {colour}", "return 0") for colour in (10, 20, 30)]
+    with Image.open(io.BytesIO(contact_sheet(tiles, "title", 2))) as png:
+        pixels = np.asarray(png.convert("RGB"))
+    found = [np.argwhere((pixels == colour).all(axis=2)) for colour in (10, 20, 30)]
+    (first, second, third) = [(corner.min(axis=0), corner.max(axis=0)) for corner in found]
+    assert first[0][0] == second[0][0]
+    assert first[0][1] == third[0][1]
+    assert third[0][0] > first[1][0]
+    assert (first[1] - first[0] + 1).tolist() == [100, 160]
+    assert (pixels[:15] == 255).all()
+    assert (pixels[:, :15] == 255).all()
+    assert (pixels[-15:] == 255).all()
+    assert (pixels[:, -15:] == 255).all()
+
+
+def test_labels_never_run_into_each_other() -> None:
+    tiles = [Tile(blank(10, 10), "step 1,000,000", "return -123456") for _ in range(3)]
+    with Image.open(io.BytesIO(contact_sheet(tiles, "t", 3, scale=1.0))) as png:
+        assert png.width > 3 * 150

@@ -1,0 +1,167 @@
+"""``gym-h5record replay``: steps in the terminal, pictures in files."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+import gym_h5record as h5r
+
+
+def test_it_shows_the_first_episode_step_by_step(cli: Any, paintings: Path) -> None:
+    result = cli("replay", paintings)
+    assert result.exit_code == 0
+    headline, _, header, reset, *steps = result.stdout.splitlines()
+    assert headline == "episode 0: 7 steps, return 14, terminated, seed 0"
+    assert header.split() == ["step", "action", "reward", "return", "end", "observation", "info"]
+    assert reset.split() == ["reset", "[0", "0.5]", "brush=new"]
+    assert [line.split()[:4] for line in steps[:2]] == [["1", "0", "0.5", "0.5"], ["2", "1", "1", "1.5"]]
+    assert steps[-1].split() == ["7", "1", "3.5", "14", "terminated", "[7", "0.5]", "paint=0.143"]
+
+
+@pytest.mark.parametrize(("number", "length"), [(0, 7), (1, 3), (-1, 3), (-2, 7)])
+def test_an_episode_is_chosen_by_its_number(cli: Any, paintings: Path, number: int, length: int) -> None:
+    assert f": {length} steps, " in cli("replay", paintings, "--episode", number).stdout
+
+
+def test_a_limit_says_how_much_it_hides(cli: Any, paintings: Path) -> None:
+    lines = cli("replay", paintings, "--limit", 2).stdout.splitlines()
+    assert lines[-1] == "... 5 more; show them with --limit 7"
+    assert lines[-2].split()[0] == "2"
+
+
+def test_a_long_episode_is_cut_unless_asked_for(cli: Any) -> None:
+    cli("record", "Painter-v0", "-o", "run.h5", "--env-kwargs", "length=50")
+    assert cli("replay", "run.h5").stdout.splitlines()[-1] == "... 30 more; show them with --limit 50"
+    assert len(json.loads(cli("replay", "run.h5", "--json").stdout)["steps"]) == 50
+
+
+def test_lines_fit_into_80_columns_whatever_the_values(cli: Any) -> None:
+    cli("record", "FrozenLake-v1", "-o", "lake.h5", "--metadata", "x=1")
+    cli("record", "CartPole-v1", "-o", "pole.h5", "--frame-stack", 3)
+    for path in ("lake.h5", "pole.h5"):
+        stdout = cli("replay", path).stdout
+        assert max(map(len, stdout.splitlines())) <= 80
+        assert "\x1b" not in stdout
+
+
+def test_json_holds_the_exact_steps(cli: Any, paintings: Path) -> None:
+    content = json.loads(cli("replay", paintings, "--json").stdout)
+    assert (content["episode"], content["length"], content["return"], content["seed"]) == (0, 7, 14.0, 0)
+    assert (content["terminated"], content["truncated"], content["complete"]) == (True, False, True)
+    assert [step["step"] for step in content["steps"]] == list(range(1, 8))
+    assert [step["action"] for step in content["steps"]] == [0, 1, 2, 3, 4, 0, 1]
+    assert [step["reward"] for step in content["steps"]] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
+    assert content["steps"][1]["info"] == {"paint": 0.5}
+    assert content["steps"][-1]["terminated"] is True
+
+
+def test_an_episode_cut_off_is_called_incomplete(cli: Any) -> None:
+    cli("record", "Painter-v0", "-o", "run.h5", "--steps", 3)
+    lines = cli("replay", "run.h5").stdout.splitlines()
+    assert lines[0].startswith("episode 0: 3 steps, return 3, incomplete")
+    assert "incomplete" in lines[-1]
+
+
+def test_values_neither_drive_the_terminal_nor_are_markup(cli: Any, tmp_path: Path) -> None:
+    env = gym.wrappers.TransformObservation(
+        gym.make("CartPole-v1"), lambda _: "[red]\x1b[31m", gym.spaces.Text(20, charset="[red]\x1b31m")
+    )
+    recorder = h5r.RecordToHDF5(env, tmp_path / "run.h5")
+    recorder.reset()
+    recorder.step(0)
+    recorder.close()
+    stdout = cli("replay", "run.h5").stdout
+    assert r"[red]\x1b[31m" in stdout
+    assert "\x1b" not in stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--episode", "2"), "has episodes 0 to 1, there is no episode 2"),
+        (("--episode", "-3"), "has episodes 0 to 1, there is no episode -3"),
+        (("--gif", "nowhere/x.gif"), "cannot write nowhere/x.gif: the directory nowhere does not exist"),
+    ],
+)
+def test_what_cannot_be_is_one_line(cli: Any, paintings: Path, arguments: tuple[str, ...], message: str) -> None:
+    result = cli("replay", paintings, *arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert re.match(f"error: .*{message}", result.stderr)
+
+
+# Pictures ---------------------------------------------------------------------------------------------
+
+
+def test_a_gif_holds_every_frame_exactly_at_the_recorded_speed(cli: Any, paintings: Path, tmp_path: Path) -> None:
+    result = cli("replay", paintings, "--gif", "run.gif")
+    assert result.stdout.endswith("wrote run.gif\n")
+    with Image.open(tmp_path / "run.gif") as gif, h5r.Recording(paintings) as recording:
+        frames = [np.asarray(each.convert("RGB")) for each in ImageSequence.Iterator(gif)]
+        assert np.array_equal(frames, recording.episodes[0].frames[:])
+        assert gif.info["loop"] == 0
+    assert durations(tmp_path / "run.gif") == [40] * 8
+
+
+def test_speed_scale_and_limit_of_a_gif(cli: Any, paintings: Path, tmp_path: Path) -> None:
+    cli("replay", paintings, "--gif", "run.gif", "--fps", 10, "--scale", 3, "--limit", 4)
+    with Image.open(tmp_path / "run.gif") as gif:
+        assert gif.size == (48, 36)
+    assert durations(tmp_path / "run.gif") == [100] * 5
+
+
+def test_a_png_is_a_sheet_of_tiles(cli: Any, paintings: Path, tmp_path: Path) -> None:
+    result = cli("replay", paintings, "--png", "run.png", "--columns", 2, "--rows", 2, "--episode", 1)
+    assert result.exit_code == 0
+    with Image.open(tmp_path / "run.png") as png:
+        assert png.format == "PNG"
+        assert png.width > 2 * 160
+        colours = {colour for _, colour in png.convert("RGB").getcolors(1 << 20)}
+    assert {(step, 100, 200) for step in range(4)} <= colours
+
+
+def test_json_names_the_pictures(cli: Any, paintings: Path) -> None:
+    content = json.loads(cli("replay", paintings, "--json", "--png", "a.png", "--gif", "a.gif").stdout)
+    assert (content["png"], content["gif"]) == ("a.png", "a.gif")
+
+
+def test_without_frames_there_is_no_picture(cli: Any, tmp_path: Path) -> None:
+    cli("record", "CartPole-v1", "-o", "run.h5")
+    result = cli("replay", "run.h5", "--gif", "run.gif")
+    assert result.exit_code == 1
+    assert re.match("error: .*run.h5 has no frames to make a picture of; record it with --frames render", result.stderr)
+    assert not (tmp_path / "run.gif").exists()
+
+
+@pytest.mark.parametrize("option", ["--gif", "--png"])
+def test_a_picture_is_replaced_only_if_asked_for(cli: Any, paintings: Path, tmp_path: Path, option: str) -> None:
+    (tmp_path / "precious").write_text("mine")
+    result = cli("replay", paintings, option, "precious")
+    assert result.exit_code == 1
+    assert result.stderr == "error: precious exists: choose another name, or replace it with --overwrite.\n"
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert cli("replay", paintings, option, "precious", "--overwrite").exit_code == 0
+    Image.open(io.BytesIO((tmp_path / "precious").read_bytes())).verify()
+
+
+def test_a_picture_never_replaces_the_recording(cli: Any, tmp_path: Path) -> None:
+    cli("record", "Painter-v0", "-o", "run.h5", "--frames", "render")
+    before = (tmp_path / "run.h5").read_bytes()
+    result = cli("replay", "run.h5", "--png", "./run.h5", "--overwrite")
+    assert result.exit_code == 1
+    assert "it is the recording itself" in result.stderr
+    assert (tmp_path / "run.h5").read_bytes() == before
+
+
+def durations(path: Path) -> list[int]:
+    """How long a GIF shows each frame, in milliseconds."""
+    with Image.open(path) as gif:
+        return [each.info["duration"] for each in ImageSequence.Iterator(gif)]
