@@ -9,8 +9,9 @@
     journal   layout       the mapped ring; the HDF5 file
     ragged  schema_json    values of varying size; the schema as text
     schema                 spaces -> columns
-    codecs spaces triggers frames provenance lock
-    errors tree atomic format tagged superblock
+    frames    provenance   where pictures and metadata come from
+    codecs    spaces       triggers  lock
+    errors    tree         atomic  format  tagged  superblock
 
 A module imports from lower lines only.
 """

@@ -112,12 +112,10 @@ def test_reserved_journal_is_empty_and_not_laid_out(path):
 
 @pytest.mark.parametrize(
     ("row_bytes", "header_bytes", "blob_bytes"),
-    [(1, 0, 0), (100_000, 1000, 0), (64 << 20, 0, 0), (16, 0, 50 << 20)],
-    ids=["tiny", "frames", "huge-rows", "large-blob"],
+    [(1, 0, 0), (100_000, 1000, 0), (2 << 20, 0, 0), (16, 0, 20 << 20)],
+    ids=["tiny", "frames", "large-rows", "large-blob"],
 )
 def test_reserved_space_is_allocated_on_disk(path, row_bytes, header_bytes, blob_bytes):
-    if row_bytes > 1 << 20 and os.statvfs(path.parent).f_bavail * os.statvfs(path.parent).f_frsize < 4 << 30:
-        pytest.skip("not enough disk for a journal of such rows")
     Journal.reserve(path, row_bytes, header_bytes, blob_bytes=blob_bytes)
     stat = path.stat()
     assert stat.st_blocks * 512 >= stat.st_size > blob_bytes + header_bytes
@@ -236,7 +234,7 @@ def test_space_reserved_for_rows_does_for_them(path, row_bytes):
     assert journal.capacity_rows >= 8
 
 
-@pytest.mark.parametrize("blob_bytes", [1 << 20, 10 << 20, 40 << 20], ids=["1M", "10M", "40M"])
+@pytest.mark.parametrize("blob_bytes", [1 << 20, 10 << 20, 30 << 20], ids=["1M", "10M", "30M"])
 def test_space_reserved_for_segments_does_for_them(path, blob_bytes):
     journal = make(path, blob_bytes=blob_bytes)
     assert journal.blob_bytes >= blob_bytes
@@ -431,7 +429,7 @@ def test_segments_come_back_also_around_the_end(shared, segments, before):
     assert list(shared.read_segments(at, at + len(packed))) == segments
 
 
-@pytest.mark.parametrize("missing", [1, 3, 4, 11, 12, 15], ids=lambda missing: f"{missing}-missing")
+@pytest.mark.parametrize("missing", [1, 3, 4, 11, 14], ids=lambda missing: f"{missing}-missing")
 def test_segment_that_runs_over_its_row_is_corrupt(shared, missing):
     packed = Journal.pack_segment(1, b"first") + Journal.pack_segment(2, b"abc")
     shared.write_blob(0, packed)
@@ -529,7 +527,7 @@ def test_full_ring_is_copied_whole(path):
 
 
 def test_copy_into_a_smaller_journal_is_refused(path):
-    old = make(path, blob_bytes=40 << 20)
+    old = make(path, blob_bytes=30 << 20)
     small = Journal.reserve(path.with_name("small"), 8, 0)
     with pytest.raises(CorruptRecordingError, match="small has no room for the rows of"):
         small.copy_rows(old)

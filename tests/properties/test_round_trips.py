@@ -1,0 +1,191 @@
+"""Properties: whatever goes in comes out the same, bit for bit and type for type."""
+
+import copy
+import itertools
+import json
+import warnings
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gym_h5record import Recording, RecordToHDF5
+from gym_h5record import schema as sc
+from gym_h5record.codecs import decode_chunk, make_codec
+from gym_h5record.errors import RecordingWarning
+from gym_h5record.format import link_name
+from gym_h5record.ragged import encode
+from gym_h5record.schema import Schema, plan_infos, plan_space
+from gym_h5record.schema_json import schema_from_json, schema_to_json
+from gym_h5record.spaces import space_from_json, space_to_json
+from gym_h5record.tagged import dumps, loads
+from gym_h5record.tree import identical
+from tests.properties.strategies import PROFILE, any_spaces, infos, keys, leaf_spaces, numbers, ragged_spaces, values
+from tests.test_ragged import check_identity
+from tests.test_spaces import check_same_space
+from tests.zoo import ZooEnv, check_identical, check_recorded, play, samples
+
+RECORDING = settings(PROFILE, max_examples=60)
+
+VECTORS = spaces.Box(-1, 1, (2,), np.float32)
+PICTURES = spaces.Box(0, 255, (60, 50, 3), np.uint8)
+ACTIONS = spaces.Discrete(3)
+
+# Text ---------------------------------------------------------------------------------------------
+
+
+@PROFILE
+@given(values)
+def test_value_is_identical_to_its_copy(value):
+    assert identical(value, copy.deepcopy(value))
+
+
+@PROFILE
+@given(values)
+def test_tagged_text_gives_the_value_back(value):
+    reported = []
+    check_identical(loads(dumps(value, on_repr=reported.append)), value, "loads of dumps")
+    assert reported == []
+
+
+@PROFILE
+@given(any_spaces())
+def test_json_gives_the_space_back(space):
+    check_same_space(space_from_json(json.loads(json.dumps(space_to_json(space), allow_nan=False))), space)
+
+
+@PROFILE
+@given(any_spaces(2), any_spaces(1), st.lists(infos, max_size=2))
+def test_json_gives_the_schema_back(observation_space, action_space, first_infos):
+    observation, action = plan_space(observation_space, "observations"), plan_space(action_space, "actions")
+    schema = Schema(observation, action, None, plan_infos(first_infos))
+    again = schema_from_json(schema_to_json(schema))
+    assert again == schema
+    assert again.fields == schema.fields
+    check_identical([column.key for column in again.infos], [column.key for column in schema.infos], "keys of infos")
+
+
+# Columns ------------------------------------------------------------------------------------------
+
+
+@PROFILE
+@given(st.lists(keys, max_size=8))
+def test_links_of_a_group_have_names_of_their_own(group):
+    taken = set()
+    names = [link_name(key, taken) for key in group]
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert name not in ("", ".", "..")
+        assert "/" not in name
+        assert "\0" not in name
+        name.encode("utf-8")  # no lone surrogates
+
+
+@PROFILE
+@given(any_spaces(2), any_spaces(2), st.lists(infos, max_size=2))
+def test_fields_of_a_schema_have_names_of_their_own(observation_space, action_space, first_infos):
+    observation, action = plan_space(observation_space, "observations"), plan_space(action_space, "actions")
+    schema = Schema(observation, action, None, plan_infos(first_infos))
+    names = [field.name for field in schema.fields]
+    assert len(set(names)) == len(names)
+    assert not any(one.startswith(f"{other}/") for one, other in itertools.permutations(names, 2))
+
+
+@PROFILE
+@given(ragged_spaces(any_spaces(1)), st.integers(0, 1000))
+def test_samples_of_ragged_spaces_are_never_refused_and_come_back(space, seed):
+    check_identity(space, samples(space, 4, seed))
+
+
+@PROFILE
+@given(ragged_spaces(leaf_spaces), values)
+def test_whatever_is_encoded_comes_back_and_the_rest_is_refused(space, value):
+    node = plan_space(space, "x")
+    assert isinstance(node, sc.Ragged)
+    if encode(node, value) is not None:
+        check_identity(space, [value, value])
+
+
+# Chunks -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", "zstd", "lz4"], ids=str)
+@PROFILE
+@given(data=st.binary(max_size=2000) | st.tuples(st.binary(max_size=20), st.integers(0, 500)).map(lambda pair: pair[0] * pair[1]))
+def test_chunk_gives_the_bytes_back(compression, data):
+    pytest.importorskip({"zstd": "zstandard", "lz4": "lz4"}.get(compression, "zlib"))
+    codec = make_codec(compression)
+    assert decode_chunk(codec.filter_id, codec.encode(memoryview(data)), len(data)) == data
+
+
+# Recordings ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """Paths that have never been used."""
+    directory = tmp_path_factory.mktemp("recordings")
+    return (directory / f"{number}.h5" for number in itertools.count())
+
+
+def check_records(env, path, lengths, **options):
+    """Fail unless a recording of an environment has exactly what passed."""
+    recorder = RecordToHDF5(env, path, writer="inline", **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)  # odd values are what this is about
+        episodes = play(recorder, lengths)
+        recorder.close()
+    with Recording(path) as recording:
+        assert recording.observation_space == env.observation_space
+        assert recording.action_space == env.action_space
+        check_recorded(recording, episodes)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    path.unlink()
+
+
+@RECORDING
+@given(any_spaces(), any_spaces(1), st.lists(st.integers(0, 4), min_size=1, max_size=3))
+def test_recording_of_any_spaces_is_exact(paths, observation_space, action_space, lengths):
+    check_records(ZooEnv(observation_space, action_space, length=3), next(paths), lengths)
+
+
+@RECORDING
+@given(st.lists(infos, min_size=1, max_size=5), st.lists(numbers, min_size=1, max_size=5))
+def test_recording_of_any_infos_and_rewards_is_exact(paths, given_infos, rewards):
+    env = ZooEnv(
+        VECTORS, ACTIONS, rewards=rewards, length=4, infos=lambda step: copy.deepcopy(given_infos[step % len(given_infos)])
+    )
+    check_records(env, next(paths), [6, 2])
+
+
+class AnythingEnv(ZooEnv):
+    """Shows whatever it is given, in the space or not."""
+
+    def __init__(self, space, observations):
+        super().__init__(space, ACTIONS, length=4)
+        self._observations = itertools.cycle(observations)
+
+    def reset(self, **arguments):
+        _, info = super().reset(**arguments)
+        return copy.deepcopy(next(self._observations)), info
+
+    def step(self, action):
+        _, *rest = super().step(action)
+        return copy.deepcopy(next(self._observations)), *rest
+
+
+@settings(PROFILE, max_examples=40)
+@given(any_spaces(1), st.lists(values, min_size=1, max_size=4))
+def test_recording_of_observations_outside_their_space_is_exact(paths, space, observations):
+    check_records(AnythingEnv(space, observations), next(paths), [4, 1])
+
+
+@settings(PROFILE, max_examples=20)
+@given(any_spaces(1), st.sampled_from([None, "gzip", "zstd", "lz4", "lzf"]), st.integers(0, 5))
+def test_recording_with_any_compression_is_exact(paths, space, compression, seed):
+    pytest.importorskip({"zstd": "zstandard", "lz4": "lz4"}.get(compression, "zlib"))
+    pixels = np.random.default_rng(seed).integers(0, 4, (5, 60, 50, 3), np.uint8)
+    env = ZooEnv(PICTURES, space, infos=lambda step: {"pixels": pixels[step % 5], "more": list(pixels[0, 0, 0])})
+    check_records(env, next(paths), [9, 3], compression=compression)

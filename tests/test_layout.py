@@ -1,0 +1,563 @@
+"""The HDF5 file: what is in it, how it is stored, and in which order it becomes valid."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from gym_h5record import format as fmt
+from gym_h5record import layout
+from gym_h5record.codecs import make_codec
+from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
+from gym_h5record.layout import Column, RecordingFile, check_format, chunk_rows, create_file, is_compressed
+from gym_h5record.schema import Field, Schema
+from tests.writer import EVERYTHING, make_schema, run_script
+
+PICTURE = spaces.Box(0, 255, (84, 84), np.uint8)
+PICTURE_BYTES = 84 * 84
+
+
+def create(path: Path, schema: Schema | None = None, compression: str | None = "gzip", **more: Any) -> Path:
+    given = {"fps": 30.0, "metadata": {}, "journal_id": "0" * 36, **more}
+    create_file(path, make_schema() if schema is None else schema, make_codec(compression), **given)
+    return path
+
+
+def pictures(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 84, 84), np.uint8)
+
+
+def superblock_version(path: Path) -> int:
+    return path.read_bytes()[8]
+
+
+# What is in a new file ---------------------------------------------------------------------------
+
+
+def test_every_hdf5_since_1_10_may_open_it(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5", make_schema(EVERYTHING))
+    assert superblock_version(tmp_path / "run.h5") == 3  # that of 1.10
+    with h5py.File(tmp_path / "run.h5", "r+", libver=("v110", "v110")) as file:
+        assert file.libver == ("v110", "v110")
+    file = RecordingFile(tmp_path / "run.h5")
+    assert file._file.libver == ("v110", "v110")
+    file.close()
+
+
+def test_tree_has_exactly_the_datasets_of_the_format(tmp_path: Path) -> None:
+    schema = make_schema(infos=[{"x": 1.5, "a/b": 3, "name": "text"}], frame=np.zeros((4, 6, 3), np.uint8))
+    create(tmp_path / "run.h5", schema)
+    with h5py.File(tmp_path / "run.h5") as file:
+        found: dict[str, tuple[str, tuple[int, ...]]] = {}
+        file.visititems(
+            lambda name, each: (
+                found.update({name: (each.dtype.str, each.shape)}) if isinstance(each, h5py.Dataset) else None
+            )
+        )
+    assert found == {
+        "observations": ("<f8", (0, 2)),
+        "actions": ("<i8", (0,)),
+        "rewards": ("<f8", (0,)),
+        "terminations": ("|b1", (0,)),
+        "truncations": ("|b1", (0,)),
+        "dones": ("|b1", (0,)),
+        "frames": ("|u1", (0, 4, 6, 3)),
+        "infos/x": ("<f8", (0,)),
+        "infos/a%2Fb": ("<i8", (0,)),
+        "infos/json/ends": ("<i8", (0,)),
+        "infos/json/values": ("|u1", (0,)),
+        "types": ("|u1", (0, 8)),
+        "exceptions/ends": ("<i8", (0,)),
+        "exceptions/values": ("|u1", (0,)),
+        "episodes/starts": ("<i8", (0,)),
+        "episodes/lengths": ("<i8", (0,)),
+        "episodes/returns": ("<f8", (0,)),
+        "episodes/seeds": ("<i8", (0,)),
+        "episodes/ids": ("<i8", (0,)),
+        "episodes/terminated": ("|b1", (0,)),
+        "episodes/truncated": ("|b1", (0,)),
+        "episodes/complete": ("|b1", (0,)),
+        "episodes/origins": ("|u1", (0,)),
+        "episodes/json/ends": ("<i8", (0,)),
+        "episodes/json/values": ("|u1", (0,)),
+        "commit": ("<i8", (2,)),
+    }
+
+
+def test_attributes_are_those_of_the_format(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5", fps=25.0, metadata={"run_id": "7", "text": "ключ"}, compression="gzip")
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert dict(file.attrs) == {"format": "gym_h5record", "format_version": 1, "fps": 25.0}
+        assert file.attrs["format_version"].dtype == np.int64
+        assert file.attrs["fps"].dtype == np.float64
+        metadata = dict(file["metadata"].attrs)
+    assert (metadata["run_id"], metadata["text"]) == ("7", "ключ")
+    assert (metadata["total_steps"], metadata["total_episodes"]) == (0, 0)
+    assert metadata["compression"] == '["gzip", null]'
+    assert metadata.keys() == {
+        *("run_id", "text", "total_steps", "total_episodes", "schema", "compression", "journal_id")
+    }
+
+
+def test_an_unknown_frame_rate_is_nan(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5", fps=math.nan)
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert math.isnan(file.attrs["fps"])
+
+
+def test_every_dataset_is_chunked_and_grows_along_its_first_axis_only(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5", make_schema(EVERYTHING, infos=[{"array": np.zeros((2, 3))}]))
+
+    def check(name: str, each: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(each, h5py.Dataset):
+            assert each.maxshape == (None, *each.shape[1:]), name
+            assert each.chunks is not None, name
+            assert each.chunks[1:] == each.shape[1:], name
+            assert each.chunks[0] & (each.chunks[0] - 1) == 0, name  # a power of two
+            assert each.id.get_type().get_class() not in (h5py.h5t.VLEN, h5py.h5t.REFERENCE), name
+            assert not (each.external or each.is_virtual), name
+
+    with h5py.File(tmp_path / "run.h5") as file:
+        file.visititems(check)
+
+
+def test_truth_values_are_the_enumeration_that_h5py_writes(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5") as file:
+        kind = file["terminations"].id.get_type()
+        assert kind.get_class() == h5py.h5t.ENUM
+        assert kind.get_size() == 1
+        assert [kind.get_member_name(index) for index in range(kind.get_nmembers())] == [b"FALSE", b"TRUE"]
+
+
+def test_byte_order_is_kept(tmp_path: Path) -> None:
+    space = spaces.Box(-1, 1, (3,), np.dtype(">f4"))  # type: ignore[arg-type]
+    create(tmp_path / "run.h5", make_schema(space, first_observation=np.zeros(3, ">f4")))
+    file = RecordingFile(tmp_path / "run.h5")
+    file.write("observations", 0, np.array([[1, 2, 3]], ">f4"))
+    file.commit(1, 0)
+    file.close()
+    with h5py.File(tmp_path / "run.h5") as plain:
+        assert plain["observations"].dtype == np.dtype(">f4")
+        assert plain["observations"][0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("key", ["ключ 键 😀", "x/y", ".", "..", "", "tab\t", "%", "json"])
+def test_keys_of_any_kind_become_one_link_each(key: str, tmp_path: Path) -> None:
+    schema = make_schema(infos=[{key: 1.5}])
+    create(tmp_path / "run.h5", schema)
+    with h5py.File(tmp_path / "run.h5") as file:
+        (name,) = set(file["infos"]) - {"json"}
+        assert f"infos/{name}" == schema.infos[0].node.name
+        assert file["infos"][name].shape == (0,)
+
+
+def test_linked_frames_are_the_observations_themselves(tmp_path: Path) -> None:
+    plain = make_schema(spaces.Box(0, 255, (8, 8, 3), np.uint8))
+    schema = Schema(plain.observation, plain.action, None, plain.infos, linked_frames=True)
+    create(tmp_path / "run.h5", schema)
+    file = RecordingFile(tmp_path / "run.h5")
+    file.write("observations", 0, np.full((1, 8, 8, 3), 7, np.uint8))
+    file.commit(1, 0)
+    file.close()
+    with h5py.File(tmp_path / "run.h5") as plain_file:
+        assert plain_file["frames"].id.__eq__(plain_file["observations"].id)
+        assert isinstance(plain_file.get("frames", getlink=True), h5py.HardLink)
+        assert (plain_file["frames"][:] == 7).all()
+
+
+# Chunks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "rows"),
+    [
+        pytest.param((210, 160, 3), np.uint8, 1, id="Atari"),
+        pytest.param((84, 84), np.uint8, 16, id="84x84"),
+        pytest.param((4, 84, 84), np.uint8, 4, id="stack-of-four"),
+        pytest.param((600, 400, 3), np.uint8, 1, id="larger-than-a-chunk"),
+        pytest.param((128,), np.uint8, 128, id="RAM"),
+        pytest.param((256,), np.uint8, 256, id="just-compressed"),
+        pytest.param((255,), np.uint8, 64, id="just-not-compressed"),
+        pytest.param((4,), np.float32, 1024, id="CartPole"),
+        pytest.param((), np.float64, 2048, id="number"),
+        pytest.param((), np.bool_, 16384, id="flag"),
+    ],
+)
+def test_chunks_are_powers_of_two_chosen_by_bytes(shape: tuple[int, ...], dtype: type, rows: int) -> None:
+    assert chunk_rows(Field("x", np.dtype(dtype), shape)) == rows
+
+
+def test_one_item_of_a_ragged_list_is_compressed_alone_or_not_at_all() -> None:
+    large = Field("x/values", np.dtype(np.uint8), (4096,), parent="x/ends")
+    small = Field("x/values", np.dtype(np.uint8), (4095,), parent="x/ends")
+    assert (is_compressed(large), chunk_rows(large)) == (True, 1)
+    assert (is_compressed(small), chunk_rows(small)) == (False, 4)
+
+
+def test_chunks_of_all_compressed_columns_nest(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5", make_schema(EVERYTHING))
+    file = RecordingFile(tmp_path / "run.h5")
+    held = [column.held_rows for column in file._columns.values()]
+    file.close()
+    assert file.held_rows == max(held)
+    assert all(file.held_rows % rows == 0 for rows in held)
+
+
+# Filters -----------------------------------------------------------------------------------------
+
+FILTERS = {"gzip": 1, "zstd": 32015, "lz4": 32004, "lzf": 32000, "szip": 4, None: None}
+
+
+def filter_numbers(dataset: h5py.Dataset) -> list[int]:
+    create = dataset.id.get_create_plist()
+    return [create.get_filter(index)[0] for index in range(create.get_nfilters())]
+
+
+def write_pictures(path: Path, items: np.ndarray, compression: str | None) -> None:
+    create(path, make_schema(PICTURE), compression)
+    file = RecordingFile(path)
+    file.write("observations", 0, items)
+    file.write("rewards", 0, np.arange(len(items), dtype=np.float64))
+    file.commit(len(items), 0)
+    file.close()
+
+
+def can_encode_szip() -> bool:
+    return bool(h5py.h5z.get_filter_info(h5py.h5z.FILTER_SZIP) & h5py.h5z.FILTER_CONFIG_ENCODE_ENABLED)
+
+
+@pytest.mark.parametrize("compression", FILTERS, ids=str)
+def test_large_columns_have_one_filter_and_small_ones_none(compression: str | None, tmp_path: Path) -> None:
+    if compression == "szip" and not can_encode_szip():
+        pytest.skip("this HDF5 cannot write szip")
+    create(tmp_path / "run.h5", make_schema(PICTURE), compression)
+    with h5py.File(tmp_path / "run.h5") as file:
+        number = FILTERS[compression]
+        assert filter_numbers(file["observations"]) == ([] if number is None else [number])
+        assert filter_numbers(file["rewards"]) == filter_numbers(file["types"]) == []
+
+
+@pytest.mark.parametrize("items", [pytest.param(40, id="last-chunk-not-full"), pytest.param(48, id="whole-chunks")])
+@pytest.mark.parametrize("compression", ["gzip", "lzf", None])
+def test_plain_h5py_reads_it(compression: str | None, items: int, tmp_path: Path) -> None:
+    expected = pictures(items)
+    write_pictures(tmp_path / "run.h5", expected, compression)
+    script = """
+        import sys, h5py, numpy as np
+        assert "hdf5plugin" not in sys.modules and "isal" not in sys.modules
+        np.save(sys.argv[2], h5py.File(sys.argv[1])["observations"][:])
+    """
+    run_script(script, tmp_path / "run.h5", tmp_path / "found.npy")
+    assert np.array_equal(np.load(tmp_path / "found.npy"), expected)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("hdf5plugin") is None, reason="needs hdf5plugin")
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_h5py_with_hdf5plugin_reads_it(compression: str, tmp_path: Path) -> None:
+    expected = np.concatenate([pictures(20), np.zeros((20, 84, 84), np.uint8)])  # incompressible, and very much so
+    write_pictures(tmp_path / "run.h5", expected, compression)
+    script = """
+        import sys, h5py, hdf5plugin, numpy as np
+        np.save(sys.argv[2], h5py.File(sys.argv[1])["observations"][:])
+    """
+    run_script(script, tmp_path / "run.h5", tmp_path / "found.npy")
+    assert np.array_equal(np.load(tmp_path / "found.npy"), expected)
+
+
+def test_a_codec_that_hdf5_lacks_is_no_hindrance_to_writing(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "run.h5", pictures(20), "zstd")
+    script = """
+        import sys
+        sys.modules["hdf5plugin"] = None
+        import h5py, numpy as np
+        assert not h5py.h5z.filter_avail(32015)
+        from pathlib import Path
+        from gym_h5record.layout import RecordingFile
+        file = RecordingFile(Path(sys.argv[1]))
+        file.write("observations", 20, np.ones((5, 84, 84), np.uint8))
+        file.commit(25, 0)
+        file.close()
+    """
+    run_script(script, tmp_path / "run.h5")
+    file = RecordingFile(tmp_path / "run.h5")
+    assert file.rows == 25
+    file.close()
+
+
+# Creation ----------------------------------------------------------------------------------------
+
+
+class Interrupted(BaseException):
+    """Stands for a KeyboardInterrupt."""
+
+
+@pytest.mark.parametrize("old", [None, b"an old file"], ids=["nothing-there", "old-file-there"])
+@pytest.mark.parametrize("column", [0, 3, 9])
+def test_creation_interrupted_half_way_leaves_things_as_they_were(
+    old: bytes | None, column: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if old is not None:
+        (tmp_path / "run.h5").write_bytes(old)
+    create_column, calls = layout._create_column, []
+
+    def interrupt(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) > column:
+            raise Interrupted
+        create_column(*arguments)
+
+    monkeypatch.setattr(layout, "_create_column", interrupt)
+    with pytest.raises(Interrupted):
+        create(tmp_path / "run.h5")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({} if old is None else {"run.h5": old})
+
+
+def test_a_new_file_replaces_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "run.h5").write_bytes(b"an old file")
+    create(tmp_path / "run.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
+    with h5py.File(tmp_path / "run.h5") as file:
+        check_format(file, tmp_path / "run.h5")
+
+
+def test_nothing_is_created_once_rows_are_written(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    file = RecordingFile(tmp_path / "run.h5")
+    file.start("1" * 36)
+    assert file._file.swmr_mode  # in which HDF5 refuses to create anything
+    assert file.journal_id == "1" * 36
+    file.close()
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def read_rows(path: Path, name: str, rows: int) -> np.ndarray:
+    with h5py.File(path) as file:
+        found: np.ndarray = file[name][:rows]
+    return found
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lzf", None])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([50], id="at-once"),
+        pytest.param([1] * 50, id="one-by-one"),
+        pytest.param([16, 16, 16, 2], id="whole-chunks"),
+        pytest.param([7, 20, 1, 22], id="pieces"),
+    ],
+)
+def test_rows_come_back_however_they_were_cut(pieces: list[int], compression: str | None, tmp_path: Path) -> None:
+    create(tmp_path / "run.h5", make_schema(PICTURE), compression)
+    file, items, at = RecordingFile(tmp_path / "run.h5"), pictures(50), 0
+    for count in pieces:
+        file.write("observations", at, items[at : at + count])
+        at += count
+    file.commit(50, 0)
+    file.close()
+    assert np.array_equal(read_rows(tmp_path / "run.h5", "observations", 50), items)
+
+
+@pytest.mark.parametrize("start", [0, 15, 16, 17, 31, 40])
+def test_rows_may_be_written_again(start: int, tmp_path: Path) -> None:
+    create(tmp_path / "run.h5", make_schema(PICTURE))
+    file = RecordingFile(tmp_path / "run.h5")
+    first, second = pictures(48, seed=1), pictures(48, seed=2)
+    file.write("observations", 0, first)
+    file.write("observations", start, second[start:])
+    file.commit(48, 0)
+    file.close()
+    assert np.array_equal(
+        read_rows(tmp_path / "run.h5", "observations", 48), np.concatenate([first[:start], second[start:]])
+    )
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4"])
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 40])
+def test_resuming_in_the_middle_of_a_chunk_keeps_the_rows_before(rows: int, compression: str, tmp_path: Path) -> None:
+    items = pictures(60)
+    write_pictures(tmp_path / "run.h5", items[:rows], compression)
+    for at in (rows, rows + 1, rows + 9):  # opened anew each time: nothing is remembered
+        file = RecordingFile(tmp_path / "run.h5")
+        file.write("observations", at, items[at : rows + 9 if at < rows + 9 else 60])
+        file.commit(60, 0)
+        file.close()
+    from gym_h5record.reader.handle import Handle
+    from gym_h5record.reader.storage import Storage
+
+    assert np.array_equal(Storage(Handle(tmp_path / "run.h5")).items("observations", 0, 60), items)
+
+
+def test_a_chunk_that_is_not_full_is_padded_with_zeros(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "run.h5", pictures(3) | 1, "gzip")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["observations"].resize(16, axis=0)
+        assert not file["observations"][3:].any()
+
+
+def test_writing_nothing_does_nothing(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5", make_schema(PICTURE))
+    file = RecordingFile(tmp_path / "run.h5")
+    file.write("observations", 0, pictures(0))
+    file.write("observations", 5, pictures(0))
+    file.close()
+    assert len(read_rows(tmp_path / "run.h5", "observations", 99)) == 0
+
+
+def test_small_columns_are_read_back_while_writing(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    file = RecordingFile(tmp_path / "run.h5")
+    file.write("rewards", 0, np.arange(5.0))
+    assert file.read("rewards", 1, 3).tolist() == [1, 2]
+    assert file.read("rewards", 5, 5).tolist() == []
+    file.close()
+
+
+# Commit ------------------------------------------------------------------------------------------
+
+
+def test_commit_flushes_data_then_the_index_then_itself_then_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(tmp_path / "run.h5", make_schema(EVERYTHING))
+    file = RecordingFile(tmp_path / "run.h5")
+    events: list[str] = []
+
+    class Commit:
+        """Stands for the dataset /commit."""
+
+        def __setitem__(self, key: Any, value: Any) -> None:
+            events.append(f"commit = {value}")
+
+        def flush(self) -> None:
+            events.append("flush commit")
+
+    class File:
+        """Stands for the HDF5 file."""
+
+        def flush(self) -> None:
+            events.append("flush file")
+
+    flush = Column.flush
+    monkeypatch.setattr(Column, "flush", lambda self: (events.append(self.field.name), flush(self))[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(file, "_commit", Commit())
+        patch.setattr(file, "_file", File())
+        file.commit(3, 1)
+    file.close()
+    columns, rest = events[:-3], events[-3:]
+    assert rest == ["commit = (3, 1)", "flush commit", "flush file"]
+    assert sorted(columns) == sorted(file._columns)  # each one, once
+    is_index = [name.startswith("episodes/") for name in columns]
+    assert is_index == sorted(is_index)  # the index is the last of them
+
+
+def test_a_commit_of_nothing_new_still_flushes_what_was_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(tmp_path / "run.h5")
+    file = RecordingFile(tmp_path / "run.h5")
+    file.commit(0, 0)
+    file.write("rewards", 0, np.ones(4))
+    flushed: list[str] = []
+    monkeypatch.setattr(Column, "flush", lambda self: flushed.append(self.field.name))
+    file.commit(0, 0)
+    assert "rewards" in flushed
+    file.close()
+
+
+def test_close_writes_the_totals(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    file = RecordingFile(tmp_path / "run.h5")
+    file.write("rewards", 0, np.ones(10))
+    file.commit(10, 3)
+    file.close()
+    with h5py.File(tmp_path / "run.h5") as plain:
+        assert (plain["metadata"].attrs["total_steps"], plain["metadata"].attrs["total_episodes"]) == (7, 3)
+        assert plain["commit"][:].tolist() == [10, 3]
+
+
+def test_rows_and_episodes_are_known_when_it_is_opened_again(tmp_path: Path) -> None:
+    schema = make_schema(EVERYTHING)
+    create(tmp_path / "run.h5", schema, compression="lz4", metadata={"run_id": "7"})
+    file = RecordingFile(tmp_path / "run.h5")
+    file.commit(10, 3)
+    file.close()
+    file = RecordingFile(tmp_path / "run.h5")
+    assert (file.rows, file.episodes) == (10, 3)
+    assert file.codec.name == "lz4"
+    assert file.schema == schema
+    assert file.metadata()["run_id"] == "7"
+    file.close()
+
+
+# Files that are something else -------------------------------------------------------------------
+
+
+def test_another_hdf5_file_is_not_a_recording_and_the_difference_is_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        file.attrs["format"] = "something"
+    with h5py.File(tmp_path / "run.h5") as file, pytest.raises(NotARecordingError, match="expected.*gym_h5record.*something"):
+        check_format(file, tmp_path / "run.h5")
+    with pytest.raises(NotARecordingError, match=r"run\.h5"):
+        RecordingFile(tmp_path / "run.h5")
+    (tmp_path / "run.h5").replace(tmp_path / "elsewhere")  # nobody holds it open
+    with h5py.File(tmp_path / "elsewhere", "r+") as file:
+        file.attrs["format"] = "anything"
+
+
+@pytest.mark.parametrize("version", [2, 10**6, "1", 1.0, None], ids=repr)
+def test_an_unknown_version_is_refused_and_upgrading_proposed(version: Any, tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        del file.attrs["format_version"]
+        if version is not None:
+            file.attrs["format_version"] = version
+    with h5py.File(tmp_path / "run.h5") as file, pytest.raises(FormatVersionError, match="pip install --upgrade"):
+        check_format(file, tmp_path / "run.h5")
+
+
+@pytest.mark.parametrize("part", ["rewards", "episodes/starts", "commit", "metadata", "types", "episodes"])
+def test_a_missing_part_is_named(part: str, tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        del file[part]
+    with pytest.raises(CorruptRecordingError, match=part.partition("/")[0]):
+        RecordingFile(tmp_path / "run.h5")
+
+
+@pytest.mark.parametrize("attribute", ["schema", "compression"])
+@pytest.mark.parametrize("text", [None, "", "{}", "[]", "\0", '"x"'], ids=repr)
+def test_metadata_that_cannot_be_read_is_corrupt(attribute: str, text: str | None, tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        del file["metadata"].attrs[attribute]
+        if text is not None:
+            file["metadata"].attrs[attribute] = text
+    with pytest.raises(CorruptRecordingError):
+        RecordingFile(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+"):  # nobody holds it open
+        pass
+
+
+# Abandoning --------------------------------------------------------------------------------------
+
+
+def test_an_abandoned_file_is_never_touched_again(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "run.h5", pictures(20), "gzip")
+    file = RecordingFile(tmp_path / "run.h5")
+    file.start("1" * 36)
+    file.write("rewards", 20, np.ones(5))
+    before = (tmp_path / "run.h5").read_bytes()
+    file.abandon()
+    del file
+    assert (tmp_path / "run.h5").read_bytes() == before
