@@ -11,7 +11,8 @@
     schema                 spaces -> columns
     frames    provenance   where pictures and metadata come from
     codecs    spaces       triggers  lock
-    errors    tree         atomic  format  tagged  superblock
+    tagged
+    errors    tree         atomic  format  superblock
 
 A module imports from lower lines only.
 """

@@ -23,6 +23,7 @@ from gymnasium import Space, spaces
 from gym_h5record import format as fmt
 from gym_h5record.errors import UnsupportedSpaceError
 from gym_h5record.format import link_name
+from gym_h5record.tree import foreign_array
 
 __all__ = [
     "MISSING",
@@ -426,6 +427,8 @@ def _(space: spaces.OneOf[Any], name: str, value: Any = MISSING) -> Node:
 
 def plan_value(name: str, value: Any) -> Array | Scalar | Opaque:
     """Plan a column from a value alone: an array, a number, or neither."""
+    array = foreign_array(value)
+    value = value if array is None else array
     kind = type(value)
     if kind is np.ndarray and storable(value.dtype):
         return _array(name, value.dtype, value.shape)

@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import GraphInstance
 
+from gym_h5record.tree import foreign_array
+
 __all__ = ["TaggedText", "dumps", "loads", "tag", "untag"]
 
 _MAX_DEPTH = 100
@@ -43,7 +45,8 @@ def dumps(value: Any, *, on_repr: Callable[[object], None] | None = None) -> str
 
     Args:
         value: Any nesting of Python and NumPy values.
-        on_repr: Called with every object of which only the ``repr`` is kept.
+        on_repr: Called with every object that does not come back as it was: of arrays
+            of other libraries the NumPy array is kept, of anything else the ``repr``.
 
     Raises:
         ValueError: If ``value`` is nested more than 100 deep or contains itself.
@@ -121,6 +124,9 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
         return {f"${kind.__name__}": tag_all(value)}
     if on_repr is not None:
         on_repr(value)
+    array = foreign_array(value)
+    if array is not None:
+        return _tag(array, on_repr, depth + 1)
     return {"$repr": [f"{kind.__module__}.{kind.__qualname__}", repr(value)]}
 
 

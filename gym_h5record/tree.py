@@ -1,4 +1,4 @@
-"""Exact comparison of nested values, as environments give and take them.
+"""Exact comparison of values, as environments give and take them; arrays of other libraries.
 
 "Exact" means what recording promises: the same types, dtypes and shapes, and
 the same bits in every number, NaN payloads and signs of zero included.
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["identical"]
+__all__ = ["foreign_array", "identical"]
 
 
 def identical(first: Any, second: Any) -> bool:
@@ -37,6 +37,16 @@ def identical(first: Any, second: Any) -> bool:
     if isinstance(first, (list, tuple)):
         return len(first) == len(second) and all(map(identical, first, second))
     return bool(first == second)
+
+
+def foreign_array(value: Any) -> np.ndarray | None:
+    """The NumPy array of another library's array (JAX, PyTorch on the CPU ...), None for anything else."""
+    if isinstance(value, np.generic) or type(value) is np.ndarray or not hasattr(value, "__array__"):
+        return None
+    try:
+        return np.array(value, subok=False)
+    except (TypeError, ValueError, RuntimeError):  # on another device, or part of a gradient
+        return None
 
 
 def _identical_arrays(first: np.ndarray, second: np.ndarray) -> bool:

@@ -30,8 +30,8 @@ def create(path: Path, schema: Schema | None = None, compression: str | None = "
     return path
 
 
-def pictures(count: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (count, 84, 84), np.uint8)
+def pictures(count: int, seed: int = 0, colours: int = 4) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, colours, (count, 84, 84), np.uint8)
 
 
 def superblock_version(path: Path) -> int:
@@ -183,23 +183,41 @@ def test_linked_frames_are_the_observations_themselves(tmp_path: Path) -> None:
         pytest.param((84, 84), np.uint8, 16, id="84x84"),
         pytest.param((4, 84, 84), np.uint8, 4, id="stack-of-four"),
         pytest.param((600, 400, 3), np.uint8, 1, id="larger-than-a-chunk"),
-        pytest.param((128,), np.uint8, 128, id="RAM"),
         pytest.param((256,), np.uint8, 256, id="just-compressed"),
-        pytest.param((255,), np.uint8, 64, id="just-not-compressed"),
-        pytest.param((4,), np.float32, 1024, id="CartPole"),
-        pytest.param((), np.float64, 2048, id="number"),
-        pytest.param((), np.bool_, 16384, id="flag"),
     ],
 )
-def test_chunks_are_powers_of_two_chosen_by_bytes(shape: tuple[int, ...], dtype: type, rows: int) -> None:
-    assert chunk_rows(Field("x", np.dtype(dtype), shape)) == rows
+def test_chunks_of_pictures_hold_a_power_of_two_of_them(shape: tuple[int, ...], dtype: type, rows: int) -> None:
+    field = Field("x", np.dtype(dtype), shape)
+    assert is_compressed(field)
+    assert chunk_rows(field) == rows
 
 
-def test_one_item_of_a_ragged_list_is_compressed_alone_or_not_at_all() -> None:
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        pytest.param((255,), np.uint8, id="just-not-compressed"),
+        pytest.param((128,), np.uint8, id="RAM"),
+        pytest.param((3,), np.float32, id="no-power-of-two"),
+        pytest.param((), np.float64, id="number"),
+        pytest.param((), np.bool_, id="flag"),
+    ],
+)
+def test_chunks_of_small_items_hold_a_power_of_two_of_them_in_some_kilobytes(
+    shape: tuple[int, ...], dtype: type
+) -> None:
+    field = Field("x", np.dtype(dtype), shape)
+    rows = chunk_rows(field)
+    assert not is_compressed(field)
+    assert rows & (rows - 1) == 0
+    assert 4 << 10 <= rows * field.item_bytes <= 16 << 10
+
+
+def test_an_item_of_a_ragged_list_is_compressed_alone_or_not_at_all() -> None:
     large = Field("x/values", np.dtype(np.uint8), (4096,), parent="x/ends")
     small = Field("x/values", np.dtype(np.uint8), (4095,), parent="x/ends")
     assert (is_compressed(large), chunk_rows(large)) == (True, 1)
-    assert (is_compressed(small), chunk_rows(small)) == (False, 4)
+    assert not is_compressed(small)
+    assert chunk_rows(small) in (1, 2, 4)
 
 
 def test_chunks_of_all_compressed_columns_nest(tmp_path: Path) -> None:
@@ -262,7 +280,9 @@ def test_plain_h5py_reads_it(compression: str | None, items: int, tmp_path: Path
 @pytest.mark.skipif(importlib.util.find_spec("hdf5plugin") is None, reason="needs hdf5plugin")
 @pytest.mark.parametrize("compression", ["zstd", "lz4"])
 def test_h5py_with_hdf5plugin_reads_it(compression: str, tmp_path: Path) -> None:
-    expected = np.concatenate([pictures(20), np.zeros((20, 84, 84), np.uint8)])  # incompressible, and very much so
+    expected = np.concatenate(
+        [pictures(20, colours=256), np.zeros((20, 84, 84), np.uint8)]
+    )  # incompressible, and very much so
     write_pictures(tmp_path / "run.h5", expected, compression)
     script = """
         import sys, h5py, hdf5plugin, numpy as np
@@ -270,6 +290,30 @@ def test_h5py_with_hdf5plugin_reads_it(compression: str, tmp_path: Path) -> None
     """
     run_script(script, tmp_path / "run.h5", tmp_path / "found.npy")
     assert np.array_equal(np.load(tmp_path / "found.npy"), expected)
+
+
+@pytest.mark.parametrize("compression", FILTERS, ids=str)
+def test_data_that_no_filter_can_shrink_is_stored_all_the_same(compression: str | None, tmp_path: Path) -> None:
+    if compression == "szip" and not can_encode_szip():
+        pytest.skip("this HDF5 cannot write szip")
+    create(tmp_path / "run.h5", make_schema(PICTURE), compression)
+    np.save(tmp_path / "items.npy", pictures(40, colours=256))
+    write = """
+        import sys, numpy as np
+        from pathlib import Path
+        from gym_h5record.layout import RecordingFile
+        file = RecordingFile(Path(sys.argv[1]))
+        file.write("observations", 0, np.load(sys.argv[2]))
+        file.commit(40, 0)
+        file.close()
+    """
+    read = """
+        import sys, hdf5plugin, h5py, numpy as np
+        assert np.array_equal(h5py.File(sys.argv[1])["observations"][:], np.load(sys.argv[2]))
+    """
+    for script in (write, read):  # in processes of their own: HDF5 may crash when a filter fails
+        done = run_script(script, tmp_path / "run.h5", tmp_path / "items.npy", check=False)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_codec_that_hdf5_lacks_is_no_hindrance_to_writing(tmp_path: Path) -> None:
@@ -398,7 +442,7 @@ def test_resuming_in_the_middle_of_a_chunk_keeps_the_rows_before(rows: int, comp
 
 
 def test_a_chunk_that_is_not_full_is_padded_with_zeros(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "run.h5", pictures(3) | 1, "gzip")
+    write_pictures(tmp_path / "run.h5", pictures(3) + 1, "gzip")
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         file["observations"].resize(16, axis=0)
         assert not file["observations"][3:].any()
@@ -506,7 +550,10 @@ def test_rows_and_episodes_are_known_when_it_is_opened_again(tmp_path: Path) -> 
 def test_another_hdf5_file_is_not_a_recording_and_the_difference_is_named(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "run.h5", "w") as file:
         file.attrs["format"] = "something"
-    with h5py.File(tmp_path / "run.h5") as file, pytest.raises(NotARecordingError, match="expected.*gym_h5record.*something"):
+    with (
+        h5py.File(tmp_path / "run.h5") as file,
+        pytest.raises(NotARecordingError, match="expected.*gym_h5record.*something"),
+    ):
         check_format(file, tmp_path / "run.h5")
     with pytest.raises(NotARecordingError, match=r"run\.h5"):
         RecordingFile(tmp_path / "run.h5")
@@ -527,16 +574,16 @@ def test_an_unknown_version_is_refused_and_upgrading_proposed(version: Any, tmp_
 
 
 @pytest.mark.parametrize("part", ["rewards", "episodes/starts", "commit", "metadata", "types", "episodes"])
-def test_a_missing_part_is_named(part: str, tmp_path: Path) -> None:
+def test_a_file_that_lacks_a_part_is_corrupt(part: str, tmp_path: Path) -> None:
     create(tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         del file[part]
-    with pytest.raises(CorruptRecordingError, match=part.partition("/")[0]):
+    with pytest.raises(CorruptRecordingError, match=r"run\.h5 lacks"):
         RecordingFile(tmp_path / "run.h5")
 
 
 @pytest.mark.parametrize("attribute", ["schema", "compression"])
-@pytest.mark.parametrize("text", [None, "", "{}", "[]", "\0", '"x"'], ids=repr)
+@pytest.mark.parametrize("text", [None, "", "{}", "[]"], ids=repr)
 def test_metadata_that_cannot_be_read_is_corrupt(attribute: str, text: str | None, tmp_path: Path) -> None:
     create(tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5", "r+") as file:

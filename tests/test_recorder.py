@@ -198,6 +198,29 @@ def test_rewards_of_any_type_come_back_as_they_were(tmp_path: Path) -> None:
     assert all(identical(found[at], reward) for at, reward in enumerate(rewards))
 
 
+class ForeignArray:
+    """An array of another library, as far as NumPy can tell."""
+
+    def __init__(self, content: Any) -> None:
+        self.content = np.asarray(content, np.float32)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.content.astype(dtype or np.float32)
+
+
+def test_arrays_of_other_libraries_are_recorded_as_numpy_arrays_with_a_warning(tmp_path: Path) -> None:
+    env = record(OddEnv([ForeignArray([n, n]) for n in range(4)]), tmp_path / "run.h5")
+    with pytest.warns(RecordingWarning, match="ForeignArray are recorded as NumPy arrays") as caught:
+        env.reset()
+        for _ in range(3):
+            env.step(ForeignArray([0.5]))
+    env.close()
+    episode = h5r.Recording(tmp_path / "run.h5").episodes[0]
+    assert episode.observations[:].tolist() == [[n, n] for n in range(4)]
+    assert identical(episode.actions[2], np.array([0.5], np.float32))
+    assert len([each for each in caught if "as NumPy arrays" in str(each.message)]) == 2
+
+
 def test_infos_may_hold_anything_and_what_cannot_be_kept_is_named(tmp_path: Path) -> None:
     class Odd:
         def __repr__(self) -> str:
@@ -207,7 +230,7 @@ def test_infos_may_hold_anything_and_what_cannot_be_kept_is_named(tmp_path: Path
     loop.append(loop)
     infos = [{"n": 0}, {"odd": Odd(), "n": 1}, {"loop": loop}, {"ok": {1: (2, {3})}}]
     env = record(ZooEnv(spaces.Discrete(3), rewards=(1.0,), infos=lambda step: infos[step % 4]), tmp_path / "run.h5")
-    with pytest.warns(RecordingWarning, match="its repr is recorded in its place"):
+    with pytest.warns(RecordingWarning, match="else its repr, is recorded in its place"):
         env.reset()
         for _ in range(3):
             env.step(0)

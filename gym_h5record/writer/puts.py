@@ -19,6 +19,7 @@ from gym_h5record import ragged
 from gym_h5record import schema as sc
 from gym_h5record.format import NUMPY_SCALARS, TypeCode, numpy_scalar_code
 from gym_h5record.journal import CODES, Journal
+from gym_h5record.tree import foreign_array
 
 __all__ = ["Odd", "Put", "Ring", "Segments", "make_infos_put", "make_put"]
 
@@ -34,10 +35,17 @@ Segments = list[tuple[str, bytes]]
 
 @dataclass(frozen=True)
 class Ring:
-    """The parts of a journal that puts write to."""
+    """What puts write to.
+
+    Attributes:
+        journal: The journal.
+        schema: The columns.
+        note_foreign: Told of arrays of other libraries, which are stored as NumPy's.
+    """
 
     journal: Journal
     schema: sc.Schema
+    note_foreign: Callable[[str, Any], None]
 
     def code(self, node: sc.Node) -> tuple[memoryview, int, int]:
         """The codes as flat bytes, codes per slot, and the code of this node."""
@@ -70,6 +78,11 @@ def _(node: sc.Array, ring: Ring, odd: Odd, segments: Segments) -> Put:
             if rows is not None:
                 rows[slot] = value
             codes[slot * width + index] = code
+            return
+        array = foreign_array(value)
+        if array is not None and array.dtype == dtype and array.shape == shape:
+            ring.note_foreign(name, value)
+            put(slot, array)
             return
         codes[slot * width + index] = odd(name, value)
         if rows is not None:

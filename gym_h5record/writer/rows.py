@@ -187,8 +187,8 @@ class RowWriter:
         def on_repr(part: object) -> None:
             self._warn_once(
                 f"{name} {type(part).__qualname__}",
-                f"/{name}: an object of type {type(part).__module__}.{type(part).__qualname__} "
-                "has no exact form in the file; its repr is recorded in its place.",
+                f"/{name}: an object of type {type(part).__module__}.{type(part).__qualname__} has no exact form in "
+                "the file; its NumPy array if it has one, else its repr, is recorded in its place.",
             )
 
         try:
@@ -196,6 +196,12 @@ class RowWriter:
         except ValueError:  # nested too deep, or in itself
             on_repr(value)
             return {"$repr": [type(value).__qualname__, repr(value)]}
+
+    def _note_foreign(self, name: str, value: Any) -> None:
+        self._warn_once(
+            f"{name} {type(value).__qualname__}",
+            f"/{name}: arrays of type {type(value).__module__}.{type(value).__qualname__} are recorded as NumPy arrays.",
+        )
 
     def _put_other_infos(self, rest: Any) -> None:
         text = json.dumps(self._tag_anything(fmt.INFOS, rest), separators=(",", ":")).encode()
@@ -221,7 +227,7 @@ class RowWriter:
         self._blob_limit = journal.control[Control.BLOB_TAIL] + journal.blob_bytes
         self._limit = journal.control[Control.TAIL] + journal.capacity_rows
         self._open_slot = (self._head - 1) & self._mask
-        ring = Ring(journal, schema)
+        ring = Ring(journal, schema, self._note_foreign)
         step_scalars = {node.name: node for node in schema.coded[: schema.num_step_codes]}
         step_puts = {
             name: make_put(step_scalars[name], ring, self._odd_step, self._step.segments)

@@ -106,7 +106,9 @@ class Pen:
         self.rows = RowWriter(self.session, self.schema)
         self.num_episodes = 0
 
-    def begin(self, observation: Any, info: Any = None, *, frame: Any = None, seed: Any = None, options: Any = None) -> None:
+    def begin(
+        self, observation: Any, info: Any = None, *, frame: Any = None, seed: Any = None, options: Any = None
+    ) -> None:
         """Open an episode."""
         begin = begin_json(seed, options, Origin.RESET, self.num_episodes)
         self.num_episodes += 1
@@ -183,7 +185,9 @@ def check_pairs(path: Path, lengths: Iterable[int], *, complete: bool = True) ->
         assert file["episodes/starts"][:episodes].tolist() == starts.tolist()
         assert file["episodes/lengths"][:episodes].tolist() == lengths
         assert file["episodes/seeds"][:episodes].tolist() == starts.tolist()
-        sums = [float(sum(range(start, start + length))) for start, length in zip(starts.tolist(), lengths, strict=True)]
+        sums = [
+            float(sum(range(start, start + length))) for start, length in zip(starts.tolist(), lengths, strict=True)
+        ]
         assert file["episodes/returns"][:episodes].tolist() == sums
 
 
