@@ -19,7 +19,7 @@ from isal import isal_zlib
 
 from gym_h5record.errors import CorruptRecordingError, MissingDependencyError, OptionError
 
-__all__ = ["COMPRESSIONS", "Codec", "decode_chunk", "make_codec", "readable_filter"]
+__all__ = ["COMPRESSIONS", "SZIP", "Codec", "decode_chunk", "make_codec", "readable_filter"]
 
 COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", None)
 
@@ -130,10 +130,11 @@ def _lzf(opts: Any) -> Codec:
 
 
 def _szip(opts: Any) -> Codec:
-    method, pixels = ("nn", 8) if opts is None else opts
     masks = {"ec": 4, "nn": 32}
-    if method not in masks or pixels not in range(2, 33, 2):
+    pair = ("nn", 8) if opts is None else opts
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or pair[0] not in masks or pair[1] not in range(2, 33, 2):
         raise OptionError(f"szip: compression_opts must be ('ec' or 'nn', an even number up to 32), got {opts!r}")
+    method, pixels = pair
     return Codec("szip", (method, pixels), SZIP, (masks[method], pixels), None)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from gym_h5record import format as fmt
 from gym_h5record.atomic import atomic_path
-from gym_h5record.codecs import Codec, decode_chunk, make_codec
+from gym_h5record.codecs import SZIP, Codec, decode_chunk, make_codec
 from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
 from gym_h5record.schema import Field, Schema, Text
 from gym_h5record.schema_json import schema_from_json, schema_to_json
@@ -132,7 +132,9 @@ def _create_column(file: h5py.File, field: Field, codec: Codec) -> None:
     create = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     create.set_chunk((rows, *field.shape))
     create.set_fill_time(h5py.h5d.FILL_TIME_ALLOC)
-    if is_compressed(field) and codec.filter_id:
+    if is_compressed(field) and codec.filter_id == SZIP:
+        create.set_szip(*codec.filter_values)  # adds what the filter has to know of the machine
+    elif is_compressed(field) and codec.filter_id:
         # Optional: the chunks are encoded here, HDF5 itself need not have the filter.
         flags = h5py.h5z.FLAG_OPTIONAL if codec.encode is not None else h5py.h5z.FLAG_MANDATORY
         create.set_filter(codec.filter_id, flags, codec.filter_values)

@@ -112,6 +112,10 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
         return {"$object": [list(value.shape), tag_all(value.ravel().tolist())]}
     if kind is np.ndarray and value.dtype.kind in "?biufcSUmM":
         return {"$array": [value.dtype.str, list(value.shape), _base64(value.tobytes())]}
+    if kind is np.str_:
+        return {"$numpy": ["U", str(value)]}
+    if kind is np.bytes_:
+        return {"$numpy": ["S", _base64(value)]}
     if isinstance(value, np.generic) and value.dtype.kind in "?biufcSUmM":
         return {"$numpy": [value.dtype.str, _base64(value.tobytes())]}
     if kind is GraphInstance:
@@ -149,6 +153,8 @@ def _read_object(content: Any) -> np.ndarray:
 
 def _read_numpy(content: Any) -> np.generic:
     dtype, data = content
+    if dtype in ("U", "S"):
+        return np.str_(data) if dtype == "U" else np.bytes_(base64.b64decode(data))
     return np.frombuffer(base64.b64decode(data), _safe_dtype(dtype))[0]  # type: ignore[no-any-return]  # NumPy: Any
 
 

@@ -94,10 +94,11 @@ class Recording:
     def metadata(self) -> dict[str, Any]:
         """What was recorded about the run: the user's own metadata and that of the recorder."""
         attributes = {name: _plain(value) for name, value in self._handle.file[fmt.METADATA].attrs.items()}
-        for name in _JSON_ATTRIBUTES:
-            if name in attributes:
-                attributes[name] = json.loads(attributes[name])
-        user = loads(attributes.get("user") or "{}")
+        try:
+            user = loads(attributes.get("user") or "{}")
+            attributes |= {name: json.loads(attributes[name]) for name in _JSON_ATTRIBUTES if name in attributes}
+        except (ValueError, TypeError) as error:
+            raise CorruptRecordingError(f"{self.path}: /{fmt.METADATA} cannot be read: {error}") from error
         return {**user, **attributes, "user": user}
 
     @property
@@ -114,17 +115,27 @@ class Recording:
     @cached_property
     def observation_space(self) -> Space[Any]:
         """The observation space, equal to the environment's."""
-        return space_from_json(json.loads(self.metadata["observation_space"]))
+        return self._space("observation_space")
 
     @cached_property
     def action_space(self) -> Space[Any]:
         """The action space, equal to the environment's."""
-        return space_from_json(json.loads(self.metadata["action_space"]))
+        return self._space("action_space")
 
     @cached_property
     def schema(self) -> Schema:
         """Which columns there are."""
-        return schema_from_json(self.metadata["schema"])
+        return schema_from_json(self._attribute("schema"))
+
+    @property
+    def returns(self) -> np.ndarray:
+        """Total reward of each episode, ``(num_episodes,)`` float64."""
+        return self._index.column("returns").copy()
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps of each episode, ``(num_episodes,)`` int64."""
+        return self._index.column("lengths").copy()
 
     # Columns by row -------------------------------------------------------------------------------
 
@@ -192,6 +203,20 @@ class Recording:
     @cached_property
     def _decoder(self) -> Decoder:
         return Decoder(self._storage, self.schema)
+
+    def _attribute(self, name: str) -> str:
+        text = self.metadata.get(name)
+        if not isinstance(text, str):
+            raise CorruptRecordingError(f"{self.path}: /{fmt.METADATA} lacks the text attribute {name!r}")
+        return text
+
+    def _space(self, name: str) -> Space[Any]:
+        try:
+            return space_from_json(json.loads(self._attribute(name)))
+        except ValueError as error:
+            raise CorruptRecordingError(
+                f"{self.path}: the {name} in /{fmt.METADATA} cannot be read: {error}"
+            ) from error
 
     def _named(self, name: str) -> Column:
         return Column(self._decoder, self.schema.coded[self.schema.code_index[name]], 0, self.num_rows)

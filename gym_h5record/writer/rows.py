@@ -200,7 +200,7 @@ class RowWriter:
     def _note_foreign(self, name: str, value: Any) -> None:
         self._warn_once(
             f"{name} {type(value).__qualname__}",
-            f"/{name}: arrays of type {type(value).__module__}.{type(value).__qualname__} are recorded as NumPy arrays.",
+            f"/{name}: arrays of type {type(value).__qualname__} are recorded as NumPy arrays.",
         )
 
     def _put_other_infos(self, rest: Any) -> None:

@@ -61,11 +61,11 @@ def everything_env(**options: Any) -> ZooEnv:
     return ZooEnv(EVERYTHING, spaces.Tuple((spaces.Discrete(3), spaces.Text(5))), infos=passing_infos, **options)
 
 
-def small_journal(monkeypatch: pytest.MonkeyPatch, rows: int, blob_bytes: int = 4096) -> None:
-    """Let the journals that come have room for so many rows, and for so many bytes of segments."""
+def small_journal(monkeypatch: pytest.MonkeyPatch, rows: int, max_bytes: int = 1 << 18) -> None:
+    """Let the journals that come have room for at most so many rows, and for little else."""
     monkeypatch.setattr(journal, "_MAX_CAPACITY_ROWS", rows)
-    monkeypatch.setattr(journal, "_MIN_BLOB_BYTES", blob_bytes)
-    monkeypatch.setattr(journal, "_MAX_BYTES", 1 << 18)
+    monkeypatch.setattr(journal, "_MIN_BLOB_BYTES", 4096)
+    monkeypatch.setattr(journal, "_MAX_BYTES", max_bytes)
 
 
 def make_schema(
