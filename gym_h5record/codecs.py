@@ -27,6 +27,7 @@ GZIP, SZIP, LZF, LZ4, ZSTD = 1, 4, 32000, 32004, 32015
 
 _ISAL_LEVEL = 1  # level 2 gives the same, 3 is worse on frames: docs/performance.md
 _LZ4_BLOCK_BYTES = 1 << 30
+_ISAL_ERROR: Any = isal_zlib.error  # its stubs call it an instance
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def make_codec(compression: str | None, compression_opts: Any = None) -> Codec:
         OptionError: If either is unknown.
         MissingDependencyError: If the codec needs a library that is not installed.
     """
-    if compression not in _MAKERS:
+    if compression not in COMPRESSIONS:
         known = ", ".join(repr(name) for name in COMPRESSIONS)
         raise OptionError(f"compression: expected one of {known}, got {compression!r}")
     return _MAKERS[compression](compression_opts)
@@ -85,7 +86,7 @@ def decode_chunk(filter_id: int, data: bytes, size_bytes: int) -> bytes:
     """
     try:
         decoded = _DECODERS[filter_id](data, size_bytes)
-    except (ValueError, RuntimeError, struct.error, zlib.error) as error:
+    except (ValueError, struct.error) as error:
         raise CorruptRecordingError(f"a chunk cannot be decompressed: {error}") from error
     if len(decoded) != size_bytes:
         raise CorruptRecordingError(f"a chunk decompresses to {len(decoded)} bytes, expected {size_bytes}")
@@ -132,7 +133,7 @@ def _lzf(opts: Any) -> Codec:
 def _szip(opts: Any) -> Codec:
     masks = {"ec": 4, "nn": 32}
     pair = ("nn", 8) if opts is None else opts
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or pair[0] not in masks or pair[1] not in range(2, 33, 2):
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or pair[0] not in (*masks,) or not _is_even(pair[1]):
         raise OptionError(f"szip: compression_opts must be ('ec' or 'nn', an even number up to 32), got {opts!r}")
     method, pixels = pair
     return Codec("szip", (method, pixels), SZIP, (masks[method], pixels), None)
@@ -150,16 +151,21 @@ _MAKERS: dict[str | None, Callable[[Any], Codec]] = {
 
 def _decode_gzip(data: bytes, size_bytes: int) -> bytes:
     inflate = isal_zlib.decompressobj()
-    # One byte of room more than expected shows an over-long chunk without inflating a bomb.
-    decoded: bytes = inflate.decompress(data, size_bytes + 1)
+    try:
+        # One byte of room more than expected shows an over-long chunk without inflating a bomb.
+        decoded: bytes = inflate.decompress(data, size_bytes + 1)
+    except _ISAL_ERROR as error:
+        raise ValueError(str(error)) from error
+    if len(decoded) <= size_bytes and not inflate.eof:
+        raise ValueError("the gzip data is cut short")
     return decoded
 
 
 def _decode_zstd(data: bytes, size_bytes: int) -> bytes:
     zstandard = _extra("zstandard")
-    if zstandard.frame_content_size(data) not in (size_bytes, -1):
-        raise ValueError("the zstd frame announces another size than the chunk has")
     try:
+        if zstandard.frame_content_size(data) not in (size_bytes, -1):
+            raise ValueError("the zstd frame announces another size than the chunk has")
         decoded: bytes = zstandard.ZstdDecompressor().decompress(data, max_output_size=size_bytes)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error
@@ -170,7 +176,7 @@ def _decode_lz4(data: bytes, size_bytes: int) -> bytes:
     total, block_bytes = struct.unpack_from(">QI", data)
     if total != size_bytes:
         raise ValueError(f"the LZ4 chunk announces {total} bytes")
-    decompress = _extra("lz4.block").decompress
+    block = _extra("lz4.block")
     parts, position, left = [], 12, size_bytes
     while left:
         (packed_bytes,) = struct.unpack_from(">I", data, position)
@@ -178,7 +184,11 @@ def _decode_lz4(data: bytes, size_bytes: int) -> bytes:
         raw_bytes = min(block_bytes, left)
         if raw_bytes == 0:
             raise ValueError("the LZ4 chunk has blocks of no size")
-        parts.append(packed if packed_bytes == raw_bytes else decompress(packed, uncompressed_size=raw_bytes))
+        try:
+            part = packed if packed_bytes == raw_bytes else block.decompress(packed, uncompressed_size=raw_bytes)
+        except block.LZ4BlockError as error:
+            raise ValueError(str(error)) from error
+        parts.append(part)
         position += 4 + packed_bytes
         left -= raw_bytes
     return b"".join(parts)
@@ -200,6 +210,10 @@ def _extra(module: str) -> ModuleType:
             f"compression with {module.partition('.')[0]} needs a library that is not installed: "
             'pip install "gym_h5record[codecs]"'
         ) from error
+
+
+def _is_even(pixels: object) -> bool:
+    return type(pixels) is int and pixels in range(2, 33, 2)
 
 
 def _integer(name: str, value: Any, low: int, high: int) -> int:

@@ -135,9 +135,8 @@ def _create_column(file: h5py.File, field: Field, codec: Codec) -> None:
     if is_compressed(field) and codec.filter_id == SZIP:
         create.set_szip(*codec.filter_values)  # adds what the filter has to know of the machine
     elif is_compressed(field) and codec.filter_id:
-        # Optional: the chunks are encoded here, HDF5 itself need not have the filter.
-        flags = h5py.h5z.FLAG_OPTIONAL if codec.encode is not None else h5py.h5z.FLAG_MANDATORY
-        create.set_filter(codec.filter_id, flags, codec.filter_values)
+        # Optional: HDF5 itself need not have the filter, and LZF gives up on what it cannot make smaller.
+        create.set_filter(codec.filter_id, h5py.h5z.FLAG_OPTIONAL, codec.filter_values)
     links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
     links.set_create_intermediate_group(True)
     links.set_char_encoding(h5py.h5t.CSET_UTF8)

@@ -32,10 +32,18 @@ def identical(first: Any, second: Any) -> bool:
         return bool(first.dtype == second.dtype) and first.tobytes() == second.tobytes()
     if isinstance(first, float):
         return struct.pack("d", first) == struct.pack("d", second)
+    if isinstance(first, complex):
+        return identical((first.real, first.imag), (second.real, second.imag))
     if isinstance(first, dict):
-        return first.keys() == second.keys() and all(identical(first[key], second[key]) for key in first)
+        twins = {key: key for key in second}  # 1, True and 1.0 are the same key to a dict
+        return first.keys() == second.keys() and all(
+            identical(key, twins[key]) and identical(first[key], second[key]) for key in first
+        )
     if isinstance(first, (list, tuple)):
         return len(first) == len(second) and all(map(identical, first, second))
+    if isinstance(first, (set, frozenset)):
+        twins = {each: each for each in second}
+        return first == second and all(identical(each, twins[each]) for each in first)
     return bool(first == second)
 
 

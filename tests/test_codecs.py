@@ -188,7 +188,9 @@ def test_we_read_lz4_blocks_of_the_plugin(tmp_path):
     assert decode_chunk(LZ4, stored, data.nbytes) == data.tobytes()
 
 
-@pytest.mark.parametrize(("compression", "opts"), [("gzip", None), ("gzip", 7), ("lzf", None), ("szip", None), ("szip", ("ec", 16))])
+@pytest.mark.parametrize(
+    ("compression", "opts"), [("gzip", None), ("gzip", 7), ("lzf", None), ("szip", None), ("szip", ("ec", 16))]
+)
 def test_filter_and_values_are_those_that_h5py_would_set(tmp_path, compression, opts):
     codec = make_codec(compression, opts)
     if not h5py.h5z.filter_avail(codec.filter_id):
@@ -239,7 +241,9 @@ def test_uncompressed_chunk_of_another_size_is_corrupt(difference):
 
 
 @own_codec
-@pytest.mark.parametrize("garbage", [b"", b"\0" * 40, b"\xff" * 40, b"garbage" * 10], ids=["empty", "zeros", "ones", "text"])
+@pytest.mark.parametrize(
+    "garbage", [b"", b"\0" * 40, b"\xff" * 40, b"garbage" * 10], ids=["empty", "zeros", "ones", "text"]
+)
 def test_garbage_is_corrupt(codec, garbage):
     check_corrupt(codec.filter_id, garbage, 1000)
 
@@ -328,7 +332,9 @@ def test_filter_values_are_what_the_filter_expects():
 
 @pytest.mark.parametrize("compression", ["GZIP", "brotli", "", 4, True, ("gzip",), ["gzip"]], ids=repr)
 def test_unknown_compression_is_an_error_that_lists_the_known_ones(compression):
-    with pytest.raises(OptionError, match="compression: expected one of 'gzip', 'zstd', 'lz4', 'lzf', 'szip', None, got"):
+    with pytest.raises(
+        OptionError, match="compression: expected one of 'gzip', 'zstd', 'lz4', 'lzf', 'szip', None, got"
+    ):
         make_codec(compression)
 
 
@@ -384,7 +390,10 @@ def test_missing_library_names_the_command(monkeypatch, compression, filter_id, 
 
 
 def test_codecs_of_optional_libraries_are_loaded_only_when_asked_for():
-    code = "import sys, gym_h5record.codecs as c; c.make_codec('gzip'); print([m for m in ('zstandard', 'lz4') if m in sys.modules])"
+    code = (
+        "import sys, gym_h5record.codecs as codecs; codecs.make_codec('gzip');"
+        "print([name for name in ('zstandard', 'lz4') if name in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert found.stdout.strip() == "[]"
 

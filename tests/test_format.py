@@ -25,7 +25,20 @@ def test_type_codes_never_change():
 
 
 def test_codes_of_numpy_scalars_never_change():
-    names = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]
+    names = [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+    ]
     assert [numpy_scalar_type(16 + k) for k in range(12)] == [np.dtype(name).type for name in names]
 
 
@@ -47,7 +60,9 @@ def test_scalar_type_comes_back_from_its_code(scalar):
     assert numpy_scalar_type(code) is scalar
 
 
-@pytest.mark.parametrize("kind", [int, float, bool, str, np.ndarray, np.longdouble, np.complex64, np.str_, np.datetime64])
+@pytest.mark.parametrize(
+    "kind", [int, float, bool, str, np.ndarray, np.longdouble, np.complex64, np.str_, np.datetime64]
+)
 def test_types_without_a_code_have_none(kind):
     assert numpy_scalar_code(kind) is None
 
@@ -64,9 +79,20 @@ def test_code_of_no_numpy_scalar_is_an_error(code):
 def test_dataset_names_never_change():
     assert fmt.FORMAT == "gym_h5record"
     assert fmt.FORMAT_VERSION == 1
-    assert [fmt.METADATA, fmt.OBSERVATIONS, fmt.ACTIONS, fmt.REWARDS] == ["metadata", "observations", "actions", "rewards"]
+    assert [fmt.METADATA, fmt.OBSERVATIONS, fmt.ACTIONS, fmt.REWARDS] == [
+        "metadata",
+        "observations",
+        "actions",
+        "rewards",
+    ]
     assert [fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.DONES] == ["terminations", "truncations", "dones"]
-    assert [fmt.FRAMES, fmt.INFOS, fmt.TYPES, fmt.EPISODES, fmt.COMMIT] == ["frames", "infos", "types", "episodes", "commit"]
+    assert [fmt.FRAMES, fmt.INFOS, fmt.TYPES, fmt.EPISODES, fmt.COMMIT] == [
+        "frames",
+        "infos",
+        "types",
+        "episodes",
+        "commit",
+    ]
     assert [fmt.VALUES, fmt.ENDS] == ["values", "ends"]
     assert [fmt.INFOS_JSON, fmt.EXCEPTIONS, fmt.EPISODE_JSON] == ["infos/json", "exceptions", "episodes/json"]
 
@@ -103,7 +129,14 @@ def test_link_name_escapes_what_no_link_can_have(key, name):
 
 def test_clashing_keys_get_names_of_their_own():
     taken = set()
-    assert [link_name(key, taken) for key in ("1", 1, "1~1", 1.0, True, "1")] == ["1", "1~1", "1~1~1", "1.0", "True", "1~2"]
+    assert [link_name(key, taken) for key in ("1", 1, "1~1", 1.0, True, "1")] == [
+        "1",
+        "1~1",
+        "1~1~1",
+        "1.0",
+        "True",
+        "1~2",
+    ]
     assert len(taken) == 6
 
 

@@ -14,9 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.journal import BLOB_ENDS, CODES, FLAGS, Control, Journal, RecorderState, Segment, WriterState, journal_path
+from gym_h5record.journal import (
+    BLOB_ENDS,
+    CODES,
+    FLAGS,
+    Control,
+    Journal,
+    RecorderState,
+    Segment,
+    WriterState,
+    journal_path,
+)
 from gym_h5record.schema import Field
 from tests.properties.strategies import PROFILE
+from tests.zoo import open_descriptors
 
 FIELDS = (
     Field("observations", np.dtype(np.float32), (3,)),
@@ -122,9 +133,9 @@ def test_reserved_space_is_allocated_on_disk(path, row_bytes, header_bytes, blob
 
 
 def test_reserving_leaves_no_descriptor_open(path):
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     journal = Journal.reserve(path, 8, 0)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1  # the mapping keeps one of its own
+    assert open_descriptors() <= before + 1  # the mapping keeps one of its own
     assert not journal.is_laid_out
 
 
@@ -145,12 +156,12 @@ def test_full_disk_is_an_error_that_leaves_no_file(path, monkeypatch, code):
     def fail(descriptor, offset, length):
         raise OSError(code, os.strerror(code))
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     monkeypatch.setattr(os, "posix_fallocate", fail)
     with pytest.raises(OSError, match=os.strerror(code)):
         Journal.reserve(path, 8, 0)
     assert list(path.parent.iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() <= before
 
 
 def test_interrupted_reserving_leaves_no_file(path, monkeypatch):
@@ -337,7 +348,9 @@ def test_header_that_makes_no_sense_is_corrupt(path, changes):
         Journal.open(path)
 
 
-@pytest.mark.parametrize("text", [b"{", b"[]", b"null", b"\xff" * 10, b"[" * 5000], ids=["torn", "list", "null", "bytes", "deep"])
+@pytest.mark.parametrize(
+    "text", [b"{", b"[]", b"null", b"\xff" * 10, b"[" * 5000], ids=["torn", "list", "null", "bytes", "deep"]
+)
 def test_header_that_is_no_json_object_is_corrupt(path, text):
     journal = make(path)
     journal._map[2 * PAGE : 2 * PAGE + len(text)] = text
@@ -546,7 +559,9 @@ def test_journal_takes_the_place_of_another(path):
 # The writer's error -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["", "disk full", "añ😀\nsecond line", "x" * 4088], ids=["empty", "plain", "unicode", "page"])
+@pytest.mark.parametrize(
+    "text", ["", "disk full", "añ😀\nsecond line", "x" * 4088], ids=["empty", "plain", "unicode", "page"]
+)
 def test_error_comes_back_and_marks_the_writer_as_failed(path, text):
     journal = Journal.reserve(path, 8, 0)
     assert journal.read_error() == ""

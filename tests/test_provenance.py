@@ -247,7 +247,9 @@ def test_rom_of_atari_is_told_by_its_md5():
 # Frames per second --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("fps", "expected"), [(30, 30.0), (12.5, 12.5), (np.float32(0.5), 0.5), (np.int64(60), 60.0)], ids=repr)
+@pytest.mark.parametrize(
+    ("fps", "expected"), [(30, 30.0), (12.5, 12.5), (np.float32(0.5), 0.5), (np.int64(60), 60.0)], ids=repr
+)
 def test_frames_per_second_are_the_environments(fps, expected):
     env = ZooEnv(gym.spaces.Discrete(2))
     env.metadata = {"render_fps": fps}

@@ -8,7 +8,7 @@ from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscr
 from gym_h5record import schema as sc
 from gym_h5record.errors import UnsupportedSpaceError
 from gym_h5record.schema import MISSING, Field, InfoColumn, Schema, plan_infos, plan_space, plan_value
-from tests.zoo import DTYPES, ODD_KEYS, SPACES_BY_ID, every_space, passing_infos, samples
+from tests.zoo import DTYPES, ODD_KEYS, SPACES_BY_ID, ForeignArray, every_space, passing_infos, samples
 
 F32 = np.dtype(np.float32)
 I64 = np.dtype(np.int64)
@@ -93,7 +93,12 @@ def test_array_without_elements_needs_no_field():
 
 @pytest.mark.parametrize(
     ("field", "expected"),
-    [(Field("x", F32), 4), (Field("x", F32, (2, 3)), 24), (Field("x", U8, (210, 160, 3)), 100_800), (Field("x", I64, (0, 5)), 0)],
+    [
+        (Field("x", F32), 4),
+        (Field("x", F32, (2, 3)), 24),
+        (Field("x", U8, (210, 160, 3)), 100_800),
+        (Field("x", I64, (0, 5)), 0),
+    ],
     ids=["scalar", "array", "picture", "empty"],
 )
 def test_bytes_of_an_item(field, expected):
@@ -175,7 +180,11 @@ def test_every_node_has_a_type_code_of_its_own_and_the_step_comes_first(space):
 
 def test_outcome_of_a_step_has_columns_in_every_schema():
     fields = {field.name: field for field in make_schema().step_fields}
-    assert {name: fields[name].dtype.name for name in STEP} == {"rewards": "float64", "terminations": "bool", "truncations": "bool"}
+    assert {name: fields[name].dtype.name for name in STEP} == {
+        "rewards": "float64",
+        "terminations": "bool",
+        "truncations": "bool",
+    }
 
 
 def test_infos_have_json_beside_their_columns_unless_not_recorded():
@@ -204,7 +213,9 @@ def test_value_of_any_dtype_gets_a_column_of_it(dtype):
     assert plan_value("x", dtype(1)) == sc.Scalar("x", np.dtype(dtype))
 
 
-@pytest.mark.parametrize(("value", "dtype"), [(True, np.bool_), (5, np.int64), (2**70, np.int64), (0.5, np.float64)], ids=repr)
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(True, np.bool_), (5, np.int64), (2**70, np.int64), (0.5, np.float64)], ids=repr
+)
 def test_python_number_gets_a_column_that_holds_its_kind(value, dtype):
     assert plan_value("x", value) == sc.Scalar("x", np.dtype(dtype))
 
@@ -228,12 +239,22 @@ def test_python_number_gets_a_column_that_holds_its_kind(value, dtype):
         np.array([1j]),
         np.zeros(2, np.longdouble),
         np.zeros(2, [("a", "i4")]),
-        np.ma.masked_array([1]),
+        np.ma.masked_array(["a"]),
+        np.float32,
     ],
     ids=lambda value: f"{type(value).__name__}-{getattr(value, 'dtype', '')}",
 )
 def test_everything_else_gets_no_column(value):
     assert plan_value("x", value) == sc.Opaque("x")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [ForeignArray(np.zeros((2, 1), np.int16)), np.ma.masked_array(np.zeros((2, 1), np.int16))],
+    ids=["foreign", "masked"],
+)
+def test_array_of_another_library_gets_the_column_of_numpys(value):
+    assert plan_value("x", value) == sc.Array("x", np.dtype(np.int16), (2, 1))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +269,11 @@ def test_everything_else_gets_no_column(value):
         (Discrete(3), np.array(2), sc.Array("x", I64, ())),
         (Discrete(3), "two", sc.Opaque("x")),
         (Dict(a=Discrete(2)), np.zeros(2), sc.Array("x", np.dtype(np.float64), (2,))),
-        (Dict(a=Box(0, 1, (2,), np.float32)), {"a": np.zeros(2)}, sc.DictOf("x", (("a", sc.Array("x/a", np.dtype("f8"), (2,))),))),
+        (
+            Dict(a=Box(0, 1, (2,), np.float32)),
+            {"a": np.zeros(2)},
+            sc.DictOf("x", (("a", sc.Array("x/a", np.dtype("f8"), (2,))),)),
+        ),
         (Dict(a=Discrete(2)), {"b": 1}, sc.DictOf("x", (("a", sc.Scalar("x/a", I64)),))),
         (Tuple((Discrete(2),)), (np.zeros(1, bool),), sc.TupleOf("x", (sc.Array("x/0", np.dtype(bool), (1,)),))),
         (Tuple((Discrete(2),)), (1, 2), sc.TupleOf("x", (sc.Scalar("x/0", I64),))),
@@ -295,7 +320,11 @@ def test_numbers_and_arrays_get_columns_everything_else_does_not():
     ids=repr,
 )
 def test_wider_type_wins_whatever_the_order(first, second, dtype):
-    assert columns({"x": first}, {"x": second}) == columns({"x": second}, {"x": first}) == {"x": sc.Scalar("infos/x", np.dtype(dtype))}
+    assert (
+        columns({"x": first}, {"x": second})
+        == columns({"x": second}, {"x": first})
+        == {"x": sc.Scalar("infos/x", np.dtype(dtype))}
+    )
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,8 @@ HOSTILE = {
     "infos-ragged": _with(infos=[["a", _LIST]]),
     "nested-without-end": "[" * 100_000,
     "nodes-nested-too-deep": _with(observation=0).replace(
-        '"observation": 0', '"observation": ' + '{"kind":"ListOf","name":"x","item":' * 3000 + json.dumps(_ARRAY) + "}" * 3000
+        '"observation": 0',
+        '"observation": ' + '{"kind":"ListOf","name":"x","item":' * 3000 + json.dumps(_ARRAY) + "}" * 3000,
     ),
 }
 

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, OneOf, Sequence, Text, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, OneOf, Sequence, Text, Tuple
 
 from gym_h5record.errors import CorruptRecordingError, UnsupportedSpaceError
 from gym_h5record.spaces import space_from_json, space_to_json
@@ -69,7 +69,16 @@ def test_encode_is_what_the_format_says():
     assert space_to_json(space) == {
         "type": "Dict",
         "spaces": [
-            ["b", {"type": "Box", "dtype": "<f4", "shape": [2], "low": {"all": -1.0}, "high": {"all": {"$float": "7ff0000000000000"}}}],
+            [
+                "b",
+                {
+                    "type": "Box",
+                    "dtype": "<f4",
+                    "shape": [2],
+                    "low": {"all": -1.0},
+                    "high": {"all": {"$float": "7ff0000000000000"}},
+                },
+            ],
             [
                 1,
                 {
@@ -102,7 +111,11 @@ def test_large_box_of_many_bounds_comes_back():
 
 
 def test_order_of_keys_is_kept():
-    assert list(through_text(Dict([("z", Discrete(2)), ("a", Discrete(2)), ("m", Discrete(2))])).spaces) == ["z", "a", "m"]
+    assert list(through_text(Dict([("z", Discrete(2)), ("a", Discrete(2)), ("m", Discrete(2))])).spaces) == [
+        "z",
+        "a",
+        "m",
+    ]
     assert list(through_text(Dict(collections.OrderedDict(z=Discrete(2), a=Discrete(2)))).spaces) == ["z", "a"]
 
 
@@ -122,7 +135,9 @@ def test_byte_order_of_a_box_comes_back(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64])
-@pytest.mark.parametrize(("low", "high"), [(-np.inf, np.inf), (0, np.inf), (-np.inf, 0)], ids=["both", "above", "below"])
+@pytest.mark.parametrize(
+    ("low", "high"), [(-np.inf, np.inf), (0, np.inf), (-np.inf, 0)], ids=["both", "above", "below"]
+)
 def test_unbounded_box_of_integers_stays_unbounded(low, high, dtype):
     space = Box(low, high, (2,), dtype)
     again = through_text(space)
@@ -248,5 +263,8 @@ def test_message_about_a_long_description_is_short():
 
 def test_the_zoo_has_every_kind_of_space():
     kinds = {type(space) for _, space in SPACES}
-    assert kinds == {each for each in map(spaces.__dict__.get, spaces.__all__) if isinstance(each, type)} - {gym.Space, spaces.GraphInstance}
+    assert kinds == {each for each in map(spaces.__dict__.get, spaces.__all__) if isinstance(each, type)} - {
+        gym.Space,
+        spaces.GraphInstance,
+    }
     assert len(SPACES_BY_ID) == len(SPACES)

@@ -10,7 +10,17 @@ import pytest
 from gymnasium.spaces import GraphInstance
 
 from gym_h5record.tagged import TaggedText, dumps, loads, tag, untag
-from tests.zoo import NAN_WITH_PAYLOAD, NEGATIVE_NAN, ODD_KEYS, REWARDS, check_identical, every_space, passing_infos, samples
+from tests.zoo import (
+    NAN_WITH_PAYLOAD,
+    NEGATIVE_NAN,
+    ODD_KEYS,
+    REWARDS,
+    ForeignArray,
+    check_identical,
+    every_space,
+    passing_infos,
+    samples,
+)
 
 
 def _base64(data):
@@ -123,7 +133,9 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize("value", [*KEPT.values(), *REWARDS], ids=[*KEPT, *(f"reward-{k}" for k in range(len(REWARDS)))])
+@pytest.mark.parametrize(
+    "value", [*KEPT.values(), *REWARDS], ids=[*KEPT, *(f"reward-{k}" for k in range(len(REWARDS)))]
+)
 def test_identity(value):
     check_identical(loads(dumps(value)), value, "loads of dumps")
     check_identical(loads(dumps([{"a": (value,)}])), [{"a": (value,)}], "loads of dumps of a nested one")
@@ -188,13 +200,13 @@ class Colour(enum.IntEnum):
 INEXACT = {
     "object": Custom(),
     "class": Custom,
+    "numpy-class": np.float32,
     "function": len,
     "int-enum": Colour.RED,
     "named-tuple": namedtuple("Point", "x y")(1, 2),
     "ordered-dict": OrderedDict(a=1),
     "bytearray": bytearray(b"a"),
     "range": range(3),
-    "masked-array": np.ma.masked_array([1, 2], [True, False]),
     "structured": np.zeros(2, [("a", "i4"), ("b", "f8")]),
     "structured-scalar": np.zeros(1, [("a", "i4")])[0],
     "void": np.void(b"ab"),
@@ -218,6 +230,23 @@ def test_what_has_an_exact_form_is_not_reported(value):
     assert reported == []
 
 
+FOREIGN = {
+    "array": ForeignArray(np.arange(3, dtype=np.int8)),
+    "array-rank0": ForeignArray(np.float32(1.5)),
+    "masked-array": np.ma.masked_array(np.arange(3, dtype=np.int8), [True, False, False]),
+    "subclass": np.eye(2).view(np.memmap),
+}
+
+
+@pytest.mark.parametrize("value", FOREIGN.values(), ids=list(FOREIGN))
+def test_array_of_another_library_comes_back_as_numpys_and_is_reported(value):
+    reported = []
+    (read,) = loads(dumps([value], on_repr=reported.append))
+    check_identical(read, np.array(value, subok=False), "loads of dumps")
+    assert len(reported) == 1
+    assert reported[0] is value
+
+
 def test_repr_carries_the_name_of_the_class():
     assert json.loads(dumps(Custom())) == {"$repr": [f"{__name__}.Custom", "<Custom ñ\ud800>"]}
 
@@ -232,7 +261,11 @@ def test_value_that_contains_itself_is_refused():
         dumps(value)
 
 
-@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}, lambda v: {1: v}], ids=["list", "tuple", "dict", "pairs"])
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda v: [v], lambda v: (v,), lambda v: {"a": v}, lambda v: {1: v}],
+    ids=["list", "tuple", "dict", "pairs"],
+)
 def test_value_nested_too_deep_is_refused(wrap):
     value = 0
     for _ in range(150):

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from gymnasium.spaces import GraphInstance
 
-from gym_h5record.tree import identical
-from tests.zoo import NAN_WITH_PAYLOAD, NEGATIVE_NAN, REWARDS, every_space, passing_infos, samples
+from gym_h5record.tree import foreign_array, identical
+from tests.zoo import (
+    NAN_WITH_PAYLOAD,
+    NEGATIVE_NAN,
+    REWARDS,
+    ForeignArray,
+    check_identical,
+    every_space,
+    passing_infos,
+    samples,
+)
 
 QUIET_NAN = float("nan")
 
@@ -125,6 +134,52 @@ def test_layout_in_memory_does_not_matter():
 def test_objects_without_structure_are_compared_as_they_compare_themselves():
     assert identical(range(0), range(5, 5))
     assert not identical(object(), object())
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(3, dtype=np.int8), np.array(1.5), np.zeros((0, 2), ">f4")], ids=["array", "rank0", "empty"]
+)
+def test_array_of_another_library_is_given_as_numpys(array):
+    check_identical(foreign_array(ForeignArray(array)), array, "foreign_array")
+
+
+@pytest.mark.parametrize("kind", [np.ma.MaskedArray, np.memmap], ids=["masked", "memmap"])
+def test_special_arrays_of_numpy_are_given_as_plain_ones(kind):
+    check_identical(foreign_array(np.array([[1, 2]]).view(kind)), np.array([[1, 2]]), "foreign_array")
+
+
+def test_array_of_another_library_is_copied():
+    masked = np.ma.masked_array([1, 2])
+    foreign_array(masked)[0] = 5
+    assert masked[0] == 1
+
+
+class OnAnotherDevice:
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("copy it to the host first")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        1,
+        1.5,
+        "a",
+        [1],
+        (1,),
+        {},
+        np.float32(1),
+        np.zeros(2),
+        np.float32,
+        np.ndarray,
+        ForeignArray,
+        OnAnotherDevice(),
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_everything_else_is_no_array_of_another_library(value):
+    assert foreign_array(value) is None
 
 
 def test_answer_is_a_bool():

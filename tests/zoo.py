@@ -9,9 +9,11 @@ that copy with a recording.
 from __future__ import annotations
 
 import copy
+import gc
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -134,7 +136,10 @@ def _dicts_and_tuples() -> Iterator[tuple[str, gym.Space[Any]]]:
     yield "Dict-unsorted", Dict([("z", _pair()), ("a", Discrete(2)), ("m", Text(2))])
     yield "Dict-odd-keys", Dict([(key, Discrete(3)) for key in ODD_KEYS])
     yield "Dict-odd-keys-deep", Dict([("", Dict([(".", Dict([("x/y", Text(3)), ("x%2Fy", _pair())]))]))])
-    yield "Dict-clashing-keys", Dict([(1, _pair()), ("1", Discrete(2)), ("1~1", Discrete(2)), ((1,), _pair()), ("(1,)", _pair())])
+    yield (
+        "Dict-clashing-keys",
+        Dict([(1, _pair()), ("1", Discrete(2)), ("1~1", Discrete(2)), ((1,), _pair()), ("(1,)", _pair())]),
+    )
     yield "Dict-of-empties", Dict(a=Dict(), b=Tuple(()), c=Box(0, 1, (0,), np.float32))
     yield "Dict-named-like-fields", Dict(values=Text(2), ends=spaces.Sequence(_pair()), parts=Graph(_pair(), None))
     yield "Tuple", Tuple((_pair(), Discrete(2)))
@@ -178,9 +183,18 @@ def _graphs_and_choices() -> Iterator[tuple[str, gym.Space[Any]]]:
     yield "OneOf-single", OneOf([Text(3)])
     yield "OneOf-of-ragged", OneOf([spaces.Sequence(Discrete(3)), Dict(a=_pair(), b=Text(4)), Graph(_pair(), _pair())])
     yield "OneOf-nested", OneOf([OneOf([_pair(), OneOf([Discrete(2), Text(2)])]), Discrete(3), Tuple(())])
-    yield "Tuple-of-ragged", Tuple((OneOf([_pair(), Discrete(2)]), Graph(_pair(), _pair()), Text(2), spaces.Sequence(Text(2))))
-    yield "Dict-of-ragged", Dict(s=spaces.Sequence(OneOf([_pair(), Discrete(2)])), t=Text(6), u=spaces.Sequence(_pair(), stack=True))
-    yield "Sequence-of-everything", spaces.Sequence(Tuple((spaces.Sequence(Graph(Text(2), None)), Dict(a=OneOf([Text(1), _pair()])))))
+    yield (
+        "Tuple-of-ragged",
+        Tuple((OneOf([_pair(), Discrete(2)]), Graph(_pair(), _pair()), Text(2), spaces.Sequence(Text(2)))),
+    )
+    yield (
+        "Dict-of-ragged",
+        Dict(s=spaces.Sequence(OneOf([_pair(), Discrete(2)])), t=Text(6), u=spaces.Sequence(_pair(), stack=True)),
+    )
+    yield (
+        "Sequence-of-everything",
+        spaces.Sequence(Tuple((spaces.Sequence(Graph(Text(2), None)), Dict(a=OneOf([Text(1), _pair()]))))),
+    )
 
 
 def _build_zoo() -> list[tuple[str, gym.Space[Any]]]:
@@ -205,7 +219,24 @@ def samples(space: gym.Space[Any], count: int, seed: int = 0) -> list[Any]:
     return [own.sample() for _ in range(count)]
 
 
+def open_descriptors() -> int:
+    """How many files this process has open."""
+    gc.collect()
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
 # Environments ------------------------------------------------------------------------------------
+
+
+class ForeignArray:
+    """An array of another library."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._array, dtype)
+
 
 NAN_WITH_PAYLOAD = float(np.array([0x7FF8000000000DAD], np.uint64).view(np.float64)[0])
 NEGATIVE_NAN = float(np.array([0xFFF8000000000000], np.uint64).view(np.float64)[0])
@@ -313,7 +344,9 @@ class Played:
         return bool(self.terminations and (self.terminations[-1] or self.truncations[-1]))
 
 
-def play(env: gym.Env[Any, Any], lengths: Iterable[int], *, seed: int = 0, actions: Iterable[Any] | None = None) -> list[Played]:
+def play(
+    env: gym.Env[Any, Any], lengths: Iterable[int], *, seed: int = 0, actions: Iterable[Any] | None = None
+) -> list[Played]:
     """Play one episode of at most so many steps per length, and keep all of it.
 
     Args:

@@ -91,22 +91,25 @@ def _object_array(items: list[Any]) -> np.ndarray:
     return array
 
 
-values = st.recursive(scalars | plain_arrays | st.frozensets(keys, max_size=3) | st.sets(keys, max_size=3), _containers, max_leaves=8)
+values = st.recursive(
+    scalars | plain_arrays | st.frozensets(keys, max_size=3) | st.sets(keys, max_size=3), _containers, max_leaves=8
+)
 """Anything that has an exact form in tagged JSON."""
 
-infos = st.dictionaries(any_text | st.sampled_from(["lives", "x", "array"]) | keys, numbers | plain_arrays | values, max_size=4)
+infos = st.dictionaries(
+    any_text | st.sampled_from(["lives", "x", "array"]) | keys, numbers | plain_arrays | values, max_size=4
+)
 """What ``reset`` and ``step`` return last."""
 
 # Spaces -------------------------------------------------------------------------------------------
-
-_shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3)
 
 
 @st.composite
 def boxes(draw: st.DrawFn) -> spaces.Box:
     """A Box of any dtype, shape and bounds that can be sampled."""
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
-    shape = draw(_shapes)
+    # Gymnasium samples a Box of rank 0 of whole numbers as a scalar, which is not in the space.
+    shape = draw(hnp.array_shapes(min_dims=0 if dtype.kind == "f" else 1, max_dims=4, min_side=0, max_side=3))
     if dtype.kind == "b":
         low, high = 0, 1
     elif dtype.kind in "iu":

@@ -152,7 +152,7 @@ class Pen:
 
 def pair(number: float) -> np.ndarray:
     """The observation of a row that knows its number."""
-    return np.array([number, -number])
+    return np.array([number, -number], np.float64)
 
 
 def write_pairs(pen: Pen, lengths: Iterable[int], first_row: int = 0) -> None:

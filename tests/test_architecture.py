@@ -1,0 +1,141 @@
+"""The house: layers point one way, modules stay small, nothing is swallowed or loaded in advance."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gym_h5record
+
+ROOT = Path(gym_h5record.__file__).parent
+REPOSITORY = Path(__file__).parents[1]
+MODULES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
+
+MAX_MODULE_LINES = 400
+MAX_FUNCTION_LINES = 70  # behind the docstring
+OPTIONAL = ("torch", "ray", "matplotlib", "av", "hdf5plugin", "PIL", "zstandard", "lz4", "pandas", "cv2", "ale_py")
+
+every_module = pytest.mark.parametrize("path", MODULES.values(), ids=list(MODULES))
+
+
+def nodes(path, *kinds):
+    """The nodes of these kinds in a module's syntax tree."""
+    return [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, kinds)]
+
+
+def lines(found):
+    """Where nodes stand, for the message of a failure."""
+    return [node.lineno for node in found]
+
+
+def run(code, *options):
+    """What a fresh interpreter prints."""
+    command = [sys.executable, *options, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+# Layers -------------------------------------------------------------------------------------------
+
+
+def test_import_contracts_are_kept():
+    pytest.importorskip("importlinter")
+    code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    command = [sys.executable, "-c", code, "--config", str(REPOSITORY / "pyproject.toml"), "--no-cache"]
+    linted = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100, cwd=REPOSITORY)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    assert "0 broken" in linted.stdout
+
+
+def test_importing_the_package_loads_nothing_optional():
+    code = f"import sys, gym_h5record; print([name for name in {OPTIONAL!r} if name in sys.modules])"
+    assert run(code) == "[]"
+
+
+def test_importing_the_package_does_not_load_the_command_line():
+    names = ("click", "rich", "gym_h5record.cli")
+    assert run(f"import sys, gym_h5record; print([name for name in {names!r} if name in sys.modules])") == "[]"
+
+
+def test_importing_the_package_starts_no_thread_or_process():
+    code = "import gym_h5record, threading, multiprocessing as m; print(threading.active_count(), m.active_children())"
+    assert run(code) == "1 []"
+
+
+# Modules ------------------------------------------------------------------------------------------
+
+
+@every_module
+def test_no_module_is_a_box_of_odds_and_ends(path):
+    assert path.stem not in {"utils", "util", "common", "helpers", "helper", "misc", "tools", "core"}
+
+
+@every_module
+def test_module_is_short_enough_to_read(path):
+    assert len(path.read_text("utf-8").splitlines()) < MAX_MODULE_LINES
+
+
+@every_module
+def test_functions_fit_on_a_screen(path):
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in nodes(path, ast.FunctionDef, ast.AsyncFunctionDef)
+        if node.end_lineno - (node.body[1] if _has_docstring(node) and len(node.body) > 1 else node).lineno
+        >= MAX_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def _has_docstring(node):
+    return ast.get_docstring(node, clean=False) is not None
+
+
+@every_module
+def test_module_says_what_it_is_for(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    assert ast.get_docstring(tree)
+
+
+@every_module
+def test_module_lists_its_names(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    targets = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    defined = any(
+        isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_") for node in tree.body
+    )
+    assert "__all__" in targets or not defined
+
+
+@every_module
+def test_conditions_are_checked_without_assert(path):
+    assert lines(nodes(path, ast.Assert)) == []
+
+
+@every_module
+def test_no_exception_is_swallowed(path):
+    silent = [
+        handler
+        for handler in nodes(path, ast.ExceptHandler)
+        if all(
+            isinstance(statement, ast.Pass)
+            or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+            for statement in handler.body
+        )
+    ]
+    assert lines(silent) == []
+
+
+@every_module
+def test_no_except_is_bare(path):
+    assert lines(handler for handler in nodes(path, ast.ExceptHandler) if handler.type is None) == []
+
+
+def test_modules_have_been_found():
+    assert {"__init__.py", "format.py", "writer/drain.py"} <= MODULES.keys()
