@@ -38,6 +38,7 @@ __all__ = [
     "Segment",
     "WriterState",
     "journal_path",
+    "spare_path",
 ]
 
 _MAGIC = int.from_bytes(b"GH5RJRN1", "little")
@@ -347,6 +348,11 @@ class Journal:
         """The message of ``write_error``."""
         (size_bytes,) = struct.unpack_from("<Q", self._map, _ERROR_AT)
         return bytes(self._map[_ERROR_AT + 8 : _ERROR_AT + 8 + min(size_bytes, _PAGE - 8)]).decode("utf-8", "replace")
+
+
+def spare_path(recording: Path) -> Path:
+    """Where a larger journal is made before it takes the place of the journal."""
+    return recording.with_name(f"{recording.name}.journal.new")
 
 
 def journal_path(recording: Path) -> Path:

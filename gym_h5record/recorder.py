@@ -178,7 +178,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         """Reset the environment; begin a recorded episode unless the triggers say no."""
         if self._is_inert:
             return self.env.reset(seed=seed, options=options)
-        begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1)  # before anyone changes options
+        # Before anyone changes the options:
+        begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, self._warn_of_repr)
         result = self.env.reset(seed=seed, options=options)
         recorded = self._schedule.on_reset()
         if self._rows is not None and not recorded:
@@ -199,7 +200,11 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         rows.put_action(action)
         result = self.env.step(action)
         observation, reward, terminated, truncated, info = result
-        rows.put_step(observation, reward, terminated, truncated, info, self._frame_source.capture())
+        try:
+            rows.put_step(observation, reward, terminated, truncated, info, self._frame_source.capture())
+        except BaseException:
+            self._break_off()
+            raise
         if terminated or truncated:
             self._rows = None
         if self._watches_steps:
@@ -244,6 +249,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         """A step that is not recorded, or the first one, or one after the end."""
         if self._is_inert:
             return self.env.step(action)
+        if self._session is not None:
+            self._session.tick()
         if self._schedule.episode_id < 0:
             raise StepBeforeResetError("step() was called before the first reset(); call reset() to begin an episode.")
         if self._is_recording and self._first_row is None and self._writer is not None:
@@ -263,6 +270,11 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         self._watch_step(observation, info)
         return result
 
+    def _break_off(self) -> None:
+        """The environment is a step ahead of its recording: record no more of this episode."""
+        self._rows = None
+        self._is_recording = False
+
     def _watch_step(self, observation: Any, info: Any) -> None:
         """Begin a new recording here if the step trigger says so."""
         if not self._schedule.on_step():
@@ -280,7 +292,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             self._writer.begin_episode(observation, info, frame, begin)
             return
         # Environments reuse their buffers: what is kept until the first step is kept as a copy.
-        self._first_row = _FirstRow(copy.deepcopy(observation), untag(tag(info)), copy.deepcopy(frame), begin)
+        self._first_row = _FirstRow(copy.deepcopy(observation), self._copy_info(info), copy.deepcopy(frame), begin)
         if self._session is None:
             self._session = self._open_session(observation, frame)
 
@@ -366,6 +378,17 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         """From here on only pass through."""
         self._is_inert = True
         self._rows = self._writer = self._first_row = None
+
+    def _copy_info(self, info: Any) -> Any:
+        """A copy of an info, whatever is in it: not everything can be deep-copied."""
+        return untag(tag(info, on_repr=self._warn_of_repr))
+
+    def _warn_of_repr(self, part: object) -> None:
+        kind = type(part)
+        self._warn(
+            f"an object of type {kind.__module__}.{kind.__qualname__} in an info or in reset options has no exact "
+            "form in the file; its NumPy array if it has one, else its repr, is recorded in its place."
+        )
 
     def _warn(self, message: str) -> None:
         warnings.warn(message, RecordingWarning, stacklevel=2)

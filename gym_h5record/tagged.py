@@ -112,6 +112,8 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
         return {"$object": [list(value.shape), tag_all(value.ravel().tolist())]}
     if kind is np.ndarray and value.dtype.kind in "?biufcSUmM":
         return {"$array": [value.dtype.str, list(value.shape), _base64(value.tobytes())]}
+    if kind is TaggedText:
+        return {"$repr": ["", str(value)]}
     if kind is np.str_:
         return {"$numpy": ["U", str(value)]}
     if kind is np.bytes_:

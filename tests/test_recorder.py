@@ -854,3 +854,34 @@ def test_the_environments_metadata_is_not_changed(tmp_path: Path) -> None:
     assert env.metadata == inner.metadata
     assert env.metadata["render_fps"] == 50
     env.close()
+
+
+def test_an_interrupt_while_a_row_is_written_ends_the_episode_instead_of_leaving_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = record(CountingEnv(length=9), tmp_path / "run.h5")
+    env.reset()
+    env.step(np.zeros(2, np.float32))
+    env.step(np.zeros(2, np.float32))
+    with monkeypatch.context() as patch:
+        patch.setattr(env._rows, "put_step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            env.step(np.zeros(2, np.float32))
+    env.step(np.zeros(2, np.float32))  # the recording has missed one, so it goes on at the next reset
+    play(env, [9])
+    env.close()
+    assert [each.length for each in h5r.Recording(tmp_path / "run.h5").episodes] == [2, 9]
+
+
+def test_options_and_first_infos_that_cannot_be_kept_are_named(tmp_path: Path) -> None:
+    env = record(ZooEnv(spaces.Discrete(2), rewards=(1.0,), infos=lambda _: {"f": print}), tmp_path / "run.h5")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        env.reset(options={"callback": print})
+        env.step(0)
+    assert "builtin_function_or_method in an info or in reset options" in str(caught[0].message)
+    env.close()
+    episode = h5r.Recording(tmp_path / "run.h5").episodes[0]
+    assert episode.options == {"callback": "<built-in function print>"}
+    assert episode.infos is not None
+    assert episode.infos[0] == episode.infos[1] == {"f": "<built-in function print>"}

@@ -30,6 +30,9 @@ class Storage:
         self._generation = handle.generation
         self._datasets: dict[str, _Dataset] = {}
 
+    def __reduce__(self) -> tuple[type[Storage], tuple[Handle]]:
+        return Storage, (self._handle,)
+
     def items(self, field: str, start: int, stop: int) -> np.ndarray:
         """Items ``start`` to ``stop`` of a dataset, as an array of the caller's own.
 

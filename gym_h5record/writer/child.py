@@ -108,7 +108,8 @@ class ChildWorker:
     def abandon(self) -> None:
         """See ``Worker``."""
         if self._process is not None and self._process.stdin is not None:
-            os.close(self._process.stdin.fileno())
+            self._process.stdin.close()
+            self._process.returncode = 0  # it is not our child: do not wait for it
         self._process = None
 
     def _wake(self) -> None:

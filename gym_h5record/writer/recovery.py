@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gym_h5record.codecs import make_codec
 from gym_h5record.errors import CorruptRecordingError, NotARecordingError, RecordingExistsError, RecordingNotFoundError
-from gym_h5record.journal import Journal, journal_path
+from gym_h5record.journal import Journal, journal_path, spare_path
 from gym_h5record.layout import RecordingFile, create_file
 from gym_h5record.lock import RecordingLock
 from gym_h5record.schema_json import schema_from_json
@@ -49,6 +49,7 @@ def recover(path: str | os.PathLike[str]) -> None:
 
 def recover_locked(path: Path) -> None:
     """``recover`` for a caller that holds the lock."""
+    spare_path(path).unlink(missing_ok=True)
     journal_file = journal_path(path)
     if journal_file.exists():
         journal = Journal.open(journal_file)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -244,7 +245,13 @@ class RowWriter:
         self._put_infos = None if schema.infos is None else make_infos_put(schema, ring, self._put_other_infos)
 
 
-def begin_json(seed: Any, options: Any, origin: Origin, episode_id: int) -> dict[str, Any]:
+def begin_json(
+    seed: Any,
+    options: Any,
+    origin: Origin,
+    episode_id: int,
+    on_repr: Callable[[object], None] | None = None,
+) -> dict[str, Any]:
     """How an episode began, as the drain writes it into the index.
 
     Args:
@@ -252,10 +259,11 @@ def begin_json(seed: Any, options: Any, origin: Origin, episode_id: int) -> dict
         options: Likewise.
         origin: What made the episode begin.
         episode_id: How many resets there were before.
+        on_repr: Told of everything in the options that has no exact form.
     """
     small = isinstance(seed, (int, np.integer)) and 0 <= seed <= _INT64_MAX
     column = NO_SEED if seed is None else int(seed) if small else SEED_IN_JSON
-    more: dict[str, Any] = {} if options is None else {"options": tag(options)}
+    more: dict[str, Any] = {} if options is None else {"options": tag(options, on_repr=on_repr)}
     if column == SEED_IN_JSON:
         more["seed"] = tag(seed)
     return {"columns": {"seeds": column, "ids": episode_id, "origins": int(origin)}, "json": more}

@@ -17,7 +17,7 @@ from typing import Any
 
 from gym_h5record.codecs import Codec
 from gym_h5record.errors import RecordingExistsError, RecordingPathError, WriterError
-from gym_h5record.journal import Control, Journal, journal_path
+from gym_h5record.journal import Control, Journal, journal_path, spare_path
 from gym_h5record.layout import RecordingFile
 from gym_h5record.lock import RecordingLock
 from gym_h5record.schema import Schema
@@ -211,7 +211,8 @@ class Session:
     def _reserve(self, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0, spare: bool = False) -> Journal:
         path = journal_path(self._options.path)
         if spare:
-            path = path.with_name(f"{path.name}.new")
+            path = spare_path(self._options.path)
+            path.unlink(missing_ok=True)  # of a recorder that died while making it
         try:
             return Journal.reserve(path, row_bytes, header_bytes, blob_bytes=blob_bytes)
         except OSError as error:

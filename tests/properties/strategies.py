@@ -29,10 +29,17 @@ any_text = st.text(st.characters(exclude_categories=()), max_size=8)
 
 
 def _bits(dtype: Any) -> st.SearchStrategy[Any]:
-    """Floats by their bits: every NaN payload, every subnormal, both zeros."""
+    """Floats by their bits: quiet NaNs of every payload, every subnormal, both zeros."""
     kind = np.dtype(dtype)
     unsigned = np.dtype(f"u{kind.itemsize}")
-    return st.integers(0, int(np.iinfo(unsigned).max)).map(lambda bits: np.array(bits, unsigned).view(kind)[()])
+    all_ones, quiet = int(np.array(np.inf, kind).view(unsigned)), 1 << (np.finfo(kind).nmant - 1)
+
+    def number(bits: int) -> Any:
+        found = np.array(bits, unsigned).view(kind)[()]
+        return np.array(bits | quiet, unsigned).view(kind)[()] if np.isnan(found) else found
+
+    any_bits = st.integers(0, int(np.iinfo(unsigned).max))
+    return (any_bits | any_bits.map(lambda bits: bits | all_ones | quiet)).map(number)
 
 
 python_floats = st.floats() | _bits(np.float64).map(lambda number: number.item())

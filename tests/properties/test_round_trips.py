@@ -3,7 +3,9 @@
 import copy
 import itertools
 import json
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,14 +130,14 @@ def test_chunk_gives_the_bytes_back(compression, data):
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory):
-    """Paths that have never been used."""
-    directory = tmp_path_factory.mktemp("recordings")
-    return (directory / f"{number}.h5" for number in itertools.count())
+def directory(tmp_path_factory):
+    """Where every example makes a directory of its own."""
+    return tmp_path_factory.mktemp("recordings")
 
 
-def check_records(env, path, lengths, **options):
-    """Fail unless a recording of an environment has exactly what passed."""
+def check_records(env, directory, lengths, **options):
+    """Fail unless a recording of an environment has exactly what passed, and nothing is left beside it."""
+    path = Path(tempfile.mkdtemp(dir=directory)) / "run.h5"
     recorder = RecordToHDF5(env, path, writer="inline", **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # odd values are what this is about
@@ -145,19 +147,19 @@ def check_records(env, path, lengths, **options):
         assert recording.observation_space == env.observation_space
         assert recording.action_space == env.action_space
         check_recorded(recording, episodes)
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert list(path.parent.iterdir()) == [path]
     path.unlink()
 
 
 @RECORDING
 @given(any_spaces(), any_spaces(1), st.lists(st.integers(0, 4), min_size=1, max_size=3))
-def test_recording_of_any_spaces_is_exact(paths, observation_space, action_space, lengths):
-    check_records(ZooEnv(observation_space, action_space, length=3), next(paths), lengths)
+def test_recording_of_any_spaces_is_exact(directory, observation_space, action_space, lengths):
+    check_records(ZooEnv(observation_space, action_space, length=3), directory, lengths)
 
 
 @RECORDING
 @given(st.lists(infos, min_size=1, max_size=5), st.lists(numbers, min_size=1, max_size=5))
-def test_recording_of_any_infos_and_rewards_is_exact(paths, given_infos, rewards):
+def test_recording_of_any_infos_and_rewards_is_exact(directory, given_infos, rewards):
     env = ZooEnv(
         VECTORS,
         ACTIONS,
@@ -165,7 +167,17 @@ def test_recording_of_any_infos_and_rewards_is_exact(paths, given_infos, rewards
         length=4,
         infos=lambda step: copy.deepcopy(given_infos[step % len(given_infos)]),
     )
-    check_records(env, next(paths), [6, 2])
+    check_records(env, directory, [6, 2])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"), [(np.float16, 0x7C01), (np.float32, 0x7F800001), (np.float64, 0x7FF0000000000001)]
+)
+def test_recording_of_signalling_nans_is_exact(directory, dtype, bits):
+    """Processors turn them into quiet ones whenever a float is cast."""
+    number = np.array(bits, f"u{np.dtype(dtype).itemsize}").view(dtype)[()]
+    env = ZooEnv(VECTORS, ACTIONS, rewards=[number, float(bits)], infos=lambda step: {"a": number, "b": (number, step)})
+    check_records(env, directory, [4])
 
 
 class AnythingEnv(ZooEnv):
@@ -186,14 +198,14 @@ class AnythingEnv(ZooEnv):
 
 @settings(RECORDING, max_examples=40)
 @given(any_spaces(1), st.lists(values, min_size=1, max_size=4))
-def test_recording_of_observations_outside_their_space_is_exact(paths, space, observations):
-    check_records(AnythingEnv(space, observations), next(paths), [4, 1])
+def test_recording_of_observations_outside_their_space_is_exact(directory, space, observations):
+    check_records(AnythingEnv(space, observations), directory, [4, 1])
 
 
 @settings(RECORDING, max_examples=20)
 @given(any_spaces(1), st.sampled_from([None, "gzip", "zstd", "lz4", "lzf"]), st.integers(0, 5))
-def test_recording_with_any_compression_is_exact(paths, space, compression, seed):
+def test_recording_with_any_compression_is_exact(directory, space, compression, seed):
     pytest.importorskip({"zstd": "zstandard", "lz4": "lz4"}.get(compression, "zlib"))
     pixels = np.random.default_rng(seed).integers(0, 4, (5, 60, 50, 3), np.uint8)
     env = ZooEnv(PICTURES, space, infos=lambda step: {"pixels": pixels[step % 5], "more": list(pixels[0, 0, 0])})
-    check_records(env, next(paths), [9, 3], compression=compression)
+    check_records(env, directory, [9, 3], compression=compression)

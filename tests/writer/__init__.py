@@ -191,9 +191,14 @@ def check_pairs(path: Path, lengths: Iterable[int], *, complete: bool = True) ->
         assert file["episodes/returns"][:episodes].tolist() == sums
 
 
-def committed(path: Path) -> dict[str, np.ndarray]:
+def open_live(path: Path) -> h5py.File:
+    """A recording that is being written, by this process or another, as a reader sees it."""
+    return h5py.File(path, "r", swmr=True, locking=False)
+
+
+def committed(path: Path, *, live: bool = False) -> dict[str, np.ndarray]:
     """Everything a recording says: all datasets, up to what is committed."""
-    with h5py.File(path) as file:
+    with open_live(path) if live else h5py.File(path) as file:
         rows, episodes = (int(count) for count in file[fmt.COMMIT][:])
         found: dict[str, np.ndarray] = {fmt.COMMIT: file[fmt.COMMIT][:]}
 

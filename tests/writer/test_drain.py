@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning, WriterError
 from gym_h5record.journal import Control, Journal, journal_path
 from gym_h5record.layout import RecordingFile
+from gym_h5record.writer import Session
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.recovery import open_drain
 from tests.writer import (
@@ -38,6 +40,7 @@ from tests.writer import (
     each_writer,
     everything_env,
     make_schema,
+    open_live,
     pair,
     small_journal,
     wait_until,
@@ -79,6 +82,7 @@ def drained_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarr
     path = tmp_path_factory.mktemp("once") / "run.h5"
     runs, run = [], Drain.run
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "tick", lambda self: None)
         patch.setattr(Drain, "run", lambda self: (runs.append(self), run(self))[1])
         played = record_everything(path, [False] * 999)
     assert len(runs) == 1
@@ -134,36 +138,29 @@ def test_draining_twice_changes_nothing(tmp_path: Path) -> None:
         for lengths in ([9], [2], [0], [9, 5]):
             play(env, lengths)
             env.flush()
-            first, first_bytes = committed(tmp_path / "run.h5"), (tmp_path / "run.h5").read_bytes()
+            first, first_bytes = committed(tmp_path / "run.h5", live=True), (tmp_path / "run.h5").read_bytes()
             env.flush()
             env.flush()
-            check_same_content(committed(tmp_path / "run.h5"), first)
+            check_same_content(committed(tmp_path / "run.h5", live=True), first)
             assert (tmp_path / "run.h5").read_bytes() == first_bytes
     env.close()
 
 
-def test_a_drain_does_not_remember_it_can_be_done_by_another_at_any_time(
-    drained_once: dict[str, np.ndarray], tmp_path: Path
+def test_a_drain_may_be_taken_over_by_another_one_at_any_time(
+    drained_once: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def drain_anew(pen_like: Any) -> None:
-        drain, file = open_drain(tmp_path / "run.h5", pen_like._session.journal)
+    monkeypatch.setattr(Session, "tick", lambda self: None)
+    env = Flushing(everything_env(length=40), tmp_path / "run.h5", writer="inline", flush_interval_s=NEVER_S)
+
+    def drain_anew() -> None:
+        drain, file = open_drain(tmp_path / "run.h5", env._session.journal)  # type: ignore[union-attr]
         drain.run()
         file.close()
 
-    env = h5r.RecordToHDF5(everything_env(length=40), tmp_path / "run.h5", writer="inline", flush_interval_s=NEVER_S)
+    monkeypatch.setattr(env, "flush", drain_anew)
+    env.flush_after = (step % 7 == 6 for step in range(999))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)
-        step, steps = env.step, 0
-
-        def counting_step(action: Any) -> Any:
-            nonlocal steps
-            result = step(action)
-            steps += 1
-            if steps % 7 == 0:
-                drain_anew(env)
-            return result
-
-        env.step = counting_step  # type: ignore[method-assign]
         play(env, EPISODES)
         env.close()
     check_same_content(committed(tmp_path / "run.h5"), drained_once)
@@ -205,6 +202,16 @@ def write_until_full(path: Path) -> int:
     return returned
 
 
+def elsewhere(path: Path) -> Path:
+    """A copy of a recording and its journal, as a process that has never seen it would find it."""
+    copy = path.parent / "copy" / path.name
+    copy.parent.mkdir()
+    for each in (path, journal_path(path)):
+        if each.exists():
+            shutil.copy(each, copy.with_name(each.name))
+    return copy
+
+
 def check_steps(path: Path, at_least: int) -> None:
     recording = h5r.Recording(path)
     assert recording.num_steps >= at_least
@@ -223,6 +230,18 @@ def test_a_disk_that_is_full_at_any_write_loses_no_step(
     small_journal(monkeypatch, 64)
     with monkeypatch.context() as patch:
         FullDisk(patch, writes)
+        returned = write_until_full(tmp_path / "run.h5")
+    path = elsewhere(tmp_path / "run.h5")
+    h5r.repair(path)
+    check_steps(path, at_least=returned)
+    check_alone(path)
+
+
+def test_a_recording_can_be_repaired_by_the_process_whose_disk_was_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        FullDisk(patch, 60)
         returned = write_until_full(tmp_path / "run.h5")
     h5r.repair(tmp_path / "run.h5")
     check_steps(tmp_path / "run.h5", at_least=returned)
@@ -249,12 +268,13 @@ def test_stepping_on_although_the_disk_was_full_does_not_spoil_the_file(
             with pytest.raises(WriterError):
                 pen.flush()
     pen.close()
-    h5r.repair(tmp_path / "run.h5")
-    check_steps(tmp_path / "run.h5", at_least=1)
+    path = elsewhere(tmp_path / "run.h5")
+    h5r.repair(path)
+    check_steps(path, at_least=1)
 
 
 SCRIPT_WITH_LITTLE_ROOM = """
-    import resource, sys
+    import resource, signal, sys
     from pathlib import Path
     from gym_h5record.errors import WriterError
     from gym_h5record import journal
@@ -262,7 +282,9 @@ SCRIPT_WITH_LITTLE_ROOM = """
     import numpy as np
 
     journal._MAX_BYTES = 1 << 20
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
+    limit = resource.RLIMIT_FSIZE
+    signal.signal(signal.SIGXFSZ, lambda *_: resource.setrlimit(limit, (resource.RLIM_INFINITY,) * 2))  # just once
+    resource.setrlimit(limit, (4 << 20, resource.RLIM_INFINITY))
     path, writer = Path(sys.argv[1]), sys.argv[2]
     pen = Pen(path, make_schema(PICTURE), writer=writer, row_bytes=7056, flush_interval_s=0.05)
     returned = 0
@@ -288,7 +310,6 @@ def test_a_file_that_may_not_grow_is_a_writer_error_and_no_step_is_lost(writer: 
         timeout=60,
     )
     returned, _, message = done.stdout.partition(" ")
-    assert (done.returncode, done.stderr) == (0, "")
     assert "File too large" in message
     assert str(tmp_path / "run.h5") in message
     assert "repair" in message or 'mode="a"' in message
@@ -296,6 +317,8 @@ def test_a_file_that_may_not_grow_is_a_writer_error_and_no_step_is_lost(writer: 
     h5r.repair(tmp_path / "run.h5")
     recording = h5r.Recording(tmp_path / "run.h5")
     assert recording.num_steps >= int(returned) > 300
+    assert done.returncode == 0  # HDF5 likes to crash after a failed write
+    assert writer == "process" or done.stderr == ""
     for row in (*range(0, recording.num_rows, 40), recording.num_rows - 1):
         expected = np.random.default_rng(row).integers(0, 256, (84, 84), np.uint8)
         assert np.array_equal(recording.observations[row], expected), row
@@ -423,7 +446,7 @@ def test_a_flush_waits_for_a_writer_that_is_stopped(tmp_path: Path) -> None:
         assert thread.is_alive()
         os.kill(pid, signal.SIGCONT)
         thread.join()
-        with h5py.File(tmp_path / "run.h5", "r", swmr=True, locking=False) as file:
+        with open_live(tmp_path / "run.h5") as file:
             assert file["commit"][:].tolist() == [6, 1]
 
 
@@ -493,7 +516,7 @@ def test_a_row_is_visible_within_the_flush_interval_without_any_further_step(tmp
     with Pen(tmp_path / "run.h5", writer="process", flush_interval_s=0.05) as pen:
         pen.begin(pair(0))
         pen.flush()
-        with h5py.File(tmp_path / "run.h5", "r", swmr=True, locking=False) as file:
+        with open_live(tmp_path / "run.h5") as file:
             pen.step(pair(1))
 
             def rows() -> int:

@@ -29,6 +29,7 @@ from tests.writer import (
     each_writer,
     everything_env,
     make_schema,
+    open_live,
     pair,
     small_journal,
     write_pairs,
@@ -213,7 +214,7 @@ def test_an_episode_ended_from_outside_is_committed_without_another_row(writer: 
         pen.flush()
         pen.rows.end_episode()
         pen.flush()
-        with h5py.File(tmp_path / "run.h5", "r", swmr=True, locking=False) as file:
+        with open_live(tmp_path / "run.h5") as file:
             assert file["commit"][:].tolist() == [2, 1]
 
 
