@@ -264,10 +264,16 @@ class Journal:
     @property
     def blob_head(self) -> int:
         """Where the segments of the newest row end."""
-        head = self.control[Control.HEAD]
-        if head == self.header["first_row"]:
-            return 0
-        return int(self.columns[BLOB_ENDS][(head - 1) & self.mask])
+        return self.blob_start(self.control[Control.HEAD])
+
+    def blob_start(self, row: int) -> int:
+        """Where the segments of a row that is still in the ring begin."""
+        return 0 if row == self.header["first_row"] else int(self.columns[BLOB_ENDS][(row - 1) & self.mask])
+
+    @property
+    def usable_rows(self) -> int:
+        """How many rows may wait: one slot is kept for the end of the segments before them."""
+        return self.capacity_rows - 1
 
     def copy_rows(self, other: Journal) -> None:
         """Lay this journal out like ``other`` and copy all rows not released, and the one begun.

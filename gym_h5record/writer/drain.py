@@ -24,11 +24,11 @@ __all__ = ["Drain"]
 
 
 @dataclass
-class _Rows:
-    """The segments of rows ``[tail, head)``, taken apart."""
+class _Segments:
+    """The segments of a run of rows, taken apart; rows are counted from its first."""
 
-    items: dict[str, list[list[bytes]]]  # by ragged field: of each row, the bytes of its items
-    exceptions: list[dict[str, Any]]
+    items: dict[str, dict[int, bytes]]  # by ragged field: the bytes of the items of each row that has some
+    exceptions: dict[int, dict[str, Any]] = field(default_factory=dict)
     begins: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -56,15 +56,17 @@ class Drain:
         events, head, tail = control[Control.EVENTS], control[Control.HEAD], control[Control.TAIL]
         if head > tail:
             last = self._last_rows(tail, head)
-            parsed = self._parse(tail, head)
+            segments = self._parse(tail, head)
             self._write_ring(tail, head, last)
             released = self._released(head, closed=bool(last[-1]))
-            self._write_ragged(tail, released, parsed)
+            self._write_ragged(segments, head - tail, released - tail)
             rewards, terminations, truncations = (self._take(name, tail, head) for name in _OUTCOME)
-            episodes = self._index.write(tail, last, rewards, terminations, truncations, parsed.begins)
+            episodes = self._index.write(tail, last, rewards, terminations, truncations, segments.begins)
             self._file.commit(head, episodes)
-            control[Control.BLOB_TAIL] = self._blob_end(released)
+            # The one word a recovery goes by, then what it frees: the other way round, bytes of
+            # rows that are not released yet could be overwritten.
             control[Control.TAIL] = released
+            control[Control.BLOB_TAIL] = self.journal.blob_start(released)
         control[Control.COMMITTED_EVENTS] = events
         control[Control.COMMITTED_HEAD] = head
 
@@ -115,59 +117,55 @@ class Drain:
         codes[padding, : self._schema.num_step_codes] = TypeCode.ABSENT
         self._file.write(fmt.TYPES, tail, codes)
 
-    def _parse(self, tail: int, head: int) -> _Rows:
+    def _parse(self, tail: int, head: int) -> _Segments:
         """Take the segments of the rows apart; a step's travel with the row it led to."""
-        count = head - tail
-        parsed = _Rows({each.name: [[] for _ in range(count)] for each in self._ragged}, [{} for _ in range(count)])
-        ends = self._take(BLOB_ENDS, tail, head).tolist()
-        start = self.journal.control[Control.BLOB_TAIL]
-        for index, end in enumerate(ends):
-            for segment in self.journal.read_segments(start, end) if end > start else ():
-                self._sort(segment, index, tail, parsed)
-            start = end
-        return parsed
+        segments = _Segments({each.name: {} for each in self._ragged})
+        ends = self._take(BLOB_ENDS, tail, head)
+        starts = np.concatenate([[self.journal.blob_start(tail)], ends[:-1]]).astype(np.uint64)
+        for row in np.flatnonzero(ends > starts).tolist():  # most rows have none
+            for segment in self.journal.read_segments(int(starts[row]), int(ends[row])):
+                self._sort(segment, row, tail, segments)
+        return segments
 
-    def _sort(self, segment: Segment, index: int, tail: int, parsed: _Rows) -> None:
+    def _sort(self, segment: Segment, row: int, tail: int, segments: _Segments) -> None:
         if segment.number == Segment.EPISODE:
-            parsed.begins[tail + index] = json.loads(segment.data)
-        elif segment.number == Segment.ROW_EXCEPTIONS:
-            parsed.exceptions[index].update(json.loads(segment.data))
-        elif segment.number == Segment.STEP_EXCEPTIONS:
-            if index:  # else the row it belongs to has been released
-                parsed.exceptions[index - 1].update(json.loads(segment.data))
+            segments.begins[tail + row] = json.loads(segment.data)
+        elif segment.number in (Segment.ROW_EXCEPTIONS, Segment.STEP_EXCEPTIONS):
+            of_step = segment.number == Segment.STEP_EXCEPTIONS
+            segments.exceptions.setdefault(row - of_step, {}).update(json.loads(segment.data))
         else:
             name = self._ragged[segment.number].name
-            row = index - 1 if name in self._step_names else index
-            if row >= 0:
-                parsed.items[name][row].append(segment.data)
+            items, at = segments.items[name], row - (name in self._step_names)
+            items[at] = items.get(at, b"") + segment.data
 
-    def _write_ragged(self, tail: int, released: int, parsed: _Rows) -> None:
+    def _write_ragged(self, segments: _Segments, count: int, num_released: int) -> None:
         for each in self._ragged:
-            self._write_items(each, parsed.items[each.name], released - tail)
-        texts = [json.dumps(odd, separators=(",", ":")).encode() if odd else b"" for odd in parsed.exceptions]
+            self._write_items(each, segments.items[each.name], count, num_released)
+        texts = {row: json.dumps(odd, separators=(",", ":")).encode() for row, odd in segments.exceptions.items()}
         ends, values = _EXCEPTION_FIELDS
-        self._write_items(ends, [[np.int64(len(text)).tobytes()] for text in texts], released - tail)
-        self._write_items(values, [[text] for text in texts], released - tail)
+        self._write_items(
+            ends, {row: np.int64(len(text)).tobytes() for row, text in texts.items()}, count, num_released
+        )
+        self._write_items(values, texts, count, num_released)
 
-    def _write_items(self, each: Field, rows: list[list[bytes]], num_released: int) -> None:
-        """Write the items of rows; the cursor moves past those that are released only."""
+    def _write_items(self, each: Field, rows: dict[int, bytes], count: int, num_released: int) -> None:
+        """Write the items of ``count`` rows; the cursor moves past those that are released only."""
+        # A step segment of the first row may belong to the row before, which has been released with it.
+        rows = {row: data for row, data in rows.items() if row >= 0}
         if each.parent is None:  # one item per row: a row without the value still has one
-            nothing = bytes(each.item_bytes)
-            rows = [row or [nothing] for row in rows]
+            items = np.zeros((count, *each.shape), each.dtype)
+            for row, data in rows.items():
+                items[row] = np.frombuffer(data, each.dtype).reshape(each.shape)
+            num_moved = num_released
+        else:
+            items = np.frombuffer(b"".join(rows[row] for row in sorted(rows)), each.dtype).reshape(-1, *each.shape)
+            num_moved = sum(len(data) for row, data in rows.items() if row < num_released) // each.item_bytes
         cursor = self._cursors[each.name]
-        items = np.frombuffer(b"".join(b"".join(row) for row in rows), each.dtype).reshape(-1, *each.shape)
         if each.is_ends:
             before = end_of_list(self._file, each.name, cursor)
-            items = np.cumsum(np.concatenate([[before], items]), dtype=np.int64)[1:]
+            items = before + np.cumsum(items, dtype=np.int64)
         self._file.write(each.name, cursor, items)
-        released_bytes = sum(len(part) for row in rows[:num_released] for part in row)
-        self._cursors[each.name] = cursor + released_bytes // each.item_bytes
-
-    def _blob_end(self, row: int) -> int:
-        """Where the segments of the rows before ``row`` end."""
-        if row == self.journal.control[Control.TAIL]:
-            return self.journal.control[Control.BLOB_TAIL]
-        return int(self.journal.columns[BLOB_ENDS][(row - 1) & self.journal.mask])
+        self._cursors[each.name] = cursor + num_moved
 
 
 _OUTCOME = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)

@@ -226,7 +226,7 @@ class RowWriter:
         self._blob_ends = journal.columns[BLOB_ENDS].data
         self._blob_head = journal.blob_head
         self._blob_limit = journal.control[Control.BLOB_TAIL] + journal.blob_bytes
-        self._limit = journal.control[Control.TAIL] + journal.capacity_rows
+        self._limit = journal.control[Control.TAIL] + journal.usable_rows
         self._open_slot = (self._head - 1) & self._mask
         ring = Ring(journal, schema, self._note_foreign)
         step_scalars = {node.name: node for node in schema.coded[: schema.num_step_codes]}

@@ -142,11 +142,11 @@ class Session:
         Returns:
             The number of the first row there is no room for.
         """
-        control, capacity_rows = self.journal.control, self.journal.capacity_rows
+        control, usable_rows = self.journal.control, self.journal.usable_rows
         with self._remembering_failure():
-            while control[Control.HEAD] - control[Control.TAIL] >= capacity_rows:
+            while control[Control.HEAD] - control[Control.TAIL] >= usable_rows:
                 self._worker.urge()
-        return control[Control.TAIL] + capacity_rows
+        return control[Control.TAIL] + usable_rows
 
     def make_blob_room(self, num_bytes: int) -> int:
         """Wait until there is room for segments, or replace the journal by a larger one.

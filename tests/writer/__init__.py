@@ -7,6 +7,7 @@ a file says, ``check_same_content`` compares two of them bit by bit.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -27,6 +28,7 @@ from gym_h5record import journal
 from gym_h5record.codecs import make_codec
 from gym_h5record.errors import WriterError
 from gym_h5record.format import Origin
+from gym_h5record.journal import journal_path
 from gym_h5record.schema import MISSING, Field, Schema, plan_infos, plan_space, plan_value
 from gym_h5record.schema_json import schema_from_json
 from gym_h5record.writer import Options, RowWriter, Session
@@ -223,6 +225,16 @@ def check_same_content(found: dict[str, np.ndarray], expected: dict[str, np.ndar
     for name, items in expected.items():
         assert (found[name].dtype, found[name].shape) == (items.dtype, items.shape), name
         assert found[name].tobytes() == items.tobytes(), name
+
+
+def elsewhere(path: Path) -> Path:
+    """A copy of a recording and its journal, as a process that has never seen it would find it."""
+    copy = path.parent / "copy" / path.name
+    copy.parent.mkdir()
+    for each in (path, journal_path(path)):
+        if each.exists():
+            shutil.copy(each, copy.with_name(each.name))
+    return copy
 
 
 def check_alone(path: Path) -> None:

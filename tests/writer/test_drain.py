@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +37,7 @@ from tests.writer import (
     check_same_content,
     committed,
     each_writer,
+    elsewhere,
     everything_env,
     make_schema,
     open_live,
@@ -200,16 +200,6 @@ def write_until_full(path: Path) -> int:
             returned += 1
             pen.step(f"observation {step + 1} of {step // 5}", action=f"action {step}", reward=step * 0.1)
     return returned
-
-
-def elsewhere(path: Path) -> Path:
-    """A copy of a recording and its journal, as a process that has never seen it would find it."""
-    copy = path.parent / "copy" / path.name
-    copy.parent.mkdir()
-    for each in (path, journal_path(path)):
-        if each.exists():
-            shutil.copy(each, copy.with_name(each.name))
-    return copy
 
 
 def check_steps(path: Path, at_least: int) -> None:
