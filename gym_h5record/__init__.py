@@ -7,8 +7,9 @@
     recorder  replay       environment -> file, file -> environment
     writer    reader       rows -> journal -> commit; file -> exact values
     journal   layout       the mapped ring; the HDF5 file
-    ragged  schema_json    values of varying size; the schema as text
+    ragged  schema_json  first_row   values of varying size; the schema as text; planning
     schema                 spaces -> columns
+    nodes                  what a column can be
     frames    provenance   where pictures and metadata come from
     codecs    spaces       triggers  lock
     tagged
@@ -22,7 +23,8 @@ from gym_h5record.errors import RecordingError
 from gym_h5record.reader import Column, Episode, Recording
 from gym_h5record.recorder import RecordToHDF5
 from gym_h5record.repair import RepairReport, repair
-from gym_h5record.replay import ReplayFromHDF5, register
+from gym_h5record.replay import ReplayFromHDF5
+from gym_h5record.replay import register as _register
 from gym_h5record.version import __version__
 
 __all__ = [
@@ -38,4 +40,4 @@ __all__ = [
     "repair",
 ]
 
-register()
+_register()

@@ -38,6 +38,7 @@ _TRANSPARENT = (
     "ClipReward",
     "NormalizeReward",
 )
+_TRUSTED_MODULES = ("gymnasium.wrappers.", "gym_h5record.")
 
 
 class FrameSource(Protocol):
@@ -124,7 +125,7 @@ def choose_frame_source(env: gym.Env[Any, Any], frames: str | Literal[False]) ->
         OptionError: If the option is another, or observations are no pictures.
         RenderModeError: If frames are demanded and the environment renders none.
     """
-    if frames not in FRAMES_OPTIONS:
+    if frames is not False and (not isinstance(frames, str) or frames not in FRAMES_OPTIONS):
         known = ", ".join(repr(option) for option in FRAMES_OPTIONS)
         raise OptionError(f"frames: expected one of {known}, got {frames!r}")
     if frames is False:
@@ -158,7 +159,7 @@ def observation_is_picture(env: gym.Env[Any, Any]) -> bool:
     True for RGB observations of ALE under wrappers that change neither.
     """
     while isinstance(env, gym.Wrapper):
-        if type(env).__name__ not in _TRANSPARENT:
+        if type(env).__name__ not in _TRANSPARENT or not type(env).__module__.startswith(_TRUSTED_MODULES):
             return False
         env = env.env
     is_ale = type(env).__module__ == "ale_py.env" and type(env).__name__ == "AtariEnv"

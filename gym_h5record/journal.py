@@ -57,7 +57,7 @@ CODES = "journal/codes"
 BLOB_ENDS = "journal/blob_ends"
 
 _OWN_COLUMNS = 3
-_LAYOUT_KEYS = ("ring", "capacity_rows", "blob_bytes", "first_row")
+_LAYOUT_KEYS = ("ring", "capacity_rows", "blob_bytes", "first_row", "size_bytes")
 
 _SEGMENT = struct.Struct("<IQ")  # number of the field, bytes that follow
 
@@ -134,6 +134,7 @@ class Journal:
         self.columns: dict[str, np.ndarray] = {}
         self.capacity_rows = 0
         self._blob = self._map[:0]
+        self._blob_reserved = _MIN_BLOB_BYTES
 
     @classmethod
     def reserve(cls, path: Path, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0) -> Journal:
@@ -160,6 +161,7 @@ class Journal:
             os.close(descriptor)
         # Mapping only reads the pages in; the first write to each would still be a fault, inside a step().
         np.frombuffer(journal._map, np.uint8)[::_PAGE] = 0
+        journal._blob_reserved = blob_bytes
         journal.control[Control.MAGIC] = _MAGIC
         return journal
 
@@ -218,10 +220,11 @@ class Journal:
         described = [[field.name, field.dtype.str, list(field.shape)] for field in ring]
         room = len(self._map) - _HEADER_AT
         layout = {"ring": described, "capacity_rows": _MAX_CAPACITY_ROWS, "blob_bytes": room, "first_row": first_row}
+        layout["size_bytes"] = len(self._map)
         text = json.dumps({**header, **layout}).encode()
         room -= _round_up(len(text), _PAGE)
         row_bytes = sum(field.item_bytes for field in ring)
-        blob_bytes = max(_MIN_BLOB_BYTES, room // 5)
+        blob_bytes = self._blob_reserved
         fitting = (room - blob_bytes - len(ring) * _ALIGNMENT_BYTES) // row_bytes
         if fitting < _MIN_CAPACITY_ROWS:
             return False
@@ -244,7 +247,9 @@ class Journal:
         header_bytes = self.control[Control.HEADER_BYTES]
         try:
             self.header = json.loads(bytes(self._map[_HEADER_AT : _HEADER_AT + header_bytes]))
-            self.capacity_rows = int(self.header["capacity_rows"])
+            self.capacity_rows, blob_bytes = int(self.header["capacity_rows"]), int(self.header["blob_bytes"])
+            if self.capacity_rows < 1 or self.capacity_rows & self.mask or blob_bytes < 1:
+                raise ValueError(f"a ring of {self.capacity_rows} rows and {blob_bytes} bytes")
             at = _HEADER_AT + _round_up(header_bytes, _PAGE)
             for name, dtype_text, shape in self.header["ring"]:
                 dtype = np.dtype(dtype_text)
@@ -252,8 +257,10 @@ class Journal:
                 column = np.frombuffer(self._map, dtype, count, at)
                 self.columns[name] = column.reshape(self.capacity_rows, *shape)
                 at = _round_up(at + column.nbytes, _ALIGNMENT_BYTES)
-            self._blob = self._map[at : at + int(self.header["blob_bytes"])]
-        except (ValueError, KeyError, TypeError) as error:
+            if max(at + blob_bytes, self.header["size_bytes"]) > len(self._map):
+                raise ValueError(f"{self.header['size_bytes']} bytes are needed, there are {len(self._map)}")
+            self._blob = self._map[at : at + blob_bytes]
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise CorruptRecordingError(f"the header of {self.path} cannot be read: {error!r}") from error
 
     @property
@@ -329,7 +336,7 @@ class Journal:
         data = self.read_blob(start, stop)
         at = 0
         while at < len(data):
-            number, size_bytes = _SEGMENT.unpack_from(data, at)
+            number, size_bytes = _SEGMENT.unpack(data[at : at + _SEGMENT.size].ljust(_SEGMENT.size, b"\xff"))
             at += _SEGMENT.size
             if at + size_bytes > len(data):
                 raise CorruptRecordingError(f"{self.path}: a segment runs over the end of its row")

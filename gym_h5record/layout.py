@@ -244,9 +244,9 @@ class RecordingFile:
             self._commit = self._file[fmt.COMMIT]
             self.rows, self.episodes = (int(count) for count in self._commit[:])
             self.held_rows = max(column.held_rows for column in self._columns.values())
-        except KeyError as error:
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
             self._file.close()
-            raise CorruptRecordingError(f"{path} lacks a part of every recording: {error}") from error
+            raise CorruptRecordingError(f"{path} lacks a part of every recording, or it is damaged: {error}") from error
         except BaseException:
             self._file.close()
             raise

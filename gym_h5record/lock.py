@@ -17,7 +17,8 @@ from gym_h5record.errors import RecordingInUseError
 
 __all__ = ["RecordingLock", "is_locked", "lock_path"]
 
-_RETRY_S = 0.01
+_RETRY_S = 0.001
+_GLANCE_S = 0.05  # somebody may only be looking, see is_locked
 
 
 class RecordingLock:
@@ -60,7 +61,7 @@ class RecordingLock:
             self._descriptor = None
 
     def _acquire(self, recording: Path, patience_s: float) -> int:
-        deadline_s = time.monotonic() + patience_s
+        deadline_s = time.monotonic() + max(patience_s, _GLANCE_S)
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
             try:

@@ -52,14 +52,28 @@ def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
     """
     given: dict[Any, Any] = dict(metadata or {})
     problems = [f"the key {key!r} is not a string" for key in given if not isinstance(key, str)]
-    dumps(given, on_repr=lambda part: problems.append(f"{part!r} is of type {type(part).__qualname__}"))
+    try:
+        dumps(given, on_repr=lambda part: problems.append(f"{part!r} is of type {type(part).__qualname__}"))
+    except ValueError as error:
+        problems.append(str(error))
+    ids = {name: given.pop(name, None) for name in ("run_id", "agent_id")}
+    ids["run_id"] = uuid.uuid4() if ids["run_id"] is None else ids["run_id"]
+    texts = {name: "" if value is None else str(value) for name, value in ids.items()}
+    problems += [f"{name} {text!r} cannot be an attribute" for name, text in texts.items() if not _is_attribute(text)]
     if problems:
         raise MetadataError(
             f"metadata: {'; '.join(problems)}. Use None, booleans, numbers, strings, NumPy arrays, "
             "and lists, tuples and dicts of them."
         )
-    run_id = given.pop("run_id", None) or uuid.uuid4()
-    return {"run_id": str(run_id), "agent_id": str(given.pop("agent_id", "")), "user": dumps(given)}
+    return {**texts, "user": dumps(given)}
+
+
+def _is_attribute(text: str) -> bool:
+    """Whether HDF5 can hold a text: UTF-8 without NUL."""
+    try:
+        return b"\0" not in text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
 
 
 def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:

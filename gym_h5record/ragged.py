@@ -46,8 +46,7 @@ def encode(node: sc.Ragged, value: Any) -> Items | None:
     try:
         _put(node, value, items)
         decoded = decode(node, _Encoded(node, items), 0)
-    except (TypeError, ValueError, AttributeError, LookupError, OverflowError, AssertionError):
-        # Whatever the value is, it is not what the space declares.
+    except Exception:  # noqa: BLE001  # whatever it is that Gymnasium says, the value is not the space's
         return None
     return items if identical(value, decoded) else None
 
@@ -127,6 +126,8 @@ def _(node: sc.Graph, value: Any, items: Items) -> None:
 @_put.register
 def _(node: sc.OneOf, value: Any, items: Items) -> None:
     index, chosen = value
+    if type(index) is not np.int64:
+        raise TypeError(f"the index of a OneOf is an int64, not a {type(index).__qualname__}")
     _put(node.index, np.int64(index), items)
     for number, branch in enumerate(node.branches):
         _put_list(branch, (chosen,) if number == index else (), int(number == index), items)
@@ -146,15 +147,20 @@ def _put_stacked(node: sc.ListOf, space: Space[Any], batch: Any, items: Items) -
     values: Any
     if isinstance(batch, np.ndarray) or (isinstance(batch, tuple) and _batches_to_tuple(space)):
         values = batch
-    elif not any(node.item.fields()):
-        values = ()  # a batch of nothing does not tell how many there are
     else:
-        values = tuple(iterate(batch_space(space, 1), batch))
+        try:
+            values = tuple(iterate(batch_space(space, 1), batch))
+        except ValueError:
+            if any(node.item.fields()):
+                raise
+            values = ()  # a batch of nothing, such as {}, does not tell how many there are
     _put_list(node, values, len(values), items)
 
 
 def _put_batch(node: sc.Array | sc.Scalar, batch: np.ndarray, items: Items) -> None:
     shape = node.shape if isinstance(node, sc.Array) else ()
+    if type(batch) is not np.ndarray:
+        raise TypeError(f"expected a plain array, got a {type(batch).__qualname__}")
     if batch.shape[1:] != shape or not np.can_cast(batch.dtype, node.dtype, "safe"):
         raise ValueError(f"expected items of {node.dtype}{shape}, got {batch.dtype}{batch.shape[1:]}")
     if node.name in items:  # items without elements have no field
@@ -251,7 +257,7 @@ def _stacked(item: sc.Node, space: Space[Any], source: Source, start: int, stop:
     if _batches_to_tuple(space):
         return values
     empty: Any = create_empty_array(space, len(values))
-    return concatenate(space, values, empty)
+    return concatenate(space, values, empty) if values else empty
 
 
 def _batches_to_tuple(space: Space[Any]) -> bool:

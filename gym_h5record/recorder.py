@@ -12,52 +12,30 @@ import os
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, SupportsFloat, TypeVar
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from gym_h5record import format as fmt
-from gym_h5record.codecs import make_codec
 from gym_h5record.errors import (
-    OptionError,
-    RecordingExistsError,
     RecordingPathError,
     RecordingWarning,
     SchemaMismatchError,
     StepBeforeResetError,
     UnsupportedEnvError,
 )
+from gym_h5record.first_row import FirstRow, array_bytes, describe_differences, plan_columns
 from gym_h5record.format import Origin
 from gym_h5record.frames import choose_frame_source
 from gym_h5record.provenance import describe_environment, frames_per_second, user_metadata
-from gym_h5record.schema import MISSING, Schema, plan_infos, plan_space, plan_value
-from gym_h5record.spaces import space_from_json
 from gym_h5record.tagged import tag, untag
 from gym_h5record.triggers import Schedule
-from gym_h5record.writer import Options, RowWriter, Session
-from gym_h5record.writer.rows import begin_json
+from gym_h5record.writer import RowWriter, Session, begin_json, make_options
 
 __all__ = ["RecordToHDF5"]
 
 ObsType = TypeVar("ObsType")
 ActType = TypeVar("ActType")
-
-_MODES = ("x", "w", "a")
-_WRITERS = ("process", "inline")
-
-
-@dataclass
-class _FirstRow:
-    """The first row of a recording, until a step shows what steps look like."""
-
-    observation: Any
-    info: Any
-    frame: Any
-    begin: dict[str, Any]
 
 
 class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstructorArgs):
@@ -145,17 +123,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             metadata=metadata,
         )
         gym.Wrapper.__init__(self, env)
-        _check_option("mode", mode, _MODES)
-        _check_option("writer", writer, _WRITERS)
-        if not flush_interval_s > 0:
-            raise OptionError(f"flush_interval_s: expected a positive number, got {flush_interval_s!r}")
-        self._options = Options(
-            path=_check_path(path, mode),
-            mode=mode,
-            codec=make_codec(compression, compression_opts),
-            in_process=writer == "inline",
-            flush_interval_s=float(flush_interval_s),
-        )
+        self._options = make_options(path, mode, compression, compression_opts, writer, flush_interval_s)
         self._frame_source = choose_frame_source(env, frames)
         self._infos = bool(infos)
         self._attributes = {**describe_environment(env), **user_metadata(metadata), "frames": self._frame_source.kind}
@@ -165,7 +133,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         self._session: Session | None = None
         self._writer: RowWriter | None = None  # once the columns are known
         self._rows: RowWriter | None = None  # while an episode is being recorded
-        self._first_row: _FirstRow | None = None
+        self._first_row: FirstRow | None = None
         self._is_recording = False
         self._is_inert = False
         _recorders.add(self)
@@ -263,7 +231,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         observation, reward, terminated, truncated, info = result
         if self._first_row is not None:
             frame = self._frame_source.capture()
-            rows = self._lay_out(self._first_row, kept_action, info)
+            rows = self._lay_out(self._first_row, (kept_action, info))
             rows.put_action(kept_action)
             rows.put_step(observation, reward, terminated, truncated, info, frame)
             self._rows = None if terminated or truncated else rows
@@ -292,72 +260,46 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             self._writer.begin_episode(observation, info, frame, begin)
             return
         # Environments reuse their buffers: what is kept until the first step is kept as a copy.
-        self._first_row = _FirstRow(copy.deepcopy(observation), self._copy_info(info), copy.deepcopy(frame), begin)
+        self._first_row = FirstRow(copy.deepcopy(observation), self._copy_info(info), copy.deepcopy(frame), begin)
         if self._session is None:
             self._session = self._open_session(observation, frame)
 
     def _open_session(self, observation: Any, frame: Any) -> Session:
-        row_bytes = _array_bytes(observation) + _array_bytes(frame)
+        row_bytes = array_bytes(observation) + array_bytes(frame)
         header_bytes = 2 * len(json.dumps(self._attributes)) + (64 << 10)
         session = Session(self._options, row_bytes, header_bytes)
         # Also runs when the interpreter exits, and when the wrapper is dropped without close().
         self._finalizer = weakref.finalize(self, session.close)
         if session.existing is not None:
-            try:
-                self._check_same_columns(session.existing.schema, session.existing.metadata)
-            except SchemaMismatchError:
+            differences = describe_differences(
+                session.existing.schema, session.existing.metadata, self._attributes, infos=self._infos
+            )
+            if differences:
                 session.close()
-                raise
+                raise SchemaMismatchError(
+                    f"cannot append to {self._options.path}: {'; '.join(differences)}. Record to another path."
+                )
             if self._has_user_metadata:
                 self._warn(f"{self._options.path} keeps the metadata it began with; the one given is not recorded.")
         return session
 
-    def _check_same_columns(self, schema: Schema, metadata: Mapping[str, Any]) -> None:
-        """Refuse to append to a recording of something else."""
-        differences = []
-        for name in ("observation_space", "action_space"):
-            known, ours = (space_from_json(json.loads(each[name])) for each in (metadata, self._attributes))
-            if known != ours:
-                differences.append(f"its {name} is {known}, this environment's is {ours}")
-        if metadata["frames"] != self._attributes["frames"]:
-            differences.append(
-                f"its frames are {metadata['frames']!r}, here they would be {self._attributes['frames']!r}"
-            )
-        if (schema.infos is not None) != self._infos:
-            differences.append(f"it is recorded with infos={schema.infos is not None}, here infos={self._infos}")
-        if differences:
-            raise SchemaMismatchError(
-                f"cannot append to {self._options.path}: {'; '.join(differences)}. Record to another path."
-            )
-
     def _lay_out_first_row(self) -> None:
         """Record the first row although no step has followed it."""
         if self._first_row is not None:
-            self._rows = self._lay_out(self._first_row, MISSING, None)
+            self._rows = self._lay_out(self._first_row, None)
 
-    def _lay_out(self, first: _FirstRow, action: Any, info: Any) -> RowWriter:
+    def _lay_out(self, first: FirstRow, step: tuple[Any, Any] | None) -> RowWriter:
         """Fix the columns by the first values seen, and write the first row."""
         session = self._session
         if session is None:
             raise RecordingPathError(f"{self._options.path} is not open")
         self._first_row = None
-        observation = self._plan("observation", self.observation_space, fmt.OBSERVATIONS, first.observation)
-        schema = Schema(
-            observation=observation,
-            action=self._plan("action", self.action_space, fmt.ACTIONS, action),
-            frame=plan_value(fmt.FRAMES, first.frame) if self._frame_source.kind == "render" else None,
-            infos=plan_infos([each for each in (first.info, info) if type(each) is dict]) if self._infos else None,
-            linked_frames=self._frame_source.kind == "observation" and any(observation.fields()),
-        )
+        spaces = self.observation_space, self.action_space
+        schema = plan_columns(first, spaces, self._frame_source.kind, step, infos=self._infos, warn=self._warn)
         session.lay_out(schema, frames_per_second(self.env), self._attributes)
         self._writer = RowWriter(session, schema if session.existing is None else session.existing.schema)
         self._writer.begin_episode(first.observation, first.info, first.frame, first.begin)
         return self._writer
-
-    def _plan(self, what: str, space: gym.Space[Any], name: str, value: Any) -> Any:
-        if value is not MISSING and not _contains(space, value):
-            self._warn(f"the first {what} is not in the declared space {space}; it is recorded as it is.")
-        return plan_space(space, name, value)
 
     def _close_recording(self) -> None:
         session, self._session = self._session, None
@@ -410,47 +352,3 @@ def _abandon_all() -> None:
 
 
 os.register_at_fork(after_in_child=_abandon_all)
-
-
-def _check_option(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise OptionError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")
-
-
-def _check_path(path: str | os.PathLike[str], mode: str) -> Path:
-    """The path as an absolute one, if a recording can be made there."""
-    target = Path(os.path.abspath(os.fspath(path)))
-    if not target.parent.is_dir():
-        raise RecordingPathError(
-            f"cannot record to {target}: the directory {target.parent} does not exist. Create it first."
-        )
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise RecordingPathError(f"cannot record to {target}: no permission to write in {target.parent}.")
-    if target.is_dir():
-        raise RecordingPathError(f"cannot record to {target}: it is a directory.")
-    if mode == "x" and target.exists():
-        raise RecordingExistsError(
-            f'{target} exists and mode is "x". Choose another path, or mode="w" to replace it, or mode="a" to append.'
-        )
-    return target
-
-
-def _contains(space: gym.Space[Any], value: Any) -> bool:
-    """Whether a value is in its space, as far as the space can tell."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Gymnasium's own remarks; ours says what happens
-        try:
-            return space.contains(value)
-        except Exception:  # noqa: BLE001  # some fail on their own samples: nothing to warn of
-            return True
-
-
-def _array_bytes(value: Any) -> int:
-    """Bytes of the arrays in a value, to size the journal."""
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    if isinstance(value, dict):
-        return sum(map(_array_bytes, value.values()))
-    if isinstance(value, (tuple, list)):
-        return sum(map(_array_bytes, value))
-    return 8

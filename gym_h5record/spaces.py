@@ -22,6 +22,7 @@ __all__ = ["space_from_json", "space_to_json"]
 Json = dict[str, Any]
 
 _MAX_LISTED_BOUNDS = 256
+_BOUNDED = ("bounded_below", "bounded_above")
 
 
 @singledispatch
@@ -41,13 +42,18 @@ def space_to_json(space: Space[Any]) -> Json:
 
 @space_to_json.register
 def _(space: spaces.Box) -> Json:
-    return {
+    json = {
         "type": "Box",
         "dtype": space.dtype.str,
         "shape": list(space.shape),
         "low": _bound_to_json(space.low),
         "high": _bound_to_json(space.high),
     }
+    if space.dtype.kind != "f":  # whole numbers cannot say by their bounds that there is none
+        for name in _BOUNDED:
+            bounded = getattr(space, name)
+            json |= {} if bounded.all() else {name: _bound_to_json(bounded)}
+    return json
 
 
 @space_to_json.register
@@ -76,14 +82,23 @@ def _(space: spaces.Text) -> Json:
         "type": "Text",
         "min_length": int(space.min_length),
         "max_length": int(space.max_length),
-        "charset": "".join(space.character_list),
+        "charset": tag("".join(space.character_list)),
     }
 
 
 @space_to_json.register
 def _(space: spaces.Dict) -> Json:
+    def refuse(key: object) -> None:
+        raise UnsupportedSpaceError(
+            f"cannot store a Dict space with the key {key!r} of type {type(key).__qualname__}: keys may be strings, "
+            "numbers, None, bytes, and tuples and frozensets of them."
+        )
+
     # Keys may be anything hashable, and their order counts: a list of pairs.
-    return {"type": "Dict", "spaces": [[tag(key), space_to_json(each)] for key, each in space.spaces.items()]}
+    return {
+        "type": "Dict",
+        "spaces": [[tag(key, on_repr=refuse), space_to_json(each)] for key, each in space.spaces.items()],
+    }
 
 
 @space_to_json.register(spaces.Tuple)
@@ -118,7 +133,7 @@ def space_from_json(json: Json) -> Space[Any]:
     except CorruptRecordingError:
         raise
     except Exception as error:  # whatever a space's constructor finds wrong with hostile arguments
-        raise CorruptRecordingError(f"not the description of a space: {str(json)[:200]!r} ({error!r})") from error
+        raise CorruptRecordingError(f"not the description of a space: {type(error).__name__}: {error}") from error
 
 
 def _bound_to_json(bound: np.ndarray) -> Any:
@@ -137,7 +152,11 @@ def _bound_from_json(json: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.n
 def _box(json: Json) -> Space[Any]:
     dtype, shape = np.dtype(json["dtype"]), tuple(json["shape"])
     low, high = (_bound_from_json(json[name], shape, dtype) for name in ("low", "high"))
-    return spaces.Box(low, high, shape, dtype.type)
+    space = spaces.Box(low, high, shape, dtype)  # not dtype.type: that has no byte order
+    for name in _BOUNDED:
+        if name in json:
+            setattr(space, name, _bound_from_json(json[name], shape, np.dtype(np.bool_)))
+    return space
 
 
 def _discrete(json: Json) -> Space[Any]:
@@ -156,7 +175,7 @@ def _multi_binary(json: Json) -> Space[Any]:
 
 
 def _text(json: Json) -> Space[Any]:
-    return spaces.Text(json["max_length"], min_length=json["min_length"], charset=json["charset"])
+    return spaces.Text(json["max_length"], min_length=json["min_length"], charset=untag(json["charset"]))
 
 
 def _dict(json: Json) -> Space[Any]:

@@ -9,6 +9,7 @@ object with one key, its tag::
     {"$complex": [re, im]}           {"$set": [...]}, {"$frozenset": [...]}
     {"$object": [shape, [...]]}      an array of Python objects
     {"$graph": [nodes, edges, links]}  Gymnasium's GraphInstance
+    {"$surrogates": base64}          a string with two halves of a surrogate pair side by side
     {"$repr": [class, text]}         anything else: its text only, see ``Tagger``
 
 The text is ASCII, so any Unicode survives, lone surrogates included. Reading
@@ -20,6 +21,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +34,7 @@ from gym_h5record.tree import foreign_array
 __all__ = ["TaggedText", "dumps", "loads", "tag", "untag"]
 
 _MAX_DEPTH = 100
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # would come back from JSON as one character
 
 
 class TaggedText(str):
@@ -66,7 +69,7 @@ def loads(text: str | bytes) -> Any:
     """
     try:
         return untag(json.loads(text))
-    except (KeyError, TypeError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, RecursionError, struct.error) as error:
         raise ValueError(f"not tagged JSON text: {error!r}") from error
 
 
@@ -90,8 +93,10 @@ def untag(value: Any) -> Any:
 
 def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> Any:
     kind = type(value)
-    if value is None or kind in (bool, int, str):
+    if value is None or kind is bool or kind is int or (kind is str and not _has_halves(value)):
         return value
+    if kind is str:
+        return {"$surrogates": _base64(value.encode("utf-8", "surrogatepass"))}
     if kind is float:
         return value if math.isfinite(value) else {"$float": struct.pack(">d", value).hex()}
     if depth > _MAX_DEPTH:
@@ -105,7 +110,7 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
     if kind is tuple:
         return {"$tuple": tag_all(value)}
     if kind is dict:
-        if all(type(key) is str and not key.startswith("$") for key in value):
+        if all(type(key) is str and not key.startswith("$") and not _has_halves(key) for key in value):
             return {key: _tag(each, on_repr, depth + 1) for key, each in value.items()}
         return {"$dict": [tag_all(pair) for pair in value.items()]}
     if kind is np.ndarray and value.dtype.kind == "O":
@@ -115,7 +120,7 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
     if kind is TaggedText:
         return {"$repr": ["", str(value)]}
     if kind is np.str_:
-        return {"$numpy": ["U", str(value)]}
+        return {"$numpy": ["U", _tag(str.__str__(value), on_repr, depth)]}  # str() would cut off a final NUL
     if kind is np.bytes_:
         return {"$numpy": ["S", _base64(value)]}
     if isinstance(value, np.generic) and value.dtype.kind in "?biufcSUmM":
@@ -134,6 +139,10 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
     if array is not None:
         return _tag(array, on_repr, depth + 1)
     return {"$repr": [f"{kind.__module__}.{kind.__qualname__}", repr(value)]}
+
+
+def _has_halves(text: str) -> bool:
+    return not text.isascii() and _HALVES.search(text) is not None
 
 
 def _base64(data: bytes) -> str:
@@ -156,7 +165,7 @@ def _read_object(content: Any) -> np.ndarray:
 def _read_numpy(content: Any) -> np.generic:
     dtype, data = content
     if dtype in ("U", "S"):
-        return np.str_(data) if dtype == "U" else np.bytes_(base64.b64decode(data))
+        return np.str_(untag(data)) if dtype == "U" else np.bytes_(base64.b64decode(data))
     return np.frombuffer(base64.b64decode(data), _safe_dtype(dtype))[0]  # type: ignore[no-any-return]  # NumPy: Any
 
 
@@ -173,6 +182,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "$float": lambda content: struct.unpack(">d", bytes.fromhex(content))[0],
     "$complex": lambda content: complex(untag(content[0]), untag(content[1])),
     "$bytes": base64.b64decode,
+    "$surrogates": lambda content: base64.b64decode(content).decode("utf-8", "surrogatepass"),
     "$set": lambda content: {untag(each) for each in content},
     "$frozenset": lambda content: frozenset(untag(each) for each in content),
     "$graph": lambda content: GraphInstance(*(untag(each) for each in content)),

@@ -49,12 +49,13 @@ def identical(first: Any, second: Any) -> bool:
 
 def foreign_array(value: Any) -> np.ndarray | None:
     """The NumPy array of another library's array (JAX, PyTorch on the CPU ...), None for anything else."""
-    if isinstance(value, np.generic) or type(value) is np.ndarray or not hasattr(value, "__array__"):
+    if isinstance(value, (np.generic, type)) or type(value) is np.ndarray or not hasattr(value, "__array__"):
         return None
     try:
-        return np.array(value, subok=False)
+        array = np.array(value, subok=False)
     except (TypeError, ValueError, RuntimeError):  # on another device, or part of a gradient
         return None
+    return None if array.dtype.hasobject else array
 
 
 def _identical_arrays(first: np.ndarray, second: np.ndarray) -> bool:

@@ -116,6 +116,14 @@ SPECIAL = {
         [GraphInstance(np.ones((1, 2), np.float32), None, np.array([[0, 0], [0, 0]], np.int32))],
     ),
     "one-of-each": (OneOf([pair(), Text(3)]), [(np.int64(1), "abc"), (np.int64(0), f32(1, 2)), (np.int64(1), "")]),
+    "stack-of-tuples-without-elements": (
+        spaces.Sequence(Tuple((Box(0, 1, (0,), np.float32),)), stack=True),
+        [(np.empty((3, 0), np.float32),), (np.empty((0, 0), np.float32),)],
+    ),
+    "graph-of-dicts-without-elements": (
+        Graph(Dict(a=Box(0, 1, (0,), np.int8)), None),
+        [GraphInstance({"a": np.empty((4, 0), np.int8)}, None, None)],
+    ),
     "array-in-another-layout": (spaces.Sequence(Box(0, 1, (2, 3), np.float32)), [(np.ones((3, 2), np.float32).T,)]),
 }
 
@@ -216,6 +224,8 @@ REFUSED = {
     "sequence-python-ints": (spaces.Sequence(Discrete(3)), (1, 2)),
     "sequence-float-for-int": (spaces.Sequence(Discrete(3)), (np.float64(1),)),
     "sequence-bool-for-int": (spaces.Sequence(Discrete(3)), (np.bool_(True),)),
+    "stacked-none": (spaces.Sequence(Text(3), stack=True), None),
+    "stacked-text": (spaces.Sequence(Dict(a=Text(3)), stack=True), "abc"),
     "stacked-tuple": (spaces.Sequence(pair(), stack=True), (f32(1, 2),)),
     "stacked-other-shape": (spaces.Sequence(pair(), stack=True), np.zeros((2, 3), np.float32)),
     "stacked-rank0": (spaces.Sequence(pair(), stack=True), np.float32(1)),
@@ -240,6 +250,9 @@ REFUSED = {
     "one-of-index-too-large": (OneOf([pair(), Text(3)]), (np.int64(2), "a")),
     "one-of-index-negative": (OneOf([pair(), Text(3)]), (np.int64(-1), "a")),
     "one-of-index-huge": (OneOf([pair(), Text(3)]), (2**70, "a")),
+    "one-of-index-nan": (OneOf([pair(), Text(3)]), (np.float32("nan"), "a")),
+    "one-of-index-complex": (OneOf([pair(), Text(3)]), (np.complex64(1), "a")),
+    "one-of-index-array": (OneOf([pair(), Text(3)]), (np.array([1, 0]), "a")),
     "one-of-index-text": (OneOf([pair(), Text(3)]), ("1", "a")),
     "one-of-other-branch": (OneOf([pair(), Text(3)]), (np.int64(0), "a")),
     "one-of-triple": (OneOf([pair(), Text(3)]), (np.int64(1), "a", "b")),

@@ -6,8 +6,9 @@ its own, whose main loop is ``process``. ``session`` is what a recorder holds on
 to, ``recovery`` the drain of what a dead one left. No environment is known here.
 """
 
+from gym_h5record.writer.options import Options, make_options
 from gym_h5record.writer.recovery import recover
-from gym_h5record.writer.rows import RowWriter
-from gym_h5record.writer.session import Options, Session
+from gym_h5record.writer.rows import RowWriter, begin_json
+from gym_h5record.writer.session import Session
 
-__all__ = ["Options", "RowWriter", "Session", "recover"]
+__all__ = ["Options", "RowWriter", "Session", "begin_json", "make_options", "recover"]

@@ -140,4 +140,5 @@ def end_of_list(file: RecordingFile, ends: str, count: int) -> int:
 
 def add_up(total: float, rewards: np.ndarray) -> float:
     """Add one by one, as ``sum`` and RecordEpisodeStatistics do; ``np.sum`` rounds otherwise."""
-    return float(np.add.accumulate(np.concatenate([[total], rewards]))[-1])
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are what such a sum is
+        return float(np.add.accumulate(np.concatenate([[total], rewards]))[-1])

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gym_h5record.codecs import Codec
 from gym_h5record.errors import RecordingExistsError, RecordingPathError, WriterError
 from gym_h5record.journal import Control, Journal, journal_path, spare_path
 from gym_h5record.layout import RecordingFile
@@ -24,29 +23,11 @@ from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_to_json
 from gym_h5record.writer.child import ChildWorker
 from gym_h5record.writer.inline import InlineWorker
+from gym_h5record.writer.options import Options, exists_error
 from gym_h5record.writer.recovery import PATIENCE_S, is_interrupted, recover_locked
 from gym_h5record.writer.worker import Worker
 
-__all__ = ["Existing", "Options", "Session"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to record.
-
-    Attributes:
-        path: The recording, absolute.
-        mode: ``"x"``, ``"w"`` or ``"a"``.
-        codec: Compression of a new file.
-        in_process: Whether the stepping process drains the journal itself.
-        flush_interval_s: How soon a reader sees a step.
-    """
-
-    path: Path
-    mode: str
-    codec: Codec
-    in_process: bool
-    flush_interval_s: float
+__all__ = ["Existing", "Session"]
 
 
 @dataclass(frozen=True)
@@ -253,9 +234,7 @@ def _clear_path(path: Path, mode: str) -> Existing | None:
         The recording to append to, or None if a new one is to be made.
     """
     if mode == "x" and path.exists():
-        raise RecordingExistsError(
-            f'{path} exists and mode is "x". Choose another path, or mode="w" to replace it, or mode="a" to append.'
-        )
+        raise exists_error(path)
     if mode == "x" and journal_path(path).exists():
         raise RecordingExistsError(
             f'an interrupted recording has left {journal_path(path)}. Record with mode="a" to bring it into '

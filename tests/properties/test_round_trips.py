@@ -30,7 +30,7 @@ from tests.test_spaces import check_same_space
 from tests.zoo import ZooEnv, check_identical, check_recorded, play, samples
 
 # Shrinking would make hundreds of recordings more: a failure is shown as it was found.
-RECORDING = settings(PROFILE, max_examples=60, phases=[Phase.explicit, Phase.generate])
+RECORDING = settings(PROFILE, max_examples=40, phases=[Phase.explicit, Phase.generate])
 
 VECTORS = spaces.Box(-1, 1, (2,), np.float32)
 PICTURES = spaces.Box(0, 255, (60, 50, 3), np.uint8)
@@ -141,8 +141,10 @@ def check_records(env, directory, lengths, **options):
     recorder = RecordToHDF5(env, path, writer="inline", **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # odd values are what this is about
-        episodes = play(recorder, lengths)
-        recorder.close()
+        try:
+            episodes = play(recorder, lengths)
+        finally:
+            recorder.close()
     with Recording(path) as recording:
         assert recording.observation_space == env.observation_space
         assert recording.action_space == env.action_space
@@ -171,7 +173,18 @@ def test_recording_of_any_infos_and_rewards_is_exact(directory, given_infos, rew
 
 
 @pytest.mark.parametrize(
-    ("dtype", "bits"), [(np.float16, 0x7C01), (np.float32, 0x7F800001), (np.float64, 0x7FF0000000000001)]
+    "rewards",
+    [[1e308, 1e308], [float("inf"), float("-inf")], [-1e308, np.float64(-1e308)]],
+    ids=["over", "nan", "under"],
+)
+def test_recording_of_rewards_that_have_no_finite_sum_is_exact_and_warns_of_nothing(directory, rewards):
+    check_records(ZooEnv(VECTORS, ACTIONS, rewards=rewards), directory, [9, 9, 3])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"),
+    [(np.float16, 0x7C01), (np.float32, 0x7F800001), (np.float64, 0x7FF0000000000001)],
+    ids=["float16", "float32", "float64"],
 )
 def test_recording_of_signalling_nans_is_exact(directory, dtype, bits):
     """Processors turn them into quiet ones whenever a float is cast."""
@@ -196,7 +209,7 @@ class AnythingEnv(ZooEnv):
         return copy.deepcopy(next(self._observations)), *rest
 
 
-@settings(RECORDING, max_examples=40)
+@settings(RECORDING, max_examples=30)
 @given(any_spaces(1), st.lists(values, min_size=1, max_size=4))
 def test_recording_of_observations_outside_their_space_is_exact(directory, space, observations):
     check_records(AnythingEnv(space, observations), directory, [4, 1])

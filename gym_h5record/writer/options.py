@@ -1,0 +1,85 @@
+"""How to record, checked before anything is made."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gym_h5record.codecs import Codec, make_codec
+from gym_h5record.errors import OptionError, RecordingExistsError, RecordingPathError
+
+__all__ = ["Options", "exists_error", "make_options"]
+
+_MODES = ("x", "w", "a")
+_WRITERS = ("process", "inline")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to record.
+
+    Attributes:
+        path: The recording, absolute.
+        mode: ``"x"``, ``"w"`` or ``"a"``.
+        codec: Compression of a new file.
+        in_process: Whether the stepping process drains the journal itself.
+        flush_interval_s: How soon a reader sees a step.
+    """
+
+    path: Path
+    mode: str
+    codec: Codec
+    in_process: bool
+    flush_interval_s: float
+
+
+def make_options(
+    path: str | os.PathLike[str],
+    mode: str,
+    compression: str | None,
+    compression_opts: Any,
+    writer: str,
+    flush_interval_s: float,
+) -> Options:
+    """Check what ``RecordToHDF5`` was given; the arguments are its own.
+
+    Raises:
+        OptionError: If one has an unknown value.
+        RecordingPathError: If no recording can be made at the path.
+        RecordingExistsError: If the file exists and the mode is ``"x"``.
+        MissingDependencyError: If the compression needs a library that is not installed.
+    """
+    _check_known("mode", mode, _MODES)
+    _check_known("writer", writer, _WRITERS)
+    if not flush_interval_s > 0:
+        raise OptionError(f"flush_interval_s: expected a positive number, got {flush_interval_s!r}")
+    codec = make_codec(compression, compression_opts)
+    return Options(_checked_path(path, mode), mode, codec, writer == "inline", float(flush_interval_s))
+
+
+def exists_error(path: Path) -> RecordingExistsError:
+    """The file exists, and the mode is ``"x"``."""
+    return RecordingExistsError(
+        f'{path} exists and mode is "x". Choose another path, or mode="w" to replace it, or mode="a" to append.'
+    )
+
+
+def _check_known(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise OptionError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")
+
+
+def _checked_path(path: str | os.PathLike[str], mode: str) -> Path:
+    target = Path(os.path.abspath(os.fspath(path)))
+    folder = target.parent
+    if not folder.is_dir():
+        raise RecordingPathError(f"cannot record to {target}: the directory {folder} does not exist. Create it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RecordingPathError(f"cannot record to {target}: no permission to write in {folder}.")
+    if target.is_dir():
+        raise RecordingPathError(f"cannot record to {target}: it is a directory.")
+    if mode == "x" and target.exists():
+        raise exists_error(target)
+    return target
