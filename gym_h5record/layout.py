@@ -7,6 +7,7 @@ it and commits them. What the rows mean, and when to commit, is the business of
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -298,6 +299,14 @@ class RecordingFile:
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, self._file.id.get_vfd_handle())
         os.close(nowhere)
+
+    def discard(self) -> None:
+        """Close the file as it is on disk, after a write has failed."""
+        self.abandon()
+        # Whatever HDF5 has to say now, the error that matters has been raised already. It must
+        # be closed all the same: opened again, HDF5 would hand out this handle to nowhere.
+        with contextlib.suppress(OSError, RuntimeError):
+            self._file.close()
 
     def close(self) -> None:
         """Write the totals and close the file."""

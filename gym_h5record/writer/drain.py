@@ -74,7 +74,7 @@ class Drain:
         """Rows before this one are whole: in full chunks, and their step is known."""
         whole = head if closed else head - 1
         # A ring of few large rows may be smaller than the chunks of small columns: those are read back.
-        held = min(self._file.held_rows, self.journal.capacity_rows // 4)
+        held = min(self._file.held_rows, self.journal.capacity_rows // 2)
         return max(self.journal.control[Control.TAIL], whole // held * held)
 
     def _slots(self, start: int, stop: int) -> list[slice]:

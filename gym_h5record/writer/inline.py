@@ -78,5 +78,6 @@ class InlineWorker:
         try:
             yield
         except WRITE_ERRORS as error:
-            self.abandon()
+            if self._file is not None:
+                self._file.discard()
             raise writer_error(self._path, describe_error(error)) from error

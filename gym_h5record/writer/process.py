@@ -58,7 +58,7 @@ class _Writer:
     def fail(self, error: Exception) -> None:
         """Leave the error for the recorder, and the file as the last commit left it."""
         if self._file is not None:
-            self._file.abandon()
+            self._file.discard()
         self.journal.write_error(describe_error(error))
 
     @property

@@ -8,6 +8,7 @@ they bind everything they need and look nothing up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, singledispatch
@@ -259,20 +260,30 @@ _PYTHON_CODES: dict[type, int] = {bool: TypeCode.BOOL, int: TypeCode.INT, float:
 def _put_checked(column: np.ndarray, dtype: np.dtype, slot: int, value: Any) -> int | None:
     """Put a number whose type alone does not tell that it fits; None if it does not."""
     kind = type(value)
+    column[slot] = _nearest_number(value, dtype)
     code = _PYTHON_CODES.get(kind) or numpy_scalar_code(kind)
-    column[slot] = 0
     if code is None:
         return None
+    # As Python numbers: NumPy's own comparison would first cast, and so miss what a cast has changed.
+    stored, given = column[slot].item(), value.item() if isinstance(value, np.generic) else value
+    same = stored == given and (given != 0 or math.copysign(1, stored) == math.copysign(1, given))
+    return code if same else None
+
+
+def _nearest_number(value: Any, dtype: np.dtype) -> Any:
+    """For readers that do not know exceptions: the number as near as the column can hold it, or zero."""
+    is_number = isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))
+    if not is_number and not (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"):
+        return 0
     try:
-        with np.errstate(all="ignore"):
-            stored = dtype.type(value)
-            same = kind(stored) == value and (value != 0 or np.signbit(stored) == np.signbit(value))
-    except (OverflowError, ValueError, TypeError):
-        return None
-    if not same:
-        return None
-    column[slot] = stored
-    return code
+        if dtype.kind == "f":
+            with np.errstate(all="ignore"):
+                return dtype.type(float(value))
+        number = int(value)
+    except (OverflowError, ValueError, TypeError):  # infinities and NaN have no integer, timedeltas no float
+        return 0
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return number if low <= number <= high else 0
 
 
 def _nearest(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:

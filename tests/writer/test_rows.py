@@ -16,7 +16,7 @@ from gym_h5record.errors import RecordingWarning
 from gym_h5record.format import Origin
 from gym_h5record.journal import Control
 from gym_h5record.tree import identical
-from gym_h5record.writer.rows import begin_json
+from gym_h5record.writer import begin_json
 from tests.writer import (
     NEVER_S,
     PAIR,
