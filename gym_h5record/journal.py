@@ -37,6 +37,7 @@ __all__ = [
     "RecorderState",
     "Segment",
     "WriterState",
+    "is_unfinished",
     "journal_path",
     "spare_path",
 ]
@@ -361,6 +362,12 @@ class Journal:
         """The message of ``write_error``."""
         (size_bytes,) = struct.unpack_from("<Q", self._map, _ERROR_AT)
         return bytes(self._map[_ERROR_AT + 8 : _ERROR_AT + 8 + min(size_bytes, _PAGE - 8)]).decode("utf-8", "replace")
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether the recorder died while it made the journal: there can be no row in it."""
+    with path.open("rb") as file:
+        return not any(file.read(_HEADER_AT)) or path.stat().st_size < _HEADER_AT
 
 
 def spare_path(recording: Path) -> Path:

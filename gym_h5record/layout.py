@@ -234,7 +234,12 @@ class RecordingFile:
         if read_superblock(path) is None:
             raise NotARecordingError(f"{path} is not an HDF5 file.")
         # The lock is ours already; HDF5's own would shut out resuming while a reader looks on.
-        self._file = h5py.File(path, "r+", libver=_LIBVER, locking=False, rdcc_nbytes=256 << 10)
+        try:
+            self._file = h5py.File(path, "r+", libver=_LIBVER, locking=False, rdcc_nbytes=256 << 10)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise NotARecordingError(f"{path} cannot be opened as an HDF5 file: {error}") from error
         try:
             check_format(self._file, path)
             self._attributes = self._file[fmt.METADATA].attrs

@@ -101,9 +101,10 @@ class ChildWorker:
 
     def cancel(self) -> None:
         """See ``Worker``."""
-        if self._process is not None:
+        if self._process is not None and self._process.stdin is not None:
             self._process.kill()
             self._process.wait()
+            self._process.stdin.close()
 
     def abandon(self) -> None:
         """See ``Worker``."""

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from gym_h5record.codecs import make_codec
 from gym_h5record.errors import CorruptRecordingError, NotARecordingError, RecordingExistsError, RecordingNotFoundError
-from gym_h5record.journal import Journal, journal_path, spare_path
+from gym_h5record.journal import Control, Journal, is_unfinished, journal_path, spare_path
 from gym_h5record.layout import RecordingFile, create_file
 from gym_h5record.lock import RecordingLock
 from gym_h5record.schema_json import schema_from_json
-from gym_h5record.superblock import clear_write_flags, is_torn
+from gym_h5record.superblock import clear_write_flags, is_torn, read_superblock
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.index import close_open_episode
 
@@ -51,6 +51,8 @@ def recover_locked(path: Path) -> None:
     """``recover`` for a caller that holds the lock."""
     spare_path(path).unlink(missing_ok=True)
     journal_file = journal_path(path)
+    if journal_file.is_file() and is_unfinished(journal_file):
+        journal_file.unlink()
     if journal_file.exists():
         journal = Journal.open(journal_file)
         if journal.is_laid_out:
@@ -60,7 +62,7 @@ def recover_locked(path: Path) -> None:
     elif not path.exists():
         raise RecordingNotFoundError(f"{path} does not exist, nor does a journal of it.")
     elif is_torn(path):
-        clear_write_flags(path)
+        _mend(path)
         file = RecordingFile(path)
         close_open_episode(file)
         file.close()
@@ -84,7 +86,7 @@ def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
                 f"{path} is another recording than the one its journal {journal.path.name} is for."
             )
     if file is None:
-        if not header["creates"]:
+        if not header["creates"] or journal.control[Control.TAIL] > header["first_row"]:
             raise RecordingNotFoundError(f"{path} has vanished; its journal {journal.path.name} continues it.")
         create_file(
             path,
@@ -112,12 +114,22 @@ def finish(drain: Drain, file: RecordingFile) -> None:
     file.close()
 
 
+def _mend(path: Path) -> None:
+    superblock, size_bytes = read_superblock(path), path.stat().st_size
+    if superblock is not None and superblock.flags == 0 and superblock.end_of_file > size_bytes:
+        raise CorruptRecordingError(
+            f"{path} is cut short: it was closed with {superblock.end_of_file} bytes and has {size_bytes}. "
+            "It is left as it is; copy it again."
+        )
+    clear_write_flags(path)
+
+
 def _open_existing(path: Path, *, must_be_recording: bool) -> RecordingFile | None:
     if not path.exists():
         return None
     try:
         if is_torn(path):
-            clear_write_flags(path)
+            _mend(path)
         return RecordingFile(path)
     except (NotARecordingError, CorruptRecordingError, OSError):
         if must_be_recording:

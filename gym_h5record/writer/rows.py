@@ -85,7 +85,8 @@ class RowWriter:
             frame: The rendered picture, if the schema has frames.
             begin: What ``begin_json`` gives.
         """
-        self._session.tick()
+        if monotonic() >= self._session.due_s:
+            self._session.tick()
         slot = self._next_slot()
         self._step.clear()
         self._put_row(slot, observation, info, frame)

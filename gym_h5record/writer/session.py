@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gym_h5record.errors import RecordingExistsError, RecordingPathError, WriterError
+from gym_h5record.errors import (
+    RecordingError,
+    RecordingExistsError,
+    RecordingInUseError,
+    RecordingPathError,
+    WriterError,
+)
 from gym_h5record.journal import Control, Journal, journal_path, spare_path
 from gym_h5record.layout import RecordingFile
 from gym_h5record.lock import RecordingLock
@@ -65,13 +71,15 @@ class Session:
         path = options.path
         try:
             self._lock = RecordingLock(path, patience_s=PATIENCE_S if options.mode == "a" else 0.0)
-        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        except RecordingInUseError:
+            raise
+        except OSError as error:
             raise RecordingPathError(f"cannot record to {path}: {error.strerror}: {error.filename}") from error
         self._worker: Worker = (
             InlineWorker(path, options.flush_interval_s) if options.in_process else ChildWorker(path, self._lock)
         )
         try:
-            self.existing = _clear_path(path, options.mode)
+            self.existing = self._existing()
             self.journal = self._reserve(row_bytes, header_bytes)
             self._worker.start(self.journal)
         except BaseException:
@@ -186,6 +194,15 @@ class Session:
         except WriterError as error:
             self._error = error
             raise
+
+    def _existing(self) -> Existing | None:
+        path = self._options.path
+        try:
+            return _clear_path(path, self._options.mode)
+        except RecordingError:
+            raise
+        except OSError as error:
+            raise RecordingPathError(f"cannot record to {path}: {error}") from error
 
     # The journal ----------------------------------------------------------------------------------
 

@@ -31,8 +31,7 @@ from gym_h5record.format import Origin
 from gym_h5record.journal import journal_path
 from gym_h5record.schema import MISSING, Field, Schema, plan_infos, plan_space, plan_value
 from gym_h5record.schema_json import schema_from_json
-from gym_h5record.writer import Options, RowWriter, Session
-from gym_h5record.writer import begin_json
+from gym_h5record.writer import Options, RowWriter, Session, begin_json
 from tests.zoo import ZooEnv, passing_infos
 
 NEVER_S = 3600.0
