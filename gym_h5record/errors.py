@@ -11,6 +11,7 @@
     ├── NotARecordingError          ValueError        not HDF5, or not written by us
     │   └── FormatVersionError                        written by a newer version
     ├── CorruptRecordingError       ValueError        the file contradicts the format
+    ├── RecordingClosedError        ValueError        read after close()
     ├── SchemaMismatchError         ValueError        append with other spaces or columns
     ├── UnsupportedSpaceError       TypeError         a space that cannot be stored
     ├── UnsupportedEnvError         TypeError         a VectorEnv where an Env is needed
@@ -41,6 +42,7 @@ __all__ = [
     "MissingDependencyError",
     "NotARecordingError",
     "OptionError",
+    "RecordingClosedError",
     "RecordingError",
     "RecordingExistsError",
     "RecordingInUseError",
@@ -91,6 +93,10 @@ class FormatVersionError(NotARecordingError):
 
 class CorruptRecordingError(RecordingError, ValueError):
     """The file contradicts its own format."""
+
+
+class RecordingClosedError(RecordingError, ValueError):
+    """The recording has been closed."""
 
 
 class SchemaMismatchError(RecordingError, ValueError):

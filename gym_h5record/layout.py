@@ -86,13 +86,15 @@ def check_format(file: h5py.File, path: Path) -> None:
         NotARecordingError: If it is something else.
         FormatVersionError: If it is newer than this package.
     """
-    found = file.attrs.get("format")
+    try:
+        found, version = file.attrs.get("format"), file.attrs.get("format_version")
+    except (KeyError, OSError, RuntimeError) as error:
+        raise NotARecordingError(f"{path} is a damaged HDF5 file: {error}") from error
     if found != fmt.FORMAT:
         raise NotARecordingError(
             f"{path} is an HDF5 file but not a recording: "
             f"expected the attribute format={fmt.FORMAT!r}, found {found!r}."
         )
-    version = file.attrs.get("format_version")
     if not isinstance(version, np.integer) or version > fmt.FORMAT_VERSION:
         raise FormatVersionError(
             f"{path} has format_version {version!r}, this gym_h5record reads up to {fmt.FORMAT_VERSION}. "

@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Superblock", "clear_write_flags", "is_torn", "read_superblock"]
+__all__ = ["Superblock", "clear_write_flags", "cut_bytes", "is_torn", "read_superblock"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SIZE_BYTES = 48
@@ -60,6 +60,14 @@ def is_torn(path: str | os.PathLike[str]) -> bool:
     if superblock is None or superblock.version not in (2, 3):
         return False
     return superblock.flags != 0 or superblock.end_of_file != os.stat(path).st_size
+
+
+def cut_bytes(path: str | os.PathLike[str]) -> int:
+    """How many bytes a file has lost at its end since it was closed."""
+    superblock = read_superblock(path)
+    if superblock is None or superblock.flags:
+        return 0
+    return max(0, superblock.end_of_file - os.stat(path).st_size)
 
 
 def clear_write_flags(path: str | os.PathLike[str]) -> None:

@@ -41,9 +41,12 @@ class Decoder:
         code = self._storage.row(fmt.TYPES, row)[0, self._codes[node.name]]
         if code == TypeCode.ABSENT:
             return None
-        if code == TypeCode.EXCEPTION:
-            return self._exception(node.name, row)
-        return self._decode(node, row, int(code))
+        try:
+            return self._exception(node.name, row) if code == TypeCode.EXCEPTION else self._decode(node, row, int(code))
+        except CorruptRecordingError:
+            raise
+        except (ValueError, LookupError, TypeError) as error:
+            raise CorruptRecordingError(f"/{node.name} row {row} cannot be decoded: {error!r}") from error
 
     def batch(self, node: sc.Node, start: int, stop: int) -> Any:
         """The values of a node in rows ``start`` to ``stop``.
@@ -76,7 +79,10 @@ class Decoder:
         text = self._text(fmt.INFOS_JSON, row)
         if not text:
             return info
-        rest = loads(text)
+        try:
+            rest = loads(text)
+        except ValueError as error:
+            raise CorruptRecordingError(f"/{fmt.INFOS_JSON} row {row} is no tagged JSON: {error}") from error
         return {**info, **rest} if type(rest) is dict else rest
 
     @singledispatchmethod

@@ -59,7 +59,12 @@ class EpisodeIndex:
         ends = self.column(f"json/{fmt.ENDS}")
         start = int(ends[episode - 1]) if episode else 0
         text = self._storage.items(f"{fmt.EPISODE_JSON}/{fmt.VALUES}", start, int(ends[episode])).tobytes()
-        content = loads(text) if text else {}
+        try:
+            content = loads(text) if text else {}
+        except ValueError as error:
+            raise CorruptRecordingError(
+                f"/{fmt.EPISODE_JSON} of episode {episode} is no tagged JSON: {error}"
+            ) from error
         return content if type(content) is dict else {}
 
 
@@ -147,7 +152,11 @@ class Episode:
     @property
     def origin(self) -> Origin:
         """What made the episode begin."""
-        return Origin(int(self._index.column("origins")[self.number]))
+        code = int(self._index.column("origins")[self.number])
+        try:
+            return Origin(code)
+        except ValueError as error:
+            raise CorruptRecordingError(f"episode {self.number} has the unknown origin {code}") from error
 
     @property
     def episode_id(self) -> int:

@@ -12,15 +12,17 @@ from typing import Any
 import h5py
 
 from gym_h5record.errors import (
+    CorruptRecordingError,
     InterruptedRecordingError,
     NotARecordingError,
+    RecordingClosedError,
     RecordingInUseError,
     RecordingNotFoundError,
 )
 from gym_h5record.journal import journal_path
 from gym_h5record.layout import check_format
 from gym_h5record.lock import is_locked
-from gym_h5record.superblock import is_torn, read_superblock
+from gym_h5record.superblock import cut_bytes, is_torn, read_superblock
 
 __all__ = ["Handle"]
 
@@ -44,7 +46,13 @@ class Handle:
 
     @property
     def file(self) -> h5py.File:
-        """The open file of this process."""
+        """The open file of this process.
+
+        Raises:
+            RecordingClosedError: If ``close`` has been called.
+        """
+        if self._closed:
+            raise RecordingClosedError(f"{self.path} has been closed.")
         if self._pid != os.getpid():  # a handle from before a fork is its parent's
             self._open()
         return self._file
@@ -55,20 +63,27 @@ class Handle:
         return self._pid
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; reading is an error from here on."""
+        self._closed = True
         if self._pid == os.getpid():
             self._file.close()
 
     def _open(self) -> None:
         _check_readable(self.path)
         # h5py's own defaults: HDF5 refuses a file that the process has open with other locking.
-        file = h5py.File(self.path, "r")
+        try:
+            file = h5py.File(self.path, "r")
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise NotARecordingError(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
         try:
             check_format(file, self.path)
         except BaseException:
             file.close()
             raise
         self._file = file
+        self._closed = False
         self._pid = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -89,6 +104,8 @@ def _check_readable(path: Path) -> None:
         raise NotARecordingError(f"{path} is not an HDF5 file.")
     if not interrupted and not is_torn(path):
         return
+    if not interrupted and cut_bytes(path):
+        raise CorruptRecordingError(f"{path} is cut short: {cut_bytes(path)} bytes are missing. Copy it again.")
     if is_locked(path):
         raise RecordingInUseError(f"{path} is being recorded; it can be read once its recorder has called close().")
     raise InterruptedRecordingError(

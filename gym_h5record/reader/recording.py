@@ -14,7 +14,7 @@ from gymnasium import Space
 from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record import format as fmt
-from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.errors import CorruptRecordingError, RecordingError
 from gym_h5record.reader.columns import Column, InfoColumn
 from gym_h5record.reader.decode import Decoder
 from gym_h5record.reader.episodes import EpisodeIndex, EpisodeList
@@ -93,11 +93,14 @@ class Recording:
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """What was recorded about the run: the user's own metadata and that of the recorder."""
-        attributes = {name: _plain(value) for name, value in self._handle.file[fmt.METADATA].attrs.items()}
         try:
-            user = loads(attributes.get("user") or "{}")
+            group = self._handle.file[fmt.METADATA]
+            attributes = {name: _plain(value) for name, value in group.attrs.items()}
+            user = dict(loads(attributes.get("user") or "{}"))
             attributes |= {name: json.loads(attributes[name]) for name in _JSON_ATTRIBUTES if name in attributes}
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
+            if isinstance(error, RecordingError):
+                raise
             raise CorruptRecordingError(f"{self.path}: /{fmt.METADATA} cannot be read: {error}") from error
         return {**user, **attributes, "user": user}
 

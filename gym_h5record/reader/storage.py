@@ -17,6 +17,8 @@ from gym_h5record.reader.handle import Handle
 
 __all__ = ["Storage"]
 
+_READ_ERRORS = (OSError, RuntimeError, ValueError, MemoryError)  # what h5py makes of damaged data
+
 
 class Storage:
     """Reads items of any dataset of a recording.
@@ -39,11 +41,24 @@ class Storage:
         Raises:
             CorruptRecordingError: If they are not there, or damaged.
         """
-        return self._dataset(field).items(start, stop)
+        dataset = self._dataset(field)
+        try:
+            return dataset.items(start, stop)
+        except _READ_ERRORS as error:
+            raise self._corrupt(field, error) from error
 
     def row(self, field: str, row: int) -> np.ndarray:
         """One item, with the first axis kept, as a view that must not be changed or handed out."""
-        return self._dataset(field).view(row)
+        dataset = self._dataset(field)
+        try:
+            return dataset.view(row)
+        except _READ_ERRORS as error:
+            raise self._corrupt(field, error) from error
+
+    def _corrupt(self, field: str, error: Exception) -> CorruptRecordingError:
+        if isinstance(error, CorruptRecordingError):
+            return error
+        return CorruptRecordingError(f"{self._handle.path}: /{field} cannot be read: {error}")
 
     def _dataset(self, field: str) -> _Dataset:
         file = self._handle.file
@@ -52,7 +67,10 @@ class Storage:
             self._generation = self._handle.generation
         dataset = self._datasets.get(field)
         if dataset is None:
-            found = file.get(field)
+            try:
+                found = file.get(field)
+            except (OSError, RuntimeError, ValueError, KeyError) as error:
+                raise self._corrupt(field, error) from error
             if not isinstance(found, h5py.Dataset):
                 raise CorruptRecordingError(f"{self._handle.path} lacks the dataset /{field}")
             dataset = self._datasets[field] = _Dataset(found)
@@ -74,6 +92,8 @@ class _Dataset:
 
     def items(self, start: int, stop: int) -> np.ndarray:
         self._check(start, stop)
+        if start == stop:
+            return np.empty((0, *self._shape), self._dtype)
         first_chunk = start // self._rows
         if stop <= (first_chunk + 1) * self._rows:  # all in one chunk
             offset = first_chunk * self._rows
@@ -89,10 +109,11 @@ class _Dataset:
         return items
 
     def view(self, row: int) -> np.ndarray:
+        if not 0 <= row < self._length:
+            self._check(row, row + 1)
         chunk, at = divmod(row, self._rows)
         last, items = self._last
         if chunk != last:
-            self._check(row, row + 1)
             items = self._chunk(chunk)
         return items[at : at + 1]
 

@@ -15,7 +15,7 @@ from gym_h5record.journal import Control, Journal, is_unfinished, journal_path, 
 from gym_h5record.layout import RecordingFile, create_file
 from gym_h5record.lock import RecordingLock
 from gym_h5record.schema_json import schema_from_json
-from gym_h5record.superblock import clear_write_flags, is_torn, read_superblock
+from gym_h5record.superblock import clear_write_flags, cut_bytes, is_torn
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.index import close_open_episode
 
@@ -40,6 +40,8 @@ def recover(path: str | os.PathLike[str]) -> None:
         RecordingNotFoundError: If there is neither a file nor a journal.
     """
     target = Path(path)
+    if not target.exists() and not journal_path(target).exists():
+        raise RecordingNotFoundError(f"{target} does not exist, nor does a journal of it.")
     lock = RecordingLock(target, patience_s=PATIENCE_S)
     try:
         recover_locked(target)
@@ -56,12 +58,9 @@ def recover_locked(path: Path) -> None:
     if journal_file.exists():
         journal = Journal.open(journal_file)
         if journal.is_laid_out:
-            drain, file = open_drain(path, journal)
-            finish(drain, file)
+            finish(*open_drain(path, journal))
         journal_file.unlink()
-    elif not path.exists():
-        raise RecordingNotFoundError(f"{path} does not exist, nor does a journal of it.")
-    elif is_torn(path):
+    elif path.exists() and is_torn(path):
         _mend(path)
         file = RecordingFile(path)
         close_open_episode(file)
@@ -115,12 +114,8 @@ def finish(drain: Drain, file: RecordingFile) -> None:
 
 
 def _mend(path: Path) -> None:
-    superblock, size_bytes = read_superblock(path), path.stat().st_size
-    if superblock is not None and superblock.flags == 0 and superblock.end_of_file > size_bytes:
-        raise CorruptRecordingError(
-            f"{path} is cut short: it was closed with {superblock.end_of_file} bytes and has {size_bytes}. "
-            "It is left as it is; copy it again."
-        )
+    if cut_bytes(path):
+        raise CorruptRecordingError(f"{path} is cut short: {cut_bytes(path)} bytes are missing. Copy it again.")
     clear_write_flags(path)
 
 

@@ -11,16 +11,18 @@ from typing import Any
 import gymnasium as gym
 import h5py
 import numpy as np
+import pytest
 from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record import format as fmt
+from gym_h5record import journal
 from gym_h5record.codecs import make_codec
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.layout import RecordingFile, create_file
 from gym_h5record.reader.storage import Storage
 from gym_h5record.spaces import space_to_json
-from tests.writer import make_schema
+from tests.writer import MODEST_BYTES, make_schema
 from tests.zoo import Played, ZooEnv, play
 
 PICTURE = spaces.Box(0, 255, (84, 84), np.uint8)
@@ -40,7 +42,8 @@ def record(
     """Record an environment, and keep all that passed."""
     env = ZooEnv(NESTED, length=20) if env is None else env
     recorder: Any = h5r.RecordToHDF5(env, path, **{"writer": "inline", **options})
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "_MAX_BYTES", MODEST_BYTES)
         warnings.simplefilter("ignore", RecordingWarning)
         played = play(recorder, lengths)
         recorder.close()

@@ -37,6 +37,10 @@ from tests.zoo import ZooEnv, passing_infos
 NEVER_S = 3600.0
 """A flush interval that no test lives to see."""
 
+MODEST_BYTES = 2 << 20
+USUAL_BYTES = journal._MAX_BYTES
+"""Journals of tests are small, so that it takes no time to make them, unless their size matters."""
+
 WRITERS = ("inline", "process")
 each_writer = pytest.mark.parametrize("writer", WRITERS)
 """Parametrises ``writer``."""
@@ -97,12 +101,15 @@ class Pen:
         writer: str = "inline",
         flush_interval_s: float = NEVER_S,
         compression: str | None = "gzip",
-        row_bytes: int = 4096,
+        row_bytes: int = 100,
+        journal_bytes: int = MODEST_BYTES,
     ) -> None:
         options = Options(path, mode, make_codec(compression), writer == "inline", flush_interval_s)
-        self.session = Session(options, row_bytes, 64 << 10)
         schema = make_schema() if schema is None else schema
-        self.session.lay_out(schema, 30.0, {"made_by": "a pen"})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal, "_MAX_BYTES", min(journal._MAX_BYTES, journal_bytes))
+            self.session = Session(options, row_bytes, 64 << 10)
+            self.session.lay_out(schema, 30.0, {"made_by": "a pen"})
         self.schema = schema if self.session.existing is None else self.session.existing.schema
         self.rows = RowWriter(self.session, self.schema)
         self.num_episodes = 0

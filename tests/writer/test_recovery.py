@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import gym_h5record as h5r
+from gym_h5record import journal
 from gym_h5record.errors import (
     CorruptRecordingError,
     NotARecordingError,
@@ -36,6 +37,7 @@ from gym_h5record.superblock import is_torn
 from gym_h5record.writer import Session, recover
 from gym_h5record.writer.recovery import is_interrupted
 from tests.writer import (
+    MODEST_BYTES,
     Pen,
     check_alone,
     check_pairs,
@@ -52,6 +54,11 @@ from tests.writer import (
 from tests.zoo import Played, check_recorded, play
 
 pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(autouse=True)
+def modest_journals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_MAX_BYTES", 4 * MODEST_BYTES)
 
 
 def cut_lengths(lengths: list[int], rows: int) -> list[int]:

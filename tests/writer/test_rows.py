@@ -21,6 +21,7 @@ from tests.writer import (
     NEVER_S,
     PAIR,
     PICTURE,
+    USUAL_BYTES,
     Pen,
     check_alone,
     check_pairs,
@@ -128,7 +129,8 @@ def test_a_ring_smaller_than_the_chunks_of_its_columns_still_drains(
 def test_large_pictures_beside_small_compressed_columns_still_drain(writer: str, tmp_path: Path) -> None:
     # Ant-v5 rendered at 480x480: the ring has room for 64 rows, a chunk of observations for 128.
     schema = make_schema(spaces.Box(-np.inf, np.inf, (105,), np.float64), frame=np.zeros((480, 480, 3), np.uint8))
-    with Pen(tmp_path / "run.h5", schema, writer=writer, row_bytes=480 * 480 * 3 + 105 * 8) as pen:
+    row_bytes = 480 * 480 * 3 + 105 * 8
+    with Pen(tmp_path / "run.h5", schema, writer=writer, row_bytes=row_bytes, journal_bytes=USUAL_BYTES) as pen:
         frame = np.zeros((480, 480, 3), np.uint8)
         pen.begin(np.zeros(105), frame=frame)
         for step in range(1, 300):
@@ -312,7 +314,7 @@ def test_infos_of_any_size_make_the_journal_grow_as_needed_and_nothing_is_lost(
 
 @each_writer
 def test_infos_of_many_megabytes_are_kept_with_a_journal_of_the_usual_size(writer: str, tmp_path: Path) -> None:
-    with Pen(tmp_path / "run.h5", writer=writer, row_bytes=16) as pen:
+    with Pen(tmp_path / "run.h5", writer=writer, journal_bytes=USUAL_BYTES) as pen:
         pen.begin(pair(0))
         for row in range(1, 4):
             pen.step(pair(row), info=text_info(row, 12 << 20))
@@ -322,7 +324,7 @@ def test_infos_of_many_megabytes_are_kept_with_a_journal_of_the_usual_size(write
 
 @each_writer
 def test_texts_of_five_megabytes_are_kept(writer: str, tmp_path: Path) -> None:
-    with Pen(tmp_path / "run.h5", make_schema(spaces.Text(10**7)), writer=writer, row_bytes=16) as pen:
+    with Pen(tmp_path / "run.h5", make_schema(spaces.Text(10**7)), writer=writer, journal_bytes=USUAL_BYTES) as pen:
         pen.begin("0" * (5 << 20))
         for row in range(1, 4):
             pen.step(str(row) * (5 << 20))
