@@ -125,6 +125,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         gym.Wrapper.__init__(self, env)
         self._options = make_options(path, mode, compression, compression_opts, writer, flush_interval_s)
         self._frame_source = choose_frame_source(env, frames)
+        self._capture = self._frame_source.capture if self._frame_source.kind == "render" else None
         self._infos = bool(infos)
         self._attributes = {**describe_environment(env), **user_metadata(metadata), "frames": self._frame_source.kind}
         self._has_user_metadata = bool(metadata)
@@ -169,7 +170,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         result = self.env.step(action)
         observation, reward, terminated, truncated, info = result
         try:
-            rows.put_step(observation, reward, terminated, truncated, info, self._frame_source.capture())
+            frame = None if self._capture is None else self._capture()
+            rows.put_step(observation, reward, terminated, truncated, info, frame)
         except BaseException:
             self._break_off()
             raise

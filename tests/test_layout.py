@@ -263,8 +263,7 @@ def test_large_columns_have_one_filter_and_small_ones_none(compression: str | No
         assert filter_numbers(file["rewards"]) == filter_numbers(file["types"]) == []
 
 
-@pytest.mark.parametrize("items", [pytest.param(40, id="last-chunk-not-full"), pytest.param(48, id="whole-chunks")])
-@pytest.mark.parametrize("compression", ["gzip", "lzf", None])
+@pytest.mark.parametrize(("compression", "items"), [("gzip", 40), ("gzip", 48), ("lzf", 40), (None, 40)])
 def test_plain_h5py_reads_it(compression: str | None, items: int, tmp_path: Path) -> None:
     expected = pictures(items)
     write_pictures(tmp_path / "run.h5", expected, compression)
@@ -290,7 +289,7 @@ def test_h5py_with_hdf5plugin_reads_it(compression: str, tmp_path: Path) -> None
     assert np.array_equal(np.load(tmp_path / "found.npy"), expected)
 
 
-@pytest.mark.parametrize("compression", FILTERS, ids=str)
+@pytest.mark.parametrize("compression", ["lzf", "szip"])  # the others do not depend on HDF5
 def test_data_that_no_filter_can_shrink_is_stored_all_the_same(compression: str | None, tmp_path: Path) -> None:
     if compression == "szip" and not can_encode_szip():
         pytest.skip("this HDF5 cannot write szip")

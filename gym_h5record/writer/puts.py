@@ -105,7 +105,7 @@ def _(node: sc.Scalar, ring: Ring, odd: Odd, segments: Segments) -> Put:
     def put(slot: int, value: Any) -> None:
         try:
             code = exact[type(value)]
-            if code in widened and value != value:  # likewise
+            if widened and code in widened and value != value:  # likewise
                 raise ValueError
             cells[slot] = value
         except (KeyError, ValueError, TypeError, OverflowError):

@@ -96,7 +96,7 @@ class RowWriter:
         """Keep the action that is about to be taken; environments may change it in place."""
         if monotonic() >= self._session.due_s:
             self._session.tick()
-        if self._step:  # left by a step that raised
+        if self._step.segments or self._step.exceptions:  # left by a step that raised
             self._step.clear()
         self._put_action(self._open_slot, action)
 
@@ -138,7 +138,8 @@ class RowWriter:
 
     def _publish(self, slot: int, flags: int, segments: bytes = b"") -> None:
         """Make the row in ``slot`` count. Until here a crash leaves no trace of it."""
-        if segments or self._row or self._step:
+        row, step = self._row, self._step
+        if segments or row.segments or row.exceptions or step.segments or step.exceptions:
             slot = self._write_segments(slot, segments)
         elif self._last_row_blob:
             self._last_row_blob = b""

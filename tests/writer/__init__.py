@@ -51,7 +51,7 @@ PICTURE = spaces.Box(0, 255, (84, 84), np.uint8)
 
 EVERYTHING = spaces.Dict(
     picture=PICTURE,
-    vector=spaces.Box(-1, 1, (70,), np.float64),  # compressed as well, in chunks of another size
+    vector=spaces.Box(-1, 1, (900,), np.float32),  # compressed as well, thirty-two in a chunk
     number=spaces.Discrete(9),
     pair=spaces.Tuple((spaces.Box(0, 1, (), np.float16), spaces.MultiBinary(3))),
     words=spaces.Sequence(spaces.Text(9, min_length=0)),

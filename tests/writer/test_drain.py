@@ -59,7 +59,7 @@ def modest_journals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_MAX_BYTES", 4 * MODEST_BYTES)
 
 
-EPISODES = [40, 3, 0, 45, 1, 40, 40]
+EPISODES = [20, 3, 0, 25, 1, 20, 15]
 
 
 class Flushing(h5r.RecordToHDF5[Any, Any]):
@@ -75,7 +75,7 @@ class Flushing(h5r.RecordToHDF5[Any, Any]):
 
 
 def record_everything(path: Path, flush_after: Iterable[bool], writer: str = "inline") -> list[Any]:
-    env = Flushing(everything_env(length=40), path, writer=writer, flush_interval_s=NEVER_S)
+    env = Flushing(everything_env(length=20), path, writer=writer, flush_interval_s=NEVER_S)
     env.flush_after = iter(flush_after)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)
@@ -108,7 +108,7 @@ def test_a_drain_after_every_row_writes_what_one_at_the_end_does(
     check_same_content(committed(tmp_path / "run.h5"), drained_once)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 @each_writer
 def test_drains_at_any_moments_write_what_one_at_the_end_does(
     writer: str, seed: int, drained_once: dict[str, np.ndarray], tmp_path: Path
@@ -119,7 +119,7 @@ def test_drains_at_any_moments_write_what_one_at_the_end_does(
     check_same_content(committed(tmp_path / "run.h5"), drained_once)
 
 
-@pytest.mark.parametrize("boundary", [0, 1, 14, 15, 16, 17, 31, 32, 40, 41, 42, 44, 45, 46, 127, 128, 129, 130])
+@pytest.mark.parametrize("boundary", [0, 1, 14, 15, 16, 19, 20, 22, 23, 30, 31, 32, 63, 64])
 def test_a_drain_at_any_boundary_of_rows_chunks_and_episodes_changes_nothing(
     boundary: int, drained_once: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
@@ -130,7 +130,7 @@ def test_a_drain_at_any_boundary_of_rows_chunks_and_episodes_changes_nothing(
 def test_drains_by_the_clock_write_what_one_at_the_end_does(
     drained_once: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    env = h5r.RecordToHDF5(everything_env(length=40), tmp_path / "run.h5", writer="inline", flush_interval_s=1e-9)
+    env = h5r.RecordToHDF5(everything_env(length=20), tmp_path / "run.h5", writer="inline", flush_interval_s=1e-9)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)
         play(env, EPISODES)
@@ -158,7 +158,7 @@ def test_a_drain_may_be_taken_over_by_another_one_at_any_time(
     drained_once: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Session, "tick", lambda self: None)
-    env = Flushing(everything_env(length=40), tmp_path / "run.h5", writer="inline", flush_interval_s=NEVER_S)
+    env = Flushing(everything_env(length=20), tmp_path / "run.h5", writer="inline", flush_interval_s=NEVER_S)
 
     def drain_anew() -> None:
         drain, file = open_drain(tmp_path / "run.h5", env._session.journal)  # type: ignore[union-attr]
@@ -382,7 +382,7 @@ def test_the_commit_never_goes_back_and_counts_all_rows(tmp_path: Path, monkeypa
 
 def test_rows_are_released_only_when_they_are_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_journal(monkeypatch, 64, max_bytes=1 << 20)
-    with Pen(tmp_path / "run.h5", make_schema(PICTURE)) as pen:
+    with Pen(tmp_path / "run.h5", make_schema(PICTURE), row_bytes=7056) as pen:
         control, tails = pen.session.journal.control, []
         commit = RecordingFile.commit
 
@@ -495,7 +495,7 @@ def test_a_reader_in_another_process_sees_every_commit_and_nothing_else(
     writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_journal(monkeypatch, 64)
-    episodes = 300
+    episodes = 150
     reader = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(READER), str(tmp_path / "run.h5"), str(episodes * 7)],
         stdout=subprocess.PIPE,

@@ -36,7 +36,7 @@ AWKWARD = {
     "nan": [1.0, float("nan"), 1.0],
     "overflowing": [1e308, 1e308, -1e308],
     "zeros": [-0.0, -0.0],
-    "noise": np.random.default_rng(0).normal(size=300).tolist(),
+    "noise": np.random.default_rng(0).normal(size=60).tolist(),
 }
 
 
@@ -66,7 +66,7 @@ def check_returns(path: Path, episodes: list[list[Any]]) -> None:
         assert struct.pack("d", found) == struct.pack("d", expected) or (math.isnan(found) and math.isnan(expected))
 
 
-@pytest.mark.parametrize("flush_every", [1, 2, 7, 10**6], ids=lambda each: f"flushed-every-{each}")
+@pytest.mark.parametrize("flush_every", [1, 7, 10**6], ids=lambda each: f"flushed-every-{each}")
 @pytest.mark.parametrize("rewards", AWKWARD.values(), ids=AWKWARD.keys())
 def test_returns_are_the_sums_of_the_rewards_to_the_last_bit(
     rewards: list[float], flush_every: int, tmp_path: Path
@@ -105,7 +105,7 @@ def test_a_return_continues_over_many_turns_of_the_ring(
     writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_journal(monkeypatch, 8)
-    rewards = np.random.default_rng(2).normal(size=1500).tolist()
+    rewards = np.random.default_rng(2).normal(size=700).tolist()
     play_rewards(tmp_path / "run.h5", [rewards], 10**6, writer)
     check_returns(tmp_path / "run.h5", [rewards])
 
@@ -128,8 +128,7 @@ def test_rewards_that_the_column_cannot_hold_are_in_the_return_as_nearly_as_it_c
 # Episodes of any length --------------------------------------------------------------------------
 
 
-@each_writer
-@pytest.mark.parametrize("flush_every", [1, 3, 10**6], ids=lambda each: f"flushed-every-{each}")
+@pytest.mark.parametrize(("flush_every", "writer"), [(1, "inline"), (3, "inline"), (10**6, "inline"), (3, "process")])
 def test_episodes_of_no_step_are_counted(flush_every: int, writer: str, tmp_path: Path) -> None:
     with Pen(tmp_path / "run.h5", writer=writer) as pen:
         for number in range(10):
@@ -181,8 +180,7 @@ OPTIONS = [
 ]
 
 
-@each_writer
-@pytest.mark.parametrize("flush", [False, True], ids=["", "flushed"])
+@pytest.mark.parametrize(("flush", "writer"), [(False, "inline"), (True, "inline"), (True, "process")])
 def test_seeds_and_options_come_back_exactly(flush: bool, writer: str, tmp_path: Path) -> None:
     begun = [(seed, options) for seed in SEEDS for options in OPTIONS]
     with Pen(tmp_path / "run.h5", writer=writer) as pen:

@@ -38,6 +38,7 @@ from gym_h5record.writer import Session, recover
 from gym_h5record.writer.recovery import is_interrupted
 from tests.writer import (
     MODEST_BYTES,
+    PICTURE,
     Pen,
     check_alone,
     check_pairs,
@@ -46,6 +47,7 @@ from tests.writer import (
     each_writer,
     elsewhere,
     everything_env,
+    make_schema,
     pair,
     small_journal,
     wait_until,
@@ -157,16 +159,16 @@ def test_a_recorder_killed_at_any_operation_loses_no_row(tmp_path: Path, monkeyp
 def test_a_recorder_of_everything_killed_at_any_operation_loses_no_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_journal(monkeypatch, 256, max_bytes=4 << 20)
+    small_journal(monkeypatch, 64, max_bytes=1 << 20)
     monkeypatch.setattr(Session, "tick", lambda self: None)
     chance = random.Random(0)
     with monkeypatch.context() as patch:
-        photographer = Photographer(tmp_path / "run.h5", patch, lambda number: chance.random() < 0.012)
-        env = h5r.RecordToHDF5(everything_env(length=60), tmp_path / "run.h5", writer="inline")
+        photographer = Photographer(tmp_path / "run.h5", patch, lambda number: chance.random() < 0.015)
+        env = h5r.RecordToHDF5(everything_env(length=30), tmp_path / "run.h5", writer="inline")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RecordingWarning)
             episodes = []
-            for lengths in ([60, 9], [60, 0], [60, 60], [2], [60, 60]):
+            for lengths in ([30, 9], [30, 0], [30, 30], [2], [30]):
                 episodes += play(env, lengths)
                 env.flush()
             env.close()
@@ -176,6 +178,23 @@ def test_a_recorder_of_everything_killed_at_any_operation_loses_no_row(
         with h5r.Recording(instant.path) as recording:
             check_recorded(recording, cut_played(episodes, instant.rows))
         check_alone(instant.path)
+
+
+def test_a_recorder_whose_ring_is_smaller_than_a_chunk_loses_no_row_when_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_journal(monkeypatch, 8)
+    with monkeypatch.context() as patch:
+        photographer = Photographer(tmp_path / "run.h5", patch, lambda number: number % 7 == 0)
+        with Pen(tmp_path / "run.h5", make_schema(PICTURE)) as pen:  # sixteen in a chunk
+            pen.begin(np.zeros((84, 84), np.uint8))
+            for row in range(1, 50):
+                pen.step(np.full((84, 84), row, np.uint8))
+    assert len({instant.rows for instant in photographer.instants}) > 5
+    for instant in photographer.instants:
+        recover(instant.path)
+        found = h5r.Recording(instant.path).observations
+        assert [int(found[row][83, 83]) for row in range(len(found))] == list(range(instant.rows))
 
 
 class Killed(BaseException):
