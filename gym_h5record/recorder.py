@@ -321,6 +321,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
     def _become_inert(self) -> None:
         """From here on only pass through."""
         self._is_inert = True
+        if self._writer is not None:
+            self._writer.release()
         self._rows = self._writer = self._first_row = None
 
     def _copy_info(self, info: Any) -> Any:

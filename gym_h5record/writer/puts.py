@@ -72,7 +72,7 @@ def _(node: sc.Array, ring: Ring, odd: Odd, segments: Segments) -> Put:
     rows = ring.journal.columns.get(node.name)  # None for arrays without elements
     codes, width, index = ring.code(node)
     name, dtype, shape = node.name, node.dtype, node.shape
-    ndarray, code = np.ndarray, int(TypeCode.ARRAY)
+    ndarray, code, note_foreign = np.ndarray, int(TypeCode.ARRAY), ring.note_foreign
 
     def put(slot: int, value: Any) -> None:
         if type(value) is ndarray and value.dtype == dtype and value.shape == shape:
@@ -82,10 +82,10 @@ def _(node: sc.Array, ring: Ring, odd: Odd, segments: Segments) -> Put:
             return
         array = foreign_array(value)
         if array is not None and array.dtype == dtype and array.shape == shape:
-            ring.note_foreign(name, value)
-            put(slot, array)
-            return
-        codes[slot * width + index] = odd(name, value)
+            note_foreign(name, value)
+            value, codes[slot * width + index] = array, code
+        else:
+            codes[slot * width + index] = odd(name, value)
         if rows is not None:
             rows[slot] = _nearest(value, dtype, shape)
 

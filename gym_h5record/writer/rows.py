@@ -122,6 +122,14 @@ class RowWriter:
             column[new] = column[old]
         self._publish(new, RowFlag.FIRST, self._pack_begin(begin) + self._last_row_blob)
 
+    def release(self) -> None:
+        """Let go of the journal; the writer is of no use afterwards.
+
+        Its puts refer to it and it to them: without this, 64 MiB of mapped file
+        would wait for the garbage collector, and stall whatever step it runs in.
+        """
+        self.__dict__.clear()
+
     # One row --------------------------------------------------------------------------------------
 
     def _put_row(self, slot: int, observation: Any, info: Any, frame: Any) -> None:

@@ -76,7 +76,7 @@ def test_returns_are_the_sums_of_the_rewards_to_the_last_bit(
     check_returns(tmp_path / "run.h5", episodes)
 
 
-@settings(max_examples=40, database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     episodes=st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=9), min_size=1, max_size=5),
     flush_every=st.integers(1, 12),
@@ -141,9 +141,9 @@ def test_episodes_of_no_step_are_counted(flush_every: int, writer: str, tmp_path
 
 
 @each_writer
-def test_twenty_thousand_episodes_of_one_step(writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_episodes_of_one_step(writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "tick", lambda self: None)
-    count = 20_000
+    count = 10_000
     with Pen(tmp_path / "run.h5", writer=writer) as pen:
         write_pairs(pen, [1] * count)
     with h5py.File(tmp_path / "run.h5") as file:

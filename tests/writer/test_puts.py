@@ -268,7 +268,7 @@ def test_a_value_takes_the_place_of_an_exception(tmp_path: Path) -> None:
     check_exact(slot, 2.5)
 
 
-@settings(max_examples=300, database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_number_is_exact_or_handed_on(tmp_path: Path, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from(DTYPES))

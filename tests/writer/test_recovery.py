@@ -143,12 +143,12 @@ def test_a_recorder_killed_at_any_operation_loses_no_row(tmp_path: Path, monkeyp
     small_journal(monkeypatch, 16)
     lengths = [3, 0, 20, 1, 2]
     with monkeypatch.context() as patch:
-        photographer = Photographer(tmp_path / "run.h5", patch, lambda number: number % 5 == 0)
+        photographer = Photographer(tmp_path / "run.h5", patch, lambda number: number % 6 == 0)
         with Pen(tmp_path / "run.h5") as pen:
             for number, length in enumerate(lengths):
                 write_pairs(pen, [length], first_row=sum(lengths[:number]) + number)
                 pen.flush()
-    assert len(photographer.instants) > 60
+    assert len(photographer.instants) > 50
     assert len({instant.rows for instant in photographer.instants}) > 5
     for instant in photographer.instants:
         recover(instant.path)
@@ -163,7 +163,7 @@ def test_a_recorder_of_everything_killed_at_any_operation_loses_no_row(
     monkeypatch.setattr(Session, "tick", lambda self: None)
     chance = random.Random(0)
     with monkeypatch.context() as patch:
-        photographer = Photographer(tmp_path / "run.h5", patch, lambda number: chance.random() < 0.015)
+        photographer = Photographer(tmp_path / "run.h5", patch, lambda number: chance.random() < 0.012)
         env = h5r.RecordToHDF5(everything_env(length=30), tmp_path / "run.h5", writer="inline")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RecordingWarning)
@@ -188,7 +188,7 @@ def test_a_recorder_whose_ring_is_smaller_than_a_chunk_loses_no_row_when_killed(
         photographer = Photographer(tmp_path / "run.h5", patch, lambda number: number % 7 == 0)
         with Pen(tmp_path / "run.h5", make_schema(PICTURE)) as pen:  # sixteen in a chunk
             pen.begin(np.zeros((84, 84), np.uint8))
-            for row in range(1, 50):
+            for row in range(1, 36):
                 pen.step(np.full((84, 84), row, np.uint8))
     assert len({instant.rows for instant in photographer.instants}) > 5
     for instant in photographer.instants:
