@@ -18,7 +18,7 @@ def test_one_episode_is_recorded_by_default_to_a_file_named_like_the_environment
     result = cli("record", "CartPole-v1")
     assert result.exit_code == 0
     assert re.fullmatch(
-        r"CartPole-v1\.h5: 1 episode, \d+ steps, mean return \d+, \d+ kB, [\d,]+ steps/s\n", result.stdout
+        r"CartPole-v1\.h5: 1 episode, \d+ steps, mean return \d+, [\d.]+ kB, [\d,]+ steps/s\n", result.stdout
     )
     assert result.stderr == ""
     with h5r.Recording("CartPole-v1.h5") as recording:
