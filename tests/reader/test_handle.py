@@ -228,19 +228,19 @@ def test_an_episode_can_be_handed_to_a_child_process(method: str, tmp_path: Path
     assert run_child(method, read_episode_in_child, recording.episodes[700]) == [1400, 1401]
 
 
-def test_many_forked_children_read_at_once(tmp_path: Path) -> None:
+def test_many_forked_children_read_at_once_each_with_a_handle_of_its_own(tmp_path: Path) -> None:
     script = """
         import os, sys
         import gym_h5record as h5r
         recording = h5r.Recording(sys.argv[1])
         recording.observations[1999]
-        children = []
+        of_parent, children = recording._handle.file, []
         for child in range(6):
             pid = os.fork()
             if not pid:
                 rows = range(child, 4000, 6)
                 good = all(recording.observations[row][0] == row for row in rows)
-                os._exit(0 if good else 1)
+                os._exit(0 if good and recording._handle.file is not of_parent else 1)
             children.append(pid)
         assert all(recording.observations[row][0] == row for row in range(4000))
         assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 6
