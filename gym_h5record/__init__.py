@@ -3,41 +3,52 @@
 ::
 
     cli                    the command line
-    repair                 complete a recording that was interrupted
     recorder  replay       environment -> file, file -> environment
+    recording              the front door to a file
+    repair                 complete a recording that was interrupted
+    salvage   validation   save what can be read; say what is wrong
     writer    reader       rows -> journal -> commit; file -> exact values
+    state                  closed, live or interrupted
     journal   layout       the mapped ring; the HDF5 file
+    column                 one dataset: whole chunks
+    guard                  HDF5 objects of a file that may be a stranger's
     ragged  schema_json  first_row   values of varying size; the schema as text; planning
     schema                 spaces -> columns
     nodes                  what a column can be
     frames    provenance   where pictures and metadata come from
-    codecs    spaces       triggers  lock
-    tagged
-    errors    tree         atomic  format  superblock
+    codecs    spaces       triggers  lock  durable_file  segments
+    tagged    superblock
+    errors    tree         atomic  format
+    limits    printable    boot     forks
 
 A module imports from lower lines only.
 """
 
 from gym_h5record import errors
 from gym_h5record.errors import RecordingError
-from gym_h5record.reader import Column, Episode, Recording
+from gym_h5record.reader import Column, Episode
 from gym_h5record.recorder import RecordToHDF5
+from gym_h5record.recording import Recording
 from gym_h5record.repair import RepairReport, repair
 from gym_h5record.replay import ReplayFromHDF5
 from gym_h5record.replay import register as _register
+from gym_h5record.validation import Problem, Severity, validate
 from gym_h5record.version import __version__
 
 __all__ = [
     "Column",
     "Episode",
+    "Problem",
     "RecordToHDF5",
     "Recording",
     "RecordingError",
     "RepairReport",
     "ReplayFromHDF5",
+    "Severity",
     "__version__",
     "errors",
     "repair",
+    "validate",
 ]
 
 _register()

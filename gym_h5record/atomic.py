@@ -19,6 +19,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     partial = target.with_name(f"{target.name}.partial")
+    partial.unlink(missing_ok=True)  # left by somebody who died; or a link, which is not to be followed
     try:
         yield partial
         descriptor = os.open(partial, os.O_RDONLY)

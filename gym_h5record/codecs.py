@@ -19,11 +19,13 @@ from isal import isal_zlib
 
 from gym_h5record.errors import CorruptRecordingError, MissingDependencyError, OptionError
 
-__all__ = ["COMPRESSIONS", "SZIP", "Codec", "decode_chunk", "make_codec", "readable_filter"]
+__all__ = ["COMPRESSIONS", "FILTERS", "SZIP", "Codec", "decode_chunk", "make_codec"]
 
 COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", None)
 
 GZIP, SZIP, LZF, LZ4, ZSTD = 1, 4, 32000, 32004, 32015
+FILTERS = {GZIP: "gzip", SZIP: "szip", LZF: "lzf", LZ4: "lz4", ZSTD: "zstd"}
+"""The HDF5 filters that the chunks of a recording may have, one of them at most."""
 
 _ISAL_LEVEL = 1  # level 2 gives the same, 3 is worse on frames: docs/performance.md
 _LZ4_BLOCK_BYTES = 1 << 30
@@ -70,11 +72,6 @@ def make_codec(compression: str | None, compression_opts: Any = None) -> Codec:
         known = ", ".join(repr(name) for name in COMPRESSIONS)
         raise OptionError(f"compression: expected one of {known}, got {compression!r}")
     return _MAKERS[compression](compression_opts)
-
-
-def readable_filter(filter_id: int) -> bool:
-    """Whether ``decode_chunk`` knows the filter."""
-    return filter_id in _DECODERS
 
 
 def decode_chunk(filter_id: int, data: bytes, size_bytes: int) -> bytes:
@@ -194,11 +191,44 @@ def _decode_lz4(data: bytes, size_bytes: int) -> bytes:
     return b"".join(parts)
 
 
+def _decode_lzf(data: bytes, size_bytes: int) -> bytes:
+    """LibLZF's format. HDF5's own filter would give back uninitialised memory behind a chunk that is too short."""
+    out = bytearray()
+    at, end = 0, len(data)
+    try:
+        while at < end and len(out) <= size_bytes:
+            control = data[at]
+            at += 1
+            if control < 32:  # a run of literals
+                out += data[at : at + control + 1]
+                at += control + 1
+                continue
+            length = control >> 5
+            if length == 7:
+                length += data[at]
+                at += 1
+            start = len(out) - ((control & 31) << 8) - data[at] - 1
+            at += 1
+            length += 2
+            if start < 0:
+                raise ValueError("the LZF data refers to what was before it")
+            run = out[start : start + length]
+            if len(run) < length:  # it goes on with what it has just made
+                run = (run * (length // len(run) + 1))[:length]
+            out += run
+    except IndexError as error:
+        raise ValueError("the LZF data is cut short") from error
+    if at > end:
+        raise ValueError("the LZF data is cut short")
+    return bytes(out)
+
+
 _DECODERS: dict[int, Callable[[bytes, int], bytes]] = {
     0: lambda data, size_bytes: data,
     GZIP: _decode_gzip,
     ZSTD: _decode_zstd,
     LZ4: _decode_lz4,
+    LZF: _decode_lzf,
 }
 
 

@@ -32,6 +32,8 @@ from __future__ import annotations
 
 from gymnasium.error import ResetNeeded
 
+from gym_h5record.printable import printable_lines
+
 __all__ = [
     "ActionMismatchError",
     "CorruptRecordingError",
@@ -61,6 +63,10 @@ __all__ = [
 
 class RecordingError(Exception):
     """Root of all errors raised by gym_h5record."""
+
+    def __str__(self) -> str:
+        """The message; what it quotes from a file may hold anything, but does not reach a terminal as it is."""
+        return printable_lines(super().__str__())
 
 
 class RecordingExistsError(RecordingError, FileExistsError):

@@ -10,16 +10,19 @@ import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import Space
 
 from gym_h5record import format as fmt
+from gym_h5record.errors import SchemaMismatchError, UnsupportedSpaceError
+from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.schema import MISSING, Array, Node, Schema, plan_infos, plan_space, plan_value
 from gym_h5record.spaces import space_from_json
 
-__all__ = ["FirstRow", "array_bytes", "describe_differences", "plan_columns"]
+__all__ = ["FirstRow", "array_bytes", "check_same", "plan_columns"]
 
 
 @dataclass(frozen=True)
@@ -59,25 +62,35 @@ def plan_columns(
         return plan_space(space, name, value)
 
     observation = plan("observation", spaces[0], fmt.OBSERVATIONS, first.observation)
-    return Schema(
+    schema = Schema(
         observation=observation,
         action=plan("action", spaces[1], fmt.ACTIONS, action),
         frame=plan_value(fmt.FRAMES, first.frame) if frames == "render" else None,
         infos=plan_infos([each for each in (first.info, info) if type(each) is dict]) if infos else None,
         linked_frames=frames == "observation" and isinstance(observation, Array) and any(observation.fields()),
     )
+    for field in schema.fields:
+        if field.item_bytes > MAX_ITEM_BYTES:
+            raise UnsupportedSpaceError(
+                f"/{field.name} would have items of {field.item_bytes} bytes; up to {MAX_ITEM_BYTES} can be recorded."
+            )
+    return schema
 
 
-def describe_differences(
-    schema: Schema, metadata: Mapping[str, Any], ours: Mapping[str, str], *, infos: bool
-) -> list[str]:
-    """What keeps us from appending to a recording, in words; empty if nothing does.
+def check_same(
+    schema: Schema, metadata: Mapping[str, Any], ours: Mapping[str, str], path: Path, *, infos: bool
+) -> None:
+    """Make sure that what we record goes with a recording that is there.
 
     Args:
         schema: The columns of the recording.
         metadata: Its metadata.
         ours: What our metadata would be.
+        path: The recording.
         infos: Whether we record infos.
+
+    Raises:
+        SchemaMismatchError: If it does not; the message names every difference.
     """
     differences = []
     for name in ("observation_space", "action_space"):
@@ -88,7 +101,8 @@ def describe_differences(
         differences.append(f"its frames are {metadata['frames']!r}, here they would be {ours['frames']!r}")
     if (schema.infos is not None) != infos:
         differences.append(f"it is recorded with infos={schema.infos is not None}, here infos={infos}")
-    return differences
+    if differences:
+        raise SchemaMismatchError(f"cannot append to {path}: {'; '.join(differences)}. Record to another path.")
 
 
 def array_bytes(value: Any) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 __all__ = [
     "ACTIONS",
+    "CHECKSUMS",
     "COMMIT",
     "DONES",
     "ENDS",
@@ -57,6 +58,7 @@ INFOS = "infos"
 TYPES = "types"
 EPISODES = "episodes"
 COMMIT = "commit"
+CHECKSUMS = "checksums"
 
 # The two children of every ragged column.
 VALUES = "values"

@@ -12,21 +12,24 @@ the parts of a row whose size varies.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import mmap
 import os
+import stat
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gym_h5record.control import Control, RecorderState, WriterState
 from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format import RowFlag
 from gym_h5record.schema import Field
+from gym_h5record.segments import Segment, unpack_segments
 
 __all__ = [
     "BLOB_ENDS",
@@ -60,57 +63,6 @@ BLOB_ENDS = "journal/blob_ends"
 _OWN_COLUMNS = 3
 _LAYOUT_KEYS = ("ring", "capacity_rows", "blob_bytes", "first_row", "size_bytes")
 
-_SEGMENT = struct.Struct("<IQ")  # number of the field, bytes that follow
-
-
-class Control(IntEnum):
-    """Control words: who writes each is said; a word is 8 bytes, stored at once."""
-
-    MAGIC = 0
-    HEADER_BYTES = 1  # recorder: 0 until the rows have a layout
-    HEAD = 16  # recorder: rows appended
-    EVENTS = 17  # recorder: marks set on rows that had been appended before
-    RECORDER = 18  # recorder: a RecorderState
-    FLUSH = 19  # recorder: flushes asked for
-    MOVED = 20  # recorder: this journal has been replaced by a larger one
-    TAIL = 32  # writer: rows released
-    BLOB_TAIL = 33  # writer: bytes released
-    WRITER = 34  # writer: a WriterState
-    COMMITTED_HEAD = 35  # writer: the HEAD that the last commit saw
-    COMMITTED_EVENTS = 36  # writer: the EVENTS that the last commit saw
-
-
-class RecorderState(IntEnum):
-    """What the recorder wants."""
-
-    RECORDING = 0
-    CLOSING = 1
-
-
-class WriterState(IntEnum):
-    """How the writer is."""
-
-    STARTING = 0
-    READY = 1
-    FAILED = 2
-    DONE = 3
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A part of a row whose size varies: bytes of items of one field.
-
-    Besides the ragged fields of the schema, numbered in its order, a row may
-    carry the segments below.
-    """
-
-    number: int
-    data: bytes
-
-    EPISODE = 0xFFFF0000  # JSON: how the episode that starts here began
-    ROW_EXCEPTIONS = 0xFFFF0001  # JSON: exact values of this row's observation, frame
-    STEP_EXCEPTIONS = 0xFFFF0002  # JSON: exact values of the step that led to this row
-
 
 class Journal:
     """A mapped journal; ``reserve`` makes one, ``open`` finds one.
@@ -123,9 +75,9 @@ class Journal:
         capacity_rows: Slots of the ring, a power of two.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int, *, populate: bool = False) -> None:
         self.path = path
-        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)  # no page faults in step()
+        flags = mmap.MAP_SHARED | (getattr(mmap, "MAP_POPULATE", 0) if populate else 0)
         size_bytes = os.fstat(descriptor).st_size
         if size_bytes < _HEADER_AT:
             raise CorruptRecordingError(f"{path} is no journal: it has only {size_bytes} bytes")
@@ -154,7 +106,7 @@ class Journal:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             os.posix_fallocate(descriptor, 0, size_bytes)
-            journal = cls(path, descriptor)
+            journal = cls(path, descriptor, populate=True)  # no page faults in step()
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -174,7 +126,7 @@ class Journal:
             FileNotFoundError: If there is none.
             CorruptRecordingError: If the file is no journal.
         """
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = _open_regular(path, os.O_RDWR)
         try:
             journal = cls(path, descriptor)
         finally:
@@ -235,9 +187,32 @@ class Journal:
         self._map[_HEADER_AT : _HEADER_AT + len(text)] = text
         self.control[Control.HEAD] = self.control[Control.TAIL] = first_row
         self.control[Control.COMMITTED_HEAD] = first_row
+        survives_power_cut = header.get("durability") == "power"
+        if survives_power_cut:
+            self._sync(_HEADER_AT + len(text))
         self.control[Control.HEADER_BYTES] = len(text)  # last: from here on it can be drained
+        if survives_power_cut:
+            self._sync(_PAGE)
         self.read_header()
         return True
+
+    def _sync(self, num_bytes: int) -> None:
+        """Sync the first bytes: from the beginning, for pages of the machine may be larger than ours."""
+        mapped: Any = self._map.obj
+        mapped.flush(0, num_bytes)
+
+    def check_positions(self) -> None:
+        """Make sure that what is to be drained lies in the rings: for a journal that is not our own.
+
+        Raises:
+            CorruptRecordingError: If it does not.
+        """
+        head, tail, first = self.control[Control.HEAD], self.control[Control.TAIL], self.header["first_row"]
+        if type(first) is not int or not 0 <= first <= tail <= head < 1 << 62 or head - tail > self.capacity_rows:
+            raise CorruptRecordingError(f"{self.path} claims rows {tail} to {head} of a ring of {self.capacity_rows}")
+        ends = [self.blob_start(tail)] + [int(self.columns[BLOB_ENDS][row & self.mask]) for row in range(tail, head)]
+        if ends != sorted(ends) or ends[-1] - ends[0] > len(self._blob):
+            raise CorruptRecordingError(f"{self.path} claims segments that do not follow each other")
 
     def read_header(self) -> None:
         """Map the columns as the header describes them.
@@ -312,6 +287,26 @@ class Journal:
         self.path.replace(path)
         self.path = path
 
+    # Rows -------------------------------------------------------------------------------------
+
+    def slots(self, start: int, stop: int) -> list[slice]:
+        """The slots of rows ``start`` to ``stop``: one run, or two around the end of the ring."""
+        capacity, first = self.capacity_rows, start & self.mask
+        if first + stop - start <= capacity:
+            return [slice(first, first + stop - start)]
+        return [slice(first, capacity), slice(0, first + stop - start - capacity)]
+
+    def take(self, name: str, start: int, stop: int) -> np.ndarray:
+        """A copy of rows of a ring column."""
+        return np.concatenate([self.columns[name][slots] for slots in self.slots(start, stop)])
+
+    def last_rows(self, start: int, stop: int) -> np.ndarray:
+        """Which rows are the last of their episode, as far as rows before ``stop`` tell."""
+        flags = self.take(FLAGS, start, stop)
+        last: np.ndarray = (flags & RowFlag.LAST) != 0
+        last[:-1] |= (flags[1:] & RowFlag.FIRST) != 0
+        return last
+
     # Segments ---------------------------------------------------------------------------------
 
     def write_blob(self, at: int, data: bytes) -> None:
@@ -334,20 +329,7 @@ class Journal:
         Raises:
             CorruptRecordingError: If they do not fit in there.
         """
-        data = self.read_blob(start, stop)
-        at = 0
-        while at < len(data):
-            number, size_bytes = _SEGMENT.unpack(data[at : at + _SEGMENT.size].ljust(_SEGMENT.size, b"\xff"))
-            at += _SEGMENT.size
-            if at + size_bytes > len(data):
-                raise CorruptRecordingError(f"{self.path}: a segment runs over the end of its row")
-            yield Segment(number, data[at : at + size_bytes])
-            at += size_bytes
-
-    @staticmethod
-    def pack_segment(number: int, data: bytes) -> bytes:
-        """A segment as it stands in the blob."""
-        return _SEGMENT.pack(number, len(data)) + data
+        return unpack_segments(self.read_blob(start, stop))
 
     # The writer's error -----------------------------------------------------------------------
 
@@ -366,8 +348,22 @@ class Journal:
 
 def is_unfinished(path: Path) -> bool:
     """Whether the recorder died while it made the journal: there can be no row in it."""
-    with path.open("rb") as file:
-        return not any(file.read(_HEADER_AT)) or path.stat().st_size < _HEADER_AT
+    with os.fdopen(_open_regular(path, os.O_RDONLY), "rb") as file:
+        return not any(file.read(_HEADER_AT)) or os.fstat(file.fileno()).st_size < _HEADER_AT
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    """Open a journal, but not what a link, a FIFO or a device in its place leads to."""
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise CorruptRecordingError(f"{path} is no journal but a symbolic link") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CorruptRecordingError(f"{path} is no journal: it is not a regular file")
+    return descriptor
 
 
 def spare_path(recording: Path) -> Path:

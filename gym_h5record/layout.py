@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,20 @@ import numpy as np
 
 from gym_h5record import format as fmt
 from gym_h5record.atomic import atomic_path
-from gym_h5record.codecs import SZIP, Codec, decode_chunk, make_codec
-from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
+from gym_h5record.checksums import checksum_field
+from gym_h5record.codecs import Codec, make_codec
+from gym_h5record.column import Column, create_column
+from gym_h5record.durable_file import DurableFile, redo_path
+from gym_h5record.errors import CorruptRecordingError, NotARecordingError
+from gym_h5record.guard import check_format, has_group, open_dataset, open_metadata
 from gym_h5record.schema import Field, Schema, Text
 from gym_h5record.schema_json import schema_from_json, schema_to_json
 from gym_h5record.superblock import read_superblock
 
-__all__ = ["Column", "RecordingFile", "check_format", "chunk_rows", "create_file", "is_compressed"]
+__all__ = ["RecordingFile", "all_fields", "create_file"]
 
 # Readable by every HDF5 since 1.10 (2016); a tuple makes anything newer an error.
 _LIBVER = ("v110", "v110")
-_COMPRESSED_FROM_BYTES = 256  # smaller items grow at every flush: uncompressed, rewritten in place
-_COMPRESSED_RAGGED_FROM_BYTES = 4 << 10  # one item per chunk, so that no chunk is ever half full
-_SMALL_CHUNK_BYTES = 4 << 10
-_INDEX_CHUNK_BYTES = 1 << 10
-_LARGE_CHUNK_BYTES = 113 << 10  # one RGB Atari frame, sixteen of 84x84
 _TOTALS = ("total_steps", "total_episodes")
 _JOURNAL_ID = "journal_id"
 
@@ -46,6 +44,7 @@ def create_file(
     fps: float,
     metadata: Mapping[str, str],
     journal_id: str,
+    checksum: bool = False,
 ) -> None:
     """Create a recording with all its datasets and no rows.
 
@@ -56,8 +55,10 @@ def create_file(
         fps: Frames per second to play it with, NaN if unknown.
         metadata: Text attributes of ``/metadata``.
         journal_id: Identity of the journal that will be drained into it.
+        checksum: Whether to keep checksums of the chunks.
     """
-    with atomic_path(path) as partial, h5py.File(partial, "w", libver=_LIBVER) as file:
+    # Space that is given up must not be used again under the eyes of whoever reads the live file: no strategy for it.
+    with atomic_path(path) as partial, h5py.File(partial, "w", libver=_LIBVER, fs_strategy="none") as file:
         file.attrs["format"] = fmt.FORMAT
         file.attrs["format_version"] = np.int64(fmt.FORMAT_VERSION)
         file.attrs["fps"] = np.float64(fps)
@@ -69,60 +70,19 @@ def create_file(
         attributes["schema"] = schema_to_json(schema)
         attributes["compression"] = json.dumps([codec.name, codec.opts])
         attributes[_JOURNAL_ID] = np.bytes_(journal_id)  # fixed size: changed in place when resumed
-        for field in schema.fields:
-            _create_column(file, field, codec)
-        for field in _fixed_fields(schema):
-            _create_column(file, field, codec)
+        for field in all_fields(schema):
+            create_column(file, field, codec)
+            if checksum:
+                create_column(file, checksum_field(field), codec)
         if schema.linked_frames:
             file[fmt.FRAMES] = file[fmt.OBSERVATIONS]
-        # Chunked and unlimited although it never grows: contiguous data is not safe under SWMR.
+        # Chunked and unlimited although it never grows, as every dataset is.
         file.create_dataset(fmt.COMMIT, data=np.zeros(2, np.int64), chunks=(2,), maxshape=(None,))
 
 
-def check_format(file: h5py.File, path: Path) -> None:
-    """Make sure that an HDF5 file is a recording of a version we know.
-
-    Raises:
-        NotARecordingError: If it is something else.
-        FormatVersionError: If it is newer than this package.
-    """
-    try:
-        found, version = file.attrs.get("format"), file.attrs.get("format_version")
-    except (KeyError, OSError, RuntimeError) as error:
-        raise NotARecordingError(f"{path} is a damaged HDF5 file: {error}") from error
-    if found != fmt.FORMAT:
-        raise NotARecordingError(
-            f"{path} is an HDF5 file but not a recording: "
-            f"expected the attribute format={fmt.FORMAT!r}, found {found!r}."
-        )
-    if not isinstance(version, np.integer) or version > fmt.FORMAT_VERSION:
-        raise FormatVersionError(
-            f"{path} has format_version {version!r}, this gym_h5record reads up to {fmt.FORMAT_VERSION}. "
-            "Upgrade it: pip install --upgrade gym_h5record"
-        )
-
-
-def is_compressed(field: Field) -> bool:
-    """Whether the chunks of a field are compressed."""
-    smallest = _COMPRESSED_FROM_BYTES if field.parent is None else _COMPRESSED_RAGGED_FROM_BYTES
-    return field.item_bytes >= smallest
-
-
-def chunk_rows(field: Field) -> int:
-    """Items in one chunk of a field: a power of two, so that chunks of all columns nest."""
-    if not is_compressed(field):
-        small_bytes = _INDEX_CHUNK_BYTES if field.name.startswith(f"{fmt.EPISODES}/") else _SMALL_CHUNK_BYTES
-        return _power_of_two(small_bytes // field.item_bytes)
-    return _power_of_two(_LARGE_CHUNK_BYTES // field.item_bytes) if field.parent is None else 1
-
-
-def _power_of_two(number: int) -> int:
-    """The largest power of two up to ``number``, at least 1."""
-    return 1 << max(0, number.bit_length() - 1)
-
-
-def _fixed_fields(schema: Schema) -> Iterable[Field]:
-    """Columns that every recording has, beside those of its schema."""
+def all_fields(schema: Schema) -> Iterator[Field]:
+    """Every dataset of a recording but ``/commit`` and links: those of its schema first, ``/episodes`` last."""
+    yield from schema.fields
     yield Field(fmt.DONES, np.dtype(np.bool_))
     yield Field(fmt.TYPES, np.dtype(np.uint8), (len(schema.coded),))
     for name, dtype in fmt.EPISODE_COLUMNS.items():
@@ -130,97 +90,14 @@ def _fixed_fields(schema: Schema) -> Iterable[Field]:
     yield from Text(fmt.EPISODE_JSON).fields()
 
 
-def _create_column(file: h5py.File, field: Field, codec: Codec) -> None:
-    rows = chunk_rows(field)
-    create = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    create.set_chunk((rows, *field.shape))
-    create.set_fill_time(h5py.h5d.FILL_TIME_ALLOC)
-    if is_compressed(field) and codec.filter_id == SZIP:
-        create.set_szip(*codec.filter_values)  # adds what the filter has to know of the machine
-    elif is_compressed(field) and codec.filter_id:
-        # Optional: HDF5 itself need not have the filter, and LZF gives up on what it cannot make smaller.
-        create.set_filter(codec.filter_id, h5py.h5z.FLAG_OPTIONAL, codec.filter_values)
-    links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
-    links.set_create_intermediate_group(True)
-    links.set_char_encoding(h5py.h5t.CSET_UTF8)
-    space = h5py.h5s.create_simple((0, *field.shape), (h5py.h5s.UNLIMITED, *field.shape))
-    kind = h5py.h5t.py_create(field.dtype, logical=True)
-    h5py.h5d.create(file.id, field.name.encode(), kind, space, create, links)
-
-
-class Column:
-    """One dataset being written: rows in, whole compressed chunks out.
-
-    Args:
-        dataset: The HDF5 dataset.
-        field: What it holds.
-        codec: How its chunks are compressed.
-    """
-
-    def __init__(self, dataset: h5py.Dataset, field: Field, codec: Codec) -> None:
-        self.field = field
-        self._dataset = dataset
-        self._codec = codec
-        self._encode = codec.encode if is_compressed(field) else None
-        self._rows = chunk_rows(field)
-        self._extent = len(dataset)
-
-    @property
-    def held_rows(self) -> int:
-        """Rows of a chunk that must be written together, 1 if any number will do.
-
-        A compressed chunk is written anew as it fills. Until it is full, its
-        rows must stay in the journal: a write cut short would damage them all.
-        """
-        return self._rows if is_compressed(self.field) else 1
-
-    def write(self, start: int, items: np.ndarray) -> None:
-        """Write ``items`` at row ``start``; rows may be written again."""
-        stop = start + len(items)
-        if stop == start:
-            return
-        if stop > self._extent:
-            self._dataset.id.set_extent((stop, *self.field.shape))
-            self._extent = stop
-        if self._encode is None:
-            self._dataset[start:stop] = items
-            return
-        before = start % self._rows
-        if before:  # only after a resume: the chunk's first rows are in the file alone
-            items = np.concatenate([self._read_chunk(start - before)[:before], items])
-            start -= before
-        for low in range(0, len(items), self._rows):
-            self._write_chunk(start + low, items[low : low + self._rows])
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows ``start`` to ``stop`` of an uncompressed column."""
-        rows: np.ndarray = self._dataset[start:stop]
-        return rows
-
-    def flush(self) -> None:
-        """Hand everything written to the operating system."""
-        self._dataset.flush()
-
-    def _offset(self, first: int) -> tuple[int, ...]:
-        return (first, *(0 for _ in self.field.shape))
-
-    def _write_chunk(self, first: int, items: np.ndarray) -> None:
-        if len(items) < self._rows:
-            missing = np.zeros((self._rows - len(items), *self.field.shape), self.field.dtype)
-            items = np.concatenate([items, missing])
-        data = np.ascontiguousarray(items).data.cast("B")
-        self._dataset.id.write_direct_chunk(self._offset(first), self._encode(data))  # type: ignore[misc]  # not None here
-
-    def _read_chunk(self, first: int) -> np.ndarray:
-        _, data = self._dataset.id.read_direct_chunk(self._offset(first))
-        decoded = decode_chunk(self._codec.filter_id, data, self._rows * self.field.item_bytes)
-        return np.frombuffer(decoded, self.field.dtype).reshape(self._rows, *self.field.shape)
-
-
 class RecordingFile:
     """A recording opened for writing.
 
     The caller holds the lock of the recording and has cleared its write flags.
+
+    Args:
+        path: The file.
+        durable: Whether a commit is to survive a power cut, not only the death of a process.
 
     Attributes:
         schema: The columns.
@@ -232,47 +109,81 @@ class RecordingFile:
         NotARecordingError: If the file is something else.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = False) -> None:
+        self._path = path
         if read_superblock(path) is None:
             raise NotARecordingError(f"{path} is not an HDF5 file.")
-        # The lock is ours already; HDF5's own would shut out resuming while a reader looks on.
         try:
-            self._file = h5py.File(path, "r+", libver=_LIBVER, locking=False, rdcc_nbytes=256 << 10)
+            self._file = self._open(durable=durable)
         except OSError as error:
             if error.errno is not None:
                 raise
             raise NotARecordingError(f"{path} cannot be opened as an HDF5 file: {error}") from error
         try:
             check_format(self._file, path)
+            self._metadata = open_metadata(self._file)
             self._attributes = self._file[fmt.METADATA].attrs
-            self.schema = schema_from_json(self._attributes["schema"])
-            self.codec = make_codec(*json.loads(self._attributes["compression"]))
-            fields = (*self.schema.fields, *_fixed_fields(self.schema))
-            self._columns = {field.name: Column(self._file[field.name], field, self.codec) for field in fields}
-            self._commit = self._file[fmt.COMMIT]
-            self.rows, self.episodes = (int(count) for count in self._commit[:])
+            self.schema = schema_from_json(self._metadata["schema"])
+            self.codec = make_codec(*json.loads(self._metadata["compression"]))
+            self._commit = open_dataset(self._file, fmt.COMMIT)
+            self.rows, self.episodes = (int(count) for count in self._commit[:2])
+            if not 0 <= self.episodes <= self.rows:
+                raise CorruptRecordingError(f"/{fmt.COMMIT} claims {self.rows} rows and {self.episodes} episodes")
+            self._has_checksums = has_group(self._file, fmt.CHECKSUMS)
+            self._columns = {field.name: self._open_column(field) for field in all_fields(self.schema)}
             self.held_rows = max(column.held_rows for column in self._columns.values())
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            self._file.close()
+        except NotARecordingError:
+            self._close()
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            self._close()
             raise CorruptRecordingError(f"{path} lacks a part of every recording, or it is damaged: {error}") from error
         except BaseException:
-            self._file.close()
+            self._close()
             raise
+
+    def _open(self, *, durable: bool) -> h5py.File:
+        self._durable = DurableFile(self._path, survives_power_cut=durable)
+        try:
+            return h5py.File(self._durable, "r+", libver=_LIBVER, rdcc_nbytes=256 << 10)
+        except BaseException:
+            self._durable.abandon()
+            self._durable.finish()
+            redo_path(self._path).unlink(missing_ok=True)  # nothing is in it
+            raise
+
+    def _open_column(self, field: Field) -> Column:
+        checksums = open_dataset(self._file, checksum_field(field).name) if self._has_checksums else None
+        return Column(open_dataset(self._file, field.name), field, self.codec, checksums)
+
+    def check_complete(self) -> None:
+        """Make sure that everything committed is there: before writing to a file that others may have damaged.
+
+        Raises:
+            CorruptRecordingError: If a column is shorter than ``/commit`` says.
+        """
+        size_bytes = self._path.stat().st_size
+        for column in self._columns.values():
+            if column.field.parent is None:
+                in_index = column.field.name.startswith(f"{fmt.EPISODES}/")
+                column.check_stored(self.episodes if in_index else self.rows, size_bytes)
 
     @property
     def journal_id(self) -> str:
         """Identity of the journal that was last drained into the file."""
-        return bytes(self._attributes[_JOURNAL_ID]).decode("ascii")
+        return str(self._metadata[_JOURNAL_ID])
 
     def start(self, journal_id: str) -> None:
         """Let readers in: from here on nothing is created, only appended."""
         self._attributes.modify(_JOURNAL_ID, np.bytes_(journal_id))
+        self._metadata[_JOURNAL_ID] = journal_id
         self._file.flush()
-        self._file.swmr_mode = True
+        self._durable.sync()
 
     def write(self, name: str, start: int, items: np.ndarray) -> None:
         """Write items of a column, not visible to readers before ``commit``."""
-        self._columns[name].write(start, items)
+        with self._naming_the_cause():
+            self._columns[name].write(start, items)
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray:
         """Items of an uncompressed column."""
@@ -284,17 +195,19 @@ class RecordingFile:
         The order is what a crash cannot break: data before the episode index,
         the index before the commit. A plain flush of the file orders nothing.
         """
-        for column in self._columns.values():  # schema columns come first, /episodes last
-            column.flush()
-        if (rows, episodes) != (self.rows, self.episodes):
-            self._commit[:] = (rows, episodes)
-            self._commit.flush()
-            self.rows, self.episodes = rows, episodes
-        self._file.flush()  # renews the end-of-file address in the superblock
+        with self._naming_the_cause():
+            for column in self._columns.values():  # schema columns come first, /episodes last
+                column.flush()
+            if (rows, episodes) != (self.rows, self.episodes):
+                self._commit[:] = (rows, episodes)
+                self._commit.flush()
+                self.rows, self.episodes = rows, episodes
+            self._file.flush()  # renews the end-of-file address in the superblock
+            self._durable.sync()
 
     def metadata(self) -> dict[str, Any]:
         """The attributes of ``/metadata``."""
-        return dict(self._attributes)
+        return dict(self._metadata)
 
     def abandon(self) -> None:
         """Keep this process from ever touching the file again; the handle may then be closed or dropped.
@@ -303,17 +216,15 @@ class RecordingFile:
         the process ends. In a forked child that would be a stale superblock over
         the parent's; after a failed write it fails again, and may crash.
         """
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nowhere, self._file.id.get_vfd_handle())
-        os.close(nowhere)
+        self._durable.abandon()
 
     def discard(self) -> None:
-        """Close the file as it is on disk, after a write has failed."""
+        """Close the file as the last commit left it, after a write has failed."""
         self.abandon()
         # Whatever HDF5 has to say now, the error that matters has been raised already. It must
         # be closed all the same: opened again, HDF5 would hand out this handle to nowhere.
         with contextlib.suppress(OSError, RuntimeError):
-            self._file.close()
+            self._close()
 
     def close(self) -> None:
         """Write the totals and close the file."""
@@ -322,4 +233,23 @@ class RecordingFile:
             for name, total in zip(_TOTALS, (self.rows - self.episodes, self.episodes), strict=True):
                 self._attributes.modify(name, np.int64(total))
         finally:
+            self._close()
+
+    def _close(self) -> None:
+        try:
             self._file.close()
+        except BaseException:
+            self._durable.abandon()  # what HDF5 could not complete is not to be taken for whole
+            raise
+        finally:
+            self._durable.finish()
+
+    @contextlib.contextmanager
+    def _naming_the_cause(self) -> Iterator[None]:
+        """HDF5 says that a write has failed; the disk is full, says the operating system."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            if self._durable.failure is None or self._durable.failure is error:
+                raise
+            raise self._durable.failure from error

@@ -8,8 +8,10 @@ so the recording stays locked until both are gone.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from gym_h5record.errors import RecordingInUseError
 __all__ = ["RecordingLock", "is_locked", "lock_path"]
 
 _RETRY_S = 0.001
+_OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # whatever lies in its place is not followed
 _GLANCE_S = 0.05  # somebody may only be looking, see is_locked
 
 
@@ -63,7 +66,10 @@ class RecordingLock:
     def _acquire(self, recording: Path, patience_s: float) -> int:
         deadline_s = time.monotonic() + max(patience_s, _GLANCE_S)
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self._path, _OPEN_FLAGS | os.O_RDWR | os.O_CREAT, 0o644)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise OSError(errno.EINVAL, "not a regular file", str(self._path))
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # The last holder may have unlinked the name between our two calls.
@@ -95,9 +101,11 @@ def lock_path(recording: Path) -> Path:
 def is_locked(recording: Path) -> bool:
     """Whether a living process holds the lock of a recording."""
     try:
-        descriptor = os.open(lock_path(recording), os.O_RDONLY)
-    except FileNotFoundError:
-        return False
+        descriptor = os.open(lock_path(recording), _OPEN_FLAGS | os.O_RDONLY)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+            return False  # nothing there, or nothing of ours
+        raise
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

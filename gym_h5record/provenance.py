@@ -23,6 +23,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record.errors import MetadataError
+from gym_h5record.limits import MAX_TEXT_BYTES
 from gym_h5record.spaces import space_to_json
 from gym_h5record.tagged import dumps
 
@@ -65,13 +66,16 @@ def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
             f"metadata: {'; '.join(problems)}. Use None, booleans, numbers, strings, NumPy arrays, "
             "and lists, tuples and dicts of them."
         )
-    return {**texts, "user": dumps(given)}
+    user = dumps(given)
+    if len(user) > MAX_TEXT_BYTES:
+        raise MetadataError(f"metadata: it has {len(user)} bytes as JSON, at most {MAX_TEXT_BYTES} can be recorded.")
+    return {**texts, "user": user}
 
 
 def _is_attribute(text: str) -> bool:
-    """Whether HDF5 can hold a text: UTF-8 without NUL."""
+    """Whether an attribute can hold a text: UTF-8 without NUL, not too long to be read."""
     try:
-        return b"\0" not in text.encode("utf-8")
+        return b"\0" not in text.encode("utf-8") and len(text) <= MAX_TEXT_BYTES
     except UnicodeEncodeError:
         return False
 

@@ -11,7 +11,8 @@ import json
 import os
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, SupportsFloat, TypeVar
 
 import gymnasium as gym
@@ -23,16 +24,21 @@ from gym_h5record.errors import (
     SchemaMismatchError,
     StepBeforeResetError,
     UnsupportedEnvError,
+    WriterError,
 )
-from gym_h5record.first_row import FirstRow, array_bytes, describe_differences, plan_columns
+from gym_h5record.first_row import FirstRow, array_bytes, check_same, plan_columns
+from gym_h5record.forks import abandon_in_children
 from gym_h5record.format import Origin
 from gym_h5record.frames import choose_frame_source
 from gym_h5record.provenance import describe_environment, frames_per_second, user_metadata
 from gym_h5record.tagged import tag, untag
 from gym_h5record.triggers import Schedule
-from gym_h5record.writer import RowWriter, Session, begin_json, make_options
+from gym_h5record.writer import RowWriter, Session, begin_json, checked_on_error, make_options
 
 __all__ = ["RecordToHDF5"]
+
+_FAILURES = (WriterError, RecordingPathError)
+"""What ``on_error`` is about; anything else is a mistake of whoever records."""
 
 ObsType = TypeVar("ObsType")
 ActType = TypeVar("ActType")
@@ -63,6 +69,12 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         compression_opts: As h5py's; None is a good choice for each.
         writer: ``"process"`` compresses in a process of its own, ``"inline"`` in this one.
         flush_interval_s: Seconds until a reader of the file sees a step.
+        durability: ``"process"``: completed steps survive the death of any process;
+            ``"power"``: also a power cut, but for those of the last ``flush_interval_s``.
+        checksum: Whether to keep checksums of all data, for ``gym_h5record.validate``.
+        on_error: ``"raise"``: an error of the writer, such as a full disk, comes out
+            of ``step``, ``reset``, ``flush`` or ``close``; ``"warn"``: it becomes a
+            ``RecordingWarning``, and the environment goes on without recording.
         metadata: The user's own, stored with the recording; ``run_id`` and
             ``agent_id`` become attributes of their own.
 
@@ -100,6 +112,9 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         compression_opts: Any = None,
         writer: str = "process",
         flush_interval_s: float = 1.0,
+        durability: str = "process",
+        checksum: bool = False,
+        on_error: str = "raise",
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         given: object = env
@@ -120,10 +135,16 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             compression_opts=compression_opts,
             writer=writer,
             flush_interval_s=flush_interval_s,
+            durability=durability,
+            checksum=checksum,
+            on_error=on_error,
             metadata=metadata,
         )
         gym.Wrapper.__init__(self, env)
-        self._options = make_options(path, mode, compression, compression_opts, writer, flush_interval_s)
+        self._options = make_options(
+            path, mode, compression, compression_opts, writer, flush_interval_s, durability, checksum=checksum
+        )
+        self._warns_on_error = checked_on_error(on_error) == "warn"
         self._frame_source = choose_frame_source(env, frames)
         self._capture = self._frame_source.capture if self._frame_source.kind == "render" else None
         self._infos = bool(infos)
@@ -137,7 +158,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         self._first_row: FirstRow | None = None
         self._is_recording = False
         self._is_inert = False
-        _recorders.add(self)
+        abandon_in_children(self)
 
     # Gymnasium's interface ------------------------------------------------------------------------
 
@@ -150,15 +171,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         # Before anyone changes the options:
         begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, self._warn_of_repr)
         result = self.env.reset(seed=seed, options=options)
-        recorded = self._schedule.on_reset()
-        if self._rows is not None and not recorded:
-            self._rows.end_episode()
-        self._is_recording = recorded
-        if recorded:
-            self._begin_episode(*result, begin)
-        else:
-            self._lay_out_first_row()
-            self._rows = None
+        with self._failing_as_wanted():
+            self._record_reset(*result, begin)
         return result
 
     def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -166,15 +180,21 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         rows = self._rows
         if rows is None:
             return self._step_off_the_path(action)
-        rows.put_action(action)
+        try:
+            rows.put_action(action)
+        except _FAILURES as error:
+            if not self._goes_on_after(error):
+                raise
+            return self.env.step(action)
         result = self.env.step(action)
         observation, reward, terminated, truncated, info = result
         try:
             frame = None if self._capture is None else self._capture()
             rows.put_step(observation, reward, terminated, truncated, info, frame)
-        except BaseException:
-            self._break_off()
-            raise
+        except BaseException as error:
+            self._rows, self._is_recording = None, False  # the environment is a step ahead of its recording
+            if not self._goes_on_after(error):
+                raise
         if terminated or truncated:
             self._rows = None
         if self._watches_steps:
@@ -191,9 +211,10 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         Raises:
             WriterError: If the writer has failed.
         """
-        self._lay_out_first_row()
-        if self._session is not None:
-            self._session.flush()
+        with self._failing_as_wanted():
+            self._lay_out_first_row()
+            if self._session is not None:
+                self._session.flush()
 
     def close(self) -> None:
         """Complete the file, then close the environment. May be called again.
@@ -219,35 +240,73 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         """A step that is not recorded, or the first one, or one after the end."""
         if self._is_inert:
             return self.env.step(action)
-        if self._session is not None:
-            self._session.tick()
         if self._schedule.episode_id < 0:
             raise StepBeforeResetError("step() was called before the first reset(); call reset() to begin an episode.")
-        if self._is_recording and self._first_row is None and self._writer is not None:
-            origin = Origin.AFTER_DONE
-            self._writer.repeat_last_row(begin_json(None, None, origin, self._schedule.episode_id))
-            self._rows = self._writer
+        with self._failing_as_wanted():
+            if self._session is not None:
+                self._session.tick()
+            if self._is_recording and self._first_row is None and self._writer is not None:
+                begin = begin_json(None, None, Origin.AFTER_DONE, self._schedule.episode_id)
+                self._writer.repeat_last_row(begin)
+                self._rows = self._writer
+        if self._rows is not None:
             return self.step(action)
         kept_action = copy.deepcopy(action) if self._first_row is not None else None
         result = self.env.step(action)
-        observation, reward, terminated, truncated, info = result
-        if self._first_row is not None:
-            frame = self._frame_source.capture()
-            rows = self._lay_out(self._first_row, (kept_action, info))
-            rows.put_action(kept_action)
-            rows.put_step(observation, reward, terminated, truncated, info, frame)
-            self._rows = None if terminated or truncated else rows
-        self._watch_step(observation, info)
+        with self._failing_as_wanted():
+            if self._first_row is not None:
+                self._record_first_step(self._first_row, kept_action, result)
+            self._watch_step(result[0], result[4])
         return result
 
-    def _break_off(self) -> None:
-        """The environment is a step ahead of its recording: record no more of this episode."""
-        self._rows = None
-        self._is_recording = False
+    def _record_reset(self, observation: Any, info: Any, begin: dict[str, Any]) -> None:
+        recorded = self._schedule.on_reset()
+        if self._rows is not None and not recorded:
+            self._rows.end_episode()
+        self._is_recording = recorded
+        if recorded:
+            self._begin_episode(observation, info, begin)
+        else:
+            self._lay_out_first_row()
+            self._rows = None
+
+    def _record_first_step(self, first: FirstRow, action: Any, result: tuple[Any, Any, Any, Any, Any]) -> None:
+        observation, reward, terminated, truncated, info = result
+        frame = self._frame_source.capture()
+        rows = self._lay_out(first, (action, info))
+        rows.put_action(action)
+        rows.put_step(observation, reward, terminated, truncated, info, frame)
+        self._rows = None if terminated or truncated else rows
+
+    # When recording fails -------------------------------------------------------------------------
+
+    @contextmanager
+    def _failing_as_wanted(self) -> Iterator[None]:
+        try:
+            yield
+        except _FAILURES as error:
+            if not self._goes_on_after(error):
+                raise
+
+    def _goes_on_after(self, error: BaseException) -> bool:
+        """Whether the environment goes on without recording after an error, as ``on_error`` says."""
+        if not self._warns_on_error or not isinstance(error, _FAILURES):
+            return False
+        session, self._session = self._session, None
+        self._become_inert()
+        causes = [error]
+        if session is not None:
+            self._finalizer.detach()
+            try:
+                session.close()
+            except _FAILURES as closing_error:
+                causes.append(closing_error)
+        self._warn(f"{' '.join(map(str, causes))} The environment goes on without being recorded.")
+        return True
 
     def _watch_step(self, observation: Any, info: Any) -> None:
         """Begin a new recording here if the step trigger says so."""
-        if not self._schedule.on_step():
+        if self._is_inert or not self._schedule.on_step():
             return
         if self._rows is not None:
             self._rows.end_episode()
@@ -262,7 +321,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             self._writer.begin_episode(observation, info, frame, begin)
             return
         # Environments reuse their buffers: what is kept until the first step is kept as a copy.
-        self._first_row = FirstRow(copy.deepcopy(observation), self._copy_info(info), copy.deepcopy(frame), begin)
+        kept_info = untag(tag(info, on_repr=self._warn_of_repr))  # not everything in it can be deep-copied
+        self._first_row = FirstRow(copy.deepcopy(observation), kept_info, copy.deepcopy(frame), begin)
         if self._session is None:
             self._session = self._open_session(observation, frame)
 
@@ -273,14 +333,12 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         # Also runs when the interpreter exits, and when the wrapper is dropped without close().
         self._finalizer = weakref.finalize(self, session.close)
         if session.existing is not None:
-            differences = describe_differences(
-                session.existing.schema, session.existing.metadata, self._attributes, infos=self._infos
-            )
-            if differences:
+            try:
+                existing = session.existing
+                check_same(existing.schema, existing.metadata, self._attributes, self._options.path, infos=self._infos)
+            except SchemaMismatchError:
                 session.close()
-                raise SchemaMismatchError(
-                    f"cannot append to {self._options.path}: {'; '.join(differences)}. Record to another path."
-                )
+                raise
             if self._has_user_metadata:
                 self._warn(f"{self._options.path} keeps the metadata it began with; the one given is not recorded.")
         return session
@@ -304,19 +362,18 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         return self._writer
 
     def _close_recording(self) -> None:
-        session, self._session = self._session, None
+        session = self._session
         if session is None or self._is_inert:
             self._is_inert = True
             return
-        try:
-            if self._first_row is not None:
-                self._session = session
+        with self._failing_as_wanted():
+            try:
                 self._lay_out_first_row()
-        finally:
-            self._session = None
-            self._become_inert()
-            self._finalizer.detach()
-            session.close()
+            finally:
+                self._session = None
+                self._become_inert()
+                self._finalizer.detach()
+                session.close()
 
     def _become_inert(self) -> None:
         """From here on only pass through."""
@@ -324,10 +381,6 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         if self._writer is not None:
             self._writer.release()
         self._rows = self._writer = self._first_row = None
-
-    def _copy_info(self, info: Any) -> Any:
-        """A copy of an info, whatever is in it: not everything can be deep-copied."""
-        return untag(tag(info, on_repr=self._warn_of_repr))
 
     def _warn_of_repr(self, part: object) -> None:
         kind = type(part)
@@ -345,14 +398,3 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         for name in ("_session", "_writer", "_rows", "_first_row", "_finalizer"):
             state.pop(name, None)
         return {**state, "_session": None, "_writer": None, "_rows": None, "_first_row": None, "_is_inert": True}
-
-
-_recorders: weakref.WeakSet[RecordToHDF5[Any, Any]] = weakref.WeakSet()
-
-
-def _abandon_all() -> None:
-    for recorder in list(_recorders):
-        recorder.abandon()
-
-
-os.register_at_fork(after_in_child=_abandon_all)

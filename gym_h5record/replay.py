@@ -23,7 +23,8 @@ from gym_h5record.errors import (
     ReplayError,
     StepBeforeResetError,
 )
-from gym_h5record.reader import Episode, Recording
+from gym_h5record.reader import Episode
+from gym_h5record.recording import Recording
 from gym_h5record.tree import identical
 
 __all__ = ["INCOMPLETE_KEY", "REPLAY_ID", "ReplayFromHDF5", "register"]

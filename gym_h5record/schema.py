@@ -57,6 +57,7 @@ __all__ = [
     "plan_infos",
     "plan_space",
     "plan_value",
+    "storable",
 ]
 
 

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 from gymnasium import spaces
 
+from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.schema import (
     Array,
     DictOf,
@@ -25,6 +27,7 @@ from gym_h5record.schema import (
     Sequence,
     Text,
     TupleOf,
+    storable,
 )
 from gym_h5record.spaces import space_from_json, space_to_json
 from gym_h5record.tagged import tag, untag
@@ -59,15 +62,36 @@ def schema_from_json(text: str) -> Schema:
     try:
         content = json.loads(text)
         infos = content["infos"]
-        return Schema(
+        schema = Schema(
             observation=_from_json(content["observation"]),
             action=_from_json(content["action"]),
             frame=None if content["frame"] is None else _from_json(content["frame"]),
             infos=None if infos is None else tuple(_info_from_json(pair) for pair in infos),
             linked_frames=bool(content["linked_frames"]),
         )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        _check_names(schema)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        if isinstance(error, CorruptRecordingError):
+            raise
         raise CorruptRecordingError(f"the schema in /metadata cannot be read: {error!r}") from error
+    return schema
+
+
+def _check_names(schema: Schema) -> None:
+    """A schema from a stranger may name anything, also ``/commit``, or one dataset twice."""
+    roots = [(fmt.ACTIONS, schema.action), (fmt.OBSERVATIONS, schema.observation)]
+    roots += [] if schema.frame is None else [(fmt.FRAMES, schema.frame)]
+    roots += [(fmt.INFOS, column.node) for column in schema.infos or ()]
+    for root, node in roots:
+        for name in [each.name for each in node.walk()] + [field.name for field in node.fields()]:
+            if name != root and not name.startswith(f"{root}/"):
+                raise ValueError(f"the name {name!r} of a part of /{root}")
+    names = [field.name for field in schema.fields]
+    if len({*names}) < len(names) or len(schema.code_index) < len(schema.coded):
+        raise ValueError("two parts have the same name")
+    for field in schema.fields:
+        if not storable(field.dtype) or field.item_bytes > MAX_ITEM_BYTES:
+            raise ValueError(f"{field.name!r} with items of {field.item_bytes} bytes of {field.dtype}")
 
 
 @singledispatch
@@ -156,8 +180,15 @@ def _graph(content: Json) -> Node:
     return Graph(content["name"], _expect(ListOf, content["nodes"]), edges, _expect(ListOf, content["links"]), space)
 
 
+def _shape(lengths: Any) -> tuple[int, ...]:
+    shape = tuple(lengths)
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"the shape {shape}")
+    return shape
+
+
 _BUILDERS: dict[str, Callable[[Json], Node]] = {
-    "Array": lambda c: Array(c["name"], np.dtype(c["dtype"]), tuple(c["shape"])),
+    "Array": lambda c: Array(c["name"], np.dtype(c["dtype"]), _shape(c["shape"])),
     "Scalar": lambda c: Scalar(c["name"], np.dtype(c["dtype"])),
     "Opaque": lambda c: Opaque(c["name"]),
     "DictOf": lambda c: DictOf(c["name"], tuple((untag(key), _from_json(each)) for key, each in c["items"])),

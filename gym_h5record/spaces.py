@@ -7,6 +7,7 @@ refused by ``space_to_json``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from gymnasium import Space, spaces
 
 from gym_h5record.errors import CorruptRecordingError, UnsupportedSpaceError
+from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.tagged import tag, untag
 
 __all__ = ["space_from_json", "space_to_json"]
@@ -126,14 +128,33 @@ def space_from_json(json: Json) -> Space[Any]:
     """Build the space that ``space_to_json`` described.
 
     Raises:
-        CorruptRecordingError: If the JSON describes no space.
+        CorruptRecordingError: If the JSON describes no space, or one of absurd size.
     """
     try:
-        return _BUILDERS[json["type"]](json)
+        if _elements_bytes(json) > MAX_ITEM_BYTES:
+            raise CorruptRecordingError(f"not the description of a space: its values have over {MAX_ITEM_BYTES} bytes")
+        return _build(json)
     except CorruptRecordingError:
         raise
     except Exception as error:  # whatever a space's constructor finds wrong with hostile arguments
         raise CorruptRecordingError(f"not the description of a space: {type(error).__name__}: {error}") from error
+
+
+def _build(json: Json) -> Space[Any]:
+    return _BUILDERS[json["type"]](json)
+
+
+def _elements_bytes(json: Any) -> int:
+    """Bytes of the arrays that building a space takes: bounds have an element for each of a value's."""
+    if isinstance(json, list):
+        return sum(map(_elements_bytes, json))
+    if not isinstance(json, dict):
+        return 0
+    if json.get("type") == "Box":
+        return math.prod(int(length) for length in json["shape"]) * np.dtype(json["dtype"]).itemsize
+    if json.get("type") == "MultiBinary":
+        return math.prod(int(length) for length in np.atleast_1d(json["n"]))
+    return sum(map(_elements_bytes, json.values()))
 
 
 def _bound_to_json(bound: np.ndarray) -> Any:
@@ -180,24 +201,24 @@ def _text(json: Json) -> Space[Any]:
 
 def _dict(json: Json) -> Space[Any]:
     # Dict sorts the keys of a mapping but keeps the order of a list.
-    return spaces.Dict([(untag(key), space_from_json(each)) for key, each in json["spaces"]])
+    return spaces.Dict([(untag(key), _build(each)) for key, each in json["spaces"]])
 
 
 def _tuple(json: Json) -> Space[Any]:
-    return spaces.Tuple([space_from_json(each) for each in json["spaces"]])
+    return spaces.Tuple([_build(each) for each in json["spaces"]])
 
 
 def _sequence(json: Json) -> Space[Any]:
-    return spaces.Sequence(space_from_json(json["space"]), stack=json["stack"])
+    return spaces.Sequence(_build(json["space"]), stack=json["stack"])
 
 
 def _graph(json: Json) -> Space[Any]:
-    edges = None if json["edges"] is None else space_from_json(json["edges"])
-    return spaces.Graph(space_from_json(json["nodes"]), edges)
+    edges = None if json["edges"] is None else _build(json["edges"])
+    return spaces.Graph(_build(json["nodes"]), edges)
 
 
 def _one_of(json: Json) -> Space[Any]:
-    return spaces.OneOf([space_from_json(each) for each in json["spaces"]])
+    return spaces.OneOf([_build(each) for each in json["spaces"]])
 
 
 _BUILDERS: dict[str, Callable[[Json], Space[Any]]] = {

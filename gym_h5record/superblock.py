@@ -10,15 +10,28 @@ and 3, with 8-byte addresses. Nothing else of HDF5 is parsed here.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Superblock", "clear_write_flags", "cut_bytes", "is_torn", "read_superblock"]
+from gym_h5record.errors import NotARecordingError
+
+__all__ = [
+    "SUPERBLOCK_BYTES",
+    "Superblock",
+    "clear_write_flags",
+    "closed_superblock",
+    "cut_bytes",
+    "is_torn",
+    "marked_live",
+    "read_superblock",
+]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_SIZE_BYTES = 48
+SUPERBLOCK_BYTES = 48
 _FLAGS_AT = 11
+_WRITING, _SWMR_WRITING = 0x01, 0x04
 _END_OF_FILE_AT = 28
 _CHECKSUM_AT = 44
 
@@ -41,10 +54,14 @@ class Superblock:
 
 
 def read_superblock(path: str | os.PathLike[str]) -> Superblock | None:
-    """Read the superblock at the start of ``path``; None if it is not HDF5."""
-    with Path(path).open("rb") as file:
-        block = file.read(_SIZE_BYTES)
-    if not block.startswith(SIGNATURE) or len(block) < _SIZE_BYTES:
+    """Read the superblock at the start of ``path``; None if it is no regular file, or not HDF5."""
+    # A FIFO would let us wait, a device do something.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        block = os.pread(descriptor, SUPERBLOCK_BYTES, 0) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    finally:
+        os.close(descriptor)
+    if not block.startswith(SIGNATURE) or len(block) < SUPERBLOCK_BYTES:
         return None
     version = block[8]
     if version not in (2, 3) or block[9] != 8:
@@ -70,6 +87,40 @@ def cut_bytes(path: str | os.PathLike[str]) -> int:
     return max(0, superblock.end_of_file - os.stat(path).st_size)
 
 
+def closed_superblock(block: bytes, end_of_file: int) -> bytes:
+    """A superblock as it is once the file has been closed: no flags, this end of file, a valid checksum.
+
+    Args:
+        block: The first ``SUPERBLOCK_BYTES`` of the file.
+        end_of_file: Size of the file.
+
+    Raises:
+        NotARecordingError: If they are no superblock of version 2 or 3.
+    """
+    if not block.startswith(SIGNATURE) or len(block) < SUPERBLOCK_BYTES or block[8] not in (2, 3) or block[9] != 8:
+        raise NotARecordingError("there is no HDF5 superblock of version 2 or 3 at the start of the file")
+    closed = bytearray(block)
+    closed[_FLAGS_AT] = 0
+    struct.pack_into("<Q", closed, _END_OF_FILE_AT, end_of_file)
+    struct.pack_into("<I", closed, _CHECKSUM_AT, _lookup3(bytes(closed[:_CHECKSUM_AT])))
+    return bytes(closed)
+
+
+def marked_live(block: bytes) -> bytes:
+    """A superblock of a file that is being written, marked so that HDF5's SWMR readers may read it.
+
+    Args:
+        block: What is about to be written at the start of the file; returned as
+            it is unless it is a superblock that says "open for writing".
+    """
+    if len(block) != SUPERBLOCK_BYTES or not block.startswith(SIGNATURE) or not block[_FLAGS_AT] & _WRITING:
+        return block
+    marked = bytearray(block)
+    marked[_FLAGS_AT] |= _SWMR_WRITING
+    struct.pack_into("<I", marked, _CHECKSUM_AT, _lookup3(bytes(marked[:_CHECKSUM_AT])))
+    return bytes(marked)
+
+
 def clear_write_flags(path: str | os.PathLike[str]) -> None:
     """Make a file openable that its writer left open.
 
@@ -79,14 +130,12 @@ def clear_write_flags(path: str | os.PathLike[str]) -> None:
     """
     size_bytes = os.stat(path).st_size
     with Path(path).open("r+b") as file:
-        block = bytearray(file.read(_SIZE_BYTES))
+        block = file.read(SUPERBLOCK_BYTES)
         (end_of_file,) = struct.unpack_from("<Q", block, _END_OF_FILE_AT)
         end_of_file = max(end_of_file, size_bytes)
         if size_bytes < end_of_file:
             file.truncate(end_of_file)
-        block[_FLAGS_AT] = 0
-        struct.pack_into("<Q", block, _END_OF_FILE_AT, end_of_file)
-        struct.pack_into("<I", block, _CHECKSUM_AT, _lookup3(bytes(block[:_CHECKSUM_AT])))
+        block = closed_superblock(block, end_of_file)
         file.seek(0)
         file.write(block)  # 48 bytes in one page: never torn by a dying process
         file.flush()

@@ -61,6 +61,9 @@ def dumps(value: Any, *, on_repr: Callable[[object], None] | None = None) -> str
     return json.dumps(tag(value, on_repr=on_repr), allow_nan=False, separators=(",", ":"))
 
 
+_HOSTILE = (KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError, MemoryError, struct.error)
+
+
 def loads(text: str | bytes) -> Any:
     """Read tagged JSON text.
 
@@ -69,7 +72,7 @@ def loads(text: str | bytes) -> Any:
     """
     try:
         return untag(json.loads(text))
-    except (KeyError, TypeError, IndexError, AttributeError, RecursionError, struct.error) as error:
+    except _HOSTILE as error:
         raise ValueError(f"not tagged JSON text: {error!r}") from error
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gym_h5record import codecs
-from gym_h5record.codecs import COMPRESSIONS, decode_chunk, make_codec, readable_filter
+from gym_h5record.codecs import COMPRESSIONS, decode_chunk, make_codec
 from gym_h5record.errors import CorruptRecordingError, MissingDependencyError, OptionError
 
 hdf5plugin = pytest.importorskip("hdf5plugin")
@@ -148,7 +148,8 @@ def test_encode_lz4_stores_what_does_not_become_smaller():
 
 
 def _plugin_filter(name):
-    return {"gzip": {"compression": "gzip"}, "zstd": hdf5plugin.Zstd(), "lz4": hdf5plugin.LZ4()}[name]
+    own = {each: {"compression": each} for each in ("gzip", "lzf")}
+    return {**own, "zstd": hdf5plugin.Zstd(), "lz4": hdf5plugin.LZ4()}[name]
 
 
 @own_codec
@@ -167,7 +168,7 @@ def test_hdf5_reads_what_we_encode(tmp_path, codec, name):
         np.testing.assert_array_equal(file["data"][:], np.tile(data, 3))
 
 
-@pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4"])
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4", "lzf"])
 @pytest.mark.parametrize("name", ["zeros", "noise", "frame", "floats"])
 def test_we_read_what_hdf5_encodes(tmp_path, compression, name):
     data = np.frombuffer(CHUNKS[name], np.uint8)
@@ -176,7 +177,6 @@ def test_we_read_what_hdf5_encodes(tmp_path, compression, name):
     with h5py.File(tmp_path / "a.h5") as file:
         mask, stored = file["data"].id.read_direct_chunk((0,))
         filter_id = file["data"].id.get_create_plist().get_filter(0)[0]
-    assert readable_filter(filter_id)
     assert decode_chunk(0 if mask else filter_id, stored, data.nbytes) == data.tobytes()
 
 
@@ -212,7 +212,6 @@ def test_codecs_without_an_encoder_leave_it_to_hdf5(compression, filter_id):
     codec = make_codec(compression)
     assert codec.filter_id == filter_id
     assert codec.encode is None
-    assert not readable_filter(filter_id)
 
 
 # Damage -----------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from gym_h5record.journal import (
     journal_path,
 )
 from gym_h5record.schema import Field
+from gym_h5record.segments import pack_segment
 from tests.properties.strategies import PROFILE
 from tests.zoo import open_descriptors
 
@@ -436,7 +437,7 @@ def test_nothing_is_read_from_nowhere(shared):
     before=st.integers(0, 200),
 )
 def test_segments_come_back_also_around_the_end(shared, segments, before):
-    packed = b"".join(Journal.pack_segment(segment.number, segment.data) for segment in segments)
+    packed = b"".join(pack_segment(segment.number, segment.data) for segment in segments)
     at = 7 * shared.blob_bytes - before
     shared.write_blob(at, packed)
     assert list(shared.read_segments(at, at + len(packed))) == segments
@@ -444,14 +445,14 @@ def test_segments_come_back_also_around_the_end(shared, segments, before):
 
 @pytest.mark.parametrize("missing", [1, 3, 4, 11, 14], ids=lambda missing: f"{missing}-missing")
 def test_segment_that_runs_over_its_row_is_corrupt(shared, missing):
-    packed = Journal.pack_segment(1, b"first") + Journal.pack_segment(2, b"abc")
+    packed = pack_segment(1, b"first") + pack_segment(2, b"abc")
     shared.write_blob(0, packed)
     with pytest.raises(CorruptRecordingError, match="a segment runs over the end of its row"):
         list(shared.read_segments(0, len(packed) - missing))
 
 
 def test_segment_of_impossible_size_is_corrupt(shared):
-    packed = Journal.pack_segment(1, b"abc")
+    packed = pack_segment(1, b"abc")
     shared.write_blob(0, packed[:4] + (2**60).to_bytes(8, "little") + packed[12:])
     with pytest.raises(CorruptRecordingError, match="a segment runs over the end of its row"):
         list(shared.read_segments(0, len(packed)))
@@ -487,7 +488,7 @@ def _crowded(path, *, first_row=1000, count=20):
     journal.control[Control.TAIL] = first_row + 1
     journal.control[Control.BLOB_TAIL] = journal.blob_head
     for row in range(first_row + 1, first_row + count):
-        append(journal, row, Journal.pack_segment(row, bytes([row % 256]) * 30))
+        append(journal, row, pack_segment(row, bytes([row % 256]) * 30))
     journal.columns["actions"][(first_row + count) & journal.mask] = 77  # a row that has only just begun
     for number, word in enumerate((Control.EVENTS, Control.FLUSH, Control.COMMITTED_EVENTS, Control.COMMITTED_HEAD), 3):
         journal.control[word] = number

@@ -14,8 +14,10 @@ from gymnasium import spaces
 
 from gym_h5record import layout
 from gym_h5record.codecs import make_codec
+from gym_h5record.column import Column, chunk_rows, is_compressed
 from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
-from gym_h5record.layout import Column, RecordingFile, check_format, chunk_rows, create_file, is_compressed
+from gym_h5record.guard import check_format
+from gym_h5record.layout import RecordingFile, create_file
 from gym_h5record.schema import Field, Schema
 from tests.writer import EVERYTHING, make_schema, run_script
 
@@ -347,7 +349,7 @@ def test_creation_interrupted_half_way_leaves_things_as_they_were(
 ) -> None:
     if old is not None:
         (tmp_path / "run.h5").write_bytes(old)
-    create_column, calls = layout._create_column, []
+    create_column, calls = layout.create_column, []
 
     def interrupt(*arguments: Any) -> None:
         calls.append(arguments)
@@ -355,7 +357,7 @@ def test_creation_interrupted_half_way_leaves_things_as_they_were(
             raise Interrupted
         create_column(*arguments)
 
-    monkeypatch.setattr(layout, "_create_column", interrupt)
+    monkeypatch.setattr(layout, "create_column", interrupt)
     with pytest.raises(Interrupted):
         create(tmp_path / "run.h5")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({} if old is None else {"run.h5": old})

@@ -121,6 +121,9 @@ def arguments(tmp_path):
         "compression_opts": 4,
         "writer": "inline",
         "flush_interval_s": 2.5,
+        "durability": "power",
+        "checksum": True,
+        "on_error": "warn",
         "metadata": {"run_id": "r"},
     }
 

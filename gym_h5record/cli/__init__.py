@@ -12,6 +12,8 @@ from gym_h5record.cli.exits import Program
 from gym_h5record.cli.info import info
 from gym_h5record.cli.record import record
 from gym_h5record.cli.replay import replay
+from gym_h5record.cli.tail import tail
+from gym_h5record.cli.validate import validate
 from gym_h5record.version import __version__
 
 __all__ = ["main"]
@@ -26,5 +28,5 @@ def main() -> None:
     """
 
 
-for _command in (record, info, replay):
+for _command in (record, info, replay, validate, tail):
     main.add_command(_command)

@@ -14,8 +14,8 @@ from typing import IO, Any, TextIO
 import click
 from gymnasium.error import DependencyNotInstalled
 
-from gym_h5record.cli.output import printable
 from gym_h5record.errors import RecordingError
+from gym_h5record.printable import printable_lines
 
 __all__ = ["INTERRUPTED", "PROBLEM", "Problem", "Program"]
 
@@ -30,7 +30,7 @@ class Problem(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message on stderr."""
-        click.echo(f"error: {_printable_lines(self.format_message())}", file=file, err=file is None)
+        click.echo(f"error: {printable_lines(self.format_message())}", file=file, err=file is None)
 
 
 class Program(click.Group):
@@ -61,9 +61,4 @@ def _show_warning(
 ) -> None:
     """A warning as one line; Gymnasium colours its own even where nobody sees colours."""
     text = click.unstyle(str(message)).removeprefix("WARN: ")
-    click.echo(f"warning: {_printable_lines(text)}", file=file, err=file is None)
-
-
-def _printable_lines(text: str) -> str:
-    """Paths and names in a message may hold anything, its line breaks are meant."""
-    return "\n".join(map(printable, text.splitlines()))
+    click.echo(f"warning: {printable_lines(text)}", file=file, err=file is None)

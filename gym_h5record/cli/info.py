@@ -14,8 +14,9 @@ import numpy as np
 from rich.table import Table
 
 from gym_h5record import Recording
-from gym_h5record.cli.output import file_bytes, name_table, print_json, printable, safe, show, size_text
+from gym_h5record.cli.output import file_bytes, name_table, print_json, safe, show, size_text
 from gym_h5record.cli.summaries import summary
+from gym_h5record.printable import printable
 from gym_h5record.reader.storage_report import ColumnStorage, column_storage
 
 __all__ = ["info"]
@@ -140,7 +141,7 @@ def _column_table(columns: Sequence[ColumnStorage]) -> Table:
             safe(column.name),
             "x".join(map(str, column.shape)),
             safe(column.dtype),
-            "" if column.chunk_rows is None else str(column.chunk_rows),
+            str(column.chunk_rows),
             safe(column.filter or ""),
             size_text(column.stored_bytes),
             size_text(column.raw_bytes),

@@ -1,7 +1,7 @@
 """What all commands print: consoles, tables, sizes, JSON.
 
-Text from a file may hold anything. ``printable`` and ``safe`` make sure that it
-neither drives the terminal nor is taken for Rich's markup.
+Text from a file may hold anything. ``safe`` makes sure that it neither drives
+the terminal nor is taken for Rich's markup.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gym_h5record.printable import printable
+
 __all__ = [
     "file_bytes",
     "json_value",
     "make_console",
     "name_table",
     "print_json",
-    "printable",
     "safe",
     "safe_line",
     "show",
@@ -42,16 +43,6 @@ def make_console(*, stderr: bool = False) -> Console:
         stderr: Whether it is for what is no result.
     """
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
-
-
-def printable(value: object) -> str:
-    r"""Text in which everything that does not print is escaped.
-
-    Example:
-        >>> printable("red: \x1b[31m")
-        'red: \\x1b[31m'
-    """
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in str(value))
 
 
 def safe(value: object) -> Text:

@@ -12,8 +12,9 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from gym_h5record.cli.output import file_bytes, printable, size_text
+from gym_h5record.cli.output import file_bytes, size_text
 from gym_h5record.cli.rollout import Limits, Tally
+from gym_h5record.printable import printable
 
 __all__ = ["NoProgress", "ProgressBar"]
 

@@ -16,12 +16,13 @@ from gym_h5record import RecordToHDF5
 from gym_h5record.cli.environments import default_path, make_environment
 from gym_h5record.cli.exits import INTERRUPTED, Problem
 from gym_h5record.cli.interrupts import Interrupts
-from gym_h5record.cli.output import file_bytes, make_console, print_json, printable, size_text
+from gym_h5record.cli.output import file_bytes, make_console, print_json, size_text
 from gym_h5record.cli.parameters import parse_pairs
 from gym_h5record.cli.policies import RANDOM, Policy, check_policy_name, load_policy, random_policy
 from gym_h5record.cli.progress import NoProgress, ProgressBar
 from gym_h5record.cli.rollout import Limits, Tally, rollout
 from gym_h5record.errors import RecordingExistsError
+from gym_h5record.printable import printable
 
 __all__ = ["record"]
 

@@ -12,11 +12,12 @@ from rich.table import Table
 
 from gym_h5record import Episode, Recording
 from gym_h5record.cli.exits import Problem
-from gym_h5record.cli.output import print_json, printable, safe, safe_line, show
+from gym_h5record.cli.output import print_json, safe, safe_line, show
 from gym_h5record.cli.picture_files import check_targets, write_picture
 from gym_h5record.cli.pictures import Tile, animated_gif, contact_sheet, evenly_spaced, frame_delays
 from gym_h5record.cli.playback import Reset, Step, choose_episode, describe_end, play
 from gym_h5record.cli.summaries import summary
+from gym_h5record.printable import printable
 
 __all__ = ["replay"]
 

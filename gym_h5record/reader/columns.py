@@ -63,12 +63,14 @@ class Column(_Rows):
         node: What to read.
         start: First row.
         length: How many rows.
+        is_open: Whether the last row is padding, whatever the file says: the step from it is not committed yet.
     """
 
-    def __init__(self, decoder: Decoder, node: sc.Node, start: int, length: int) -> None:
+    def __init__(self, decoder: Decoder, node: sc.Node, start: int, length: int, *, is_open: bool = False) -> None:
         super().__init__(start, length)
         self._decoder = decoder
         self._node = node
+        self._open_row = start + length - 1 if is_open else -1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -88,9 +90,11 @@ class Column(_Rows):
         return f"<Column /{self._node.name} shape={self.shape} dtype={self.dtype}>"
 
     def _one(self, row: int) -> Any:
-        return self._decoder.value(self._node, row)
+        return None if row == self._open_row else self._decoder.value(self._node, row)
 
     def _many(self, start: int, stop: int) -> Any:
+        if start <= self._open_row < stop:
+            return _map_leaves(self._decoder.batch(self._node, start, stop - 1), _with_padding)
         return self._decoder.batch(self._node, start, stop)
 
 
@@ -122,6 +126,13 @@ def _checked(index: Any, length: int, what: str) -> int:
     if not -length <= position < length:
         raise IndexError(f"index {position} is out of range for a {what} of {length} rows")
     return int(position)
+
+
+def _with_padding(leaf: Any) -> Any:
+    """One row more, which has no value."""
+    if isinstance(leaf, list):
+        return [*leaf, None]
+    return np.concatenate([leaf, np.zeros((1, *leaf.shape[1:]), leaf.dtype)])
 
 
 def _map_leaves(batch: Any, function: Callable[[Any], Any]) -> Any:

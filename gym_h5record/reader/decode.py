@@ -115,6 +115,10 @@ class Decoder:
         return ragged.decode(node, self._storage, row)
 
     def _exception(self, name: str, row: int) -> Any:
+        # The text of the newest row grows once the step from it is known: it may be read half before that.
+        return self._storage.reading(fmt.EXCEPTIONS, lambda: self._read_exception(name, row))
+
+    def _read_exception(self, name: str, row: int) -> Any:
         exceptions = loads(self._text(fmt.EXCEPTIONS, row) or b"{}")
         if type(exceptions) is not dict or name not in exceptions:
             raise CorruptRecordingError(f"/{name} row {row} is an exception, but /{fmt.EXCEPTIONS} does not have it")

@@ -6,25 +6,43 @@ Also the doorkeeper: says clearly why a path is not a recording that can be read
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import h5py
 
+from gym_h5record.durable_file import logged_changes
 from gym_h5record.errors import (
     CorruptRecordingError,
     InterruptedRecordingError,
     NotARecordingError,
     RecordingClosedError,
+    RecordingError,
     RecordingInUseError,
     RecordingNotFoundError,
 )
-from gym_h5record.journal import journal_path
-from gym_h5record.layout import check_format
-from gym_h5record.lock import is_locked
-from gym_h5record.superblock import cut_bytes, is_torn, read_superblock
+from gym_h5record.guard import check_format
+from gym_h5record.reader.unclosed_file import UnclosedFile
+from gym_h5record.state import State, recording_state
+from gym_h5record.superblock import cut_bytes
 
-__all__ = ["Handle"]
+__all__ = ["Access", "Handle"]
+
+
+class Access(Enum):
+    """Which recordings may be opened.
+
+    Attributes:
+        CLOSED: Only those that are whole.
+        LIVE: Also those that are being made, up to their last commit.
+        DAMAGED: Whatever is left of a recording that nobody is making.
+    """
+
+    CLOSED = "closed"
+    LIVE = "live"
+    DAMAGED = "damaged"
 
 
 class Handle:
@@ -32,16 +50,28 @@ class Handle:
 
     Args:
         path: The recording.
+        access: What it may be in the middle of.
+
+    Attributes:
+        path: The recording, links resolved: its journal and its lock lie beside the file itself.
+        generation: Changes whenever the file has been opened anew.
+        state: What the recording was when it was last opened.
 
     Raises:
-        RecordingNotFoundError: If there is no file.
+        RecordingNotFoundError: If there is no file, or another one than before.
         NotARecordingError: If it is not HDF5, or not ours, or too new.
+        CorruptRecordingError: If it has lost its end.
         RecordingInUseError: If it is being recorded right now.
         InterruptedRecordingError: If its recorder died.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    state: State
+
+    def __init__(self, path: Path, access: Access = Access.CLOSED) -> None:
+        self.path = Path(os.path.realpath(path))
+        self._access = access
+        self._identity: tuple[int, int] | None = None
+        self.generation = 0
         self._open()
 
     @property
@@ -58,57 +88,114 @@ class Handle:
         return self._file
 
     @property
-    def generation(self) -> int:
-        """Changes whenever the file has been opened anew."""
-        return self._pid
+    def may_move(self) -> bool:
+        """Whether somebody may write the file meanwhile: what cannot be read now may be readable in a moment."""
+        return self._access is Access.LIVE
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return self.path.stat().st_size
+
+    def renew(self) -> None:
+        """Open the file again, to see what has been written since.
+
+        Raises:
+            RecordingError: As when it is opened first; it then stays open as it was.
+        """
+        before, closed = self._opened, self._closed
+        if closed:
+            raise RecordingClosedError(f"{self.path} has been closed.")
+        pid = self._pid
+        self._open()
+        if pid == os.getpid():
+            before.close()
 
     def close(self) -> None:
         """Close the file; reading is an error from here on."""
         self._closed = True
         if self._pid == os.getpid():
-            self._file.close()
+            self._opened.close()
 
     def _open(self) -> None:
-        _check_readable(self.path)
+        while True:
+            state = recording_state(self.path)
+            self._check(state)
+            try:
+                self._open_as(state)
+            except RecordingError:
+                if recording_state(self.path) is state:  # otherwise somebody has begun to write, or has ended
+                    raise
+            else:
+                return
+
+    def _open_as(self, state: State) -> None:
+        with ExitStack() as opened:
+            is_whole = state is State.CLOSED and self._access is not Access.DAMAGED
+            file, descriptor = self._open_closed() if is_whole else self._open_unclosed(opened)
+            opened.callback(file.close)
+            check_format(file, self.path)
+            self._check_identity(descriptor)
+            self._opened = opened.pop_all()
+        self._file = file
+        self._closed = False
+        self._pid = os.getpid()
+        self.state = state
+        self.generation += 1
+
+    def _open_closed(self) -> tuple[h5py.File, int]:
         # h5py's own defaults: HDF5 refuses a file that the process has open with other locking.
         try:
             file = h5py.File(self.path, "r")
+            return file, file.id.get_vfd_handle()
         except OSError as error:
             if error.errno is not None:
                 raise
             raise NotARecordingError(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
+
+    def _open_unclosed(self, opened: ExitStack) -> tuple[h5py.File, int]:
+        if not self.path.exists():
+            raise RecordingNotFoundError(f"{self.path} has not been written yet: only its journal is there.")
+        # Nobody else would finish what an interrupted sync had begun; a living writer does it himself.
+        changes = logged_changes(self.path) if self._access is Access.DAMAGED else []
+        unclosed = opened.enter_context(UnclosedFile(self.path, changes))
         try:
-            check_format(file, self.path)
-        except BaseException:
-            file.close()
-            raise
-        self._file = file
-        self._closed = False
-        self._pid = os.getpid()
+            return h5py.File(unclosed, "r"), unclosed.fileno()
+        except OSError as error:
+            raise CorruptRecordingError(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
+
+    def _check_identity(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        identity = status.st_dev, status.st_ino
+        if self._identity not in (None, identity):
+            raise RecordingNotFoundError(f"{self.path} has been replaced by another recording. Open it again.")
+        self._identity = identity
+
+    def _check(self, state: State) -> None:
+        if self._access is Access.DAMAGED:
+            return
+        if state is State.LIVE and self._access is not Access.LIVE:
+            raise RecordingInUseError(
+                f"{self.path} is being recorded; it can be read once its recorder has called close(), "
+                "and until then with live=True."
+            )
+        if state is State.CUT_SHORT:
+            raise CorruptRecordingError(
+                f"{self.path} is cut short: {cut_bytes(self.path)} bytes are missing. Copy it again, or save what is "
+                f"left of it with `gym-h5record repair {self.path} --salvage FILE`."
+            )
+        if state is State.INTERRUPTED:
+            raise InterruptedRecordingError(
+                f"{self.path} was left by a recorder that died. Everything it recorded is still there: bring it into "
+                f"the file with gym_h5record.repair({str(self.path)!r}) or `gym-h5record repair {self.path}`, open it "
+                'with repair=True, or go on recording with mode="a".'
+            )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
+        return {"path": self.path, "access": self._access}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.path = state["path"]
+        self.path, self._access = state["path"], state["access"]
+        self._identity = None
+        self.generation = 0
         self._open()
-
-
-def _check_readable(path: Path) -> None:
-    interrupted = journal_path(path).exists()
-    if not path.exists() and not interrupted:
-        raise RecordingNotFoundError(f"there is no recording at {path}.")
-    if path.exists() and not path.is_file():
-        raise NotARecordingError(f"{path} is not a regular file.")
-    if path.exists() and read_superblock(path) is None:
-        raise NotARecordingError(f"{path} is not an HDF5 file.")
-    if not interrupted and not is_torn(path):
-        return
-    if not interrupted and cut_bytes(path):
-        raise CorruptRecordingError(f"{path} is cut short: {cut_bytes(path)} bytes are missing. Copy it again.")
-    if is_locked(path):
-        raise RecordingInUseError(f"{path} is being recorded; it can be read once its recorder has called close().")
-    raise InterruptedRecordingError(
-        f"{path} was left by a recorder that died. Everything it recorded is still there: bring it into the file "
-        f'with gym_h5record.repair({str(path)!r}), or go on recording with mode="a".'
-    )

@@ -8,16 +8,26 @@ kept: rows are read one after the other more often than not.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 import h5py
 import numpy as np
 
-from gym_h5record.codecs import decode_chunk, readable_filter
-from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.codecs import SZIP, decode_chunk
+from gym_h5record.errors import CorruptRecordingError, RecordingError
+from gym_h5record.guard import READ_ERRORS, check_field, check_stored, open_dataset
+from gym_h5record.limits import UNCHECKED_BYTES
+from gym_h5record.nodes import Field
 from gym_h5record.reader.handle import Handle
 
 __all__ = ["Storage"]
 
-_READ_ERRORS = (OSError, RuntimeError, ValueError, MemoryError)  # what h5py makes of damaged data
+T = TypeVar("T")
+
+_PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+"""Between looks at a file that is being written, where a block of it may be half there."""
 
 
 class Storage:
@@ -31,9 +41,31 @@ class Storage:
         self._handle = handle
         self._generation = handle.generation
         self._datasets: dict[str, _Dataset] = {}
+        self._fields: dict[str, Field] = {}
+
+    @property
+    def may_move(self) -> bool:
+        """Whether somebody may write the file meanwhile."""
+        return self._handle.may_move
 
     def __reduce__(self) -> tuple[type[Storage], tuple[Handle]]:
         return Storage, (self._handle,)
+
+    def expect(self, fields: Iterable[Field]) -> None:
+        """Refuse datasets that hold something else than these say."""
+        self._fields = {field.name: field for field in fields}
+
+    def length(self, field: str) -> int:
+        """How many items a dataset has, valid or not."""
+        return len(self.reading(field, lambda: self._dataset(field)))
+
+    def check_stored(self, field: str, count: int) -> None:
+        """Make sure that a dataset really has ``count`` items.
+
+        Raises:
+            CorruptRecordingError: If it has fewer, or claims what no file of its size can hold.
+        """
+        self.reading(field, lambda: self._dataset(field).check_stored(count, self._handle))
 
     def items(self, field: str, start: int, stop: int) -> np.ndarray:
         """Items ``start`` to ``stop`` of a dataset, as an array of the caller's own.
@@ -41,24 +73,39 @@ class Storage:
         Raises:
             CorruptRecordingError: If they are not there, or damaged.
         """
-        dataset = self._dataset(field)
-        try:
-            return dataset.items(start, stop)
-        except _READ_ERRORS as error:
-            raise self._corrupt(field, error) from error
+        return self.reading(field, lambda: self._dataset(field).items(start, stop, self._handle))
 
     def row(self, field: str, row: int) -> np.ndarray:
         """One item, with the first axis kept, as a view that must not be changed or handed out."""
-        dataset = self._dataset(field)
         try:
-            return dataset.view(row)
-        except _READ_ERRORS as error:
+            return self._dataset(field).view(row)
+        except READ_ERRORS as error:
+            if self._handle.may_move:
+                return self.reading(field, lambda: self._dataset(field).view(row))
             raise self._corrupt(field, error) from error
 
-    def _corrupt(self, field: str, error: Exception) -> CorruptRecordingError:
-        if isinstance(error, CorruptRecordingError):
+    def reading(self, field: str, read: Callable[[], T]) -> T:
+        """Call ``read``, which reads ``field``; from a file that may be being written, again if that fails.
+
+        Raises:
+            CorruptRecordingError: If it keeps failing.
+        """
+        for pause_s in _PAUSES_S if self._handle.may_move else ():
+            try:
+                return read()
+            except READ_ERRORS:  # noqa: PERF203  # whoever writes it is about to finish what is half there
+                time.sleep(pause_s)
+                self._handle.renew()
+        try:
+            return read()
+        except READ_ERRORS as error:
+            raise self._corrupt(field, error) from error
+
+    def _corrupt(self, field: str, error: Exception) -> Exception:
+        if isinstance(error, RecordingError) and not isinstance(error, CorruptRecordingError):
             return error
-        return CorruptRecordingError(f"{self._handle.path}: /{field} cannot be read: {error}")
+        what = str(error) if isinstance(error, CorruptRecordingError) else f"/{field} cannot be read: {error}"
+        return CorruptRecordingError(f"{self._handle.path}: {what}")
 
     def _dataset(self, field: str) -> _Dataset:
         file = self._handle.file
@@ -67,12 +114,9 @@ class Storage:
             self._generation = self._handle.generation
         dataset = self._datasets.get(field)
         if dataset is None:
-            try:
-                found = file.get(field)
-            except (OSError, RuntimeError, ValueError, KeyError) as error:
-                raise self._corrupt(field, error) from error
-            if not isinstance(found, h5py.Dataset):
-                raise CorruptRecordingError(f"{self._handle.path} lacks the dataset /{field}")
+            found = open_dataset(file, field)
+            if field in self._fields:
+                check_field(found, self._fields[field])
             dataset = self._datasets[field] = _Dataset(found)
         return dataset
 
@@ -84,13 +128,17 @@ class _Dataset:
         self._dataset = dataset
         self._dtype = dataset.dtype
         self._shape = dataset.shape[1:]
-        self._rows = dataset.chunks[0] if dataset.chunks else max(1, len(dataset))
+        self._rows = dataset.chunks[0]
         self._length = len(dataset)
         self._filter = _only_filter(dataset)
-        self._chunk_bytes = self._rows * int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
+        self._item_bytes = int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
+        self._chunk_bytes = self._rows * self._item_bytes
         self._last: tuple[int, np.ndarray] = (-1, np.empty(0))
 
-    def items(self, start: int, stop: int) -> np.ndarray:
+    def __len__(self) -> int:
+        return self._length
+
+    def items(self, start: int, stop: int, handle: Handle) -> np.ndarray:
         self._check(start, stop)
         if start == stop:
             return np.empty((0, *self._shape), self._dtype)
@@ -98,6 +146,8 @@ class _Dataset:
         if stop <= (first_chunk + 1) * self._rows:  # all in one chunk
             offset = first_chunk * self._rows
             return self._chunk(first_chunk)[start - offset : stop - offset].copy()
+        if (stop - start) * self._item_bytes > UNCHECKED_BYTES:
+            self.check_stored(stop, handle)
         if not self._filter:
             whole: np.ndarray = self._dataset[start:stop]
             return whole
@@ -107,6 +157,9 @@ class _Dataset:
             low, high = max(start, offset), min(stop, offset + self._rows)
             items[low - start : high - start] = self._chunk(chunk)[low - offset : high - offset]
         return items
+
+    def check_stored(self, count: int, handle: Handle) -> None:
+        check_stored(self._dataset, count, handle.size_bytes)
 
     def view(self, row: int) -> np.ndarray:
         if not 0 <= row < self._length:
@@ -137,14 +190,18 @@ class _Dataset:
             items: np.ndarray = self._dataset[first : min(first + self._rows, self._length)]
             return items
         mask, data = self._dataset.id.read_direct_chunk((first, *(0 for _ in self._shape)))
+        if self._filter == SZIP and not mask:  # only HDF5 decodes it, and believes the size it announces
+            if int.from_bytes(data[:4], "little") != self._chunk_bytes:
+                raise CorruptRecordingError(
+                    f"chunk {number} of {self._dataset.name} announces another size than it has"
+                )
+            items = self._dataset[first : min(first + self._rows, self._length)]
+            return items
         decoded = decode_chunk(0 if mask else self._filter, data, self._chunk_bytes)
         return np.frombuffer(decoded, self._dtype).reshape(self._rows, *self._shape)
 
 
 def _only_filter(dataset: h5py.Dataset) -> int:
-    """The filter of the chunks if we decode it, 0 to leave decoding to HDF5."""
+    """The filter of the chunks, 0 if they have none."""
     create = dataset.id.get_create_plist()
-    if create.get_nfilters() != 1:
-        return 0
-    filter_id = int(create.get_filter(0)[0])
-    return filter_id if readable_filter(filter_id) else 0
+    return int(create.get_filter(0)[0]) if create.get_nfilters() else 0

@@ -6,9 +6,20 @@ its own, whose main loop is ``process``. ``session`` is what a recorder holds on
 to, ``recovery`` the drain of what a dead one left. No environment is known here.
 """
 
-from gym_h5record.writer.options import Options, make_options
-from gym_h5record.writer.recovery import recover
+from gym_h5record.writer.options import Options, checked_on_error, make_options
+from gym_h5record.writer.recovery import PATIENCE_S, check_belongs, is_outlived, recover_locked
 from gym_h5record.writer.rows import RowWriter, begin_json
 from gym_h5record.writer.session import Session
 
-__all__ = ["Options", "RowWriter", "Session", "begin_json", "make_options", "recover"]
+__all__ = [
+    "PATIENCE_S",
+    "Options",
+    "RowWriter",
+    "Session",
+    "begin_json",
+    "check_belongs",
+    "checked_on_error",
+    "is_outlived",
+    "make_options",
+    "recover_locked",
+]

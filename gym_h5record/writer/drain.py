@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from gym_h5record import format as fmt
-from gym_h5record.format import RowFlag, TypeCode
-from gym_h5record.journal import BLOB_ENDS, CODES, FLAGS, Control, Journal, Segment
+from gym_h5record.format import TypeCode
+from gym_h5record.journal import BLOB_ENDS, CODES, Control, Journal
 from gym_h5record.layout import RecordingFile
 from gym_h5record.schema import Field
+from gym_h5record.segments import Segment
 from gym_h5record.writer.index import IndexWriter, end_of_list
 
 __all__ = ["Drain"]
@@ -55,12 +56,12 @@ class Drain:
         control = self.journal.control
         events, head, tail = control[Control.EVENTS], control[Control.HEAD], control[Control.TAIL]
         if head > tail:
-            last = self._last_rows(tail, head)
+            last = self.journal.last_rows(tail, head)
             segments = self._parse(tail, head)
             self._write_ring(tail, head, last)
             released = self._released(head, closed=bool(last[-1]))
             self._write_ragged(segments, head - tail, released - tail)
-            rewards, terminations, truncations = (self._take(name, tail, head) for name in _OUTCOME)
+            rewards, terminations, truncations = (self.journal.take(name, tail, head) for name in _OUTCOME)
             episodes = self._index.write(tail, last, rewards, terminations, truncations, segments.begins)
             self._file.commit(head, episodes)
             # The one word a recovery goes by, then what it frees: the other way round, bytes of
@@ -77,24 +78,6 @@ class Drain:
         held = min(self._file.held_rows, self.journal.capacity_rows // 2)
         return max(self.journal.control[Control.TAIL], whole // held * held)
 
-    def _slots(self, start: int, stop: int) -> list[slice]:
-        """The slots of rows ``start`` to ``stop``: one run, or two around the end of the ring."""
-        capacity, first = self.journal.capacity_rows, start & self.journal.mask
-        if first + stop - start <= capacity:
-            return [slice(first, first + stop - start)]
-        return [slice(first, capacity), slice(0, first + stop - start - capacity)]
-
-    def _take(self, name: str, start: int, stop: int) -> np.ndarray:
-        """A copy of rows of a ring column."""
-        return np.concatenate([self.journal.columns[name][slots] for slots in self._slots(start, stop)])
-
-    def _last_rows(self, tail: int, head: int) -> np.ndarray:
-        """Which rows have no step: the last of each episode, and the newest row."""
-        flags = self._take(FLAGS, tail, head)
-        last: np.ndarray = (flags & RowFlag.LAST) != 0
-        last[:-1] |= (flags[1:] & RowFlag.FIRST) != 0
-        return last
-
     # Columns ------------------------------------------------------------------------------------
 
     def _write_ring(self, tail: int, head: int, last: np.ndarray) -> None:
@@ -103,25 +86,25 @@ class Drain:
         for each in self._schema.ring_fields:
             if each.name not in self._step_names:
                 start = tail
-                for slots in self._slots(tail, head):
+                for slots in self.journal.slots(tail, head):
                     self._file.write(each.name, start, self.journal.columns[each.name][slots])
                     start += slots.stop - slots.start
                 continue
-            items = self._take(each.name, tail, head)
+            items = self.journal.take(each.name, tail, head)
             items[padding] = 0
             self._file.write(each.name, tail, items)
             if each.name == fmt.TERMINATIONS:
                 dones = items
             elif each.name == fmt.TRUNCATIONS:
                 self._file.write(fmt.DONES, tail, dones | items)
-        codes = self._take(CODES, tail, head)
+        codes = self.journal.take(CODES, tail, head)
         codes[padding, : self._schema.num_step_codes] = TypeCode.ABSENT
         self._file.write(fmt.TYPES, tail, codes)
 
     def _parse(self, tail: int, head: int) -> _Segments:
         """Take the segments of the rows apart; a step's travel with the row it led to."""
         segments = _Segments({each.name: {} for each in self._ragged})
-        ends = self._take(BLOB_ENDS, tail, head)
+        ends = self.journal.take(BLOB_ENDS, tail, head)
         starts = np.concatenate([[self.journal.blob_start(tail)], ends[:-1]]).astype(np.uint64)
         for row in np.flatnonzero(ends > starts).tolist():  # most rows have none
             for segment in self.journal.read_segments(int(starts[row]), int(ends[row])):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gym_h5record.errors import RecordingError
 from gym_h5record.journal import Journal
 from gym_h5record.layout import RecordingFile
 from gym_h5record.writer.drain import Drain
@@ -58,7 +59,10 @@ class InlineWorker:
         if self._journal.is_laid_out:
             with self._letting_go_on_failure():
                 finish(*self._opened())
-        self._journal.path.unlink()
+        try:
+            self._journal.path.unlink()
+        except OSError as error:  # the directory has vanished, say
+            raise writer_error(self._path, describe_error(error)) from error
 
     def cancel(self) -> None:
         """See ``Worker``."""
@@ -77,7 +81,7 @@ class InlineWorker:
     def _letting_go_on_failure(self) -> Iterator[None]:
         try:
             yield
-        except WRITE_ERRORS as error:
+        except (*WRITE_ERRORS, RecordingError) as error:
             if self._file is not None:
                 self._file.discard()
             raise writer_error(self._path, describe_error(error)) from error

@@ -10,10 +10,11 @@ from typing import Any
 from gym_h5record.codecs import Codec, make_codec
 from gym_h5record.errors import OptionError, RecordingExistsError, RecordingPathError
 
-__all__ = ["Options", "exists_error", "make_options"]
+__all__ = ["Options", "checked_on_error", "exists_error", "make_options"]
 
 _MODES = ("x", "w", "a")
 _WRITERS = ("process", "inline")
+_DURABILITIES = ("process", "power")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Options:
         codec: Compression of a new file.
         in_process: Whether the stepping process drains the journal itself.
         flush_interval_s: How soon a reader sees a step.
+        durability: ``"process"`` or ``"power"``: what a completed step survives.
+        checksum: Whether a new file gets checksums.
     """
 
     path: Path
@@ -33,6 +36,8 @@ class Options:
     codec: Codec
     in_process: bool
     flush_interval_s: float
+    durability: str = "process"
+    checksum: bool = False
 
 
 def make_options(
@@ -42,6 +47,9 @@ def make_options(
     compression_opts: Any,
     writer: str,
     flush_interval_s: float,
+    durability: str = "process",
+    *,
+    checksum: bool = False,
 ) -> Options:
     """Check what ``RecordToHDF5`` was given; the arguments are its own.
 
@@ -53,10 +61,29 @@ def make_options(
     """
     _check_known("mode", mode, _MODES)
     _check_known("writer", writer, _WRITERS)
+    _check_known("durability", durability, _DURABILITIES)
     if not flush_interval_s > 0:
         raise OptionError(f"flush_interval_s: expected a positive number, got {flush_interval_s!r}")
     codec = make_codec(compression, compression_opts)
-    return Options(_checked_path(path, mode), mode, codec, writer == "inline", float(flush_interval_s))
+    return Options(
+        path=_checked_path(path, mode),
+        mode=mode,
+        codec=codec,
+        in_process=writer == "inline",
+        flush_interval_s=float(flush_interval_s),
+        durability=durability,
+        checksum=bool(checksum),
+    )
+
+
+def checked_on_error(on_error: str) -> str:
+    """What to do about a failed writer, if it is one of the two ways there are.
+
+    Raises:
+        OptionError: If it is not.
+    """
+    _check_known("on_error", on_error, ("raise", "warn"))
+    return on_error
 
 
 def exists_error(path: Path) -> RecordingExistsError:
@@ -72,7 +99,8 @@ def _check_known(name: str, value: Any, known: tuple[str, ...]) -> None:
 
 
 def _checked_path(path: str | os.PathLike[str], mode: str) -> Path:
-    target = Path(os.path.abspath(os.fspath(path)))
+    # Links resolved: the lock and the journal lie beside the file itself, by whatever name it is reached.
+    target = Path(os.path.realpath(os.fspath(path)))
     folder = target.parent
     if not folder.is_dir():
         raise RecordingPathError(f"cannot record to {target}: the directory {folder} does not exist. Create it first.")

@@ -6,20 +6,28 @@ drain what is in the journal, close the torn episode as incomplete.
 
 from __future__ import annotations
 
-import os
+import struct
 from pathlib import Path
 
+from gym_h5record.boot import boot_id
 from gym_h5record.codecs import make_codec
-from gym_h5record.errors import CorruptRecordingError, NotARecordingError, RecordingExistsError, RecordingNotFoundError
+from gym_h5record.durable_file import redo, redo_path
+from gym_h5record.errors import (
+    CorruptRecordingError,
+    NotARecordingError,
+    RecordingError,
+    RecordingExistsError,
+    RecordingNotFoundError,
+)
 from gym_h5record.journal import Control, Journal, is_unfinished, journal_path, spare_path
 from gym_h5record.layout import RecordingFile, create_file
-from gym_h5record.lock import RecordingLock
 from gym_h5record.schema_json import schema_from_json
+from gym_h5record.state import has_journal
 from gym_h5record.superblock import clear_write_flags, cut_bytes, is_torn
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.index import close_open_episode
 
-__all__ = ["PATIENCE_S", "finish", "is_interrupted", "open_drain", "recover", "recover_locked"]
+__all__ = ["PATIENCE_S", "check_belongs", "finish", "is_interrupted", "is_outlived", "open_drain", "recover_locked"]
 
 PATIENCE_S = 2.0
 """How long to wait for the writer of a dead recorder to finish its work."""
@@ -27,44 +35,72 @@ PATIENCE_S = 2.0
 
 def is_interrupted(path: Path) -> bool:
     """Whether a recorder left the recording without closing it, or is still at it."""
-    return journal_path(path).exists() or (path.exists() and is_torn(path))
-
-
-def recover(path: str | os.PathLike[str]) -> None:
-    """Bring everything an interrupted recorder left into the file and close it.
-
-    Does nothing to a recording that was closed.
-
-    Raises:
-        RecordingInUseError: If the recorder, or its writer, is still alive.
-        RecordingNotFoundError: If there is neither a file nor a journal.
-    """
-    target = Path(path)
-    if not target.exists() and not journal_path(target).exists():
-        raise RecordingNotFoundError(f"{target} does not exist, nor does a journal of it.")
-    lock = RecordingLock(target, patience_s=PATIENCE_S)
-    try:
-        recover_locked(target)
-    finally:
-        lock.release()
+    return has_journal(path) or (path.exists() and is_torn(path))
 
 
 def recover_locked(path: Path) -> None:
-    """``recover`` for a caller that holds the lock."""
+    """Bring everything an interrupted recorder left into the file and close it.
+
+    Does nothing to a recording that was closed. The caller holds the lock.
+    """
     spare_path(path).unlink(missing_ok=True)
     journal_file = journal_path(path)
-    if journal_file.is_file() and is_unfinished(journal_file):
+    if path.exists() and is_interrupted(path):
+        redo(path)
+    if has_journal(path) and is_unfinished(journal_file):
         journal_file.unlink()
     if journal_file.exists():
         journal = Journal.open(journal_file)
-        if journal.is_laid_out:
-            finish(*open_drain(path, journal))
+        if journal.is_laid_out and is_outlived(journal):
+            _close_as_it_is(path)
+        elif journal.is_laid_out:
+            _drain_left(path, journal)
         journal_file.unlink()
     elif path.exists() and is_torn(path):
+        _close_as_it_is(path)
+    redo_path(path).unlink(missing_ok=True)
+
+
+def is_outlived(journal: Journal) -> bool:
+    """Whether the machine has been restarted since a recording with ``durability="power"`` was made.
+
+    What is in such a journal may be half there; what was synced is in the file.
+    """
+    header = journal.header
+    return header.get("durability") == "power" and header.get("boot_id") != boot_id()
+
+
+def _close_as_it_is(path: Path) -> None:
+    """Complete a file that has no journal to bring in, in a way that a power cut does not harm either."""
+    if not path.exists():
+        return
+    if is_torn(path):
         _mend(path)
-        file = RecordingFile(path)
+    file = RecordingFile(path, durable=True)
+    try:
+        file.check_complete()
         close_open_episode(file)
-        file.close()
+    except BaseException:
+        file.discard()
+        raise
+    file.close()
+
+
+def _drain_left(path: Path, journal: Journal) -> None:
+    """Drain a journal that may be anybody's, and damaged."""
+    try:
+        journal.check_positions()
+        drain, file = open_drain(path, journal)
+        try:
+            file.check_complete()
+            finish(drain, file)
+        except BaseException:
+            file.discard()
+            raise
+    except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError, struct.error) as error:
+        if isinstance(error, RecordingError):
+            raise
+        raise CorruptRecordingError(f"the journal {journal.path} cannot be drained: {error!r}") from error
 
 
 def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
@@ -76,17 +112,17 @@ def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
     """
     header = journal.header
     journal_id = header["journal_id"]
-    file = _open_existing(path, must_be_recording=not header["replaces"])
-    if file is not None and file.journal_id != journal_id and header["creates"]:
-        file.close()
-        file = None
-        if not header["replaces"]:
-            raise RecordingExistsError(
-                f"{path} is another recording than the one its journal {journal.path.name} is for."
-            )
-    if file is None:
-        if not header["creates"] or journal.control[Control.TAIL] > header["first_row"]:
-            raise RecordingNotFoundError(f"{path} has vanished; its journal {journal.path.name} continues it.")
+    durable = header.get("durability") == "power"
+    file = _open_existing(path, must_be_recording=not header["replaces"], durable=durable)
+    try:
+        is_ours = check_belongs(path, journal, file.journal_id if file else None, file.rows if file else 0)
+    except BaseException:
+        if file is not None:
+            file.close()
+        raise
+    if file is None or not is_ours:
+        if file is not None:
+            file.close()
         create_file(
             path,
             schema_from_json(header["schema"]),
@@ -94,16 +130,46 @@ def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
             fps=header["fps"],
             metadata=header["metadata"],
             journal_id=journal_id,
+            checksum=header.get("checksum", False),
         )
-        file = RecordingFile(path)
-    if file.journal_id != journal_id and file.rows != header["first_row"]:
-        rows = file.rows
-        file.close()
-        raise CorruptRecordingError(
-            f"the journal {journal.path.name} continues a recording of {header['first_row']} rows, {path} has {rows}."
-        )
+        file = RecordingFile(path, durable=durable)
     file.start(journal_id)
     return Drain(journal, file), file
+
+
+def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: int) -> bool:
+    """Make sure that a journal goes with the file at its path.
+
+    Args:
+        path: The recording.
+        journal: Its journal, laid out.
+        journal_id: The journal that was last drained into the file, None if there is no file.
+        rows: Committed rows of the file.
+
+    Returns:
+        Whether to drain into that file; otherwise a new one has to be made.
+
+    Raises:
+        RecordingExistsError: If another file has taken the path meanwhile.
+        RecordingNotFoundError: If the file has vanished.
+        CorruptRecordingError: If the journal continues another file.
+    """
+    header, name = journal.header, journal.path.name
+    if journal_id == header["journal_id"]:
+        return True
+    if header["creates"]:
+        if journal_id is not None and not header["replaces"]:
+            raise RecordingExistsError(f"{path} is another recording than the one its journal {name} is for.")
+        if journal.control[Control.TAIL] > header["first_row"]:
+            raise RecordingNotFoundError(f"{path} has vanished; its journal {name} continues it.")
+        return False
+    if journal_id is None:
+        raise RecordingNotFoundError(f"{path} has vanished; its journal {name} continues it.")
+    if rows != header["first_row"]:
+        raise CorruptRecordingError(
+            f"the journal {name} continues a recording of {header['first_row']} rows, {path} has {rows}."
+        )
+    return True
 
 
 def finish(drain: Drain, file: RecordingFile) -> None:
@@ -119,13 +185,13 @@ def _mend(path: Path) -> None:
     clear_write_flags(path)
 
 
-def _open_existing(path: Path, *, must_be_recording: bool) -> RecordingFile | None:
+def _open_existing(path: Path, *, must_be_recording: bool, durable: bool) -> RecordingFile | None:
     if not path.exists():
         return None
     try:
         if is_torn(path):
             _mend(path)
-        return RecordingFile(path)
+        return RecordingFile(path, durable=durable)
     except (NotARecordingError, CorruptRecordingError, OSError):
         if must_be_recording:
             raise

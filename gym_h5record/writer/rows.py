@@ -19,8 +19,9 @@ import numpy as np
 from gym_h5record import format as fmt
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format import NO_SEED, SEED_IN_JSON, Origin, RowFlag, TypeCode
-from gym_h5record.journal import BLOB_ENDS, FLAGS, Control, Journal, Segment
+from gym_h5record.journal import BLOB_ENDS, FLAGS, Control
 from gym_h5record.schema import Schema
+from gym_h5record.segments import Segment, pack_segment
 from gym_h5record.tagged import tag
 from gym_h5record.writer.puts import Ring, Segments, make_infos_put, make_put
 from gym_h5record.writer.session import Session
@@ -47,10 +48,10 @@ class _Extras:
 
     def pack(self, numbers: dict[str, int]) -> bytes:
         """All of it as segments."""
-        packed = [Journal.pack_segment(numbers[name], data) for name, data in self.segments]
+        packed = [pack_segment(numbers[name], data) for name, data in self.segments]
         if self.exceptions:
             text = json.dumps(self.exceptions, separators=(",", ":")).encode()
-            packed.append(Journal.pack_segment(self._exceptions_number, text))
+            packed.append(pack_segment(self._exceptions_number, text))
         return b"".join(packed)
 
 
@@ -174,7 +175,7 @@ class RowWriter:
         return slot
 
     def _pack_begin(self, begin: dict[str, Any]) -> bytes:
-        return Journal.pack_segment(Segment.EPISODE, json.dumps(begin).encode())
+        return pack_segment(Segment.EPISODE, json.dumps(begin).encode())
 
     # What does not fit ----------------------------------------------------------------------------
 

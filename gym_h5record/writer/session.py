@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gym_h5record.boot import boot_id
+from gym_h5record.durable_file import redo_path
 from gym_h5record.errors import (
     RecordingError,
     RecordingExistsError,
@@ -104,6 +106,9 @@ class Session:
             "fps": fps,
             "metadata": dict(metadata),
             "flush_interval_s": self._options.flush_interval_s,
+            "durability": self._options.durability,
+            "checksum": self._options.checksum,
+            "boot_id": boot_id(),
         }
         first_row = 0 if self.existing is None else self.existing.rows
         num_codes = len(schema.coded)
@@ -257,15 +262,15 @@ def _clear_path(path: Path, mode: str) -> Existing | None:
             f'an interrupted recording has left {journal_path(path)}. Record with mode="a" to bring it into '
             'the file and go on, or with mode="w" to throw it away.'
         )
-    if mode == "w":
-        journal_path(path).unlink(missing_ok=True)
-    if mode != "a":
-        return None
-    if is_interrupted(path):
+    if mode == "a" and is_interrupted(path):
         recover_locked(path)
-    if not path.exists():
+    for leftover in (journal_path(path), redo_path(path)):
+        leftover.unlink(missing_ok=True)
+    if mode != "a" or not path.exists():
         return None
     file = RecordingFile(path)
-    existing = Existing(file.schema, file.rows, file.metadata())
-    file.close()
-    return existing
+    try:
+        file.check_complete()
+        return Existing(file.schema, file.rows, file.metadata())
+    finally:
+        file.close()

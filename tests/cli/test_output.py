@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gym_h5record.cli.output import json_value, printable, size_text
+from gym_h5record.cli.output import json_value, size_text
 from gym_h5record.cli.parameters import parse_pairs
 from gym_h5record.cli.summaries import summary
+from gym_h5record.printable import printable
 
 
 @pytest.mark.parametrize(

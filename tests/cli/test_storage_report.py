@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
+import ale_py
+import gymnasium as gym
 import h5py
 import pytest
 
+import gym_h5record as h5r
 from gym_h5record.errors import NotARecordingError
 from gym_h5record.reader.storage_report import ColumnStorage, column_storage
 from tests.cli.conftest import record_paintings
+
+gym.register_envs(ale_py)
 
 
 def test_figures_are_those_of_hdf5(paintings: Path) -> None:
@@ -35,10 +39,11 @@ def test_names_come_in_order(paintings: Path) -> None:
 
 
 def test_a_linked_dataset_is_counted_once_under_the_name_of_the_observations(tmp_path: Path) -> None:
-    path = record_paintings(tmp_path / "run.h5", (2,))
-    with h5py.File(path, "r+") as file:
-        del file["frames"]
-        file["frames"] = file["observations"]
+    path = tmp_path / "run.h5"
+    env = h5r.RecordToHDF5(gym.make("ALE/Breakout-v5"), path)
+    env.reset(seed=0)
+    env.step(0)
+    env.close()
     columns = {column.name: column for column in column_storage(path)}
     assert "frames" not in columns
     assert columns["observations"].aliases == ("frames",)
@@ -55,16 +60,14 @@ def test_links_in_circles_and_out_of_the_file_are_not_followed(tmp_path: Path) -
     assert column_storage(path) == before
 
 
-def test_odd_datasets_do_not_stop_it(tmp_path: Path) -> None:
+def test_datasets_of_other_people_are_left_alone(tmp_path: Path) -> None:
     path = record_paintings(tmp_path / "run.h5", (2,))
+    before = column_storage(path)
     with h5py.File(path, "r+") as file:
         file["scalar"] = 3.0
         file["null"] = h5py.Empty("f4")
         file.create_dataset("shuffled", (10,), "i4", chunks=(5,), shuffle=True, compression="lzf")
-    columns = {column.name: column for column in column_storage(path)}
-    assert (columns["scalar"].shape, columns["scalar"].chunk_rows) == ((), None)
-    assert math.isnan(columns["null"].ratio)
-    assert columns["shuffled"].filter == "shuffle+lzf"
+    assert column_storage(path) == before
 
 
 def test_the_ratio_is_raw_to_stored() -> None:

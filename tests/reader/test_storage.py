@@ -278,18 +278,18 @@ def test_a_chunk_stored_without_its_filter_is_read(paths: dict[str | None, Path]
     assert np.array_equal(Storage(Handle(tmp_path / "run.h5")).items("observations", 0, ROWS), pictures())
 
 
-def test_other_filters_are_left_to_hdf5(tmp_path: Path) -> None:
+def test_other_filters_and_layouts_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         del file["observations"], file["rewards"]
         chunks = {"chunks": (8, 84, 84), "maxshape": (None, 84, 84)}
-        file.create_dataset(
-            "observations", data=pictures(), shuffle=True, compression="gzip", fletcher32=True, **chunks
-        )
-        file["rewards"] = np.arange(10.0)  # not even chunked
+        file.create_dataset("observations", data=pictures(), shuffle=True, compression="gzip", **chunks)
+        file["rewards"] = np.arange(10.0)
     storage = Storage(Handle(tmp_path / "run.h5"))
-    assert np.array_equal(storage.items("observations", 5, 60), pictures()[5:60])
-    assert storage.row("rewards", 7)[0] == 7
+    with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/observations has the filters \[2, 1\]"):
+        storage.items("observations", 5, 60)
+    with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/rewards is not chunked"):
+        storage.row("rewards", 7)
 
 
 def test_a_closed_file_is_an_error(tmp_path: Path) -> None:

@@ -29,9 +29,10 @@ from gym_h5record.codecs import make_codec
 from gym_h5record.errors import WriterError
 from gym_h5record.format import Origin
 from gym_h5record.journal import journal_path
+from gym_h5record.lock import RecordingLock
 from gym_h5record.schema import MISSING, Field, Schema, plan_infos, plan_space, plan_value
 from gym_h5record.schema_json import schema_from_json
-from gym_h5record.writer import Options, RowWriter, Session, begin_json
+from gym_h5record.writer import PATIENCE_S, Options, RowWriter, Session, begin_json, recover_locked
 from tests.zoo import ZooEnv, passing_infos
 
 NEVER_S = 3600.0
@@ -59,6 +60,15 @@ EVERYTHING = spaces.Dict(
     choice=spaces.OneOf([spaces.Text(4), spaces.Box(0, 255, (70, 70), np.uint8)]),  # the latter: one item per chunk
 )
 """Columns of every kind beside each other."""
+
+
+def recover(path: Path) -> None:
+    """What repair does once it has decided to: lock, drain, close."""
+    lock = RecordingLock(path, patience_s=PATIENCE_S)
+    try:
+        recover_locked(path)
+    finally:
+        lock.release()
 
 
 def everything_env(**options: Any) -> ZooEnv:

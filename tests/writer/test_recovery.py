@@ -21,6 +21,7 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record import journal
+from gym_h5record.column import Column
 from gym_h5record.errors import (
     CorruptRecordingError,
     NotARecordingError,
@@ -31,10 +32,10 @@ from gym_h5record.errors import (
     RecordingWarning,
 )
 from gym_h5record.journal import Control, Journal, journal_path
-from gym_h5record.layout import Column, RecordingFile
+from gym_h5record.layout import RecordingFile
 from gym_h5record.lock import RecordingLock, lock_path
 from gym_h5record.superblock import is_torn
-from gym_h5record.writer import Session, recover
+from gym_h5record.writer import Session
 from gym_h5record.writer.recovery import is_interrupted
 from tests.writer import (
     MODEST_BYTES,
@@ -49,6 +50,7 @@ from tests.writer import (
     everything_env,
     make_schema,
     pair,
+    recover,
     small_journal,
     wait_until,
     write_pairs,
@@ -361,10 +363,6 @@ def check_refused(path: Path, error: type[Exception], words: str | None = None) 
         with pytest.raises(error, match=words):
             recover(path)
         assert {each.name: each.read_bytes() for each in path.parent.iterdir()} == before
-
-
-def test_nothing_there_is_an_error_with_the_path(tmp_path: Path) -> None:
-    check_refused(tmp_path / "run.h5", RecordingNotFoundError, r"run\.h5")
 
 
 def test_a_journal_that_is_none_is_left_alone(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,14 +15,14 @@ from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError, RecordingError
-from gym_h5record.reader.columns import Column, InfoColumn
-from gym_h5record.reader.decode import Decoder
-from gym_h5record.reader.episodes import EpisodeIndex, EpisodeList
-from gym_h5record.reader.handle import Handle
-from gym_h5record.reader.storage import Storage
+from gym_h5record.guard import open_attribute, open_metadata
+from gym_h5record.layout import all_fields
+from gym_h5record.reader import Access, Column, Decoder, EpisodeIndex, EpisodeList, Handle, InfoColumn, Storage
+from gym_h5record.repair import repair as repair_recording
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_from_json
 from gym_h5record.spaces import space_from_json
+from gym_h5record.state import State
 from gym_h5record.tagged import loads
 
 __all__ = ["Recording"]
@@ -35,15 +35,22 @@ class Recording:
 
     Opening reads a few hundred bytes whatever the size of the file. A recording
     can be pickled and survives ``fork``: every process opens the file for itself.
+    The file may come from a stranger: nothing outside it is read, and damage is
+    an error where it is met.
 
     Args:
         path: The file.
+        live: Whether it may still be being recorded. What is seen is what was
+            committed when it was opened or refreshed last.
+        repair: Whether to bring in what a recorder left that died, as
+            ``gym_h5record.repair`` does.
 
     Raises:
         RecordingNotFoundError: If there is no file.
         NotARecordingError: If it is not HDF5, not ours, or too new.
-        RecordingInUseError: If it is being recorded right now.
-        InterruptedRecordingError: If its recorder died.
+        CorruptRecordingError: If it contradicts the format.
+        RecordingInUseError: If it is being recorded right now, and not ``live``.
+        InterruptedRecordingError: If its recorder died, and not ``repair``.
 
     Example:
         >>> with Recording(cartpole_path) as recording:
@@ -52,11 +59,18 @@ class Recording:
         1
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._handle = Handle(Path(path).absolute())
-        self._storage = Storage(self._handle)
-        rows, episodes = self._read_commit()
-        self._index = EpisodeIndex(self._storage, episodes, rows)
+    def __init__(self, path: str | os.PathLike[str], *, live: bool = False, repair: bool = False) -> None:
+        if repair:
+            repair_recording(path)
+        self._live = live
+        self._handle = Handle(Path(path), Access.LIVE if live else Access.CLOSED)
+        self._is_live = self._handle.state is State.LIVE
+        try:
+            self._storage = Storage(self._handle)
+            self._index = EpisodeIndex.committed(self._storage)
+        except BaseException:
+            self._handle.close()
+            raise
 
     # What is in it --------------------------------------------------------------------------------
 
@@ -77,8 +91,8 @@ class Recording:
 
     @property
     def num_steps(self) -> int:
-        """Steps: every episode has one row more than it has steps."""
-        return self.num_rows - self.num_episodes
+        """Steps: every episode has one row more than it has steps, also one that is still running."""
+        return self.num_rows - self.num_episodes - self._is_open
 
     @property
     def num_envs(self) -> int:
@@ -90,15 +104,40 @@ class Recording:
         """The episodes, in the order they were recorded."""
         return EpisodeList(self._decoder, self.schema, self._index, range(self.num_episodes))
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it was still being recorded when it was opened or refreshed last."""
+        return self._is_live
+
+    def refresh(self) -> bool:
+        """See what has been committed since.
+
+        Episodes and columns that were taken from the recording before stay as they were.
+
+        Returns:
+            Whether it is still being recorded; if not, everything is in the file.
+
+        Raises:
+            InterruptedRecordingError: If its recorder died, and its writer with it.
+            RecordingNotFoundError: If the file has been removed, or replaced by another recording.
+        """
+        if self.is_live:
+            self._handle.renew()
+            is_live = self._handle.state is State.LIVE  # asked before looking at what is committed
+            self._index = self._index.later()
+            self._is_live = is_live
+            for name in ("episodes", "metadata"):
+                self.__dict__.pop(name, None)
+        return self.is_live
+
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """What was recorded about the run: the user's own metadata and that of the recorder."""
         try:
-            group = self._handle.file[fmt.METADATA]
-            attributes = {name: _plain(value) for name, value in group.attrs.items()}
+            attributes = self._storage.reading(fmt.METADATA, lambda: open_metadata(self._handle.file))
             user = dict(loads(attributes.get("user") or "{}"))
             attributes |= {name: json.loads(attributes[name]) for name in _JSON_ATTRIBUTES if name in attributes}
-        except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             if isinstance(error, RecordingError):
                 raise
             raise CorruptRecordingError(f"{self.path}: /{fmt.METADATA} cannot be read: {error}") from error
@@ -107,13 +146,21 @@ class Recording:
     @property
     def fps(self) -> float:
         """Frames per second to show the frames with, NaN if unknown."""
-        return float(self._handle.file.attrs["fps"])
+        fps = open_attribute(self._handle.file, "fps")
+        if not isinstance(fps, float):
+            raise CorruptRecordingError(f"{self.path}: fps is {fps!r:.80}, not a number")
+        return fps
 
     @cached_property
     def env_spec(self) -> EnvSpec | None:
         """The spec of the environment, None if it has none or it cannot be written as JSON."""
         text = self.metadata.get("env_spec")
-        return EnvSpec.from_json(text) if text else None
+        if not text:
+            return None
+        try:
+            return EnvSpec.from_json(text)
+        except Exception as error:  # whatever Gymnasium makes of a text that is no spec
+            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error}") from error
 
     @cached_property
     def observation_space(self) -> Space[Any]:
@@ -128,7 +175,9 @@ class Recording:
     @cached_property
     def schema(self) -> Schema:
         """Which columns there are."""
-        return schema_from_json(self._attribute("schema"))
+        schema = schema_from_json(self._attribute("schema"))
+        self._storage.expect(all_fields(schema))
+        return schema
 
     @property
     def returns(self) -> np.ndarray:
@@ -161,7 +210,7 @@ class Recording:
     @property
     def actions(self) -> Column:
         """Actions taken from all rows; None, and zero in slices, from the last row of an episode."""
-        return Column(self._decoder, self.schema.action, 0, self.num_rows)
+        return Column(self._decoder, self.schema.action, 0, self.num_rows, is_open=self._is_open)
 
     @property
     def rewards(self) -> Column:
@@ -181,7 +230,10 @@ class Recording:
     @property
     def dones(self) -> np.ndarray:
         """``terminated or truncated`` of all rows, ``(rows,)`` bool."""
-        return self._storage.items(fmt.DONES, 0, self.num_rows)
+        dones = self._storage.items(fmt.DONES, 0, self.num_rows)
+        if self._is_open:
+            dones[-1] = False
+        return dones
 
     # Life -----------------------------------------------------------------------------------------
 
@@ -200,8 +252,13 @@ class Recording:
     def __repr__(self) -> str:
         return f"<Recording {str(self.path)!r}: {self.num_episodes} episodes, {self.num_steps} steps>"
 
-    def __reduce__(self) -> tuple[type[Recording], tuple[str]]:
-        return Recording, (str(self.path),)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Recording, live=self._live), (str(self.path),)
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether an episode is running: the step from the last row is then not committed yet."""
+        return self._is_live and self._index.is_open
 
     @cached_property
     def _decoder(self) -> Decoder:
@@ -216,23 +273,11 @@ class Recording:
     def _space(self, name: str) -> Space[Any]:
         try:
             return space_from_json(json.loads(self._attribute(name)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorruptRecordingError(
                 f"{self.path}: the {name} in /{fmt.METADATA} cannot be read: {error}"
             ) from error
 
     def _named(self, name: str) -> Column:
-        return Column(self._decoder, self.schema.coded[self.schema.code_index[name]], 0, self.num_rows)
-
-    def _read_commit(self) -> tuple[int, int]:
-        rows, episodes = (int(count) for count in self._storage.items(fmt.COMMIT, 0, 2))
-        if not 0 <= episodes <= rows:
-            raise CorruptRecordingError(f"{self.path}: /{fmt.COMMIT} claims {rows} rows and {episodes} episodes")
-        return rows, episodes
-
-
-def _plain(value: Any) -> Any:
-    """An attribute as a Python value."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    return value.item() if isinstance(value, np.generic) else value
+        node = self.schema.coded[self.schema.code_index[name]]
+        return Column(self._decoder, node, 0, self.num_rows, is_open=self._is_open)

@@ -1,0 +1,88 @@
+"""A recording whose writer has not closed it, as a file that HDF5 opens for reading.
+
+HDF5 refuses such a file, or opens it in its SWMR mode, in which damaged metadata
+is read again and again for longer than anybody lives, with the interpreter
+locked. Here HDF5 sees the same bytes, but a superblock without the flags; what
+it cannot read is an error at once, and whoever follows a live file tries again.
+The file itself is only read, and no lock is taken on it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gym_h5record.durable_file import patch
+from gym_h5record.superblock import SUPERBLOCK_BYTES, closed_superblock
+
+__all__ = ["UnclosedFile"]
+
+_SIZE_BYTES = 1 << 60  # larger than it will ever be: a live file grows behind our back
+
+
+class UnclosedFile(io.RawIOBase):
+    """What h5py's ``fileobj`` driver reads from.
+
+    Args:
+        path: The recording.
+        changes: By offset, bytes to be seen in place of the file's.
+
+    Raises:
+        OSError: If it cannot be opened.
+        NotARecordingError: If it is not an HDF5 file.
+    """
+
+    def __init__(self, path: Path, changes: Iterable[tuple[int, bytes]] = ()) -> None:
+        self._position = 0
+        self._changes = list(changes)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            block = bytearray(SUPERBLOCK_BYTES)
+            self._read(memoryview(block), 0)
+            self._changes.append((0, closed_superblock(bytes(block), _SIZE_BYTES)))
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer``; behind the end of the file there are zeros."""
+        view = memoryview(buffer).cast("B")
+        self._read(view, self._position)
+        self._position += len(view)
+        return len(view)
+
+    def _read(self, view: memoryview, start: int) -> None:
+        done = os.preadv(self._descriptor, [view], start)
+        view[done:] = bytes(len(view) - done)
+        patch(view, start, self._changes)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move; the end is farther away than any address in the file."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: _SIZE_BYTES}[whence]
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Where the next read begins."""
+        return self._position
+
+    def fileno(self) -> int:
+        """The descriptor that is read from."""
+        return self._descriptor
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def close(self) -> None:
+        """Close the descriptor; may be called again."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()

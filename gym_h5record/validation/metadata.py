@@ -1,0 +1,161 @@
+"""Whether the metadata of a recording is there and can be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from gymnasium import Space
+from gymnasium.envs.registration import EnvSpec
+
+from gym_h5record import format as fmt
+from gym_h5record.codecs import COMPRESSIONS
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.guard import open_attribute, open_metadata
+from gym_h5record.reader import Handle
+from gym_h5record.spaces import space_from_json
+from gym_h5record.tagged import loads
+from gym_h5record.validation.catalogue import make_problem, quote, reason
+from gym_h5record.validation.problem import Problem
+from gym_h5record.validation.subject import Subject
+
+__all__ = ["metadata_problems", "read_spaces"]
+
+_SPACES = {fmt.OBSERVATIONS: "observation_space", fmt.ACTIONS: "action_space"}
+_TOTALS = ("total_steps", "total_episodes")
+_NEEDED = (*_TOTALS, "compression")  # and the schema, without which there is nothing to look at
+_WANTED = (
+    *("run_id", "agent_id", "user", "env_name", "env_class", "env_wrappers", "env_spec", "env_spec_problem"),
+    *("observation_space", "action_space", "render_mode", "frames", "created_at", "versions", "platform", "journal_id"),
+)
+_FRAMES = ("render", "observation", "none")
+
+
+def metadata_problems(handle: Handle, subject: Subject | None) -> Iterator[Problem]:
+    """What is wrong with the metadata of an open recording.
+
+    Args:
+        handle: The recording.
+        subject: What it has, None if that cannot be told.
+
+    Yields:
+        The problems, as they are found.
+    """
+    try:
+        attributes = open_metadata(handle.file)
+    except CorruptRecordingError as error:
+        yield make_problem("metadata-unreadable", f"/{fmt.METADATA}", reason(error, handle.path))
+        return
+    for name in _NEEDED:
+        if name not in attributes:
+            yield make_problem("metadata-missing", f"/{fmt.METADATA} {name}", "there is no such attribute")
+    missing = [name for name in _WANTED if name not in attributes]
+    if missing:
+        message = f"these attributes should be there, but are not: {', '.join(missing)}"
+        yield make_problem("metadata-incomplete", f"/{fmt.METADATA}", message)
+    yield from _attribute_problems(attributes)
+    try:
+        fps = open_attribute(handle.file, "fps")
+        if not isinstance(fps, float):
+            yield make_problem("metadata-unreadable", "/ fps", f"expected a float64, found {quote(fps)}")
+    except CorruptRecordingError as error:
+        yield make_problem("metadata-unreadable", "/ fps", reason(error, handle.path))
+    if subject is not None and subject.is_settled:
+        yield from _total_problems(attributes, subject)
+
+
+def read_spaces(handle: Handle) -> dict[str, Space[Any]]:
+    """The spaces that can be read, by the columns that hold their values: ``observations``, ``actions``."""
+    try:
+        attributes = open_metadata(handle.file)
+    except CorruptRecordingError:
+        return {}
+    found = {column: _space_or_none(attributes, name) for column, name in _SPACES.items()}
+    return {column: space for column, space in found.items() if space is not None}
+
+
+def _space_or_none(attributes: dict[str, Any], name: str) -> Space[Any] | None:
+    try:
+        return space_from_json(json.loads(attributes[name]))
+    except Exception:  # noqa: BLE001  # whatever is wrong is among the problems of the metadata
+        return None
+
+
+def _attribute_problems(attributes: dict[str, Any]) -> Iterator[Problem]:
+    for name, value in attributes.items():
+        if name in _TOTALS or name == "schema":
+            continue
+        place = f"/{fmt.METADATA} {name[:_MAX_NAME]}"
+        if not isinstance(value, str):
+            yield make_problem("metadata-unreadable", place, f"expected text, found {quote(value)}")
+            continue
+        code, read = _READERS.get(name, ("", None))
+        if read is None:
+            continue
+        try:
+            read(value)
+        except Exception as error:  # noqa: BLE001  # whatever a reader makes of a text that is something else
+            yield make_problem(code, place, f"{quote(value)} cannot be read: {quote(str(error))}")
+
+
+def _total_problems(attributes: dict[str, Any], subject: Subject) -> Iterator[Problem]:
+    steps = subject.num_rows - subject.num_episodes - subject.is_open
+    for name, expected in zip(_TOTALS, (steps, subject.num_episodes), strict=True):
+        if name in attributes and attributes[name] != expected:
+            message = f"it is {quote(attributes[name])}, by /{fmt.COMMIT} it should be {expected}"
+            yield make_problem("totals", f"/{fmt.METADATA} {name}", message)
+
+
+# Readers: each raises what it likes if a text is not what the attribute should be -----------------------
+
+
+def _read_json(*kinds: type) -> Callable[[str], None]:
+    def read(text: str) -> None:
+        content = json.loads(text)
+        if not isinstance(content, kinds):
+            raise TypeError(f"it is JSON, but no {kinds[0].__name__}")
+
+    return read
+
+
+def _read_user(text: str) -> None:
+    if type(loads(text)) is not dict:
+        raise TypeError("it is tagged JSON, but no dict")
+
+
+def _read_space(text: str) -> None:
+    space_from_json(json.loads(text))
+
+
+def _read_spec(text: str) -> None:
+    if text:
+        EnvSpec.from_json(text)
+
+
+def _read_compression(text: str) -> None:
+    name, _ = json.loads(text)
+    if name not in COMPRESSIONS:
+        raise ValueError(f"expected [name, options] with one of the names {COMPRESSIONS}")
+
+
+def _read_frames(text: str) -> None:
+    if text not in _FRAMES:
+        raise ValueError(f"expected one of {_FRAMES}")
+
+
+_MAX_NAME = 80
+
+_READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "user": ("metadata-unreadable", _read_user),
+    "versions": ("metadata-unreadable", _read_json(dict)),
+    "platform": ("metadata-unreadable", _read_json(dict)),
+    "env_wrappers": ("metadata-unreadable", _read_json(list)),
+    "compression": ("metadata-unreadable", _read_compression),
+    "frames": ("metadata-unreadable", _read_frames),
+    "created_at": ("metadata-unreadable", datetime.fromisoformat),
+    "observation_space": ("space-unreadable", _read_space),
+    "action_space": ("space-unreadable", _read_space),
+    "env_spec": ("env-spec", _read_spec),
+}

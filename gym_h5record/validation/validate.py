@@ -1,0 +1,125 @@
+"""``validate``: everything that is wrong with a recording."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from gym_h5record import format as fmt
+from gym_h5record.durable_file import redo_path
+from gym_h5record.errors import (
+    CorruptRecordingError,
+    FormatVersionError,
+    NotARecordingError,
+    RecordingError,
+    RecordingInUseError,
+    RecordingNotFoundError,
+)
+from gym_h5record.guard import READ_ERRORS
+from gym_h5record.journal import spare_path
+from gym_h5record.lock import is_locked, lock_path
+from gym_h5record.reader import Access, Handle
+from gym_h5record.state import State, recording_state
+from gym_h5record.superblock import cut_bytes
+from gym_h5record.validation.catalogue import make_problem, reason
+from gym_h5record.validation.checksums import checksum_problems
+from gym_h5record.validation.contents import content_problems
+from gym_h5record.validation.metadata import metadata_problems
+from gym_h5record.validation.problem import Problem
+from gym_h5record.validation.structure import Structure
+
+__all__ = ["validate"]
+
+
+def validate(
+    path: str | os.PathLike[str],
+    *,
+    deep: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Problem]:
+    """Find out what is wrong with a recording; nothing is changed.
+
+    Without ``deep`` a recording of any size takes a moment: the metadata is read,
+    every column opened, its length and its last item looked at, and the places of
+    the episodes compared. With ``deep`` every row is read.
+
+    Args:
+        path: The recording; closed, interrupted, damaged, or no recording at all.
+        deep: Whether to look at the contents as well: every chunk, type, flag and
+            return, NaN, and values outside their space. Memory does not grow with the file.
+        on_progress: Called with ``deep``, again and again, with the number of rows that
+            have been looked at, and of all rows.
+
+    Returns:
+        The problems, in the order they were found. A recording without one of
+        severity ``ERROR`` is good.
+
+    Raises:
+        RecordingNotFoundError: If there is nothing at the path.
+        RecordingInUseError: If it is being recorded right now.
+
+    Example:
+        >>> import gym_h5record as h5r
+        >>> h5r.validate(cartpole_path, deep=True)
+        []
+    """
+    target = Path(os.path.realpath(path))
+    problems: list[Problem] = []
+    try:
+        state = recording_state(target)
+        if state is State.LIVE:
+            raise RecordingInUseError(f"{target} is being recorded: it can be validated once that has ended.")
+        problems += _state_problems(target, state)
+        if target.exists():
+            with closing(_open(target, state)) as handle:
+                problems.extend(_file_problems(handle, deep=deep, on_progress=on_progress))
+    except (RecordingNotFoundError, RecordingInUseError):
+        raise
+    except FormatVersionError as error:
+        problems.append(make_problem("format-version", "/", reason(error, target)))
+    except NotARecordingError as error:
+        problems.append(make_problem("not-a-recording", "/", reason(error, target)))
+    except (RecordingError, OSError, MemoryError, RecursionError) as error:
+        problems.append(make_problem("unreadable", "/", reason(error, target)))
+    return problems
+
+
+def _open(path: Path, state: State) -> Handle:
+    try:
+        return Handle(path, Access.CLOSED if state is State.CLOSED else Access.DAMAGED)
+    except (RecordingError, OSError):
+        raise
+    except READ_ERRORS as error:
+        raise CorruptRecordingError(f"{path} cannot be opened: {error}") from error
+
+
+def _state_problems(path: Path, state: State) -> Iterator[Problem]:
+    """What is told from outside."""
+    if state is State.INTERRUPTED:
+        yield make_problem("interrupted", "/", "it was left by a recorder that died")
+    elif state is State.CUT_SHORT:
+        message = f"{cut_bytes(path)} bytes are missing at its end: it was cut short after it had been closed"
+        yield make_problem("cut-short", "/", message)
+    elif not is_locked(path):
+        partial = path.with_name(f"{path.name}.partial")  # of atomic_path
+        for each in (lock_path(path), spare_path(path), redo_path(path), partial):
+            if os.path.lexists(each):
+                yield make_problem("left-behind", each.name, "it lies beside the recording, which is closed")
+
+
+def _file_problems(handle: Handle, *, deep: bool, on_progress: Callable[[int, int], None] | None) -> Iterator[Problem]:
+    structure = Structure(handle)
+    found = list(structure.problems())
+    subject = structure.subject
+    yield from metadata_problems(handle, subject)
+    yield from found
+    if subject is None:
+        return
+    if subject.is_settled and structure.is_indexed and subject.is_open:
+        message = f"row {subject.num_rows - 1} is committed, but belongs to no episode"
+        yield make_problem("rows-left-over", f"/{fmt.COMMIT}", message)
+    if deep:
+        yield from checksum_problems(structure, subject)
+        yield from content_problems(structure, subject, on_progress)

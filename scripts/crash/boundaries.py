@@ -1,0 +1,172 @@
+"""What a kill at each write would leave: a victim is stopped there, and its files are copied.
+
+A kernel that copies several pages into a file looks between two of them whether
+the process has been killed. So for every write over a page boundary of the file
+there are further crash points: the file with the pages before the boundary only.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from .inspector import Inspector
+from .processes import Victim
+from .scenes import Scene, prepare, task_of
+from .tally import Tally
+from .tracing import Stop, writes
+from .victim import Repair
+
+__all__ = ["Sampling", "every_write"]
+
+_PAGE_BYTES = 4096
+_SIGNATURES = re.compile(rb"OHDR|OCHK|EAHD|EAIB|EASB|EADB|FAHD|FADB|FRHP|FHDB|BTHD|BTLF|BTIN|\x89HDF")
+_WRITES_OF_A_REPAIR = 60  # about
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How many of the crash points to look at.
+
+    Attributes:
+        every: Look at the files at every n-th write, 0 for none.
+        torn_every: At every n-th write over page boundaries, look at it torn, 0 for none.
+        tears: At how many of its page boundaries.
+        twice_every: At every n-th write, kill a repair as well, 0 for none.
+    """
+
+    every: int = 1
+    torn_every: int = 1
+    tears: int = 1
+    twice_every: int = 0
+
+
+class _Every:
+    """True at every n-th call, never if n is 0."""
+
+    def __init__(self, count: int, chance: random.Random) -> None:
+        self._count = count
+        self._left = chance.randrange(count) if count else -1
+
+    def __call__(self) -> bool:
+        now = self._left == 0
+        self._left = self._count - 1 if now else self._left - 1
+        return now
+
+
+def every_write(
+    folder: Path, inspector: Inspector, chance: random.Random, scene: Scene, sampling: Sampling
+) -> tuple[Tally, Tally, Tally]:
+    """Look at what a kill would leave at every write of a scene.
+
+    Args:
+        folder: For files of ours, empty.
+        inspector: Looks at what is left.
+        chance: Chooses where writes are torn, and where sampling begins.
+        scene: What to stop.
+        sampling: How often.
+
+    Returns:
+        What was found between writes, within writes, and after repairs that were killed as well.
+    """
+    whole, torn = Tally(f"every write: {scene.name}"), Tally(f"torn writes: {scene.name}")
+    twice = Tally("every write: of what the others do, then of `repair`")
+    whole_due = _Every(sampling.every * scene.stride, chance)
+    torn_due, twice_due = _Every(sampling.torn_every, chance), _Every(sampling.twice_every, chance)
+    path = folder / "files" / "run.h5"
+    path.parent.mkdir()
+    acknowledged = prepare(path, scene)
+    copies = _Copies(folder / "copy", path, scene.env, inspector)
+    with Victim(task_of(path, scene)) as running:
+        running.wait_until_ready()
+        for number, stop in enumerate(writes(running.process, path.parent.resolve())):
+            now = [*acknowledged, running.counter.steps] if scene.steps else acknowledged
+            where = f"{scene.env}, write {number}: {_describe(stop, path.parent)}"
+            if whole_due():
+                copies.make()
+                copies.inspect(whole, now, where)
+            tears = _tears(stop)
+            if tears and torn_due():
+                for tear in sorted(chance.sample(tears, min(sampling.tears, len(tears)))):
+                    copies.make(stop, tear)
+                    copies.inspect(torn, now, f"{where}, torn after {tear} bytes")
+            if twice_due():
+                copies.make(stop, chance.choice([0, *tears]))
+                copies.inspect(twice, now, f"{where}, then {copies.kill_repair(chance)}")
+        if running.process.returncode:
+            whole.fail(f"{scene.name}, {scene.env}: the victim failed: {running.complaint()[-500:]}")
+    return whole, torn, twice
+
+
+class _Copies:
+    """Copies of a folder as a kill would leave it; there is one at a time.
+
+    Args:
+        place: Where to make them.
+        path: The recording they are copies of.
+        env: What it records.
+        inspector: Looks at them.
+    """
+
+    def __init__(self, place: Path, path: Path, env: str, inspector: Inspector) -> None:
+        self._path = place / path.name
+        self._original = path.parent
+        self._env = env
+        self._inspector = inspector
+
+    def make(self, stop: Stop | None = None, tear: int = 0) -> None:
+        """Copy the folder, with the first ``tear`` bytes of a write."""
+        shutil.rmtree(self._path.parent, ignore_errors=True)
+        shutil.copytree(self._original, self._path.parent)
+        if stop is not None:
+            _write_part(self._path.parent, stop, tear)
+
+    def kill_repair(self, chance: random.Random) -> str:
+        """Repair the copy, and kill that at one of its writes, or within; it may also come to its end.
+
+        Returns:
+            Where.
+        """
+        with Victim(Repair(str(self._path), f"{self._path.parent}.counter", traced=True)) as repairing:
+            repairing.wait_until_ready()
+            with closing(writes(repairing.process, self._path.parent.resolve())) as stops:
+                for number, stop in enumerate(stops):
+                    if chance.randrange(_WRITES_OF_A_REPAIR) == 0:
+                        tear = chance.choice([0, *_tears(stop)])
+                        _write_part(self._path.parent, stop, tear)
+                        what = _describe(stop, self._path.parent)
+                        return f"repair killed at its write {number}: {what}, after {tear} bytes"
+        return "a whole repair"
+
+    def inspect(self, tally: Tally, acknowledged: list[int], where: str) -> None:
+        """Have the copy inspected."""
+        tally.add(self._inspector.inspect(self._path, self._env, acknowledged), acknowledged, where)
+
+
+def _write_part(folder: Path, stop: Stop, size_bytes: int) -> None:
+    """Do the first bytes of a write to the file of that name in ``folder``."""
+    if size_bytes and stop.path is not None:
+        with (folder / stop.path.name).open("r+b") as file:
+            file.seek(stop.offset)
+            file.write(stop.data[:size_bytes])
+
+
+def _tears(stop: Stop) -> list[int]:
+    """How many bytes of a write lie before each page boundary that it runs over."""
+    first = -stop.offset % _PAGE_BYTES or _PAGE_BYTES
+    return list(range(first, len(stop.data), _PAGE_BYTES))
+
+
+def _describe(stop: Stop, folder: Path) -> str:
+    if stop.path is None:
+        return "a store into the journal"
+    name = stop.path.name if stop.path != folder else "the folder"
+    if not stop.data:
+        return f"{stop.call} of {name}"
+    kinds = [each.decode("latin-1") for each in _SIGNATURES.findall(stop.data)]
+    what = f"metadata {'+'.join(dict.fromkeys(kinds))}" if kinds else "data"
+    return f"{stop.call} of {len(stop.data)} bytes at {stop.offset} of {name} ({what})"

@@ -1,0 +1,157 @@
+"""Repairs what a crash has left, and compares it with what had been acknowledged.
+
+Every episode found is compared with a rehearsal of it: the type and every bit
+of each observation, action, reward, flag and info, and what the index says.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+import gym_h5record as h5r
+from gym_h5record.errors import RecordingInUseError, RecordingNotFoundError
+from gym_h5record.tree import identical
+
+from .plays import LIFE, Play, rehearse
+
+__all__ = ["Finding", "inspect"]
+
+_PATIENCE_S = 10.0
+_COLUMNS = ("observations", "infos", "actions", "rewards", "terminations", "truncations")
+
+
+@dataclass
+class Finding:
+    """What is left after a crash.
+
+    Attributes:
+        opens: Whether the file can be read after ``repair``.
+        is_empty: There is no file: nothing had been recorded yet.
+        found: Steps in the file, by life.
+        contradicting: Episodes that are not what was played.
+        problems: What is wrong with them, or with everything.
+        strays: Files left beside the recording.
+    """
+
+    opens: bool = False
+    is_empty: bool = False
+    found: list[int] = field(default_factory=list)
+    contradicting: list[int] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
+
+    def contradict(self, episode: int, problem: str) -> None:
+        """Note what is wrong with an episode."""
+        if episode not in self.contradicting:
+            self.contradicting.append(episode)
+            self.problems.append(f"episode {episode}: {problem}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def inspect(path: Path, env: str, acknowledged: list[int]) -> Finding:
+    """Repair a recording and compare it.
+
+    Args:
+        path: The recording, alone in its folder but for what belongs to it.
+        env: What was recorded.
+        acknowledged: Steps that had returned, by life.
+    """
+    finding = Finding(found=[0] * len(acknowledged))
+    try:
+        report = _repair(path)
+        if report.problem:
+            finding.problems.append(report.problem)
+            return finding
+        with h5r.Recording(path) as recording:
+            _compare(recording, env, acknowledged, finding)
+        if report.num_steps != sum(finding.found):
+            finding.contradict(0, f"repair says {report.num_steps} steps, there are {sum(finding.found)}")
+        _check_index(path, finding)
+        finding.opens = True
+    except RecordingNotFoundError as error:
+        finding.is_empty = not any(acknowledged)
+        if not finding.is_empty:
+            finding.problems.append(f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is what we are looking for
+        finding.problems.append(f"{type(error).__name__}: {error}")
+    finding.strays = sorted(each.name for each in path.parent.iterdir() if each != path)
+    return finding
+
+
+def _repair(path: Path) -> h5r.RepairReport:
+    """Repair a recording, whose writer may still be at work."""
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline_s:
+        with suppress(RecordingInUseError):
+            return h5r.repair(path)
+    return h5r.repair(path)
+
+
+def _compare(recording: h5r.Recording, env: str, acknowledged: list[int], finding: Finding) -> None:
+    """Compare all episodes; lives and the episodes of a life have to be in order and without a gap."""
+    seeds = [episode.seed for episode in recording.episodes]
+    before = -1
+    for number, (seed, after) in enumerate(zip(seeds, [*seeds[1:], None], strict=True)):
+        if seed is None or not 0 <= seed // LIFE < len(finding.found):
+            finding.contradict(number, f"it has the seed {seed}")
+            continue
+        if seed != before + 1 and (seed % LIFE or seed < before):
+            finding.contradict(number, f"the seed {seed} follows upon {before}")
+        before = seed
+        is_last = after is None or after // LIFE != seed // LIFE
+        episode = recording.episodes[number]
+        life = seed // LIFE
+        finding.found[life] += episode.length
+        problem = _difference(episode, rehearse(env, seed), is_last=is_last)
+        if is_last and finding.found[life] > acknowledged[life] + 1:
+            problem = f"{finding.found[life]} steps of life {life}, {acknowledged[life]} had returned"
+        if problem:
+            finding.contradict(number, problem)
+
+
+def _difference(episode: h5r.Episode, played: Play, *, is_last: bool) -> str:
+    """What is wrong with an episode, empty if nothing is; the last of a life may have been cut short."""
+    length, whole = episode.length, len(played.actions)
+    if length > whole or (length < whole and not is_last):
+        return f"{length} of {whole} steps"
+    for name in _COLUMNS:
+        column = getattr(episode, name)
+        expected = getattr(played, name)[: length + (name in ("observations", "infos"))]
+        if len(column) != len(expected):
+            return f"{len(column)} {name}, expected {len(expected)}"
+        for at, value in enumerate(expected):
+            if not identical(column[at], value):
+                return f"{name}[{at}] is {str(column[at])[:200]}, expected {str(value)[:200]}"
+    terminated = length > 0 and bool(played.terminations[length - 1])
+    truncated = length > 0 and bool(played.truncations[length - 1])
+    entry = (episode.terminated, episode.truncated, episode.complete, episode.total_reward)
+    total = 0.0
+    for reward in played.rewards[:length]:
+        total += float(reward)
+    expected_entry = (terminated, truncated, terminated or truncated, total)
+    return "" if entry == expected_entry else f"the index says {entry}, expected {expected_entry}"
+
+
+def _check_index(path: Path, finding: Finding) -> None:
+    """Plain h5py has to find contiguous episodes, and flags that agree with each other."""
+    with h5py.File(path) as file:
+        rows, episodes = (int(count) for count in file["commit"][:])
+        starts, lengths = file["episodes/starts"][:episodes], file["episodes/lengths"][:episodes]
+        ends = starts + lengths + 1
+        for number, (start, end) in enumerate(zip(starts, [0, *ends[:-1]], strict=True)):
+            if start != end:
+                finding.contradict(number, f"it starts at row {start}, the one before ends at row {end}")
+        if (ends[-1] if episodes else 0) != rows:
+            finding.contradict(episodes, f"the episodes do not fill the {rows} rows")
+        dones = file["dones"][:rows]
+        if (dones != (file["terminations"][:rows] | file["truncations"][:rows])).any() or dones[ends - 1].any():
+            finding.contradict(episodes, "/dones contradicts the other flags")

@@ -1,0 +1,142 @@
+"""What is recorded: environments whose every row follows from the seed of its episode.
+
+A recorder plays, for its life number ``n``, the episodes with the seeds
+``n * LIFE, n * LIFE + 1, ...``. The seed of an episode is in the file, so each
+episode found there says what it has to be.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+__all__ = ["ENVIRONMENTS", "LIFE", "Moment", "Play", "make_env", "play", "rehearse"]
+
+LIFE = 1_000_000
+"""Seeds of one life."""
+
+ENVIRONMENTS = ("CartPole-v1", "FrozenLake-v1", "ALE/Breakout-v5", "Ragged")
+"""Small rows, many episodes, large compressed chunks, and everything that varies in size."""
+
+_HUGE_NOTE = "x" * 150_000  # more than a small journal holds: it has to grow
+
+
+class Ragged(gym.Env[Any, Any]):
+    """Texts, sequences and pictures that follow from the seed of the reset and the number of the step."""
+
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 30}  # noqa: RUF012  # as Gymnasium has it
+    observation_space = spaces.Dict(
+        {
+            "step": spaces.Box(0, 2**62, (2,), np.int64),
+            "text": spaces.Text(60, min_length=0),
+            "points": spaces.Sequence(spaces.Box(-10, 10, (2,), np.float32)),
+            "views": spaces.Sequence(spaces.Box(0, 255, (64, 64), np.uint8)),
+            "picture": spaces.Box(0, 255, (64, 64), np.uint8),
+        }
+    )
+    action_space = spaces.Dict({"move": spaces.Discrete(3), "say": spaces.Text(6, min_length=0)})
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._seed = seed or 0
+        self._step = 0
+        return self._observe(), {"score": 0.0}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        self._step += 1
+        score = float(action["move"] + len(action["say"]))
+        info: dict[str, Any] = {"score": score, "said": action["say"]}
+        if self._seed % 3 == 2 and self._step == 5:
+            info["note"] = _HUGE_NOTE
+        # A whole number that float64 cannot hold is kept as an exception.
+        reward = 2**53 + 1 if self._step % 11 == 7 else score
+        return self._observe(), reward, self._step == 9 + self._seed % 7, False, info
+
+    def _observe(self) -> dict[str, Any]:
+        chance = np.random.default_rng([self._seed, self._step])
+        picture = np.full((64, 64), self._step % 256, np.uint8)
+        picture[:12] = chance.integers(0, 256, (12, 64))
+        return {
+            "step": np.array([self._seed, self._step]),
+            "text": "ab" * (self._step * 7 % 23),
+            "points": tuple(chance.uniform(-10, 10, (self._step % 4, 2)).astype(np.float32)),
+            "views": tuple(picture[::-1] for _ in range(self._step * self._step % 3)),
+            "picture": picture,
+        }
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a reset gave (``action`` is None), or what a step was given and gave."""
+
+    action: Any
+    observation: Any
+    info: dict[str, Any]
+    reward: Any = None
+    terminated: Any = None
+    truncated: Any = None
+
+
+@dataclass
+class Play:
+    """Everything that passed in an episode, by the names that ``Episode`` has for it."""
+
+    observations: list[Any] = field(default_factory=list)
+    infos: list[Any] = field(default_factory=list)
+    actions: list[Any] = field(default_factory=list)
+    rewards: list[Any] = field(default_factory=list)
+    terminations: list[Any] = field(default_factory=list)
+    truncations: list[Any] = field(default_factory=list)
+
+
+def make_env(name: str) -> gym.Env[Any, Any]:
+    """One of ``ENVIRONMENTS``."""
+    if name == "Ragged":
+        return Ragged()
+    if name.startswith("ALE/"):
+        import ale_py
+
+        gym.register_envs(ale_py)
+    return gym.make(name)
+
+
+def play(env: gym.Env[Any, Any], seed: int) -> Iterator[Moment]:
+    """Play the episode of a seed; some are left before they end."""
+    observation, info = env.reset(seed=seed)
+    env.action_space.seed(seed)
+    yield Moment(None, observation, info)
+    for count in itertools.count(1):
+        action = env.action_space.sample()
+        kept = copy.deepcopy(action)
+        observation, reward, terminated, truncated, info = env.step(action)
+        yield Moment(kept, observation, info, reward, terminated, truncated)
+        if terminated or truncated or (seed % 5 == 4 and count == 7):
+            return
+
+
+@lru_cache(maxsize=24)
+def rehearse(name: str, seed: int) -> Play:
+    """The same episode once more, unrecorded."""
+    played = Play()
+    for moment in play(_stage(name), seed):
+        played.observations.append(copy.deepcopy(moment.observation))
+        played.infos.append(copy.deepcopy(moment.info))
+        if moment.action is not None:
+            played.actions.append(moment.action)
+            played.rewards.append(moment.reward)
+            played.terminations.append(moment.terminated)
+            played.truncations.append(moment.truncated)
+    return played
+
+
+@lru_cache
+def _stage(name: str) -> gym.Env[Any, Any]:
+    return make_env(name)

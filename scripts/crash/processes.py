@@ -1,0 +1,121 @@
+"""Starts victims, finds the writers they have started, and kills them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+
+from .victim import Counter, Record, Repair
+
+__all__ = ["Victim"]
+
+_TIMEOUT_S = 60.0
+_NAP_S = 0.0005
+
+
+class Victim:
+    """A victim in a session of its own. A context manager that leaves no process behind.
+
+    Attributes:
+        task: What it does.
+        counter: What it has done.
+        process: The recorder.
+    """
+
+    def __init__(self, task: Record | Repair) -> None:
+        Path(task.counter).unlink(missing_ok=True)
+        self.task = task
+        self.counter = Counter(task.counter)
+        self._stderr_path = Path(f"{task.counter}.stderr")
+        kind = "record" if isinstance(task, Record) else "repair"
+        with self._stderr_path.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "crash.victim", kind, json.dumps(asdict(task))],
+                cwd=Path(__file__).parents[1],
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # one thread is easier to trace
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        self._writer: int | None = None
+
+    def wait_until_ready(self) -> None:
+        """Return when it is about to begin its work; it has touched nothing before."""
+        self._wait(lambda: self.counter.ready, "did not start")
+
+    def wait_for_a_step(self) -> None:
+        """Return when a step has returned."""
+        self._wait(lambda: self.counter.steps > 0, "took no step")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the recorder still runs."""
+        return self.process.poll() is None
+
+    @property
+    def writer(self) -> int | None:
+        """Process number of the writer, None if there is none yet."""
+        if self._writer is None:
+            pid = self.process.pid
+            with suppress(OSError):
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                self._writer = int(children[0]) if children else None
+        return self._writer
+
+    def wait_for_the_writer(self) -> int | None:
+        """The number of the writer; None if the recorder ends without one."""
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while self.writer is None and self.is_alive and time.monotonic() < deadline_s:
+            time.sleep(_NAP_S)
+        return self.writer
+
+    def kill(self, pid: int | None, *, group: bool = False) -> None:
+        """Kill a process, or all of its group."""
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):  # it has ended by itself, or is not a leader yet
+            (os.killpg if group else os.kill)(pid, signal.SIGKILL)
+
+    def complaint(self) -> str:
+        """What the recorder said before it ended, after it has ended."""
+        try:
+            self.process.wait(_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return "the recorder hangs"
+        return self._stderr_path.read_text(errors="replace")
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether the recorder was killed, or ended because its writer was."""
+        killed = -int(signal.SIGKILL)
+        return self.process.returncode == killed or f"was killed by signal {-killed}" in self.complaint()
+
+    def __enter__(self) -> Victim:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        if self.is_alive:
+            self.kill(self.writer)
+            self.process.kill()
+        self.process.wait()
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while not condition():
+            if not self.is_alive or time.monotonic() > deadline_s:
+                raise RuntimeError(f"the victim {what}: {self.complaint()}")
+            time.sleep(_NAP_S)

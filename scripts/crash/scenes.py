@@ -1,0 +1,105 @@
+"""What is stopped at every write: recordings, resumed recordings and repairs, small but eventful.
+
+Few rows, but rings that wrap around, a journal that has to grow, chunks and
+blocks of indices that fill up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .processes import Victim
+from .victim import Record, Repair
+
+__all__ = ["SCENES", "Scene", "prepare", "task_of"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is stopped at every write.
+
+    Attributes:
+        name: What the table calls it.
+        env: What is recorded.
+        steps: How many the traced recorder takes; 0 if ``repair`` is traced.
+        flush_every: Steps between two commits.
+        ring_rows: Room in the journal.
+        before: How many steps a recorder before it has taken, 0 if there was none.
+        closed: Whether that one closed the file, or was killed.
+        durability: As ``RecordToHDF5`` has it.
+        stride: Looks at so many times fewer whole writes, because each look takes so much longer.
+    """
+
+    name: str
+    env: str
+    steps: int
+    flush_every: int
+    ring_rows: int
+    before: int = 0
+    closed: bool = False
+    durability: str = "process"
+    stride: int = 1
+
+
+_RECORDING = "a recording, from start to close"
+_RESUMING = '`mode="a"` after a crash'
+_APPENDING = '`mode="a"` after `close`'
+_REPAIRING = "`repair` after a crash"
+_POWER = '`durability="power"`, all of these'
+
+SCENES = (
+    Scene(_RECORDING, "Ragged", 50, flush_every=7, ring_rows=64),
+    Scene(_RECORDING, "FrozenLake-v1", 1200, flush_every=150, ring_rows=1024, stride=3),
+    Scene(_RECORDING, "CartPole-v1", 1200, flush_every=150, ring_rows=1024, stride=3),
+    Scene(_RECORDING, "ALE/Breakout-v5", 40, flush_every=9, ring_rows=16),
+    Scene(_RESUMING, "Ragged", 25, flush_every=6, ring_rows=64, before=30),
+    Scene(_RESUMING, "FrozenLake-v1", 300, flush_every=100, ring_rows=1024, before=900, stride=2),
+    Scene(_RESUMING, "ALE/Breakout-v5", 20, flush_every=6, ring_rows=16, before=25),
+    Scene(_APPENDING, "Ragged", 25, flush_every=6, ring_rows=16, before=30, closed=True),
+    # So many chunks that a block of their index is larger than a page.
+    Scene(_APPENDING, "ALE/Breakout-v5", 12, flush_every=4, ring_rows=16, before=2100, closed=True, stride=4),
+    Scene(_REPAIRING, "Ragged", 0, flush_every=20, ring_rows=64, before=37),
+    Scene(_REPAIRING, "CartPole-v1", 0, flush_every=300, ring_rows=1024, before=900),
+    Scene(_REPAIRING, "ALE/Breakout-v5", 0, flush_every=10, ring_rows=16, before=25),
+    Scene(_POWER, "Ragged", 40, flush_every=7, ring_rows=64, durability="power"),
+    Scene(_POWER, "Ragged", 20, flush_every=6, ring_rows=64, before=30, durability="power"),
+    Scene(_POWER, "Ragged", 0, flush_every=20, ring_rows=64, before=37, durability="power"),
+)
+
+
+def prepare(path: Path, scene: Scene) -> list[int]:
+    """Make what the scene begins with.
+
+    Returns:
+        The steps in it, by life.
+    """
+    if not scene.before:
+        return []
+    task = replace(_record(path, scene), steps=scene.before, close=scene.closed)
+    with Victim(task) as running:
+        complaint = running.complaint()
+        if running.counter.steps != scene.before:
+            raise RuntimeError(f"the recorder failed: {complaint}")
+    return [scene.before]
+
+
+def task_of(path: Path, scene: Scene) -> Record | Repair:
+    """What the traced process does."""
+    if not scene.steps:
+        return Repair(str(path), f"{path.parent}.counter", traced=True)
+    life, mode = (1, "a") if scene.before else (0, "x")
+    return replace(_record(path, scene), life=life, mode=mode, steps=scene.steps, traced=True)
+
+
+def _record(path: Path, scene: Scene) -> Record:
+    return Record(
+        str(path),
+        f"{path.parent}.counter",
+        scene.env,
+        writer="inline",
+        flush_interval_s=1e6,  # when to commit is up to the scene
+        durability=scene.durability,
+        flush_every=scene.flush_every,
+        ring_rows=scene.ring_rows,
+    )

@@ -1,0 +1,173 @@
+"""The program that is killed: records, or repairs, and counts in a shared file what it has done.
+
+    python -m crash.victim record|repair '{...}'
+
+The JSON object has the fields of ``Record`` or ``Repair``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import mmap
+import os
+import signal
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gym_h5record as h5r
+from gym_h5record import journal
+
+from .plays import LIFE, make_env, play
+
+__all__ = ["Counter", "Record", "Repair", "main"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A life of a recorder.
+
+    Attributes:
+        path: The recording.
+        counter: Where to count.
+        env: One of ``plays.ENVIRONMENTS``.
+        life: Its number among those of the file.
+        mode: As ``RecordToHDF5`` has it; likewise ``writer``, ``flush_interval_s``, ``durability``.
+        steps: After how many to end, 0 for never.
+        close: Whether it then closes the file, or dies.
+        flush_every: Steps between two calls of ``flush``, 0 for none.
+        ring_rows: Room in the journal, 0 for the usual.
+        traced: Whether it waits for its tracer, and tells it of stores.
+    """
+
+    path: str
+    counter: str
+    env: str
+    life: int = 0
+    mode: str = "x"
+    writer: str = "process"
+    flush_interval_s: float = 0.02
+    durability: str = "process"
+    steps: int = 0
+    close: bool = True
+    flush_every: int = 0
+    ring_rows: int = 0
+    traced: bool = False
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A call of ``repair``; see ``Record``."""
+
+    path: str
+    counter: str
+    traced: bool = False
+
+
+class Counter:
+    """Numbers in a file that survive the process that counts.
+
+    Args:
+        path: The file; made if it does not exist.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        with Path(path).open("a+b") as file:
+            file.truncate(16)
+            self._words = np.frombuffer(mmap.mmap(file.fileno(), 16), np.int64)
+
+    @property
+    def steps(self) -> int:
+        """Steps that have returned."""
+        return int(self._words[0])
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._words[0] = steps
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything is imported, and the work about to begin."""
+        return bool(self._words[1])
+
+    @ready.setter
+    def ready(self, ready: bool) -> None:
+        self._words[1] = ready
+
+
+class _TellingWords:
+    """The control words of a journal; a signal 0 to itself tells the tracer that one is about to be stored."""
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+
+    def __getitem__(self, index: int) -> int:
+        return self._words[index]
+
+    def __setitem__(self, index: int, word: int) -> None:
+        os.kill(os.getpid(), 0)
+        self._words[index] = word
+
+
+def _tell_of_stores() -> None:
+    plain = journal.Journal.__init__
+
+    def init(self: journal.Journal, *args: Any, **options: Any) -> None:
+        plain(self, *args, **options)
+        self.control = _TellingWords(self.control)  # type: ignore[assignment]
+
+    journal.Journal.__init__ = init  # type: ignore[method-assign]
+
+
+def _record(task: Record, counter: Counter) -> None:
+    env = h5r.RecordToHDF5(
+        make_env(task.env),
+        task.path,
+        mode=task.mode,
+        writer=task.writer,
+        flush_interval_s=task.flush_interval_s,
+        durability=task.durability,
+    )
+    for number in itertools.count():
+        for moment in play(env, task.life * LIFE + number):
+            if moment.action is None:
+                continue
+            counter.steps += 1
+            if task.flush_every and counter.steps % task.flush_every == 0:
+                env.flush()
+            if counter.steps == task.steps:
+                if not task.close:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                env.close()
+                return
+
+
+def main(argv: list[str]) -> int:
+    """Do the work, if nobody intervenes."""
+    warnings.simplefilter("ignore", h5r.errors.RecordingWarning)  # some values fit no column on purpose
+    options: dict[str, Any] = json.loads(argv[1])
+    task = Record(**options) if argv[0] == "record" else Repair(**options)
+    if isinstance(task, Record):
+        make_env(task.env).close()  # imports what it needs
+        if task.ring_rows:
+            journal._MAX_CAPACITY_ROWS, journal._MIN_BLOB_BYTES = task.ring_rows, 4096  # noqa: SLF001
+    if task.traced:
+        _tell_of_stores()
+    counter = Counter(task.counter)
+    counter.ready = True
+    if task.traced:
+        sys.stdin.readline()
+    if isinstance(task, Record):
+        _record(task, counter)
+    else:
+        h5r.repair(task.path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

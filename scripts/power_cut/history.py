@@ -1,0 +1,166 @@
+"""Everything that a folder's files have been since they were last synced, and a disk made of it.
+
+The model: what a completed sync covers is there. Of anything written later, each
+page of 4 KiB, or each sector of 512 bytes, is there in any version it has had
+since, or not at all, independently of all others; so are the size of a file and
+each name in the folder. Real disks and file systems are kinder.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+__all__ = ["PAGE_BYTES", "FileHistory", "History", "Versions"]
+
+PAGE_BYTES = 4096
+_SECTOR_BYTES = 512
+_STYLES = ("nothing", "everything", "pages", "pages", "pages", "sectors", "sectors", "sectors")
+
+T = TypeVar("T")
+
+
+@dataclass
+class Versions(Generic[T]):
+    """What something has been, and since which moment."""
+
+    initial: T
+    moments: list[int] = field(default_factory=list)
+    values: list[T] = field(default_factory=list)
+
+    def add(self, moment: int, value: T) -> None:
+        """It is ``value`` from here on."""
+        self.moments.append(moment)
+        self.values.append(value)
+
+    def possible(self, synced: int, moment: int) -> list[T]:
+        """What it may be after a power cut: as the last sync found it, or anything later."""
+        first, stop = (bisect_right(self.moments, each) for each in (synced, moment))
+        return [self.values[first - 1] if first else self.initial, *self.values[first:stop]]
+
+
+class FileHistory:
+    """The versions of a file, page by page."""
+
+    def __init__(self) -> None:
+        self.size = Versions(0)
+        self.pages: dict[int, Versions[bytes]] = {}
+        self._syncs: list[tuple[int, int, int]] = []  # moment, first page, page behind the last
+        self._content = b""
+
+    def see(self, moment: int, content: bytes) -> bool:
+        """Note what has changed; whether anything has."""
+        before, self._content = self._content, content
+        if content == before:
+            return False
+        if len(content) != len(before):
+            self.size.add(moment, len(content))
+        for start in range(0, max(len(content), len(before)), PAGE_BYTES):
+            page = content[start : start + PAGE_BYTES].ljust(PAGE_BYTES, b"\0")
+            if page != before[start : start + PAGE_BYTES].ljust(PAGE_BYTES, b"\0"):
+                self.pages.setdefault(start // PAGE_BYTES, Versions(bytes(PAGE_BYTES))).add(moment, page)
+        return True
+
+    def sync(self, moment: int, start: int = 0, stop: int = 1 << 62) -> None:
+        """Note that bytes ``start`` to ``stop``, as they were seen last, have been synced."""
+        self._syncs.append((moment, start // PAGE_BYTES, -(-stop // PAGE_BYTES)))
+
+    def survive(self, moment: int, chance: random.Random) -> bytes:
+        """A content that the file may have after a power cut."""
+        style = chance.choice(_STYLES)
+        sizes = self.size.possible(self._synced(moment), moment)
+        size = _pick(sizes, style, chance)
+        if style in ("pages", "sectors") and len(sizes) > 1 and chance.random() < 0.3:
+            size = chance.randint(min(sizes), max(sizes))
+        content = bytearray(size)
+        for number, versions in self.pages.items():
+            start = number * PAGE_BYTES
+            if start < size:
+                possible = versions.possible(self._synced(moment, number), moment)
+                page = _torn(possible, chance) if style == "sectors" else _pick(possible, style, chance)
+                content[start : start + PAGE_BYTES] = page[: size - start]
+        return bytes(content)
+
+    def _synced(self, moment: int, page: int | None = None) -> int:
+        """When a page was synced last, or the size of the file."""
+        return max(
+            (at for at, first, stop in self._syncs if at <= moment and (page is None or first <= page < stop)),
+            default=-1,
+        )
+
+
+class History:
+    """The versions of a folder: of its files, and of which name stands for which file.
+
+    Attributes:
+        now: The moment: counts up with everything that happens.
+        kinds: What happened at each moment.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.kinds = ["the beginning"]
+        self._files: list[FileHistory] = []
+        self._names: dict[str, Versions[FileHistory | None]] = {}
+        self._syncs: list[int] = []
+
+    def happen(self, kind: str) -> int:
+        """Another moment, in which something happens."""
+        self.now += 1
+        self.kinds.append(kind)
+        return self.now
+
+    def new_file(self) -> FileHistory:
+        """A file nobody has seen before."""
+        self._files.append(FileHistory())
+        return self._files[-1]
+
+    def rename(self, name: str, file: FileHistory | None) -> None:
+        """Note that a name stands for a file from here on, or for none."""
+        self._names.setdefault(name, Versions(None)).add(self.now, file)
+
+    def sync_names(self) -> None:
+        """Note that the folder has been synced."""
+        self._syncs.append(self.now)
+
+    def sync_everything(self) -> None:
+        """Note that nothing so far can be lost: it was there before."""
+        self.sync_names()
+        for file in self._files:
+            file.sync(self.now)
+
+    def survive(self, moment: int, chance: random.Random, place: Path) -> None:
+        """Make a folder as a power cut may leave it.
+
+        Args:
+            moment: When the power is cut.
+            chance: Chooses among what may be there.
+            place: The folder to make.
+        """
+        place.mkdir()
+        style = chance.choice(_STYLES)
+        synced = max((each for each in self._syncs if each <= moment), default=-1)
+        contents: dict[int, bytes] = {}
+        for name, versions in self._names.items():
+            file = _pick(versions.possible(synced, moment), style, chance)
+            if file is not None:
+                content = contents.setdefault(id(file), b"") or file.survive(moment, chance)
+                contents[id(file)] = content
+                (place / name).write_bytes(content)
+
+
+def _pick(possible: list[T], style: str, chance: random.Random) -> T:
+    if style == "nothing":
+        return possible[0]
+    return possible[-1] if style == "everything" else chance.choice(possible)
+
+
+def _torn(possible: list[bytes], chance: random.Random) -> bytes:
+    """A page whose sectors are of any version each."""
+    if len(possible) == 1:
+        return possible[0]
+    sectors = range(0, PAGE_BYTES, _SECTOR_BYTES)
+    return b"".join(chance.choice(possible)[start : start + _SECTOR_BYTES] for start in sectors)

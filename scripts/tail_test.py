@@ -1,0 +1,562 @@
+"""Is a recording ever read wrongly while it is made? Records, follows, kills recorders and readers, and compares.
+
+    python scripts/tail_test.py                          # 20 minutes on 2 cores
+    python scripts/tail_test.py --minutes 0.5 --seed 3
+
+A recording has up to three lives: a recorder ends, or is killed, and another one
+goes on. Readers in processes of their own hold it open all the while, look as
+often as they can and compare, at every look, the newest committed rows and some
+older ones with a rehearsal of them: type and every bit. Recorders count in shared
+memory what they have done and what they have committed. The exit code is 1 if
+anything was wrong, beyond the commit, missing, or did not move.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import mmap
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ale_py
+import numpy as np
+from crash.plays import LIFE, make_env, play, rehearse
+
+import gym_h5record as h5r
+from gym_h5record.errors import InterruptedRecordingError, RecordingError
+
+_ENVIRONMENTS = ("CartPole-v1", "ALE/Breakout-v5", "Ragged")
+_WRITERS = ("process", "inline", "power")  # the last one is a process as well, with durability="power"
+_ENDS = ("close", "recorder", "writer", "both")
+_NEVER_S = 3600.0
+_PATIENCE_S = 20.0  # between two looks of a reader, or two steps of a recorder
+_OLD_ROWS = 6  # compared at every look, besides the newest
+
+
+class Word(IntEnum):
+    """What recorders, readers and the parent tell each other."""
+
+    READY = 0  # recorder: a step has returned
+    STEPS = 1  # recorder: steps that have returned
+    FLUSHING = 2  # recorder: what the last flush was to commit
+    FLUSHED = 3  # recorder: what it has committed
+    STOP = 4  # parent: close the recording
+    BROKEN = 5  # parent: somebody has been, or is about to be, killed
+    LAST = 6  # parent: no other life will follow
+    LIVES = 7  # parent: how many lives have begun
+    AT_LEAST = 8  # parent: steps of the lives before
+    AT_MOST = 9  # parent: likewise, with those whose return nobody lived to see
+    LOOKS = 16  # reader, like all that follow: calls of refresh
+    ROWS = 17  # rows compared
+    ERRORS = 18  # of kinds that nobody expects
+    WRONG = 19  # rows, episodes or counts that are not what was recorded
+    BEYOND = 20  # looks that showed more than had been committed
+    MISSING = 21  # looks that showed less
+    SHRUNK = 22  # looks that showed less than the look before
+    INTERRUPTED = 23  # looks that found everybody dead
+    ENDED = 24  # the recording has ended, and so have I
+
+
+def make_words(path: Path) -> np.ndarray:
+    """Words in a file, shared with whoever opens it."""
+    with path.open("a+b") as file:
+        file.truncate(256)
+        return np.frombuffer(mmap.mmap(file.fileno(), 256), np.int64)
+
+
+# The recorder ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Record:
+    """One life of a recorder.
+
+    Attributes:
+        path: The recording.
+        words: Where to count.
+        env: One of ``_ENVIRONMENTS``.
+        life: Its number.
+        writer: One of ``_WRITERS``.
+        flush_interval_s: As ``RecordToHDF5`` has it.
+        flush_every: Steps between two calls of ``flush``, 0 for none.
+    """
+
+    path: str
+    words: str
+    env: str
+    life: int
+    writer: str
+    flush_interval_s: float
+    flush_every: int
+
+
+def record(task: Record) -> None:
+    """Record until told to stop."""
+    words = make_words(Path(task.words))
+    is_power = task.writer == "power"
+    env = h5r.RecordToHDF5(
+        make_env(task.env),
+        task.path,
+        mode="a" if task.life else "x",
+        writer="process" if is_power else task.writer,
+        flush_interval_s=task.flush_interval_s,
+        durability="power" if is_power else "process",
+    )
+    for number in itertools.count():
+        for moment in play(env, task.life * LIFE + number):
+            if moment.action is None:
+                continue
+            words[Word.STEPS] += 1
+            words[Word.READY] = 1
+            if task.flush_every and words[Word.STEPS] % task.flush_every == 0:
+                words[Word.FLUSHING] = words[Word.STEPS]
+                env.flush()
+                words[Word.FLUSHED] = words[Word.FLUSHING]
+            if words[Word.STOP]:
+                env.close()
+                return
+
+
+# The reader -----------------------------------------------------------------------------------------
+
+
+def fingerprint(value: Any) -> bytes:
+    """A value in a few bytes: its type, its structure, and every bit."""
+    if isinstance(value, np.ndarray):
+        content = f"{value.dtype}{value.shape}".encode() + value.tobytes()
+    elif isinstance(value, np.generic):
+        content = str(value.dtype).encode() + value.tobytes()
+    elif isinstance(value, dict):
+        content = b"".join(fingerprint(each) for item in sorted(value.items()) for each in item)
+    elif isinstance(value, (list, tuple)):
+        content = b"".join(map(fingerprint, value))
+    else:
+        content = repr(value).encode()
+    return hashlib.blake2b(type(value).__name__.encode() + b" " + content, digest_size=8).digest()
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An episode as it has to be: fingerprints of its rows and of its steps, and what the index says of them."""
+
+    rows: list[bytes]
+    steps: list[bytes]
+    rewards: list[bytes]
+    totals: list[float]
+    ends: list[tuple[bool, bool]]
+
+
+@cache
+def expected(env: str, seed: int) -> Expected:
+    """What an episode has to be."""
+    played = rehearse(env, seed)
+    steps = zip(played.actions, played.rewards, played.terminations, played.truncations, strict=True)
+    return Expected(
+        [fingerprint([*row]) for row in zip(played.observations, played.infos, strict=True)],
+        [fingerprint([*step]) for step in steps],
+        [fingerprint(float(reward)) for reward in played.rewards],
+        [0.0, *itertools.accumulate(map(float, played.rewards))],
+        [
+            (False, False),
+            *((bool(a), bool(b)) for a, b in zip(played.terminations, played.truncations, strict=True)),
+        ],
+    )
+
+
+class Reader:
+    """Follows a recording and compares.
+
+    Args:
+        path: The recording.
+        env: What is recorded.
+        shared: The words of its recorders.
+        own: Where to count.
+        chance: Chooses the rows.
+    """
+
+    def __init__(self, path: Path, env: str, shared: np.ndarray, own: np.ndarray, chance: random.Random) -> None:
+        self._path, self._env, self._shared, self._own, self._chance = path, env, shared, own, chance
+        self._seen = (0, 0, 0)
+        self.problems = 0
+
+    def follow(self) -> None:
+        """Look until the recording has ended for good."""
+        recording = self._open()
+        while True:
+            # The order of these, and of what the parent stores, keeps the bounds safe when a life begins.
+            at_least = self._shared[Word.AT_LEAST] + self._shared[Word.FLUSHED]
+            is_last = self._shared[Word.LAST]
+            self._own[Word.LOOKS] += 1
+            try:
+                is_live = recording.refresh()
+                self._compare(recording, at_least)
+            except InterruptedRecordingError as error:
+                self._own[Word.INTERRUPTED] += 1
+                if not self._shared[Word.BROKEN] or "gym-h5record repair" not in str(error):
+                    self._complain(Word.ERRORS, f"nobody was killed: {error}")
+                time.sleep(0.002)
+                continue
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is what we are looking for
+                self._complain(Word.ERRORS, repr(error))
+                is_live = True
+            if not is_live and is_last:
+                break
+            if not is_live or self._chance.random() < 0.02:
+                recording.close()
+                recording = self._open()
+        self.compare_all(recording)
+        self._own[Word.ENDED] = 1
+
+    def _open(self) -> h5r.Recording:
+        while True:
+            try:
+                return h5r.Recording(self._path, live=True)
+            except RecordingError as error:  # noqa: PERF203  # until it is there
+                self._own[Word.LOOKS] += 1
+                is_early = not self._seen[0] and isinstance(error, FileNotFoundError)
+                if not is_early and not (isinstance(error, InterruptedRecordingError) and self._shared[Word.BROKEN]):
+                    self._complain(Word.ERRORS, f"opening: {error!r}")
+                time.sleep(0.002)
+
+    def _compare(self, recording: h5r.Recording, at_least: int) -> None:
+        seen = (recording.num_rows, recording.num_steps, recording.num_episodes)
+        done = self._shared[Word.STEPS] + 1
+        strict = self._env != "Ragged" and self._shared[Word.FLUSHING]  # its journal may be crowded
+        if strict and not self._shared[Word.BROKEN] and not self._shared[Word.STOP]:
+            done = self._shared[Word.FLUSHING]
+        at_most = self._shared[Word.AT_MOST] + done
+        where = f"{seen[1]} steps, expected {at_least} to {at_most}, seen before {self._seen}"
+        if seen[1] > at_most:
+            self._complain(Word.BEYOND, where)
+        if seen[1] < at_least:
+            self._complain(Word.MISSING, where)
+        if any(now < before for now, before in zip(seen, self._seen, strict=True)):
+            self._complain(Word.SHRUNK, where)
+        self._seen = seen
+        rows = {*range(max(0, seen[0] - 3), seen[0])}
+        rows |= {self._chance.randrange(seen[0]) for _ in range(_OLD_ROWS) if seen[0]}
+        lengths = recording.lengths
+        starts = np.concatenate([[0], np.cumsum(lengths + 1)])
+        if starts[-1] > seen[0] or len(recording.episodes) != len(lengths):
+            self._complain(Word.WRONG, f"{len(lengths)} episodes have {starts[-1]} of {seen[0]} rows")
+            return
+        rehearsed = expected.cache_info().misses
+        for row in sorted(rows, reverse=True):
+            self._compare_row(recording, int(row), starts)
+            if expected.cache_info().misses > rehearsed:  # it takes its time
+                break
+        for number in {len(lengths) - 1, self._chance.randrange(len(lengths) or 1)} - {-1}:
+            if number < len(lengths):
+                self._compare_episode(recording, number)
+
+    def compare_all(self, recording: h5r.Recording) -> None:
+        """Compare every row, or a few thousand of them."""
+        starts = np.concatenate([[0], np.cumsum(recording.lengths + 1)])
+        step = max(1, recording.num_rows // 4000)
+        for row in range(0, recording.num_rows, step):
+            self._compare_row(recording, row, starts)
+        for number in range(0, recording.num_episodes, max(1, recording.num_episodes // 1000)):
+            self._compare_episode(recording, number)
+
+    def _compare_row(self, recording: h5r.Recording, row: int, starts: np.ndarray) -> None:
+        self._own[Word.ROWS] += 1
+        number = int(np.searchsorted(starts, row, "right")) - 1
+        is_running = number == len(starts) - 1
+        start = int(starts[number])
+        at = row - start
+        seed = self._running_seed(recording, start) if is_running else recording.episodes[number].seed
+        if seed is None:
+            self._complain(Word.WRONG, f"row {start} begins no episode that could begin there")
+            return
+        right = expected(self._env, seed)
+        found = fingerprint([recording.observations[row], recording.infos[row] if recording.infos else None])
+        if at >= len(right.rows) or found != right.rows[at]:
+            self._complain(Word.WRONG, f"row {row} is not row {at} of the episode with seed {seed}")
+        columns = (recording.actions, recording.rewards, recording.terminations, recording.truncations)
+        step = [column[row] for column in columns]
+        is_padding = row == (recording.num_rows if is_running else starts[number + 1]) - 1
+        if is_padding != (step[0] is None) or (is_padding and (step != [None] * 4 or recording.dones[row])):
+            self._complain(Word.WRONG, f"the step of row {row} is {str(step)[:200]}, is it padding: {is_padding}")
+        elif not is_padding and (at >= len(right.steps) or fingerprint(step) != right.steps[at]):
+            self._complain(Word.WRONG, f"the step of row {row} is {str(step)[:200]}: not step {at} of seed {seed}")
+
+    def _running_seed(self, recording: h5r.Recording, start: int) -> int | None:
+        """Which episode it is that runs: the next one of this life, or the first one of another."""
+        before = recording.episodes[-1].seed if recording.num_episodes else None
+        lives = range((-1 if before is None else before // LIFE) + 1, int(self._shared[Word.LIVES]))
+        seeds = [*([] if before is None else [before + 1]), *(life * LIFE for life in lives)]
+        first = fingerprint([recording.observations[start], recording.infos[start] if recording.infos else None])
+        return next((seed for seed in seeds if expected(self._env, seed).rows[0] == first), None)
+
+    def _compare_episode(self, recording: h5r.Recording, number: int) -> None:
+        episode = recording.episodes[number]
+        right = expected(self._env, episode.seed if episode.seed is not None else -1)
+        found = (episode.total_reward, (episode.terminated, episode.truncated), episode.complete)
+        at = min(episode.length, len(right.totals) - 1)
+        if found != (right.totals[at], right.ends[at], any(right.ends[at])):
+            self._complain(Word.WRONG, f"the index says of episode {number}: {found}")
+        low = self._chance.randrange(episode.length + 1)
+        values = episode.rewards[low : low + 50]
+        if [fingerprint(float(value)) for value in values] != right.rewards[low : low + len(values)]:
+            self._complain(Word.WRONG, f"rewards {low} to {low + len(values)} of episode {number}: {values}")
+
+    def _complain(self, kind: Word, problem: str) -> None:
+        self._own[kind] += 1
+        self.problems += 1
+        if self.problems < 5:
+            print(f"{self._env}: {kind.name.lower()}: {problem}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Follow:
+    """What a reader does; see ``Reader``."""
+
+    path: str
+    env: str
+    shared: str
+    own: str
+    seed: int
+
+
+def follow(task: Follow) -> None:
+    """Be a reader."""
+    words = make_words(Path(task.shared)), make_words(Path(task.own))
+    Reader(Path(task.path), task.env, *words, random.Random(task.seed)).follow()
+
+
+# The parent -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tally:
+    """What happened with one environment and one writer."""
+
+    recordings: int = 0
+    recorders_killed: int = 0
+    readers_killed: int = 0
+    looks: int = 0
+    rows: int = 0
+    errors: int = 0
+    wrong: int = 0
+    beyond: int = 0
+    missing: int = 0
+    shrunk: int = 0
+    hangs: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything is as it has to be."""
+        return not any((self.errors, self.wrong, self.beyond, self.missing, self.shrunk, self.hangs))
+
+
+class HangError(RuntimeError):
+    """Somebody does not move."""
+
+
+@contextmanager
+def process(stderr: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours, and nothing of it afterwards."""
+    with stderr.open("wb") as file, subprocess.Popen([sys.executable, *command], stderr=file) as running:
+        try:
+            yield running
+        finally:
+            if running.poll() is None:
+                running.kill()
+
+
+def command(task: Record | Follow) -> tuple[str, ...]:
+    """What to call for a task."""
+    return str(Path(__file__)), f"--{type(task).__name__.lower()}", json.dumps(asdict(task))
+
+
+class Trial:
+    """One recording, its lives and its readers.
+
+    Args:
+        folder: Empty.
+        env: What to record.
+        writer: One of ``_WRITERS``.
+        chance: Decides what happens.
+        tally: Counts it.
+    """
+
+    def __init__(self, folder: Path, env: str, writer: str, chance: random.Random, tally: Tally) -> None:
+        self._path, self._env, self._writer, self._chance, self._tally = folder / "run.h5", env, writer, chance, tally
+        self._shared_path, self._own_path, self._stderr = folder / "shared", folder / "own", folder / "stderr"
+        self._shared, self._own = make_words(self._shared_path), make_words(self._own_path)
+        self._reader: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Live all lives."""
+        self._tally.recordings += 1
+        lives = self._chance.choice((1, 2, 3))
+        try:
+            for life in range(lives):
+                self._live(life, is_last=life == lives - 1)
+            self._wait_for_the_reader()
+            self._compare_at_last()
+        except HangError as error:
+            self._tally.hangs += 1
+            print(f"{self._env} {self._writer}: {error}", file=sys.stderr)
+        finally:
+            self._kill_reader()
+        for name in ("looks", "rows", "errors", "wrong", "beyond", "missing", "shrunk"):
+            setattr(self._tally, name, getattr(self._tally, name) + int(self._own[Word[name.upper()]]))
+
+    def _live(self, life: int, *, is_last: bool) -> None:
+        words, chance = self._shared, self._chance
+        words[Word.AT_MOST] += words[Word.STEPS] + bool(words[Word.BROKEN])
+        steps, words[Word.FLUSHED] = int(words[Word.STEPS]), 0
+        words[Word.STEPS] = words[Word.FLUSHING] = words[Word.READY] = words[Word.STOP] = 0
+        words[Word.LIVES] = life + 1
+        every = chance.choice((0, 7, 60))
+        interval_s = _NEVER_S if every else chance.choice((0.001, 0.01, 0.05))
+        task = Record(str(self._path), str(self._shared_path), self._env, life, self._writer, interval_s, every)
+        end = chance.choice(_ENDS)
+        with process(self._stderr, *command(task)) as recorder:
+            self._wait(lambda: words[Word.READY] or recorder.poll() is not None, "the recorder does not start")
+            words[Word.BROKEN] = 0
+            words[Word.AT_LEAST] += steps  # they may have waited for this life in a journal
+            deadline_s = time.monotonic() + chance.uniform(0.1, 6.0)
+            while time.monotonic() < deadline_s:
+                self._keep_a_reader()
+                time.sleep(chance.uniform(0.0, 0.4))
+                if chance.random() < 0.1:
+                    self._kill_reader()
+            self._keep_a_reader()
+            self._end(recorder, end)
+        if is_last:
+            self._repair()
+            words[Word.LAST] = 1
+        elif end != "close" and chance.random() < 0.5:
+            self._repair()
+
+    def _end(self, recorder: subprocess.Popen[bytes], end: str) -> None:
+        if end == "close" or (end == "writer" and self._writer == "inline"):
+            self._shared[Word.STOP] = 1
+            self._wait(lambda: recorder.poll() is not None, "the recorder does not close")
+            if recorder.returncode:
+                self._complain("the recorder failed")
+            return
+        self._shared[Word.BROKEN] = 1
+        self._tally.recorders_killed += 1
+        with suppress(FileNotFoundError, IndexError, ProcessLookupError):
+            children = Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children").read_text().split()
+            if end in ("writer", "both"):
+                os.kill(int(children[0]), signal.SIGKILL)
+        if end in ("recorder", "both"):
+            recorder.kill()
+        self._wait(lambda: recorder.poll() is not None, "the recorder does not end")
+
+    def _repair(self) -> None:
+        """Repair the recording, as soon as its writer lets us."""
+        program = "import sys, gym_h5record as h5r; h5r.repair(sys.argv[1])"
+        with process(self._stderr, "-c", program, str(self._path)) as repairing:
+            self._wait(lambda: repairing.poll() is not None, "repair does not end")
+            if repairing.returncode:
+                self._complain("repair failed")
+
+    def _complain(self, problem: str) -> None:
+        self._tally.errors += 1
+        print(f"{self._env} {self._writer}: {problem}: {self._stderr.read_text()[-2000:]}", file=sys.stderr)
+
+    def _wait(self, condition: Any, problem: str) -> None:
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while not condition():
+            if time.monotonic() > deadline_s:
+                raise HangError(problem)
+            time.sleep(0.002)
+
+    # Readers ------------------------------------------------------------------------------------
+
+    def _keep_a_reader(self) -> None:
+        if self._reader is not None and self._reader.poll() is None:
+            return
+        if self._reader is not None and self._reader.returncode not in (0, -signal.SIGKILL):
+            self._complain(f"the reader ended with {self._reader.returncode}")
+        seed = self._chance.randrange(1 << 30)
+        task = Follow(str(self._path), self._env, str(self._shared_path), str(self._own_path), seed)
+        self._reader = subprocess.Popen([sys.executable, *command(task)])
+
+    def _kill_reader(self) -> None:
+        if self._reader is not None and self._reader.poll() is None:
+            self._reader.kill()
+            self._reader.wait()
+            self._tally.readers_killed += 1
+
+    def _wait_for_the_reader(self) -> None:
+        """Return once the reader has seen that it is over; it may take its time as long as it moves."""
+        looks, since_s = -1, time.monotonic()
+        while not self._own[Word.ENDED]:
+            self._keep_a_reader()
+            now = int(self._own[Word.LOOKS] + self._own[Word.ROWS])
+            if now != looks:
+                looks, since_s = now, time.monotonic()
+            if time.monotonic() > since_s + _PATIENCE_S:
+                raise HangError("the reader does not move")
+            time.sleep(0.01)
+        self._reader.wait() if self._reader else None
+
+    def _compare_at_last(self) -> None:
+        low = int(self._shared[Word.AT_LEAST] + self._shared[Word.STEPS])
+        high = int(self._shared[Word.AT_MOST] + self._shared[Word.STEPS] + 1)
+        with h5r.Recording(self._path) as recording:
+            if not low <= recording.num_steps <= high:
+                self._complain(f"{recording.num_steps} steps in the end, expected {low} to {high}")
+
+
+def markdown(tallies: dict[tuple[str, str], Tally]) -> str:
+    """A line for each environment and writer, and one for all."""
+    headings = ("recordings", "recorders killed", "readers killed", "looks", "rows compared")
+    headings += ("errors", "wrong", "beyond the commit", "missing", "shrunk", "hangs")
+    lines = [f"| recorded | writer | {' | '.join(headings)} |", f"| --- | --- |{' ---: |' * len(headings)}"]
+    total = Tally(*(sum(column) for column in zip(*(asdict(each).values() for each in tallies.values()), strict=True)))
+    for (env, writer), tally in [*tallies.items(), (("**all**", ""), total)]:
+        lines.append(f"| {env} | {writer} | {' | '.join(f'{count:,}' for count in asdict(tally).values())} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Do all of it and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--record", help=argparse.SUPPRESS)
+    parser.add_argument("--follow", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", h5r.errors.RecordingWarning)  # some values fit no column on purpose
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    if options.record or options.follow:
+        record(Record(**json.loads(options.record))) if options.record else follow(Follow(**json.loads(options.follow)))
+        return 0
+    cases = [*itertools.product(_ENVIRONMENTS, _WRITERS)]
+    tallies = {case: Tally() for case in cases}
+    chance = random.Random(options.seed)
+    deadline_s = time.monotonic() + options.minutes * 60
+    for case in itertools.cycle(cases):
+        if time.monotonic() > deadline_s:
+            break
+        with tempfile.TemporaryDirectory() as folder:
+            Trial(Path(folder), *case, chance, tallies[case]).run()
+    print(markdown(tallies))
+    return 0 if all(tally.is_good for tally in tallies.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
