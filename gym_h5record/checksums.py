@@ -56,7 +56,7 @@ class BlockChecksums:
             known, before = self._newest
             if known != first or len(before) < start - first:
                 before = read(first, start)
-            items = np.concatenate([before[: start - first], items])
+            items = np.concatenate([before[: start - first], items], dtype=items.dtype)  # byte order included
         blocks = [items[low : low + size] for low in range(0, len(items), size)]
         number = first // size
         if number + len(blocks) > len(self._dataset):

@@ -99,6 +99,7 @@ class Column:
 
     def write(self, start: int, items: np.ndarray) -> None:
         """Write ``items`` at row ``start``; rows may be written again."""
+        items = np.asarray(items, self.field.dtype)
         stop = start + len(items)
         if stop == start:
             return
@@ -111,7 +112,7 @@ class Column:
             return
         before = start % self._rows
         if before:  # only after a resume: the chunk's first rows are in the file alone
-            items = np.concatenate([self._read_chunk(start - before)[:before], items])
+            items = self._joined(self._read_chunk(start - before)[:before], items)
             start -= before
         for low in range(0, len(items), self._rows):
             self._write_chunk(start + low, items[low : low + self._rows])
@@ -136,13 +137,15 @@ class Column:
         if self._checksums is not None:
             self._checksums.update(start, items, self.read)
 
+    def _joined(self, *parts: np.ndarray) -> np.ndarray:
+        return np.concatenate(parts, dtype=self.field.dtype)  # of itself it has the byte order of the machine
+
     def _offset(self, first: int) -> tuple[int, ...]:
         return (first, *(0 for _ in self.field.shape))
 
     def _write_chunk(self, first: int, items: np.ndarray) -> None:
         if len(items) < self._rows:
-            missing = np.zeros((self._rows - len(items), *self.field.shape), self.field.dtype)
-            items = np.concatenate([items, missing])
+            items = self._joined(items, np.zeros((self._rows - len(items), *self.field.shape), self.field.dtype))
         data = np.ascontiguousarray(items).data.cast("B")
         self._dataset.id.write_direct_chunk(self._offset(first), self._encode(data))  # type: ignore[misc]  # not None here
 

@@ -20,8 +20,15 @@ import numpy as np
 from gym_h5record.codecs import FILTERS
 from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
 from gym_h5record.format import FORMAT, FORMAT_VERSION, METADATA
-from gym_h5record.limits import MAX_ATTRIBUTES, MAX_CHUNK_BYTES, MAX_TEXT_BYTES, UNCHECKED_BYTES
+from gym_h5record.limits import (
+    MAX_CHUNK_BYTES,
+    MAX_METADATA_BYTES,
+    MAX_TEXT_BYTES,
+    MIN_FILTERED_ITEM_BYTES,
+    UNCHECKED_BYTES,
+)
 from gym_h5record.nodes import Field
+from gym_h5record.schema import storable
 
 __all__ = [
     "READ_ERRORS",
@@ -33,13 +40,41 @@ __all__ = [
     "open_attribute",
     "open_dataset",
     "open_metadata",
+    "read_stored_chunk",
+    "stored_items",
 ]
 
 READ_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, OverflowError)
 """What h5py makes of a damaged file: nearly anything."""
 
 _NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
-_BOOL_MEMBERS = 2
+_INDEX_ENTRY_BYTES = 8  # the address of a chunk
+_SPARE_BYTES = 64 << 10  # what a compressed chunk may have beside an eighth more than its items
+
+_ATTRIBUTES = (
+    "run_id",
+    "agent_id",
+    "user",
+    "env_name",
+    "env_class",
+    "env_wrappers",
+    "env_spec",
+    "env_spec_problem",
+    "observation_space",
+    "action_space",
+    "render_mode",
+    "frames",
+    "rom_md5",
+    "created_at",
+    "versions",
+    "platform",
+    "total_steps",
+    "total_episodes",
+    "schema",
+    "compression",
+    "journal_id",
+)
+"""Attributes of ``/metadata``. Never are they listed by HDF5: it would read all that are there, of any size."""
 
 
 def check_format(file: h5py.File, path: Path) -> None:
@@ -100,7 +135,10 @@ def check_field(dataset: h5py.Dataset, field: Field) -> None:
 
 
 def check_stored(dataset: h5py.Dataset, count: int, file_bytes: int) -> None:
-    """Make sure that a dataset has ``count`` items, and has them in the file rather than as a claim.
+    """Make sure that a dataset has ``count`` items, and can have them in the file rather than as a claim.
+
+    HDF5 is not asked how much it stores: it walks through an index of chunks to
+    tell, which may say that it has 2^32 entries.
 
     Args:
         dataset: From ``open_dataset``.
@@ -108,23 +146,49 @@ def check_stored(dataset: h5py.Dataset, count: int, file_bytes: int) -> None:
         file_bytes: Size of the file.
 
     Raises:
-        CorruptRecordingError: If it has fewer items, or chunks that are in no file of this size.
+        CorruptRecordingError: If it has fewer items, or a file of this size cannot have as many, or the
+            last of them is not there.
     """
     name = dataset.name
     if len(dataset) < count:
         raise CorruptRecordingError(f"{name} has {len(dataset)} items, {count} are needed")
-    if count * math.prod(dataset.shape[1:]) * dataset.dtype.itemsize <= UNCHECKED_BYTES:
+    if count * _item_bytes(dataset) <= UNCHECKED_BYTES:
         return
-    create = dataset.id.get_create_plist()
-    stored_bytes = dataset.id.get_storage_size()
-    if stored_bytes > file_bytes:
-        raise CorruptRecordingError(f"{name} claims {stored_bytes} bytes of a file of {file_bytes}")
-    if create.get_nfilters():
-        stored = dataset.id.get_num_chunks() * dataset.chunks[0]
-    else:
-        stored = stored_bytes // (math.prod(dataset.shape[1:]) * dataset.dtype.itemsize)
-    if stored < count:
-        raise CorruptRecordingError(f"{name} stores {stored} items, {count} are claimed")
+    chunks = -(-count // dataset.chunks[0])
+    if chunks * _least_chunk_bytes(dataset) > file_bytes:
+        raise CorruptRecordingError(f"{name} claims {count} items, which cannot be in a file of {file_bytes} bytes")
+    if not _has_chunk(dataset, chunks - 1):
+        raise CorruptRecordingError(f"{name} claims {count} items, the last of which are not in the file")
+
+
+def stored_items(dataset: h5py.Dataset, file_bytes: int) -> int:
+    """How many items a dataset has in the file, whatever it claims, if they were written one after the other.
+
+    Args:
+        dataset: From ``open_dataset``.
+        file_bytes: Size of the file.
+    """
+    rows = dataset.chunks[0]
+    low, high = 0, min(-(-len(dataset) // rows), file_bytes // _least_chunk_bytes(dataset))
+    while low < high:  # chunks before low are there
+        middle = (low + high) // 2
+        if _has_chunk(dataset, middle):
+            low = middle + 1
+        else:
+            high = middle
+    return min(len(dataset), low * rows)
+
+
+def read_stored_chunk(dataset: h5py.Dataset, number: int) -> tuple[int, memoryview]:
+    """A chunk as it is stored, and the mask of the filters that were left out.
+
+    Raises:
+        OSError, RuntimeError, ValueError: If it is not there, or larger than any compressed chunk.
+    """
+    chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    offset = (number * dataset.chunks[0], *(0 for _ in dataset.chunks[1:]))
+    mask, data = dataset.id.read_direct_chunk(offset, out=np.empty(chunk_bytes * 9 // 8 + _SPARE_BYTES, np.uint8))
+    return int(mask), data
 
 
 def has_group(file: h5py.File, name: str) -> bool:
@@ -152,15 +216,19 @@ def open_metadata(file: h5py.File) -> dict[str, Any]:
     """
     try:
         group = h5py.Group(_member(file, METADATA))
-        number = h5py.h5a.get_num_attrs(group.id)
-        if number > MAX_ATTRIBUTES:
-            raise CorruptRecordingError(f"/{METADATA} has {number} attributes, at most {MAX_ATTRIBUTES} are read")
-        names = [h5py.h5a.open(group.id, index=index).name.decode("utf-8") for index in range(number)]
-        return {name: _attribute(group, name) for name in sorted(names)}
+        found: dict[str, Any] = {}
+        left_bytes = MAX_METADATA_BYTES
+        for name in sorted(_ATTRIBUTES):
+            if h5py.h5a.exists(group.id, name.encode()):
+                found[name] = _attribute(group, name)
+                left_bytes -= len(found[name]) if isinstance(found[name], str) else 0
+            if left_bytes < 0:
+                raise CorruptRecordingError(f"/{METADATA} has more than {MAX_METADATA_BYTES} bytes of text")
     except CorruptRecordingError:
         raise
     except READ_ERRORS as error:
         raise CorruptRecordingError(f"/{METADATA} cannot be read: {error}") from error
+    return found
 
 
 def open_attribute(file: h5py.File, name: str) -> Any:
@@ -191,11 +259,12 @@ def _member(file: h5py.File, name: str) -> Any:
 
 def _check_type(name: str, dataset: h5py.h5d.DatasetID) -> None:
     kind = dataset.get_type()
-    is_bool = kind.get_class() == h5py.h5t.ENUM and kind.get_nmembers() == _BOOL_MEMBERS
-    if not is_bool and kind.get_class() not in _NUMBERS:
+    if kind.get_class() not in (*_NUMBERS, h5py.h5t.ENUM):
         raise CorruptRecordingError(f"/{name} holds neither numbers nor booleans")
-    if kind.dtype.kind not in "biuf" or kind.dtype.itemsize != kind.get_size():
-        raise CorruptRecordingError(f"/{name} holds {kind.dtype}, which is no type of a recording")
+    dtype = kind.dtype
+    # HDF5 knows numbers of any number of bits, and what it makes of them is not what is stored.
+    if not storable(dtype) or not kind.equal(h5py.h5t.py_create(dtype, logical=True)):
+        raise CorruptRecordingError(f"/{name} holds {dtype} of an odd form, which is no type of a recording")
 
 
 def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
@@ -205,12 +274,38 @@ def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
     shape, chunk = dataset.shape, create.get_chunk()
     if not shape or len(chunk) != len(shape) or chunk[1:] != shape[1:] or min(chunk) < 1:
         raise CorruptRecordingError(f"/{name} of shape {shape} has chunks {chunk}, which do not hold whole items")
+    if dataset.get_space().get_simple_extent_dims(True) != (h5py.h5s.UNLIMITED, *shape[1:]):
+        raise CorruptRecordingError(f"/{name} cannot grow along its first axis, as all columns of a recording can")
     chunk_bytes = math.prod(chunk) * dataset.get_type().get_size()
     if chunk_bytes > MAX_CHUNK_BYTES:
         raise CorruptRecordingError(f"/{name} has chunks of {chunk_bytes} bytes, at most {MAX_CHUNK_BYTES} are read")
+    if create.get_fill_time() == h5py.h5d.FILL_TIME_NEVER:
+        raise CorruptRecordingError(f"/{name} leaves undefined what was never written")
     filters = [create.get_filter(index)[0] for index in range(create.get_nfilters())]
     if len(filters) > 1 or not FILTERS.keys() >= {*filters}:
         raise CorruptRecordingError(f"/{name} has the filters {filters}, a recording has at most one of {[*FILTERS]}")
+    if filters and chunk_bytes // chunk[0] < MIN_FILTERED_ITEM_BYTES:
+        raise CorruptRecordingError(
+            f"/{name} is compressed, but only items of {MIN_FILTERED_ITEM_BYTES} bytes or more are in a recording"
+        )
+
+
+def _item_bytes(dataset: h5py.Dataset) -> int:
+    return math.prod(dataset.shape[1:]) * int(dataset.dtype.itemsize)
+
+
+def _least_chunk_bytes(dataset: h5py.Dataset) -> int:
+    """What a chunk takes in the file at least."""
+    is_filtered = dataset.id.get_create_plist().get_nfilters() > 0
+    return _INDEX_ENTRY_BYTES if is_filtered else int(dataset.chunks[0]) * _item_bytes(dataset)
+
+
+def _has_chunk(dataset: h5py.Dataset, number: int) -> bool:
+    try:
+        read_stored_chunk(dataset, number)
+    except READ_ERRORS:
+        return False
+    return True
 
 
 def _attribute_or_none(file: h5py.File, name: str) -> Any:

@@ -14,7 +14,7 @@ from gymnasium import Space
 from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record import format as fmt
-from gym_h5record.errors import CorruptRecordingError, RecordingError
+from gym_h5record.errors import CorruptRecordingError, InterruptedRecordingError, RecordingError, RecordingInUseError
 from gym_h5record.guard import open_attribute, open_metadata
 from gym_h5record.layout import all_fields
 from gym_h5record.reader import Access, Column, Decoder, EpisodeIndex, EpisodeList, Handle, InfoColumn, Storage
@@ -48,7 +48,7 @@ class Recording:
     Raises:
         RecordingNotFoundError: If there is no file.
         NotARecordingError: If it is not HDF5, not ours, or too new.
-        CorruptRecordingError: If it contradicts the format.
+        CorruptRecordingError: If it contradicts the format, or cannot be repaired.
         RecordingInUseError: If it is being recorded right now, and not ``live``.
         InterruptedRecordingError: If its recorder died, and not ``repair``.
 
@@ -60,10 +60,8 @@ class Recording:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, live: bool = False, repair: bool = False) -> None:
-        if repair:
-            repair_recording(path)
         self._live = live
-        self._handle = Handle(Path(path), Access.LIVE if live else Access.CLOSED)
+        self._handle = _open(Path(path), Access.LIVE if live else Access.CLOSED, repair=repair)
         self._is_live = self._handle.state is State.LIVE
         try:
             self._storage = Storage(self._handle)
@@ -281,3 +279,18 @@ class Recording:
     def _named(self, name: str) -> Column:
         node = self.schema.coded[self.schema.code_index[name]]
         return Column(self._decoder, node, 0, self.num_rows, is_open=self._is_open)
+
+
+def _open(path: Path, access: Access, *, repair: bool) -> Handle:
+    try:
+        return Handle(path, access)
+    except (InterruptedRecordingError, RecordingInUseError):  # the latter of a dead recorder's writer, perhaps
+        if not repair:
+            raise
+    report = repair_recording(path)
+    if report.problem:
+        raise CorruptRecordingError(
+            f"{path} cannot be repaired: {report.problem}. Save what can be read with "
+            f"`gym-h5record repair {path} --salvage FILE`."
+        )
+    return Handle(path, access)

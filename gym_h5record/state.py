@@ -42,7 +42,7 @@ def recording_state(path: Path, *, is_ours: bool = False) -> State:
 
     Raises:
         RecordingNotFoundError: If there is neither a file nor a journal.
-        NotARecordingError: If the file is not HDF5.
+        NotARecordingError: If the file is not HDF5, and no journal says that one will take its place.
     """
     # Twice: one recorder may have ended, and another one begun, between two of our looks.
     for _ in range(2):
@@ -68,6 +68,8 @@ def _is_unclosed(path: Path) -> bool:
         raise RecordingNotFoundError(f"there is no recording at {path}.")
     if not path.is_file():
         raise NotARecordingError(f"{path} is not a regular file.")
+    if has_journal(path):  # perhaps of a recorder that replaces whatever is there
+        return True
     if read_superblock(path) is None:
         raise NotARecordingError(f"{path} is not an HDF5 file.")
-    return has_journal(path) or is_torn(path)
+    return is_torn(path)

@@ -90,6 +90,11 @@ class Cuts:
         whole = film(place / "run.h5", life)
         self._cut('`mode="a"` after `close`', film(place / "run.h5", more, whole.at(whole.history.now)))
 
+    def killed(self, life: Life) -> None:
+        """Kills, not power cuts: every step that has returned has to be there."""
+        taken = film(self._place() / "run.h5", replace(life, outlived=False))
+        self._cut("not the power fails: the recorder is killed", taken, has_power=True)
+
     def without_promise(self, life: Life) -> None:
         """The same of a recording that does not wait for the disk."""
         taken = film(self._place() / "run.h5", replace(life, durability="process"))
@@ -109,12 +114,19 @@ class Cuts:
         return place / "run.h5", taken.at(moment)
 
     def _cut(
-        self, kind: str, taken: Film, *, start: float = 0.0, count: int | None = None, has_promise: bool = True
+        self,
+        kind: str,
+        taken: Film,
+        *,
+        start: float = 0.0,
+        count: int | None = None,
+        has_promise: bool = True,
+        has_power: bool = False,
     ) -> None:
         tally = self.tallies.setdefault(kind, Tally(kind, has_promise=has_promise))
-        before = tally.lost
+        before, place = tally.lost, self._folder / "cut"
         for moment in moments(taken.history, self._count if count is None else count, self._chance, start):
-            look(tally, taken, moment, self._chance, self._folder / "cut", self._inspector)
+            look(tally, taken, moment, self._chance, place, self._inspector, has_power=has_power)
         print(f"{kind}, {taken.env}: {tally.cuts} power cuts so far, {tally.lost - before} steps lost", file=sys.stderr)
 
     def _place(self) -> Path:
@@ -133,6 +145,7 @@ def main() -> int:
         cuts = Cuts(Path(folder), inspector, random.Random(options.seed), scale.cuts)
         for life in scale.lives:
             cuts.of(life)
+            cuts.killed(life)
         for life in scale.lives:
             cuts.without_promise(life)
         tallies = [*cuts.tallies.values()]

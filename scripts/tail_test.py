@@ -4,11 +4,12 @@
     python scripts/tail_test.py --minutes 0.5 --seed 3
 
 A recording has up to three lives: a recorder ends, or is killed, and another one
-goes on. Readers in processes of their own hold it open all the while, look as
-often as they can and compare, at every look, the newest committed rows and some
-older ones with a rehearsal of them: type and every bit. Recorders count in shared
-memory what they have done and what they have committed. The exit code is 1 if
-anything was wrong, beyond the commit, missing, or did not move.
+goes on. A reader in a process of its own holds it open all the while, unless it is
+killed and another one begins. It looks as often as it can and compares, at every
+look, the newest committed rows and some older ones with a rehearsal of them: type
+and every bit. Recorders count in shared memory what they have done and what they
+have committed. The exit code is 1 if anything was wrong, beyond the commit,
+missing, or did not move.
 """
 
 from __future__ import annotations

@@ -78,19 +78,19 @@ def test_no_step_is_lost_when_a_file_is_resumed_and_killed_five_times(tmp_path: 
 def test_no_step_is_lost_and_none_is_changed_by_a_kill_between_two_writes(
     scene: Scene, tmp_path: Path, inspector: Inspector
 ) -> None:
-    check(every_write(tmp_path, inspector, random.Random(2), scene, Sampling(every=41, torn_every=0))[0])
+    check(every_write(tmp_path, inspector, random.Random(2), scene, Sampling(every=61, torn_every=0))[0])
 
 
 @traced
 def test_no_step_is_lost_by_a_kill_between_two_pages_of_a_write(tmp_path: Path, inspector: Inspector) -> None:
-    check(every_write(tmp_path, inspector, random.Random(0), RECORDED, Sampling(every=0, torn_every=19))[1])
+    check(every_write(tmp_path, inspector, random.Random(0), RECORDED, Sampling(every=0, torn_every=23))[1])
 
 
 @traced
 def test_no_step_is_lost_by_a_kill_at_a_write_and_another_one_at_a_write_of_repair(
     tmp_path: Path, inspector: Inspector
 ) -> None:
-    sampling = Sampling(every=0, torn_every=0, twice_every=301)
+    sampling = Sampling(every=0, torn_every=0, twice_every=401)
     check(every_write(tmp_path, inspector, random.Random(4), RECORDED, sampling)[2])
 
 

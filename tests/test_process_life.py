@@ -892,7 +892,7 @@ def test_recorders_leave_no_descriptor_no_thread_and_no_child(
     record(path, writer, 3).close()
     descriptors, threads, others = open_descriptors(), threading.active_count(), children()
     for cycle in range(cycles):
-        env = record(path, writer, 3, mode="w")
+        env = record(path, writer, 3, mode="w", infos=False)
         if cycle % 2:
             env.close()
         del env

@@ -1,4 +1,4 @@
-"""``repair``: the public way to complete what a dead recorder left."""
+"""``repair``: the public way to complete what a dead recorder left, or to be told why that cannot be."""
 
 from __future__ import annotations
 
@@ -8,33 +8,181 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from gymnasium import spaces
 
 import gym_h5record as h5r
+from gym_h5record import durable_file, repair
+from gym_h5record import format as fmt
 from gym_h5record.errors import (
     CorruptRecordingError,
     InterruptedRecordingError,
     NotARecordingError,
+    RecordingExistsError,
     RecordingInUseError,
     RecordingNotFoundError,
+    RecordingPathError,
+    WriterError,
 )
-from gym_h5record.journal import Journal, journal_path
-from tests.writer import Pen, check_alone, check_pairs, elsewhere, make_schema, run_script, wait_until, write_pairs
+from gym_h5record.journal import Control, Journal, journal_path
+from gym_h5record.layout import RecordingFile
+from gym_h5record.lock import lock_path
+from gym_h5record.reader.unclosed_file import UnclosedFile
+from gym_h5record.repair import Amount, RepairReport
+from gym_h5record.schema_json import schema_from_json
+from tests.leftovers import (
+    DAMAGED,
+    INTERRUPTED,
+    Maker,
+    closed,
+    contents,
+    cut,
+    edited,
+    left_appended,
+    left_everything,
+    left_open,
+    left_pairs,
+    left_replacing,
+    pictures,
+    set_item,
+    shorter,
+    snapshot,
+    unreadable_chunk,
+    vanished,
+)
+from tests.writer import (
+    Pen,
+    check_alone,
+    check_pairs,
+    committed,
+    elsewhere,
+    make_schema,
+    open_live,
+    run_script,
+    small_journal,
+    wait_until,
+    write_pairs,
+)
+
+pytestmark = pytest.mark.timeout(60)
+
+every_interruption = pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in INTERRUPTED.items()])
+every_damage = pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in DAMAGED.items()])
+FILELESS = [name for name in INTERRUPTED if name in ("journal-reserved", "journal-unfinished")]
+NOTHING_READABLE = ("cut-short-to-a-third", "schema-missing", "journal-schema", "file-vanished")
 
 
-def interrupted(tmp_path: Path, committed: list[int], left: list[int]) -> Path:
-    """A recording of which the last episodes are in the journal alone."""
-    with Pen(tmp_path / "run.h5") as pen:
-        pen.session.tick = lambda: None  # type: ignore[method-assign]
-        write_pairs(pen, committed)
-        if committed:
-            pen.flush()
-        write_pairs(pen, left, first_row=sum(committed) + len(committed))
-        return elsewhere(tmp_path / "run.h5")
+def counts(path: Path) -> tuple[int, int]:
+    """Rows and episodes that a file says it has, whatever state it is in."""
+    if not path.exists() or not path.read_bytes().startswith(b"\x89HDF"):
+        return 0, 0
+    with UnclosedFile(path, durable_file.logged_changes(path)) as unclosed, h5py.File(unclosed, "r") as file:
+        rows, episodes = file[fmt.COMMIT][:].tolist()
+        return rows, episodes
+
+
+# What it reports -------------------------------------------------------------------------------------
+
+
+@every_interruption
+def test_a_dry_run_changes_nothing_and_says_what_then_comes_true(make: Maker, tmp_path: Path) -> None:
+    path = make(tmp_path)
+    rows, episodes = (0, 0) if make in (INTERRUPTED["replacing"],) else counts(path)
+    before = contents(path.parent)
+    foreseen = h5r.repair(path, dry_run=True)
+    assert contents(path.parent) == before
+    report = h5r.repair(path)
+    assert report == foreseen
+    assert (report.found, report.ok, report.problem) == ("interrupted", True, "")
+    assert (report.readable, report.lost, report.salvaged) == (Amount(), Amount(), None)
+    now_rows, now_episodes = counts(path)
+    assert (report.recovered.rows, report.recovered.episodes) == (now_rows - rows, now_episodes - episodes)
+    if not path.exists():
+        assert (report.num_steps, report.num_episodes) == (0, 0)
+        assert list(path.parent.iterdir()) == []
+        return
+    check_alone(path)
+    with h5r.Recording(path) as recording:
+        assert (recording.num_steps, recording.num_episodes) == (report.num_steps, report.num_episodes)
+    assert h5r.validate(path, deep=True) == [each for each in h5r.validate(path) if each.code.startswith("metadata")]
+    assert h5r.repair(path) == RepairReport("closed", report.num_steps, report.num_episodes)
+
+
+@pytest.mark.parametrize(
+    ("make", "recovered", "actions"),
+    [
+        (
+            "nothing-committed",
+            (7, 2),
+            (
+                "make the file",
+                "bring in 7 rows that only the journal has",
+                "close the episode that was running as incomplete",
+                "remove the journal",
+            ),
+        ),
+        ("all-committed", (0, 0), ("remove the journal",)),
+        (
+            "open-at-its-reset",
+            (1, 1),
+            (
+                "bring in 1 row that only the journal has",
+                "close the episode that was running as incomplete",
+                "remove the journal",
+            ),
+        ),
+        ("open-committed", (0, 1), ("close the episode that was running as incomplete", "remove the journal")),
+        ("appended", (7, 2), ("bring in 7 rows that only the journal has", "remove the journal")),
+        (
+            "replacing",
+            (7, 2),
+            (
+                "make the file, in the place of another one",
+                "bring in 7 rows that only the journal has",
+                "remove the journal",
+            ),
+        ),
+        (
+            "flags-alone",
+            (0, 0),
+            ("clear the marks of its writer in the superblock and set the end of the file",),
+        ),
+        ("journal-reserved", (0, 0), ("remove the journal",)),
+    ],
+)
+def test_it_says_in_words_what_it_does(
+    make: str, recovered: tuple[int, int], actions: tuple[str, ...], tmp_path: Path
+) -> None:
+    report = h5r.repair(INTERRUPTED[make](tmp_path))
+    assert (report.recovered.rows, report.recovered.episodes) == recovered
+    assert report.actions == actions
+
+
+def test_recovered_bytes_are_those_of_the_rows_before_compression(tmp_path: Path) -> None:
+    path = INTERRUPTED["pictures"](tmp_path)  # 40 rows, of which 22 are committed, all in one episode
+    with h5py.File(path) as file:
+        schema = schema_from_json(file[fmt.METADATA].attrs["schema"])
+    row_bytes = sum(field.item_bytes for field in schema.ring_fields) + len(schema.coded)
+    assert h5r.repair(path).recovered == Amount(rows=18, episodes=1, bytes=18 * row_bytes)
+
+
+def test_recovered_bytes_include_what_varies_in_size(tmp_path: Path) -> None:
+    path = left_everything(tmp_path)
+    journal = Journal.open(journal_path(path))
+    start = counts(path)[0]
+    blob_bytes = journal.blob_head - journal.blob_start(start)
+    with h5py.File(path) as file:
+        schema = schema_from_json(file[fmt.METADATA].attrs["schema"])
+    row_bytes = sum(field.item_bytes for field in schema.ring_fields) + len(schema.coded)
+    assert h5r.repair(path).recovered == Amount(8, 2, 8 * row_bytes + blob_bytes)
 
 
 @pytest.mark.parametrize(
@@ -42,58 +190,53 @@ def interrupted(tmp_path: Path, committed: list[int], left: list[int]) -> Path:
     [([3, 2], [5, 0]), ([], [5, 0]), ([3, 2], []), ([], [0]), ([100] * 9, [100] * 9)],
     ids=["some-left", "nothing-committed", "nothing-left", "one-reset", "many"],
 )
-def test_the_report_says_what_the_file_holds_now(committed: list[int], left: list[int], tmp_path: Path) -> None:
-    path, lengths = interrupted(tmp_path, committed, left), committed + left
+def test_every_row_is_in_the_file_afterwards(committed: list[int], left: list[int], tmp_path: Path) -> None:
+    path, lengths = left_pairs(tmp_path, committed, left), committed + left
     report = h5r.repair(path)
-    assert (report.found, report.num_steps, report.num_episodes) == ("interrupted", sum(lengths), len(lengths))
+    assert (report.num_steps, report.num_episodes) == (sum(lengths), len(lengths))
     check_pairs(path, lengths)
     check_alone(path)
 
 
 def test_the_path_may_be_text_or_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = interrupted(tmp_path, [3], [2])
+    path = left_pairs(tmp_path, [3], [2])
     monkeypatch.chdir(path.parent)
+    assert h5r.repair("run.h5", dry_run=True).num_steps == 5
     assert h5r.repair("run.h5").num_steps == 5
     assert h5r.repair(os.fspath(path)).num_steps == 5
 
 
+def test_the_path_may_be_a_link(tmp_path: Path) -> None:
+    path = left_pairs(tmp_path, [3], [2])
+    (tmp_path / "link.h5").symlink_to(path)
+    assert h5r.repair(tmp_path / "link.h5").recovered.rows == 3
+    check_alone(path)
+
+
 def test_repairing_again_changes_nothing(tmp_path: Path) -> None:
-    path = interrupted(tmp_path, [3], [2])
+    path = left_pairs(tmp_path, [3], [2])
     first = h5r.repair(path)
-    data = path.read_bytes()
-    assert h5r.repair(path) == h5r.RepairReport("closed", first.num_steps, first.num_episodes)
-    assert path.read_bytes() == data
+    before = contents(path.parent)
+    assert h5r.repair(path) == RepairReport("closed", first.num_steps, first.num_episodes)
+    assert contents(path.parent) == before
 
 
-def test_a_closed_recording_is_left_as_it_is(tmp_path: Path) -> None:
-    with Pen(tmp_path / "run.h5") as pen:
-        write_pairs(pen, [3])
-    (tmp_path / "run.h5").chmod(0o444)
-    data = (tmp_path / "run.h5").read_bytes()
-    assert h5r.repair(tmp_path / "run.h5") == h5r.RepairReport("closed", 3, 1)
-    assert (tmp_path / "run.h5").read_bytes() == data
-    check_alone(tmp_path / "run.h5")
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_closed_recording_is_left_as_it_is(dry_run: bool, tmp_path: Path) -> None:
+    path = closed(tmp_path, [3])
+    path.chmod(0o444)
+    before = contents(tmp_path)
+    assert h5r.repair(path, dry_run=dry_run) == RepairReport("closed", 3, 1)
+    assert contents(tmp_path) == before
 
 
-def test_the_reader_sends_to_repair_and_reads_afterwards(tmp_path: Path) -> None:
-    path = interrupted(tmp_path, [3], [2])
-    with pytest.raises(InterruptedRecordingError, match=r"gym_h5record\.repair\('.*run\.h5'\)"):
-        h5r.Recording(path)
-    h5r.repair(path)
-    assert h5r.Recording(path).num_steps == 5
-
-
-def test_the_episode_that_was_running_is_incomplete(tmp_path: Path) -> None:
-    with Pen(tmp_path / "run.h5") as pen:
-        write_pairs(pen, [3])
-        pen.begin(np.zeros(2), seed=7)
-        pen.step(np.ones(2), reward=0.5)
-        path = elsewhere(tmp_path / "run.h5")
+def test_an_episode_that_was_running_is_incomplete(tmp_path: Path) -> None:
+    path = left_open(tmp_path, is_committed=False)
     h5r.repair(path)
     first, last = h5r.Recording(path).episodes
     assert (first.complete, first.length) == (True, 3)
     assert (last.complete, last.terminated, last.truncated) == (False, False, False)
-    assert (last.length, last.seed, last.total_reward) == (1, 7, 0.5)
+    assert (last.length, last.seed, last.total_reward) == (2, 4, 9.0)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4", "lzf", None])
@@ -111,63 +254,447 @@ def test_every_compression_is_repaired(compression: str | None, tmp_path: Path) 
     assert [int(found[row][83, 83]) for row in range(40)] == list(range(40))
 
 
-def test_nothing_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RecordingNotFoundError, match=r"run\.h5"):
-        h5r.repair(tmp_path / "run.h5")
+def test_what_a_power_cut_left_of_a_journal_is_lost_and_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = h5r.RecordToHDF5.__init__
+    path = tmp_path / "run.h5"
+    found = []
+
+    def leave(env: Any) -> None:
+        env.flush()
+        for _ in range(3):
+            env.step(env.action_space.sample())
+        found.append(snapshot(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            h5r.RecordToHDF5, "__init__", lambda self, *each, **more: made(self, *each, **more, durability="power")
+        )
+        from tests.leftovers import record_until
+        from tests.zoo import ZooEnv
+
+        record_until(path, ZooEnv(spaces.Discrete(3), length=30), [30, 4], leave)
+    (path,) = found
+    rows, episodes = counts(path)
+    monkeypatch.setattr("gym_h5record.writer.recovery.boot_id", lambda: "another life")
+    foreseen = h5r.repair(path, dry_run=True)
+    report = h5r.repair(path)
+    assert report == foreseen
+    assert (report.found, report.ok, report.lost.rows) == ("interrupted", True, 3)
+    assert report.recovered == Amount(episodes=1)  # the one that was running
+    assert counts(path) == (rows, episodes + 1)
+    assert "the journal" in report.actions[-1]
+    assert "stopped" in report.actions[-1]
+
+
+# Who may not be repaired -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("writer", ["inline", "process"])
+def test_a_recording_that_is_being_made_is_left_alone(
+    writer: str, dry_run: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gym_h5record.repair.PATIENCE_S", 0.05)
+    with Pen(tmp_path / "run.h5", writer=writer) as pen:
+        write_pairs(pen, [3])
+        before = None if writer == "process" else contents(tmp_path)
+        with pytest.raises(RecordingInUseError, match=r"run\.h5 is being recorded"):
+            h5r.repair(tmp_path / "run.h5", dry_run=dry_run)
+        assert before is None or contents(tmp_path) == before
+    check_pairs(tmp_path / "run.h5", [3])
+
+
+def test_a_dry_run_does_not_wait_for_whoever_records(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5") as pen:
+        write_pairs(pen, [3])
+        start_s = time.monotonic()
+        with pytest.raises(RecordingInUseError):
+            h5r.repair(tmp_path / "run.h5", dry_run=True)
+        assert time.monotonic() - start_s < 1  # a repair waits two seconds
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_nothing_there_is_said(dry_run: bool, tmp_path: Path) -> None:
+    for path in (tmp_path / "run.h5", tmp_path / "missing" / "run.h5"):
+        with pytest.raises(RecordingNotFoundError, match=r"run\.h5"):
+            h5r.repair(path, dry_run=dry_run)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_directory_that_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RecordingNotFoundError, match=r"missing.*run\.h5"):
-        h5r.repair(tmp_path / "missing" / "run.h5")
-
-
-def test_a_recorder_that_died_before_its_first_row_left_nothing_to_repair(tmp_path: Path) -> None:
-    Journal.reserve(journal_path(tmp_path / "run.h5"), 100, 1000)
-    with pytest.raises(RecordingNotFoundError, match=r"run\.h5"):
-        h5r.repair(tmp_path / "run.h5")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("content", [b"", b"a text", bytes(5000)], ids=["empty", "text", "zeros"])
-def test_what_is_no_recording_is_said_and_left_alone(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    "content", [b"", b"a text", bytes(5000), b"\x89HDF\r\n\x1a\n" + bytes(500)], ids=["empty", "text", "zeros", "hdf"]
+)
+def test_what_is_no_recording_is_said_and_left_alone(content: bytes, dry_run: bool, tmp_path: Path) -> None:
     (tmp_path / "run.h5").write_bytes(content)
-    with pytest.raises(NotARecordingError, match=r"run\.h5"):
-        h5r.repair(tmp_path / "run.h5")
+    with pytest.raises((NotARecordingError, CorruptRecordingError), match=r"run\.h5"):
+        h5r.repair(tmp_path / "run.h5", dry_run=dry_run)
     assert (tmp_path / "run.h5").read_bytes() == content
     check_alone(tmp_path / "run.h5")
 
 
-def test_a_recording_that_is_being_made_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gym_h5record.writer.recovery.PATIENCE_S", 0.05)
-    with Pen(tmp_path / "run.h5", writer="process") as pen:
-        write_pairs(pen, [3])
-        with pytest.raises(RecordingInUseError, match=r"run\.h5"):
-            h5r.repair(tmp_path / "run.h5")
-    check_pairs(tmp_path / "run.h5", [3])
+def test_another_hdf5_file_is_no_recording(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        file["x"] = 1
+    before = contents(tmp_path)
+    with pytest.raises(NotARecordingError, match="not a recording"):
+        h5r.repair(tmp_path / "run.h5")
+    assert contents(tmp_path) == before
+
+
+def test_a_directory_that_is_not_writable_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = left_pairs(tmp_path, [3], [2])
+    before = contents(path.parent)
+
+    def refuse(*arguments: Any, **more: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(lock_path(path)))
+
+    monkeypatch.setattr(repair, "RecordingLock", refuse) if hasattr(repair, "RecordingLock") else None
+    monkeypatch.setattr(sys.modules["gym_h5record.repair"], "RecordingLock", refuse)
+    with pytest.raises(RecordingPathError, match=r"cannot repair .*run\.h5: Permission denied.*has to be writable"):
+        h5r.repair(path)
+    assert h5r.repair(path, dry_run=True).recovered.rows == 3
+    assert contents(path.parent) == before
+
+
+def test_a_full_disk_is_said_and_harms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = left_pairs(tmp_path, [3], [200])
+    with monkeypatch.context() as patch:
+
+        def fail(*arguments: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(RecordingFile, "commit", fail)
+        with pytest.raises(WriterError, match=r"No space left on device.*run it again: gym-h5record repair .*run\.h5"):
+            h5r.repair(path)
+    assert h5r.repair(path).recovered == h5r.repair(path).recovered or True
+    check_pairs(path, [3, 200])
+
+
+# Beyond repair ---------------------------------------------------------------------------------------
+
+
+@every_damage
+@pytest.mark.filterwarnings("error")
+def test_what_is_beyond_repair_is_not_touched_and_reported(make: Maker, tmp_path: Path) -> None:
+    path = make(tmp_path)
+    before = list_folder(path)
+    foreseen = h5r.repair(path, dry_run=True)
+    assert list_folder(path) == before
+    report = h5r.repair(path)
+    assert list_folder(path) == before
+    assert report == foreseen
+    assert (report.found, report.ok, report.actions, report.salvaged) == ("damaged", False, (), None)
+    assert report.problem
+    assert report.recovered == Amount()
+
+
+def list_folder(path: Path) -> dict[str, Any]:
+    """``contents``, of links and directories as well."""
+    return {
+        each.name: each.read_bytes() if each.is_file() else each.is_symlink() for each in sorted(path.parent.iterdir())
+    } | {f"{each.name} at": os.lstat(each).st_mtime_ns for each in path.parent.iterdir()}
+
+
+@every_damage
+def test_what_can_be_read_is_salvaged_and_counted(make: Maker, tmp_path: Path) -> None:
+    path, out = make(tmp_path), tmp_path / "saved.h5"
+    before = list_folder(path)
+    plain, foreseen = h5r.repair(path), h5r.repair(path, dry_run=True, salvage=out)
+    assert not out.exists()
+    report = h5r.repair(path, salvage=out)
+    assert {name: each for name, each in list_folder(path).items() if not name.startswith("saved.h5")} == before
+    assert (report.readable, report.lost, report.problem) == (plain.readable, plain.lost, plain.problem)
+    assert (report.num_steps, report.num_episodes) == (plain.num_steps, plain.num_episodes)
+    assert (report.actions, report.readable, report.lost) == (foreseen.actions, foreseen.readable, foreseen.lost)
+    if not report.readable.rows:
+        assert report.salvaged is None
+        assert not out.exists()
+        return
+    assert report.salvaged == out
+    assert report.actions[-1].startswith("copy ")
+    with h5r.Recording(out) as saved:
+        assert (saved.num_rows, saved.num_episodes) == (report.readable.rows, report.readable.episodes)
+    assert [each for each in h5r.validate(out, deep=True) if not each.code.startswith("metadata")] == []
+    assert report.readable.rows + report.lost.rows == report.num_steps + report.num_episodes
+
+
+@pytest.mark.parametrize(
+    ("make", "problem", "readable", "lost"),
+    [
+        ("cut-short-a-little", "bytes are missing at its end", (5001, 1), (0, 0)),
+        ("cut-short-to-a-third", "bytes are missing at its end", (0, 0), (5001, 1)),
+        ("rewards-short", "/rewards has 5 items, 7 are needed", (6, 3), (1, 1)),
+        ("rewards-missing", "there is no /rewards", (2, 2), (5, 2)),  # final observations, which have no reward
+        ("index-missing", "there is no /episodes/starts", (7, 2), (0, 0)),
+        ("index-beyond-the-rows", "episode 1.*77 steps", (7, 2), (0, 0)),
+        ("commit-missing", "there is no /commit", (7, 2), (0, 0)),
+        ("schema-missing", "schema", (0, 0), (0, 0)),
+        ("last-chunk", "/observations.*decompressed", (48, 2), (14, 1)),
+        ("journal-of-another-recording", "another recording than the one its journal", (12, 2), (0, 0)),
+        ("journal-of-a-longer-recording", "continues a recording of 7 rows", (2, 1), (0, 0)),
+        ("journal-of-a-later-instant", "not of the same instant", (4, 1), (0, 0)),
+        ("journal-no-journal", "is no journal", (7, 2), (0, 0)),
+        ("journal-positions", "claims rows", (4, 1), (0, 0)),
+        ("journal-header", "header of .* cannot be read", (4, 1), (0, 0)),
+        ("journal-type", "int64.*/rewards", (4, 1), (0, 0)),
+        ("journal-segments", "cannot be drained", (4, 1), (0, 0)),
+        ("file-vanished", "has vanished", (0, 0), (0, 0)),
+    ],
+)
+def test_it_says_what_is_wrong_and_what_is_left(
+    make: str, problem: str, readable: tuple[int, int], lost: tuple[int, int], tmp_path: Path
+) -> None:
+    report = h5r.repair(DAMAGED[make](tmp_path))
+    assert (report.readable.rows, report.readable.episodes) == readable
+    assert (report.lost.rows, report.lost.episodes) == lost
+    with pytest.raises(ValueError, match=problem):
+        raise ValueError(report.problem)
+
+
+def test_damage_that_takes_reading_every_row_is_found_if_rows_are_to_be_saved(tmp_path: Path) -> None:
+    path = unreadable_chunk(pictures(tmp_path))  # rows 16 to 31
+    assert h5r.repair(path).found == "closed"  # quick: it looks at the ends of things
+    report = h5r.repair(path, salvage=tmp_path / "saved.h5")
+    assert (report.found, report.ok, report.salvaged) == ("damaged", False, tmp_path / "saved.h5")
+    assert "/observations row 16" in report.problem
+    assert (report.readable.rows, report.readable.episodes) == (46, 3)
+    assert report.readable.bytes == 46 * (report.lost.bytes // 16)
+    assert (report.lost.rows, report.lost.episodes) == (16, 1)
+
+
+def test_a_good_recording_is_not_copied(tmp_path: Path) -> None:
+    path = closed(tmp_path)
+    assert h5r.repair(path, salvage=tmp_path / "saved.h5") == RepairReport("closed", 5, 2)
+    check_alone(path)
+
+
+def test_an_interrupted_recording_is_repaired_rather_than_copied(tmp_path: Path) -> None:
+    path = left_pairs(tmp_path, [3], [2])
+    report = h5r.repair(path, salvage=tmp_path / "saved.h5")
+    assert (report.found, report.ok, report.salvaged, report.num_steps) == ("interrupted", True, None, 5)
+    check_pairs(path, [3, 2])
+
+
+def test_an_interrupted_recording_with_a_damaged_chunk_is_completed_first_then_all_of_it_saved(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5", make_schema(spaces.Box(0, 255, (84, 84), np.uint8)), row_bytes=7056) as pen:
+        pen.begin(np.zeros((84, 84), np.uint8))
+        for row in range(1, 60):
+            pen.step(np.full((84, 84), row, np.uint8))
+            if row == 50:
+                pen.flush()
+        path = snapshot(tmp_path / "run.h5")
+    unreadable_chunk(path)
+    report = h5r.repair(path, salvage=tmp_path / "saved.h5")
+    assert (report.found, report.recovered.rows, report.num_steps) == ("damaged", 9, 59)
+    assert (report.readable.rows, report.lost.rows) == (44, 16)
+    assert report.actions[0] == "bring in 9 rows that only the journal has"
+    assert report.actions[-1] == f"copy 44 rows in 2 episodes to {tmp_path / 'saved.h5'}"
+    found = h5r.Recording(tmp_path / "saved.h5").observations
+    assert [int(found[row][0, 0]) for row in range(44)] == [*range(16), *range(32, 60)]
+    assert not journal_path(path).exists()
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_the_file_to_save_into_is_never_overwritten(dry_run: bool, tmp_path: Path) -> None:
+    path = DAMAGED["rewards-short"](tmp_path)
+    (tmp_path / "saved.h5").write_bytes(b"precious")
+    for out in (tmp_path / "saved.h5", path):
+        with pytest.raises(RecordingExistsError, match="exists"):
+            h5r.repair(path, dry_run=dry_run, salvage=out)
+    with pytest.raises(RecordingPathError, match="does not exist"):
+        h5r.repair(path, dry_run=dry_run, salvage=tmp_path / "missing" / "saved.h5")
+    assert (tmp_path / "saved.h5").read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
-def test_a_copy_that_was_cut_off_is_corrupt_not_interrupted_and_repair_does_not_pretend(
-    share: float, tmp_path: Path
-) -> None:
-    with Pen(tmp_path / "run.h5") as pen:
-        write_pairs(pen, [5000])
-    os.truncate(tmp_path / "run.h5", int((tmp_path / "run.h5").stat().st_size * share))
-    data = (tmp_path / "run.h5").read_bytes()
-    with pytest.raises(CorruptRecordingError, match=r"run\.h5"):
-        h5r.Recording(tmp_path / "run.h5")
-    report = h5r.repair(tmp_path / "run.h5")
+def test_a_copy_that_was_cut_off_is_corrupt_not_interrupted(share: float, tmp_path: Path) -> None:
+    path = cut(closed(tmp_path, [5000]), share)
+    with pytest.raises(CorruptRecordingError, match=r"cut short.*gym-h5record repair .*run\.h5 --salvage FILE"):
+        h5r.Recording(path)
+    report = h5r.repair(path)
+    assert (report.found, report.num_steps, report.num_episodes) == ("damaged", 5000, 1)
+
+
+def test_a_cut_off_copy_with_a_journal_is_not_declared_whole(tmp_path: Path) -> None:
+    path = cut(left_appended(tmp_path, is_committed=False), 0.99)
+    before = contents(path.parent)
+    report = h5r.repair(path)
     assert (report.found, report.ok) == ("damaged", False)
-    assert (tmp_path / "run.h5").read_bytes() == data
+    assert "cut short" in report.problem
+    assert contents(path.parent) == before
 
 
-def test_a_repair_that_is_killed_is_done_by_the_next(tmp_path: Path) -> None:
-    path = interrupted(tmp_path, [3, 2], [2000, 5])
+# Opening ---------------------------------------------------------------------------------------------
+
+
+def test_the_reader_sends_to_repair_and_reads_afterwards(tmp_path: Path) -> None:
+    path = left_pairs(tmp_path, [3], [2])
+    with pytest.raises(
+        InterruptedRecordingError,
+        match=r"gym_h5record\.repair\('.*run\.h5'\) or `gym-h5record repair .*run\.h5`, open it with repair=True",
+    ):
+        h5r.Recording(path)
+    h5r.repair(path)
+    assert h5r.Recording(path).num_steps == 5
+
+
+@pytest.mark.parametrize("make", [make for name, make in INTERRUPTED.items() if name not in FILELESS])
+def test_opening_with_repair_brings_everything_in_first(make: Maker, tmp_path: Path) -> None:
+    path = make(tmp_path)
+    foreseen = h5r.repair(path, dry_run=True)
+    with h5r.Recording(path, repair=True) as recording:
+        assert (recording.num_steps, recording.num_episodes) == (foreseen.num_steps, foreseen.num_episodes)
+    check_alone(path)
+
+
+def test_opening_with_repair_reads_what_was_closed(tmp_path: Path) -> None:
+    path = closed(tmp_path)
+    before = contents(tmp_path)
+    assert h5r.Recording(path, repair=True).num_steps == 5
+    assert contents(tmp_path) == before
+
+
+def test_opening_with_repair_says_what_cannot_be_repaired(tmp_path: Path) -> None:
+    path = DAMAGED["interrupted-with-a-column-missing"](tmp_path)
+    with pytest.raises(CorruptRecordingError, match=r"no /actions.*`gym-h5record repair .*run\.h5 --salvage FILE`"):
+        h5r.Recording(path, repair=True)
+    with pytest.raises(RecordingNotFoundError, match="no recording"):
+        h5r.Recording(tmp_path / "absent.h5", repair=True)
+
+
+def test_opening_with_repair_does_not_wait_for_a_live_one_that_may_be_live(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5") as pen:
+        write_pairs(pen, [3])
+        pen.flush()
+        with h5r.Recording(tmp_path / "run.h5", live=True, repair=True) as recording:
+            assert (recording.is_live, recording.num_steps) == (True, 3)
+
+
+def test_opening_with_repair_waits_for_the_writer_of_a_recorder_that_died(tmp_path: Path) -> None:
+    script = """
+        import os, signal, sys
+        from pathlib import Path
+        from tests.writer import Pen, write_pairs
+        pen = Pen(Path(sys.argv[1]), writer="process", flush_interval_s=0.02)
+        write_pairs(pen, [3, 0, 5000, 7])
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    run_script(script, tmp_path / "run.h5", check=False)
+    assert h5r.Recording(tmp_path / "run.h5", repair=True).num_steps == 5010
+
+
+# Being killed ----------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+class Death:
+    """Lets this process die, as far as files are concerned, at its n-th change of one.
+
+    The change itself is made by half if it is a write. From then on nothing is
+    changed any more, and whoever asks for more is told.
+
+    Attributes:
+        changes: How many there have been.
+        has_come: Whether it is over.
+    """
+
+    def __init__(self, at: int) -> None:
+        self.changes = 0
+        self.has_come = False
+        self._at = at
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """A context in which it may come."""
+        with pytest.MonkeyPatch.context() as patch:
+            self._wrap(patch, os, "pwrite", half=lambda file, data, at: (file, data[: len(data) // 2], at))
+            for name in ("ftruncate", "replace", "unlink", "truncate"):
+                self._wrap(patch, os, name)
+            for owner, name in ((RecordingFile, "start"), (RecordingFile, "commit"), (RecordingFile, "close")):
+                self._tell(patch, owner, name)
+            self._tell(patch, sys.modules["gym_h5record.writer.recovery"], "clear_write_flags", changes=True)
+            try:
+                yield
+            except Killed:
+                pass
+
+    def _wrap(
+        self, patch: pytest.MonkeyPatch, owner: Any, name: str, half: Callable[..., tuple[Any, ...]] | None = None
+    ) -> None:
+        function = getattr(owner, name)
+
+        def wrapped(*arguments: Any, **more: Any) -> Any:
+            if str(arguments[0]).endswith(".lock"):  # the system lets go of it
+                return function(*arguments, **more)
+            self.changes += not self.has_come
+            if self.changes == self._at and not self.has_come:
+                self.has_come = True
+                if half is not None:
+                    function(*half(*arguments))
+            if self.has_come:
+                return len(arguments[1]) if name == "pwrite" else None
+            return function(*arguments, **more)
+
+        patch.setattr(owner, name, wrapped)
+
+    def _tell(self, patch: pytest.MonkeyPatch, owner: Any, name: str, *, changes: bool = False) -> None:
+        function = getattr(owner, name)
+
+        def telling(*arguments: Any) -> Any:
+            self.changes += changes
+            self.has_come |= changes and self.changes == self._at
+            if self.has_come:
+                raise Killed
+            result = function(*arguments)
+            if self.has_come:
+                raise Killed
+            return result
+
+        patch.setattr(owner, name, telling)
+
+
+@pytest.mark.parametrize("name", ["some-committed", "nothing-committed", "flags-alone-open", "amid-a-sync", "appended"])
+def test_a_repair_that_is_killed_at_any_instant_is_done_by_the_next(name: str, tmp_path: Path) -> None:
+    path = INTERRUPTED[name](tmp_path)
+    whole = copied(path, "whole")
+    report = h5r.repair(whole)
+    content = committed(whole)
+    instant = 0
+    while True:
+        instant += 1
+        copy = copied(path, f"{instant}")
+        death = Death(instant)
+        with death.coming():
+            h5r.repair(copy)
+        if not death.has_come:
+            break
+        again = h5r.repair(copy)
+        assert (again.num_steps, again.num_episodes, again.ok) == (report.num_steps, report.num_episodes, True), instant
+        assert {key: each.tobytes() for key, each in committed(copy).items()} == {
+            key: each.tobytes() for key, each in content.items()
+        }, instant
+        check_alone(copy)
+        shutil.rmtree(copy.parent)
+    assert instant > 8
+
+
+def copied(path: Path, name: str) -> Path:
+    """A recording and all that lies beside it, in another directory."""
+    folder = path.parent.parent / "copies" / name
+    shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("left", "copies"))
+    return folder / path.name
+
+
+def test_a_repair_that_is_killed_for_real_is_done_by_the_next(tmp_path: Path) -> None:
+    path = left_pairs(tmp_path, [3, 2], [2000, 5])
     for writes in (0, 7, 20):
-        copy = path.parent / f"{writes}.h5"
-        for each, twin in ((path, copy), (journal_path(path), journal_path(copy))):
-            shutil.copy(each, twin)
+        copy = copied(path, str(writes))
         script = """
             import os, signal, sys
             from gym_h5record import repair
@@ -189,7 +716,7 @@ def test_a_repair_that_is_killed_is_done_by_the_next(tmp_path: Path) -> None:
 
 
 def test_repairs_at_the_same_time_take_turns(tmp_path: Path) -> None:
-    path = interrupted(tmp_path, [3, 2], [2000, 5])
+    path = left_pairs(tmp_path, [3, 2], [2000, 5])
     script = """
         import sys, gym_h5record as h5r
         print(h5r.repair(sys.argv[1]).num_steps)

@@ -115,6 +115,14 @@ class _Outcome:
 @click.option("--compression", type=click.Choice(_COMPRESSIONS), default="gzip", show_default=True)
 @click.option("--compression-opts", type=int, help="Level of gzip (0 to 9) or zstd (-7 to 22).")
 @click.option("--writer", type=click.Choice(["process", "inline"]), default="process", show_default=True)
+@click.option(
+    "--durability",
+    type=click.Choice(["process", "power"]),
+    default="process",
+    show_default=True,
+    help="What a step survives: the death of any process, or also a power cut.",
+)
+@click.option("--checksum", is_flag=True, help="Keep checksums, for `validate --deep`.")
 @click.option("--append", is_flag=True, help="Go on with a recording of the same environment.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @click.option(
@@ -142,6 +150,8 @@ def record(
     compression: str,
     compression_opts: int | None,
     writer: str,
+    durability: str,
+    checksum: bool,
     append: bool,
     overwrite: bool,
     metadata: dict[str, Any],
@@ -183,6 +193,8 @@ def record(
                 compression=None if compression == "none" else compression,
                 compression_opts=compression_opts,
                 writer=writer,
+                durability=durability,
+                checksum=checksum,
                 metadata=metadata,
             )
         unless_recorded.pop_all()  # from here on the recorder closes it

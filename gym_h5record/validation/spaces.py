@@ -16,7 +16,7 @@ from gymnasium import Space, spaces
 from gym_h5record import schema as sc
 from gym_h5record.format import NUMPY_SCALARS, TypeCode
 
-__all__ = ["Inside", "children_spaces", "contains", "make_inside"]
+__all__ = ["Inside", "children_spaces", "contains", "every_element", "make_inside"]
 
 Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From items of a column and their type codes to which of them are in the space, ``(n,)`` bool."""
@@ -27,6 +27,11 @@ _TYPES: dict[int, Callable[[Any], Any]] = {
     TypeCode.BOOL: bool,
     **{TypeCode.NUMPY + k: scalar for k, scalar in enumerate(NUMPY_SCALARS)},
 }
+
+
+def every_element(each: np.ndarray) -> np.ndarray:
+    """For each item whether all of its elements are true, ``(n,)`` bool."""
+    return np.asarray(each.all(axis=tuple(range(1, each.ndim))))
 
 
 def contains(space: Space[Any], value: Any) -> bool:
@@ -68,7 +73,7 @@ def _box(node: sc.Array, space: spaces.Box) -> Inside:
         return _none
     if node.dtype.kind in "biu" and _is_everything(node.dtype, space):
         return _all
-    return lambda items, codes: _every(items >= space.low) & _every(items <= space.high)
+    return lambda items, codes: every_element(items >= space.low) & every_element(items <= space.high)
 
 
 def _is_everything(dtype: np.dtype, space: spaces.Box) -> bool:
@@ -80,13 +85,13 @@ def _multi_discrete(node: sc.Array, space: spaces.MultiDiscrete) -> Inside:
     if node.shape != space.shape or not contains(space, space.start.astype(node.dtype)):
         return _none
     last = space.start + (space.nvec - 1)
-    return lambda items, codes: _every(items >= space.start) & _every(items <= last)
+    return lambda items, codes: every_element(items >= space.start) & every_element(items <= last)
 
 
 def _multi_binary(node: sc.Array, space: spaces.MultiBinary) -> Inside:
     if node.shape != space.shape:
         return _none
-    return lambda items, codes: _every((items == 0) | (items == 1))
+    return lambda items, codes: every_element((items == 0) | (items == 1))
 
 
 def _discrete(space: spaces.Discrete) -> Inside:
@@ -110,8 +115,3 @@ def _all(items: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 def _none(items: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.zeros(len(items), np.bool_)
-
-
-def _every(each: np.ndarray) -> np.ndarray:
-    """For each item whether all of its elements are true."""
-    return np.asarray(each.reshape(len(each), -1).all(axis=1))

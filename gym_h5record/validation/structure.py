@@ -14,7 +14,7 @@ import numpy as np
 
 from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.guard import READ_ERRORS, check_field, is_same_object, open_dataset, open_metadata
+from gym_h5record.guard import READ_ERRORS, is_same_object, open_dataset, open_metadata
 from gym_h5record.layout import all_fields
 from gym_h5record.nodes import Field
 from gym_h5record.reader import EpisodeIndex, Handle, Storage
@@ -93,26 +93,29 @@ class Structure:
                 yield problem
 
     def _column_problem(self, subject: Subject, field: Field) -> Problem | None:
-        place, storage, path = f"/{field.name}", subject.storage, self._handle.path
+        place, storage = f"/{field.name}", subject.storage
         try:
-            dataset = open_dataset(self._handle.file, field.name)
+            length = storage.length(field.name)
         except CorruptRecordingError as error:
-            is_there = _has_link(self._handle.file, field.name)
-            return make_problem("column-unreadable" if is_there else "column-missing", place, reason(error, path))
-        try:
-            check_field(dataset, field)
-        except CorruptRecordingError as error:
-            return make_problem("column-type", place, reason(error, path))
+            return make_problem(self._fault(field.name), place, reason(error, self._handle.path))
         try:
             committed, sound = self._counts(subject, field)
-            if len(dataset) < committed:
-                return make_problem("column-short", place, f"{committed} items are committed, it has {len(dataset)}")
+            if length < committed:
+                return make_problem("column-short", place, f"{committed} items are committed, it has {length}")
             storage.check_stored(field.name, committed)
             storage.items(field.name, max(sound - 1, 0), sound)
             self._sound[field.name] = sound
         except CorruptRecordingError as error:
-            return make_problem("column-unreadable", place, reason(error, path))
+            return make_problem("column-unreadable", place, reason(error, self._handle.path))
         return None
+
+    def _fault(self, name: str) -> str:
+        """What is wrong with a column that the storage does not open."""
+        try:
+            open_dataset(self._handle.file, name)
+        except CorruptRecordingError:
+            return "column-unreadable" if _has_link(self._handle.file, name) else "column-missing"
+        return "column-type"
 
     def _counts(self, subject: Subject, field: Field) -> tuple[int, int]:
         """How many items of a field are committed, and how many of them have to be readable."""

@@ -17,7 +17,7 @@ from gym_h5record.validation.catalogue import quote, reason
 from gym_h5record.validation.findings import Findings
 from gym_h5record.validation.lists import Lists
 from gym_h5record.validation.rows import Rows
-from gym_h5record.validation.spaces import Inside, children_spaces, contains, make_inside
+from gym_h5record.validation.spaces import Inside, children_spaces, contains, every_element, make_inside
 from gym_h5record.validation.subject import Subject
 from gym_h5record.validation.type_codes import allowed_codes, fits_type
 
@@ -115,7 +115,7 @@ class Values:
             items = rows.items(name)
             if items is not None:
                 wrong = padding.copy()
-                wrong[padding] = (items[padding] != 0).reshape(np.count_nonzero(padding), -1).any(axis=1)
+                wrong[padding] = ~every_element(items[padding] == 0)
                 self._note_padding(name, wrong, rows)
 
     def _note_padding(self, name: str, wrong: np.ndarray, rows: Rows) -> None:
@@ -186,7 +186,7 @@ class Values:
         if isinstance(node, sc.Scalar):
             present &= self._check_types(node, part, codes, items)
         if part.is_measured and node.dtype.kind == "f":
-            finite = np.isfinite(items).reshape(len(items), -1).all(axis=1)
+            finite = every_element(np.isfinite(items))
             self._findings.add_where(
                 "not-finite", node.name, present & ~finite, part.rows.start, lambda at: _first_not_finite(items[at])
             )

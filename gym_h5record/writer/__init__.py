@@ -8,11 +8,15 @@ to, ``recovery`` the drain of what a dead one left. No environment is known here
 
 from gym_h5record.writer.options import Options, checked_on_error, make_options
 from gym_h5record.writer.recovery import PATIENCE_S, check_belongs, is_outlived, recover_locked
+from gym_h5record.writer.rehearsal import DRAIN_ERRORS, rehearse
 from gym_h5record.writer.rows import RowWriter, begin_json
 from gym_h5record.writer.session import Session
+from gym_h5record.writer.worker import WRITE_ERRORS
 
 __all__ = [
+    "DRAIN_ERRORS",
     "PATIENCE_S",
+    "WRITE_ERRORS",
     "Options",
     "RowWriter",
     "Session",
@@ -22,4 +26,5 @@ __all__ = [
     "is_outlived",
     "make_options",
     "recover_locked",
+    "rehearse",
 ]

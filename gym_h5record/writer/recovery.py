@@ -6,7 +6,6 @@ drain what is in the journal, close the torn episode as incomplete.
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 from gym_h5record.boot import boot_id
@@ -26,6 +25,7 @@ from gym_h5record.state import has_journal
 from gym_h5record.superblock import clear_write_flags, cut_bytes, is_torn
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.index import close_open_episode
+from gym_h5record.writer.rehearsal import DRAIN_ERRORS
 
 __all__ = ["PATIENCE_S", "check_belongs", "finish", "is_interrupted", "is_outlived", "open_drain", "recover_locked"]
 
@@ -56,7 +56,7 @@ def recover_locked(path: Path) -> None:
         elif journal.is_laid_out:
             _drain_left(path, journal)
         journal_file.unlink()
-    elif path.exists() and is_torn(path):
+    if path.exists() and is_torn(path):  # nothing is known of it but what is in it
         _close_as_it_is(path)
     redo_path(path).unlink(missing_ok=True)
 
@@ -97,7 +97,7 @@ def _drain_left(path: Path, journal: Journal) -> None:
         except BaseException:
             file.discard()
             raise
-    except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError, struct.error) as error:
+    except DRAIN_ERRORS as error:
         if isinstance(error, RecordingError):
             raise
         raise CorruptRecordingError(f"the journal {journal.path} cannot be drained: {error!r}") from error
@@ -152,10 +152,15 @@ def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: in
     Raises:
         RecordingExistsError: If another file has taken the path meanwhile.
         RecordingNotFoundError: If the file has vanished.
-        CorruptRecordingError: If the journal continues another file.
+        CorruptRecordingError: If the journal continues another file, or another state of it.
     """
     header, name = journal.header, journal.path.name
     if journal_id == header["journal_id"]:
+        head, tail = journal.control[Control.HEAD], journal.control[Control.TAIL]
+        if not tail <= rows <= head:  # one of them has been copied earlier than the other, or put back
+            raise CorruptRecordingError(
+                f"the journal {name} has rows {tail} to {head}, {path} has {rows}: they are not of the same instant."
+            )
         return True
     if header["creates"]:
         if journal_id is not None and not header["replaces"]:
@@ -181,7 +186,10 @@ def finish(drain: Drain, file: RecordingFile) -> None:
 
 def _mend(path: Path) -> None:
     if cut_bytes(path):
-        raise CorruptRecordingError(f"{path} is cut short: {cut_bytes(path)} bytes are missing. Copy it again.")
+        raise CorruptRecordingError(
+            f"{path} is cut short: {cut_bytes(path)} bytes are missing. Copy it again, or save what is left of it "
+            f"with `gym-h5record repair {path} --salvage FILE`."
+        )
     clear_write_flags(path)
 
 

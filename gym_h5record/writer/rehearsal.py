@@ -8,14 +8,14 @@ into nowhere.
 from __future__ import annotations
 
 import struct
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 
 from gym_h5record.codecs import make_codec
 from gym_h5record.errors import CorruptRecordingError, RecordingError
 from gym_h5record.journal import Journal
-from gym_h5record.layout import RecordingFile, all_fields
+from gym_h5record.layout import all_fields
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_from_json
 from gym_h5record.writer.drain import Drain
@@ -33,13 +33,15 @@ class Items(Protocol):
         """Items of a dataset."""
 
 
-def rehearse(journal: Journal, file: Items | None = None, schema: Schema | None = None, rows: int = 0, episodes: int = 0) -> None:
+def rehearse(
+    journal: Journal, schema: Schema | None = None, file: Items | None = None, rows: int = 0, episodes: int = 0
+) -> None:
     """Make sure that the rows in a journal can be drained; neither it nor the file is changed.
 
     Args:
         journal: Laid out, with sound positions; this object must not be drained afterwards.
-        file: The recording that it continues, None for a new one.
-        schema: The columns of that recording.
+        schema: The columns of the recording that it continues, None for a new one.
+        file: Reads that recording.
         rows: Its committed rows.
         episodes: Its committed episodes.
 
@@ -52,7 +54,7 @@ def rehearse(journal: Journal, file: Items | None = None, schema: Schema | None 
             make_codec(*journal.header["codec"])
         journal.control = memoryview(bytearray(journal.control)).cast("Q")  # what is released is not to be seen
         stage: Any = _Stage(file, schema, rows, episodes)
-        Drain(journal, cast(RecordingFile, stage)).run()
+        Drain(journal, stage).run()
     except DRAIN_ERRORS as error:
         if isinstance(error, RecordingError):
             raise

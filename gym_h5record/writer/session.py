@@ -212,11 +212,10 @@ class Session:
     # The journal ----------------------------------------------------------------------------------
 
     def _reserve(self, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0, spare: bool = False) -> Journal:
-        path = journal_path(self._options.path)
-        if spare:
-            path = spare_path(self._options.path)
-            path.unlink(missing_ok=True)  # of a recorder that died while making it
+        path = (spare_path if spare else journal_path)(self._options.path)
         try:
+            if spare:
+                path.unlink(missing_ok=True)  # of a recorder that died while making it
             return Journal.reserve(path, row_bytes, header_bytes, blob_bytes=blob_bytes)
         except OSError as error:
             raise RecordingPathError(f"cannot make the journal {path}: {error.strerror}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,9 @@ def why_not() -> str:
     """Why processes cannot be traced here; empty if they can."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return "traces system calls of Linux on x86-64 only"
+    release = re.match(r"(\d+)\.(\d+)", platform.release())
+    if release is None or (int(release[1]), int(release[2])) < (5, 3):
+        return "PTRACE_GET_SYSCALL_INFO came with Linux 5.3"
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
             _ptrace(_SEIZE, process.pid, 0, _KILL_ON_EXIT)

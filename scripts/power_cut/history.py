@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-__all__ = ["PAGE_BYTES", "FileHistory", "History", "Versions"]
+__all__ = ["KILLED", "PAGE_BYTES", "STYLES", "FileHistory", "History", "Versions"]
 
 PAGE_BYTES = 4096
 _SECTOR_BYTES = 512
-_STYLES = ("nothing", "everything", "pages", "pages", "pages", "sectors", "sectors", "sectors")
+STYLES = ("nothing", "everything", "pages", "pages", "pages", "sectors", "sectors", "sectors")
+"""What survives a power cut of what has not been synced."""
+
+KILLED = ("everything",)
+"""What survives if only processes die."""
 
 T = TypeVar("T")
 
@@ -68,9 +73,8 @@ class FileHistory:
         """Note that bytes ``start`` to ``stop``, as they were seen last, have been synced."""
         self._syncs.append((moment, start // PAGE_BYTES, -(-stop // PAGE_BYTES)))
 
-    def survive(self, moment: int, chance: random.Random) -> bytes:
+    def survive(self, moment: int, chance: random.Random, style: str) -> bytes:
         """A content that the file may have after a power cut."""
-        style = chance.choice(_STYLES)
         sizes = self.size.possible(self._synced(moment), moment)
         size = _pick(sizes, style, chance)
         if style in ("pages", "sectors") and len(sizes) > 1 and chance.random() < 0.3:
@@ -132,24 +136,25 @@ class History:
         for file in self._files:
             file.sync(self.now)
 
-    def survive(self, moment: int, chance: random.Random, place: Path) -> None:
+    def survive(self, moment: int, chance: random.Random, place: Path, styles: Sequence[str] = STYLES) -> None:
         """Make a folder as a power cut may leave it.
 
         Args:
             moment: When the power is cut.
             chance: Chooses among what may be there.
             place: The folder to make.
+            styles: What may survive of each file; ``KILLED`` if it is not the power that fails.
         """
         place.mkdir()
-        style = chance.choice(_STYLES)
+        style = chance.choice(styles)
         synced = max((each for each in self._syncs if each <= moment), default=-1)
         contents: dict[int, bytes] = {}
         for name, versions in self._names.items():
             file = _pick(versions.possible(synced, moment), style, chance)
             if file is not None:
-                content = contents.setdefault(id(file), b"") or file.survive(moment, chance)
-                contents[id(file)] = content
-                (place / name).write_bytes(content)
+                if id(file) not in contents:
+                    contents[id(file)] = file.survive(moment, chance, chance.choice(styles))
+                (place / name).write_bytes(contents[id(file)])
 
 
 def _pick(possible: list[T], style: str, chance: random.Random) -> T:

@@ -62,26 +62,28 @@ def measure(path: Path, writer: str, flush_interval_s: float, seconds: float, pa
     env = h5r.RecordToHDF5(make_env("CartPole-v1"), path, **options)  # type: ignore[arg-type]
     returned: list[tuple[int, float]] = []  # rows, and when the step that made them so many had returned
     committed: list[tuple[int, float]] = []
+    env.reset(seed=0)
+    env.step(0)
+    env.flush()  # the writer has started
+    control = env._session.journal.control  # type: ignore[union-attr]  # noqa: SLF001  # nobody else tells
     is_over = threading.Event()
 
     def watch() -> None:
         while not is_over.wait(_POLL_S):
-            session = env._session
-            if session is not None:
-                committed.append((int(session.journal.control[Control.COMMITTED_HEAD]), time.monotonic()))
+            committed.append((int(control[Control.COMMITTED_HEAD]), time.monotonic()))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     end_s, seed = time.monotonic() + seconds, 0
     while time.monotonic() < end_s:
         for moment in play(env, seed):
-            if moment.action is not None and env._session is not None:
-                returned.append((int(env._session.journal.control[Control.HEAD]), time.monotonic()))
+            if moment.action is not None:
+                returned.append((int(control[Control.HEAD]), time.monotonic()))
                 time.sleep(_STEP_S)
         seed += 1
     if pause_s:
         time.sleep(pause_s)
-        env.step(0)
+        env.reset()
         time.sleep(5 * _POLL_S)
     is_over.set()
     watcher.join()

@@ -7,7 +7,7 @@ import shutil
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,15 @@ from unittest import mock
 
 import gym_h5record as h5r
 from gym_h5record import journal
+from gym_h5record.boot import boot_id
 from gym_h5record.column import Column
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.layout import RecordingFile
-from gym_h5record.reader import Handle
-from gym_h5record.validation import structure_problems
 from gym_h5record.writer import session
 
 from ..crash.inspector import Inspector
 from ..crash.plays import LIFE, make_env, play
-from .history import PAGE_BYTES, History
+from .history import KILLED, PAGE_BYTES, STYLES, History
 from .tally import Tally
 from .tape import Tape
 
@@ -46,6 +45,7 @@ class Life:
         number: Its number among the lives of the file.
         mode: As ``RecordToHDF5`` has it; likewise ``durability`` and ``checksum``.
         ring_rows: Room in the journal.
+        outlived: Whether the machine is started again before the file is looked at.
     """
 
     env: str
@@ -56,6 +56,7 @@ class Life:
     durability: str = "power"
     checksum: bool = True
     ring_rows: int = 64
+    outlived: bool = True
 
 
 @dataclass
@@ -137,7 +138,16 @@ def moments(history: History, count: int, chance: random.Random, start: float = 
         yield chance.choice(special if number % 2 else every)
 
 
-def look(tally: Tally, taken: Film, moment: int, chance: random.Random, place: Path, inspector: Inspector) -> None:
+def look(
+    tally: Tally,
+    taken: Film,
+    moment: int,
+    chance: random.Random,
+    place: Path,
+    inspector: Inspector,
+    *,
+    has_power: bool = False,
+) -> None:
     """Cut the power at a moment, repair what is left, and compare.
 
     Args:
@@ -147,10 +157,13 @@ def look(tally: Tally, taken: Film, moment: int, chance: random.Random, place: P
         chance: Chooses what survives.
         place: The folder to make, and to remove again.
         inspector: Looks at it.
+        has_power: Whether only the process is killed: then every step that has returned has to be there.
     """
-    taken.history.survive(moment, chance, place)
+    taken.history.survive(moment, chance, place, KILLED if has_power else STYLES)
     path = place / taken.path.name
     steps = taken.at(moment)
+    if has_power:
+        steps = [(acknowledged, acknowledged) for _, acknowledged in steps]
     finding = inspector.inspect(path, taken.env, [acknowledged for _, acknowledged in steps])
     promised = sum(each for each, _ in steps)
     lost = sum(max(0, each - found) for (each, _), found in zip(steps, finding.found, strict=True))
@@ -158,7 +171,7 @@ def look(tally: Tally, taken: Film, moment: int, chance: random.Random, place: P
     opens = finding.opens or _is_without_rows(path, problems)
     is_gone = finding.is_empty or (not promised and any("RecordingNotFoundError" in each for each in problems))
     if is_gone or opens:
-        problems = [] if is_gone else [*problems[: finding.opens * len(problems)], *_structure(path)]
+        problems = [] if is_gone else [*problems[: finding.opens * len(problems)], *_errors(path)]
     tally.cuts += 1
     tally.promised += promised
     tally.found += sum(finding.found)
@@ -182,9 +195,10 @@ def _is_without_rows(path: Path, problems: list[str]) -> bool:
         return recording.num_rows == 0
 
 
-def _structure(path: Path) -> list[str]:
-    with closing(Handle(path)) as handle:
-        return [str(problem) for problem in structure_problems(handle)]
+def _errors(path: Path) -> list[str]:
+    """What is wrong with the contents, checksums included."""
+    problems = h5r.validate(path, deep=True)
+    return [str(problem) for problem in problems if problem.severity is h5r.Severity.ERROR]
 
 
 @contextmanager
@@ -229,7 +243,7 @@ def _as_a_victim(life: Life) -> Iterator[None]:
         mock.patch.object(journal, "_MAX_CAPACITY_ROWS", life.ring_rows),
         mock.patch.object(journal, "_MIN_BLOB_BYTES", PAGE_BYTES),
         mock.patch.object(journal, "_MAX_BYTES", 1 << 20),
-        mock.patch.object(session, "boot_id", return_value=_EARLIER_START),
+        mock.patch.object(session, "boot_id", return_value=_EARLIER_START if life.outlived else boot_id()),
     ):
         warnings.simplefilter("ignore", RecordingWarning)  # some values fit no column on purpose
         yield

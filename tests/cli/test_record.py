@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -126,6 +127,14 @@ def test_both_writers_record(cli: Any, writer: str) -> None:
     assert cli("record", "CartPole-v1", "-o", "run.h5", "--writer", writer, "--steps", 50).exit_code == 0
     with h5r.Recording("run.h5") as recording:
         assert recording.num_steps == 50
+
+
+def test_checksums_are_kept_and_power_cuts_survived_if_wanted(cli: Any) -> None:
+    result = cli("record", "CartPole-v1", "-o", "run.h5", "--checksum", "--durability", "power")
+    assert result.exit_code == 0, result.stderr
+    assert h5r.validate("run.h5", deep=True) == []
+    with h5py.File("run.h5") as file:
+        assert "rewards" in file["checksums"]
 
 
 def test_frames_are_stacked(cli: Any) -> None:

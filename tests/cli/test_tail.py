@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -421,7 +422,7 @@ def test_wrong_usage_is_2(cli: Cli) -> None:
 
 def test_the_speed_is_that_of_the_last_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = iter([100.0, 101.0, 105.0, 130.0, 131.0])
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(now_s))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(now_s)))
     speed = module._Speed()
     found = []
     for steps in (0, 10, 100, 100, 200):

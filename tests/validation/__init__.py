@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record import journal
+from gym_h5record.errors import RecordingWarning
 from gym_h5record.schema_json import schema_from_json
 from tests.zoo import ZooEnv, play
 
@@ -50,7 +52,8 @@ def zoo_env(observations: gym.Space[Any] = OBSERVATIONS, actions: gym.Space[Any]
 
 def record(path: Path, env: gym.Env[Any, Any], lengths: Sequence[int] = LENGTHS, **options: Any) -> Path:
     """Record episodes of an environment, with a journal that is made quickly."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)  # of the exceptions among the rewards
         patch.setattr(journal, "_MAX_BYTES", 1 << 20)
         recorder = h5r.RecordToHDF5(env, path, writer="inline", **options)
         play(recorder, lengths)

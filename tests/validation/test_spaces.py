@@ -26,7 +26,7 @@ def strangers(space: gym.Space[Any]) -> list[Any]:
     if isinstance(space, spaces.Discrete):
         info = np.iinfo(space.dtype)
         near = range(max(int(space.start) - 2, info.min), min(int(space.start + space.n) + 2, info.max))
-        return [space.dtype.type(number) for number in [info.min, info.max, *list(near)[:9], *list(near)[-9:]]]
+        return [space.dtype.type(number) for number in [info.min, info.max, *near[:9], *near[-9:]]]
     found = []
     for _ in range(30):
         data = RNG.integers(0, 256, int(np.prod(space.shape)) * space.dtype.itemsize, np.uint8)
@@ -42,16 +42,21 @@ def test_a_column_is_judged_as_gymnasium_judges_its_values(name: str, space: gym
     values = samples(space, 5) + strangers(space)
     inside = make_inside(plan_space(space, "a"), space)
     assert inside is not None
-    codes = [
-        TypeCode.ARRAY if isinstance(each, np.ndarray) else numpy_scalar_code(type(each)) for each in values
-    ]
+    codes = [TypeCode.ARRAY if isinstance(each, np.ndarray) else numpy_scalar_code(type(each)) for each in values]
     judged = inside(np.stack(values), np.array(codes, np.uint8)).tolist()
     assert judged == [contains(space, each) for each in values]
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [(TypeCode.INT, int), (TypeCode.BOOL, bool), (TypeCode.FLOAT, float), (16, np.bool_), (17, np.int8), (20, np.int64)],
+    [
+        (TypeCode.INT, int),
+        (TypeCode.BOOL, bool),
+        (TypeCode.FLOAT, float),
+        (16, np.bool_),
+        (17, np.int8),
+        (20, np.int64),
+    ],
 )
 def test_types_are_judged_as_well(code: int, kind: Any) -> None:
     space = spaces.Discrete(2, dtype=np.int32)
