@@ -74,7 +74,7 @@ def make_codec(compression: str | None, compression_opts: Any = None) -> Codec:
     return _MAKERS[compression](compression_opts)
 
 
-def decode_chunk(filter_id: int, data: bytes, size_bytes: int) -> bytes:
+def decode_chunk(filter_id: int, data: bytes | memoryview, size_bytes: int) -> bytes:
     """Decompress one chunk to exactly ``size_bytes`` bytes, without using HDF5.
 
     Raises:
@@ -223,8 +223,8 @@ def _decode_lzf(data: bytes, size_bytes: int) -> bytes:
     return bytes(out)
 
 
-_DECODERS: dict[int, Callable[[bytes, int], bytes]] = {
-    0: lambda data, size_bytes: data,
+_DECODERS: dict[int, Callable[[Any, int], bytes]] = {
+    0: lambda data, size_bytes: bytes(data),
     GZIP: _decode_gzip,
     ZSTD: _decode_zstd,
     LZ4: _decode_lz4,

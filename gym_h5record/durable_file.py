@@ -26,6 +26,7 @@ from isal import isal_zlib
 
 from gym_h5record.atomic import sync_directory
 from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.heap import check_heap
 from gym_h5record.superblock import marked_live
 
 __all__ = ["DurableFile", "logged_changes", "patch", "redo", "redo_path"]
@@ -46,7 +47,8 @@ class DurableFile(io.RawIOBase):
         survives_power_cut: Whether to wait for the disk; otherwise for the operating system only.
 
     Attributes:
-        failure: The first error of a write that HDF5 asked for: it has its own words for it.
+        failure: Why a write that HDF5 asked for has failed. HDF5 itself is not told: when it
+            is, it may crash, then or as late as at the end of the process.
 
     Raises:
         OSError: If it, or the log beside it, cannot be opened.
@@ -63,6 +65,7 @@ class DurableFile(io.RawIOBase):
             self._log = os.open(redo_path(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except BaseException:
             os.close(self._descriptor)
+            super().close()  # left open, it would close the descriptor once more when it is collected
             raise
         if survives_power_cut:
             sync_directory(path.parent)
@@ -80,6 +83,7 @@ class DurableFile(io.RawIOBase):
         done = os.preadv(self._descriptor, [view], start)
         view[done:] = bytes(len(view) - done)
         patch(view, start, self._changes)
+        check_heap(view)
         self._position = stop
         return len(view)
 
@@ -87,18 +91,15 @@ class DurableFile(io.RawIOBase):
         """Write ``data``, behind the safe end of the file at once, before it with the next ``sync``."""
         view = memoryview(data).cast("B")
         start, stop = self._position, self._position + len(view)
-        split = min(max(self._safe_bytes - start, 0), len(view))
-        if self._is_abandoned:
-            self._position = stop
-            return len(view)
+        split = len(view) if self._is_abandoned else min(max(self._safe_bytes - start, 0), len(view))
         if split:
             self._changes.append((start, marked_live(bytes(view[:split])) if start == 0 else bytes(view[:split])))
         if split < len(view):
             try:
                 _write_all(self._descriptor, view[split:], start + split)
             except OSError as error:
-                self.failure = self.failure or error
-                raise
+                self.failure, self._is_abandoned = error.with_traceback(None), True
+                self._changes.append((start + split, bytes(view[split:])))
         self._size_bytes = max(self._size_bytes, stop)
         self._position = stop
         return len(view)
@@ -136,8 +137,10 @@ class DurableFile(io.RawIOBase):
         """Return once everything written so far survives the death of this process, or a power cut as well.
 
         Raises:
-            OSError: If the disk is full, or fails.
+            OSError: If the disk is full, or fails, or has been when something was written since the last time.
         """
+        if self.failure is not None:
+            raise OSError(*self.failure.args)  # another one: its traceback would hold on to everything
         if self._is_abandoned:
             return
         self._wait(self._descriptor)
@@ -167,9 +170,8 @@ class DurableFile(io.RawIOBase):
             self.close()
 
     def abandon(self) -> None:
-        """Keep this process from ever touching the file again; ``write`` then does nothing."""
+        """Keep this process from ever touching the file again; HDF5 goes on with it in memory."""
         self._is_abandoned = True
-        self._changes.clear()
 
     def close(self) -> None:
         """Close the descriptors without syncing; may be called again."""

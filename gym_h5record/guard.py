@@ -162,14 +162,16 @@ def check_stored(dataset: h5py.Dataset, count: int, file_bytes: int) -> None:
 
 
 def stored_items(dataset: h5py.Dataset, file_bytes: int) -> int:
-    """How many items a dataset has in the file, whatever it claims, if they were written one after the other.
+    """How many items a dataset has in the file, whatever it claims, as they were written one after the other.
 
     Args:
         dataset: From ``open_dataset``.
         file_bytes: Size of the file.
     """
-    rows = dataset.chunks[0]
+    rows = int(dataset.chunks[0])
     low, high = 0, min(-(-len(dataset) // rows), file_bytes // _least_chunk_bytes(dataset))
+    if high and _has_chunk(dataset, high - 1):  # then others may be missing, and their rows alone
+        low = high
     while low < high:  # chunks before low are there
         middle = (low + high) // 2
         if _has_chunk(dataset, middle):
@@ -291,7 +293,7 @@ def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
 
 
 def _item_bytes(dataset: h5py.Dataset) -> int:
-    return math.prod(dataset.shape[1:]) * int(dataset.dtype.itemsize)
+    return int(math.prod(dataset.shape[1:]) * dataset.dtype.itemsize)
 
 
 def _least_chunk_bytes(dataset: h5py.Dataset) -> int:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import mmap
 import os
 import stat
@@ -28,7 +27,8 @@ import numpy as np
 from gym_h5record.control import Control, RecorderState, WriterState
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import RowFlag
-from gym_h5record.schema import Field
+from gym_h5record.limits import MAX_ITEM_BYTES, MAX_METADATA_BYTES, MAX_NODES, MAX_VALUE_BYTES, num_elements
+from gym_h5record.schema import Field, storable
 from gym_h5record.segments import Segment, unpack_segments
 
 __all__ = [
@@ -54,6 +54,8 @@ _MAX_CAPACITY_ROWS = 1 << 16
 _MIN_CAPACITY_ROWS = 8
 _MAX_BYTES = 64 << 20  # 64 MiB: half a second of RGB Atari
 _MIN_BLOB_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 2 * MAX_METADATA_BYTES
+_CAPACITIES = [1 << power for power in range(_MAX_CAPACITY_ROWS.bit_length())]
 
 # Ring columns that every journal has, beside those of the schema.
 FLAGS = "journal/flags"
@@ -61,6 +63,8 @@ CODES = "journal/codes"
 BLOB_ENDS = "journal/blob_ends"
 
 _OWN_COLUMNS = 3
+_HEADER_TYPES: dict[str, Any] = {"journal_id": str, "creates": bool, "replaces": bool, "schema": str}
+_HEADER_TYPES |= {"codec": list, "fps": (float, int), "metadata": dict}
 _LAYOUT_KEYS = ("ring", "capacity_rows", "blob_bytes", "first_row", "size_bytes")
 
 
@@ -78,7 +82,8 @@ class Journal:
     def __init__(self, path: Path, descriptor: int, *, populate: bool = False) -> None:
         self.path = path
         flags = mmap.MAP_SHARED | (getattr(mmap, "MAP_POPULATE", 0) if populate else 0)
-        size_bytes = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        size_bytes, self._stored_bytes = status.st_size, status.st_blocks * 512
         if size_bytes < _HEADER_AT:
             raise CorruptRecordingError(f"{path} is no journal: it has only {size_bytes} bytes")
         self._map = memoryview(mmap.mmap(descriptor, size_bytes, flags=flags))
@@ -129,6 +134,8 @@ class Journal:
         descriptor = _open_regular(path, os.O_RDWR)
         try:
             journal = cls(path, descriptor)
+        except OSError as error:
+            raise CorruptRecordingError(f"{path} cannot be mapped: {error.strerror}") from error
         finally:
             os.close(descriptor)
         if journal.control[Control.MAGIC] != _MAGIC:
@@ -207,12 +214,21 @@ class Journal:
         Raises:
             CorruptRecordingError: If it does not.
         """
+        for name, kind in _HEADER_TYPES.items():
+            if name in self.header and not isinstance(self.header[name], kind):
+                raise CorruptRecordingError(f"the header of {self.path} has {name}={self.header[name]!r:.80}")
         head, tail, first = self.control[Control.HEAD], self.control[Control.TAIL], self.header["first_row"]
         if type(first) is not int or not 0 <= first <= tail <= head < 1 << 62 or head - tail > self.capacity_rows:
             raise CorruptRecordingError(f"{self.path} claims rows {tail} to {head} of a ring of {self.capacity_rows}")
         ends = [self.blob_start(tail)] + [int(self.columns[BLOB_ENDS][row & self.mask]) for row in range(tail, head)]
         if ends != sorted(ends) or ends[-1] - ends[0] > len(self._blob):
             raise CorruptRecordingError(f"{self.path} claims segments that do not follow each other")
+        used_bytes = ends[-1] - ends[0] + (head - tail) * sum(column[0].nbytes for column in self.columns.values())
+        if used_bytes > self._stored_bytes + MAX_VALUE_BYTES:  # a copy may have holes where there are zeros
+            raise CorruptRecordingError(f"{self.path} claims {used_bytes} bytes, and has {self._stored_bytes}")
+        for name, column in self.columns.items():
+            if column.dtype.kind == "b" and head > tail and self.take(name, tail, head).view(np.uint8).max(initial=0) > 1:
+                raise CorruptRecordingError(f"{self.path} has booleans for /{name} that are neither true nor false")
 
     def read_header(self) -> None:
         """Map the columns as the header describes them.
@@ -222,15 +238,18 @@ class Journal:
         """
         header_bytes = self.control[Control.HEADER_BYTES]
         try:
+            if header_bytes > _MAX_HEADER_BYTES:
+                raise ValueError(f"a header of {header_bytes} bytes")
             self.header = json.loads(bytes(self._map[_HEADER_AT : _HEADER_AT + header_bytes]))
             self.capacity_rows, blob_bytes = int(self.header["capacity_rows"]), int(self.header["blob_bytes"])
-            if self.capacity_rows < 1 or self.capacity_rows & self.mask or blob_bytes < 1:
+            if self.capacity_rows not in _CAPACITIES or blob_bytes < 1 or len(self.header["ring"]) > MAX_NODES:
                 raise ValueError(f"a ring of {self.capacity_rows} rows and {blob_bytes} bytes")
             at = _HEADER_AT + _round_up(header_bytes, _PAGE)
             for name, dtype_text, shape in self.header["ring"]:
                 dtype = np.dtype(dtype_text)
-                count = self.capacity_rows * math.prod(shape)
-                column = np.frombuffer(self._map, dtype, count, at)
+                if not storable(dtype) or num_elements(shape) * dtype.itemsize > MAX_ITEM_BYTES:
+                    raise ValueError(f"items of {dtype}{shape!r:.80}")
+                column = np.frombuffer(self._map, dtype, self.capacity_rows * num_elements(shape), at)
                 self.columns[name] = column.reshape(self.capacity_rows, *shape)
                 at = _round_up(at + column.nbytes, _ALIGNMENT_BYTES)
             if max(at + blob_bytes, self.header["size_bytes"]) > len(self._map):

@@ -8,6 +8,7 @@ it and commits them. What the rows mean, and when to commit, is the business of
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -57,8 +58,9 @@ def create_file(
         journal_id: Identity of the journal that will be drained into it.
         checksum: Whether to keep checksums of the chunks.
     """
+    image = io.BytesIO()  # not on the disk, which may be full: HDF5 may crash when it is told
     # Space that is given up must not be used again under the eyes of whoever reads the live file: no strategy for it.
-    with atomic_path(path) as partial, h5py.File(partial, "w", libver=_LIBVER, fs_strategy="none") as file:
+    with h5py.File(image, "w", libver=_LIBVER, fs_strategy="none") as file:
         file.attrs["format"] = fmt.FORMAT
         file.attrs["format_version"] = np.int64(fmt.FORMAT_VERSION)
         file.attrs["fps"] = np.float64(fps)
@@ -78,6 +80,8 @@ def create_file(
             file[fmt.FRAMES] = file[fmt.OBSERVATIONS]
         # Chunked and unlimited although it never grows, as every dataset is.
         file.create_dataset(fmt.COMMIT, data=np.zeros(2, np.int64), chunks=(2,), maxshape=(None,))
+    with atomic_path(path) as partial:
+        partial.write_bytes(image.getbuffer())
 
 
 def all_fields(schema: Schema) -> Iterator[Field]:
@@ -182,8 +186,7 @@ class RecordingFile:
 
     def write(self, name: str, start: int, items: np.ndarray) -> None:
         """Write items of a column, not visible to readers before ``commit``."""
-        with self._naming_the_cause():
-            self._columns[name].write(start, items)
+        self._columns[name].write(start, items)
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray:
         """Items of an uncompressed column."""
@@ -195,15 +198,14 @@ class RecordingFile:
         The order is what a crash cannot break: data before the episode index,
         the index before the commit. A plain flush of the file orders nothing.
         """
-        with self._naming_the_cause():
-            for column in self._columns.values():  # schema columns come first, /episodes last
-                column.flush()
-            if (rows, episodes) != (self.rows, self.episodes):
-                self._commit[:] = (rows, episodes)
-                self._commit.flush()
-                self.rows, self.episodes = rows, episodes
-            self._file.flush()  # renews the end-of-file address in the superblock
-            self._durable.sync()
+        for column in self._columns.values():  # schema columns come first, /episodes last
+            column.flush()
+        if (rows, episodes) != (self.rows, self.episodes):
+            self._commit[:] = (rows, episodes)
+            self._commit.flush()
+            self.rows, self.episodes = rows, episodes
+        self._file.flush()  # renews the end-of-file address in the superblock
+        self._durable.sync()
 
     def metadata(self) -> dict[str, Any]:
         """The attributes of ``/metadata``."""
@@ -243,13 +245,3 @@ class RecordingFile:
             raise
         finally:
             self._durable.finish()
-
-    @contextlib.contextmanager
-    def _naming_the_cause(self) -> Iterator[None]:
-        """HDF5 says that a write has failed; the disk is full, says the operating system."""
-        try:
-            yield
-        except (OSError, RuntimeError) as error:
-            if self._durable.failure is None or self._durable.failure is error:
-                raise
-            raise self._durable.failure from error

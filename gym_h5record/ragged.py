@@ -19,6 +19,7 @@ from gymnasium.spaces import GraphInstance
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
 from gym_h5record import schema as sc
+from gym_h5record.limits import MAX_LIST_ITEMS, MAX_VALUE_BYTES
 from gym_h5record.tree import identical
 
 __all__ = ["Items", "Source", "decode", "encode"]
@@ -170,90 +171,136 @@ def _put_batch(node: sc.Array | sc.Scalar, batch: np.ndarray, items: Items) -> N
 # Decoding: one function per kind of node --------------------------------------------------
 
 
-@singledispatch
-def decode(node: sc.Node, source: Source, at: int) -> Any:
-    """Build the value at position ``at`` of its level.
+def decode(node: sc.Ragged, source: Source, row: int) -> Any:
+    """Build the value of a row.
 
     Args:
-        node: What to build; inside a list, the list's item.
+        node: What to build.
         source: Gives the items of the fields.
-        at: The row, or inside a list the number of the item.
+        row: The row.
+
+    Raises:
+        ValueError: If the value is larger than any that is recorded.
     """
+    return _take(node, _Meter(source), row)
+
+
+class _Meter:
+    """A source of which one value may take no more than so much: lists of nothing can claim any number of items."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._objects_left = MAX_LIST_ITEMS
+        self._bytes_left = MAX_VALUE_BYTES
+
+    def items(self, field: str, start: int, stop: int) -> np.ndarray:
+        """See ``Source``."""
+        return self._source.items(field, start, stop)
+
+    def objects(self, count: int) -> None:
+        """Take note of objects that are about to be built."""
+        self._objects_left -= count
+        if self._objects_left < 0:
+            raise ValueError(f"a value of more than {MAX_LIST_ITEMS} objects")
+
+    def bytes(self, count: int) -> None:
+        """Take note of bytes that are about to be read."""
+        self._bytes_left -= count
+        if self._bytes_left < 0:
+            raise ValueError(f"a value of more than {MAX_VALUE_BYTES} bytes")
+
+
+@singledispatch
+def _take(node: sc.Node, source: _Meter, at: int) -> Any:
+    """Build the value at position ``at`` of its level: the row, or inside a list the number of the item."""
     raise TypeError(f"no way to decode {type(node).__name__}")
 
 
-@decode.register(sc.Array)
-def _(node: sc.Array, source: Source, at: int) -> Any:
+@_take.register(sc.Array)
+def _(node: sc.Array, source: _Meter, at: int) -> Any:
     # Reshaped, not indexed: an array of rank 0 must stay an array.
     return _batch(node, source, at, at + 1).reshape(node.shape)
 
 
-@decode.register(sc.Scalar)
-def _(node: sc.Scalar, source: Source, at: int) -> Any:
+@_take.register(sc.Scalar)
+def _(node: sc.Scalar, source: _Meter, at: int) -> Any:
     return source.items(node.name, at, at + 1)[0]
 
 
-@decode.register
-def _(node: sc.DictOf, source: Source, at: int) -> Any:
-    return {key: decode(child, source, at) for key, child in node.items}
+@_take.register
+def _(node: sc.DictOf, source: _Meter, at: int) -> Any:
+    source.objects(len(node.items))
+    return {key: _take(child, source, at) for key, child in node.items}
 
 
-@decode.register
-def _(node: sc.TupleOf, source: Source, at: int) -> Any:
-    return tuple(decode(child, source, at) for child in node.items)
+@_take.register
+def _(node: sc.TupleOf, source: _Meter, at: int) -> Any:
+    source.objects(len(node.items))
+    return tuple(_take(child, source, at) for child in node.items)
 
 
-@decode.register
-def _(node: sc.Text, source: Source, at: int) -> Any:
+@_take.register
+def _(node: sc.Text, source: _Meter, at: int) -> Any:
     start, stop = _span(node.characters, source, at)
-    data = source.items(node.characters.item.name, start, stop).tobytes()
+    data = _batch(node.characters.item, source, start, stop).tobytes()
     return data.decode("utf-8", "surrogatepass")
 
 
-@decode.register
-def _(node: sc.Sequence, source: Source, at: int) -> Any:
+@_take.register
+def _(node: sc.Sequence, source: _Meter, at: int) -> Any:
     start, stop = _span(node.items, source, at)
     if node.space.stack:
         return _stacked(node.items.item, node.space.feature_space, source, start, stop)
-    return tuple(decode(node.items.item, source, index) for index in range(start, stop))
+    return _take_each(node.items.item, source, start, stop)
 
 
-@decode.register
-def _(node: sc.Graph, source: Source, at: int) -> Any:
+@_take.register
+def _(node: sc.Graph, source: _Meter, at: int) -> Any:
     parts = int(source.items(node.parts.name, at, at + 1)[0])
     nodes = _stacked(node.nodes.item, node.space.node_space, source, *_span(node.nodes, source, at))
     edges = links = None
     if parts & _EDGES and node.edges is not None and node.space.edge_space is not None:
         edges = _stacked(node.edges.item, node.space.edge_space, source, *_span(node.edges, source, at))
     if parts & _LINKS:
-        links = source.items(node.links.item.name, *_span(node.links, source, at))
+        links = _batch(node.links.item, source, *_span(node.links, source, at))
     return GraphInstance(nodes, edges, links)
 
 
-@decode.register
-def _(node: sc.OneOf, source: Source, at: int) -> Any:
+@_take.register
+def _(node: sc.OneOf, source: _Meter, at: int) -> Any:
     index = source.items(node.index.name, at, at + 1)[0]
     branch = node.branches[index]
     start, _ = _span(branch, source, at)
-    return index, decode(branch.item, source, start)
+    return index, _take(branch.item, source, start)
 
 
-def _span(node: sc.ListOf, source: Source, at: int) -> tuple[int, int]:
+def _span(node: sc.ListOf, source: _Meter, at: int) -> tuple[int, int]:
     """Where the items of list number ``at`` begin and end."""
     ends = source.items(node.ends, max(at - 1, 0), at + 1)
-    return (int(ends[0]) if at else 0), int(ends[-1])
+    start, stop = (int(ends[0]) if at else 0), int(ends[-1])
+    if start > stop:
+        raise ValueError(f"list {at} of {node.name} begins at {start} and ends at {stop}")
+    return start, stop
 
 
-def _batch(node: sc.Array | sc.Scalar, source: Source, start: int, stop: int) -> np.ndarray:
+def _take_each(item: sc.Node, source: _Meter, start: int, stop: int) -> tuple[Any, ...]:
+    source.objects(stop - start)
+    return tuple(_take(item, source, index) for index in range(start, stop))
+
+
+def _batch(node: sc.Node, source: _Meter, start: int, stop: int) -> np.ndarray:
     if isinstance(node, sc.Array) and 0 in node.shape:
+        source.objects(stop - start)
         return np.empty((stop - start, *node.shape), node.dtype)
+    for field in node.fields():
+        source.bytes((stop - start) * field.item_bytes)
     return source.items(node.name, start, stop)
 
 
-def _stacked(item: sc.Node, space: Space[Any], source: Source, start: int, stop: int) -> Any:
+def _stacked(item: sc.Node, space: Space[Any], source: _Meter, start: int, stop: int) -> Any:
     if isinstance(item, (sc.Array, sc.Scalar)):
         return _batch(item, source, start, stop)
-    values = tuple(decode(item, source, index) for index in range(start, stop))
+    values = _take_each(item, source, start, stop)
     if _batches_to_tuple(space):
         return values
     empty: Any = create_empty_array(space, len(values))

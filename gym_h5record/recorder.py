@@ -301,7 +301,10 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
                 session.close()
             except _FAILURES as closing_error:
                 causes.append(closing_error)
-        self._warn(f"{' '.join(map(str, causes))} The environment goes on without being recorded.")
+        message = f"{' '.join(map(str, causes))} The environment goes on without being recorded."
+        for each in causes:  # the frames they come from hold on to the journal, and it to them
+            each.__traceback__ = each.__cause__ = each.__context__ = None
+        self._warn(message)
         return True
 
     def _watch_step(self, observation: Any, info: Any) -> None:

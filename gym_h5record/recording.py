@@ -15,7 +15,6 @@ from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError, InterruptedRecordingError, RecordingError, RecordingInUseError
-from gym_h5record.guard import open_attribute, open_metadata
 from gym_h5record.layout import all_fields
 from gym_h5record.reader import Access, Column, Decoder, EpisodeIndex, EpisodeList, Handle, InfoColumn, Storage
 from gym_h5record.repair import repair as repair_recording
@@ -132,7 +131,7 @@ class Recording:
     def metadata(self) -> dict[str, Any]:
         """What was recorded about the run: the user's own metadata and that of the recorder."""
         try:
-            attributes = self._storage.reading(fmt.METADATA, lambda: open_metadata(self._handle.file))
+            attributes = self._storage.reading(fmt.METADATA, lambda: self._handle.metadata())
             user = dict(loads(attributes.get("user") or "{}"))
             attributes |= {name: json.loads(attributes[name]) for name in _JSON_ATTRIBUTES if name in attributes}
         except (ValueError, TypeError, RecursionError) as error:
@@ -144,7 +143,7 @@ class Recording:
     @property
     def fps(self) -> float:
         """Frames per second to show the frames with, NaN if unknown."""
-        fps = open_attribute(self._handle.file, "fps")
+        fps = self._handle.attribute("fps")
         if not isinstance(fps, float):
             raise CorruptRecordingError(f"{self.path}: fps is {fps!r:.80}, not a number")
         return fps

@@ -25,7 +25,7 @@ from gym_h5record.errors import (
     RecordingPathError,
     WriterError,
 )
-from gym_h5record.guard import READ_ERRORS, open_metadata
+from gym_h5record.guard import READ_ERRORS
 from gym_h5record.journal import BLOB_ENDS, FLAGS, Control, Journal, is_unfinished, journal_path
 from gym_h5record.lock import RecordingLock
 from gym_h5record.printable import printable_lines
@@ -255,7 +255,7 @@ def _survey(path: Path, journal: Journal | None) -> _Survey:
 def _survey_file(path: Path) -> _Survey:
     try:
         with closing(Handle(path, Access.DAMAGED)) as handle:
-            journal_id = str(open_metadata(handle.file).get("journal_id"))
+            journal_id = str(handle.metadata().get("journal_id"))
             index = EpisodeIndex.committed(Storage(handle))
             problem = next(map(_words, structure_problems(handle)), "")
             open_start = index.num_rows if problem else index.open_start
@@ -310,7 +310,7 @@ def _misfit(path: Path, survey: _Survey, journal: Journal | None) -> str:
             rehearse(rehearsed)
             return ""
         with closing(Handle(path, Access.DAMAGED)) as handle:
-            schema = schema_from_json(str(open_metadata(handle.file).get("schema")))
+            schema = schema_from_json(str(handle.metadata().get("schema")))
             rehearse(rehearsed, schema, Storage(handle), survey.rows, survey.episodes)
     except RecordingError as error:
         return _reason(error, path)

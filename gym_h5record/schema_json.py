@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.limits import MAX_ITEM_BYTES
+from gym_h5record.limits import MAX_DEPTH, MAX_ITEM_BYTES, MAX_NODES, num_elements
 from gym_h5record.schema import (
     Array,
     DictOf,
@@ -30,12 +30,14 @@ from gym_h5record.schema import (
     storable,
 )
 from gym_h5record.spaces import space_from_json, space_to_json
-from gym_h5record.tagged import tag, untag
+from gym_h5record.tagged import parse_json, tag, untag
 
 __all__ = ["schema_from_json", "schema_to_json"]
 
 Json = dict[str, Any]
 NodeT = TypeVar("NodeT", bound=Node)
+
+_MAX_NAME = 64 << 10  # about what a link of HDF5 can have
 
 
 def schema_to_json(schema: Schema) -> str:
@@ -60,7 +62,8 @@ def schema_from_json(text: str) -> Schema:
         CorruptRecordingError: If the text is not a schema.
     """
     try:
-        content = json.loads(text)
+        content = parse_json(text)
+        _check_size(content)
         infos = content["infos"]
         schema = Schema(
             observation=_from_json(content["observation"]),
@@ -73,8 +76,42 @@ def schema_from_json(text: str) -> Schema:
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         if isinstance(error, CorruptRecordingError):
             raise
-        raise CorruptRecordingError(f"the schema in /metadata cannot be read: {error!r}") from error
+        raise CorruptRecordingError(f"the schema in /metadata cannot be read: {error!r:.200}") from error
     return schema
+
+
+def _check_size(content: Json) -> None:
+    """Refuse what would take too much time or stack, before any of it is built."""
+    num_nodes = 0
+    level = [content["observation"], content["action"], *(node for _, node in content["infos"] or ())]
+    level += [] if content["frame"] is None else [content["frame"]]
+    for _ in range(MAX_DEPTH):
+        num_nodes += len(level)
+        if num_nodes > MAX_NODES:
+            raise ValueError(f"it has more than {MAX_NODES} parts")
+        level = [part for each in level for part in _parts(each)]
+        if not level:
+            return
+    raise ValueError(f"its parts are nested more than {MAX_DEPTH} deep")
+
+
+def _parts(content: Json) -> list[Json]:
+    """The descriptions of the nodes right below a node, as the spaces are below its space."""
+    kind = content["kind"]
+    if kind == "DictOf":
+        return [each for _, each in content["items"]]
+    if kind == "TupleOf":
+        return list(content["items"])
+    if kind == "ListOf":
+        return [content["item"]]
+    lists: list[Json] = []
+    if kind == "Sequence":
+        lists = [content["items"]]
+    elif kind == "OneOf":
+        lists = content["branches"]
+    elif kind == "Graph":
+        lists = [content[name] for name in ("nodes", "edges", "links") if content[name] is not None]
+    return [each["item"] for each in lists]
 
 
 def _check_names(schema: Schema) -> None:
@@ -90,8 +127,8 @@ def _check_names(schema: Schema) -> None:
     if len({*names}) < len(names) or len(schema.code_index) < len(schema.coded):
         raise ValueError("two parts have the same name")
     for field in schema.fields:
-        if not storable(field.dtype) or field.item_bytes > MAX_ITEM_BYTES:
-            raise ValueError(f"{field.name!r} with items of {field.item_bytes} bytes of {field.dtype}")
+        if field.item_bytes > MAX_ITEM_BYTES:
+            raise ValueError(f"{field.name!r} with items of {field.item_bytes} bytes")
 
 
 @singledispatch
@@ -169,7 +206,7 @@ def _sequence(content: Json) -> Node:
     space = space_from_json(content["space"])
     if not isinstance(space, spaces.Sequence):
         raise TypeError("a Sequence node needs a Sequence space")
-    return Sequence(content["name"], _expect(ListOf, content["items"]), space)
+    return Sequence(_name(content), _expect(ListOf, content["items"]), space)
 
 
 def _graph(content: Json) -> Node:
@@ -177,25 +214,37 @@ def _graph(content: Json) -> Node:
     if not isinstance(space, spaces.Graph):
         raise TypeError("a Graph node needs a Graph space")
     edges = None if content["edges"] is None else _expect(ListOf, content["edges"])
-    return Graph(content["name"], _expect(ListOf, content["nodes"]), edges, _expect(ListOf, content["links"]), space)
+    return Graph(_name(content), _expect(ListOf, content["nodes"]), edges, _expect(ListOf, content["links"]), space)
+
+
+def _name(content: Json) -> str:
+    name = content["name"]
+    if type(name) is not str or len(name) > _MAX_NAME:
+        raise ValueError(f"the name {name!r:.80}")
+    return name
 
 
 def _shape(lengths: Any) -> tuple[int, ...]:
-    shape = tuple(lengths)
-    if not all(type(length) is int and length >= 0 for length in shape):
-        raise ValueError(f"the shape {shape}")
-    return shape
+    num_elements(lengths)
+    return tuple(lengths)
+
+
+def _dtype(text: Any) -> np.dtype:
+    dtype = np.dtype(text) if type(text) is str else np.dtype(object)
+    if not storable(dtype):
+        raise ValueError(f"the dtype {text!r:.80}")
+    return dtype
 
 
 _BUILDERS: dict[str, Callable[[Json], Node]] = {
-    "Array": lambda c: Array(c["name"], np.dtype(c["dtype"]), _shape(c["shape"])),
-    "Scalar": lambda c: Scalar(c["name"], np.dtype(c["dtype"])),
-    "Opaque": lambda c: Opaque(c["name"]),
-    "DictOf": lambda c: DictOf(c["name"], tuple((untag(key), _from_json(each)) for key, each in c["items"])),
-    "TupleOf": lambda c: TupleOf(c["name"], tuple(_from_json(each) for each in c["items"])),
-    "ListOf": lambda c: ListOf(c["name"], _from_json(c["item"])),
-    "Text": lambda c: Text(c["name"]),
+    "Array": lambda c: Array(_name(c), _dtype(c["dtype"]), _shape(c["shape"])),
+    "Scalar": lambda c: Scalar(_name(c), _dtype(c["dtype"])),
+    "Opaque": lambda c: Opaque(_name(c)),
+    "DictOf": lambda c: DictOf(_name(c), tuple((untag(key), _from_json(each)) for key, each in c["items"])),
+    "TupleOf": lambda c: TupleOf(_name(c), tuple(_from_json(each) for each in c["items"])),
+    "ListOf": lambda c: ListOf(_name(c), _from_json(c["item"])),
+    "Text": lambda c: Text(_name(c)),
     "Sequence": _sequence,
     "Graph": _graph,
-    "OneOf": lambda c: OneOf(c["name"], tuple(_expect(ListOf, each) for each in c["branches"])),
+    "OneOf": lambda c: OneOf(_name(c), tuple(_expect(ListOf, each) for each in c["branches"])),
 }

@@ -7,7 +7,6 @@ refused by ``space_to_json``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from gymnasium import Space, spaces
 
 from gym_h5record.errors import CorruptRecordingError, UnsupportedSpaceError
-from gym_h5record.limits import MAX_ITEM_BYTES
+from gym_h5record.limits import MAX_DEPTH, MAX_ITEM_BYTES, MAX_NODES, num_elements
 from gym_h5record.tagged import tag, untag
 
 __all__ = ["space_from_json", "space_to_json"]
@@ -24,16 +23,27 @@ __all__ = ["space_from_json", "space_to_json"]
 Json = dict[str, Any]
 
 _MAX_LISTED_BOUNDS = 256
+_BATCHING_COPIES = 3
+_CHARACTER_BYTES = 100  # of Gymnasium's index of a charset: Unicode has 1.1 million characters
 _BOUNDED = ("bounded_below", "bounded_above")
 
 
-@singledispatch
 def space_to_json(space: Space[Any]) -> Json:
     """Describe ``space`` as JSON.
 
     Raises:
-        UnsupportedSpaceError: If the space, or one inside it, is a custom one.
+        UnsupportedSpaceError: If the space, or one inside it, is a custom one, or if it is too large to be read back.
     """
+    json = _to_json(space)
+    try:
+        _check_size(json)
+    except ValueError as error:
+        raise UnsupportedSpaceError(f"cannot store the space {space!r:.200}: {error}") from error
+    return json
+
+
+@singledispatch
+def _to_json(space: Space[Any]) -> Json:
     raise UnsupportedSpaceError(
         f"cannot store the space {space!r} of type {type(space).__module__}.{type(space).__qualname__}: "
         "only Gymnasium's own spaces have a place in the file. Wrap the environment with "
@@ -42,7 +52,7 @@ def space_to_json(space: Space[Any]) -> Json:
     )
 
 
-@space_to_json.register
+@_to_json.register
 def _(space: spaces.Box) -> Json:
     json = {
         "type": "Box",
@@ -58,12 +68,12 @@ def _(space: spaces.Box) -> Json:
     return json
 
 
-@space_to_json.register
+@_to_json.register
 def _(space: spaces.Discrete) -> Json:
     return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": space.dtype.str}
 
 
-@space_to_json.register
+@_to_json.register
 def _(space: spaces.MultiDiscrete) -> Json:
     return {
         "type": "MultiDiscrete",
@@ -73,12 +83,12 @@ def _(space: spaces.MultiDiscrete) -> Json:
     }
 
 
-@space_to_json.register
+@_to_json.register
 def _(space: spaces.MultiBinary) -> Json:
     return {"type": "MultiBinary", "n": list(space.n) if isinstance(space.n, tuple) else int(space.n)}
 
 
-@space_to_json.register
+@_to_json.register
 def _(space: spaces.Text) -> Json:
     return {
         "type": "Text",
@@ -88,7 +98,7 @@ def _(space: spaces.Text) -> Json:
     }
 
 
-@space_to_json.register
+@_to_json.register
 def _(space: spaces.Dict) -> Json:
     def refuse(key: object) -> None:
         raise UnsupportedSpaceError(
@@ -99,29 +109,29 @@ def _(space: spaces.Dict) -> Json:
     # Keys may be anything hashable, and their order counts: a list of pairs.
     return {
         "type": "Dict",
-        "spaces": [[tag(key, on_repr=refuse), space_to_json(each)] for key, each in space.spaces.items()],
+        "spaces": [[tag(key, on_repr=refuse), _to_json(each)] for key, each in space.spaces.items()],
     }
 
 
-@space_to_json.register(spaces.Tuple)
+@_to_json.register(spaces.Tuple)
 def _(space: spaces.Tuple[Any]) -> Json:
-    return {"type": "Tuple", "spaces": [space_to_json(each) for each in space.spaces]}
+    return {"type": "Tuple", "spaces": [_to_json(each) for each in space.spaces]}
 
 
-@space_to_json.register
+@_to_json.register
 def _(space: spaces.Sequence) -> Json:
-    return {"type": "Sequence", "space": space_to_json(space.feature_space), "stack": bool(space.stack)}
+    return {"type": "Sequence", "space": _to_json(space.feature_space), "stack": bool(space.stack)}
 
 
-@space_to_json.register
+@_to_json.register
 def _(space: spaces.Graph) -> Json:
-    edges = None if space.edge_space is None else space_to_json(space.edge_space)
-    return {"type": "Graph", "nodes": space_to_json(space.node_space), "edges": edges}
+    edges = None if space.edge_space is None else _to_json(space.edge_space)
+    return {"type": "Graph", "nodes": _to_json(space.node_space), "edges": edges}
 
 
-@space_to_json.register(spaces.OneOf)
+@_to_json.register(spaces.OneOf)
 def _(space: spaces.OneOf[Any]) -> Json:
-    return {"type": "OneOf", "spaces": [space_to_json(each) for each in space.spaces]}
+    return {"type": "OneOf", "spaces": [_to_json(each) for each in space.spaces]}
 
 
 def space_from_json(json: Json) -> Space[Any]:
@@ -131,30 +141,68 @@ def space_from_json(json: Json) -> Space[Any]:
         CorruptRecordingError: If the JSON describes no space, or one of absurd size.
     """
     try:
-        if _elements_bytes(json) > MAX_ITEM_BYTES:
-            raise CorruptRecordingError(f"not the description of a space: its values have over {MAX_ITEM_BYTES} bytes")
+        _check_size(json)
         return _build(json)
     except CorruptRecordingError:
         raise
     except Exception as error:  # whatever a space's constructor finds wrong with hostile arguments
-        raise CorruptRecordingError(f"not the description of a space: {type(error).__name__}: {error}") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise CorruptRecordingError(f"not the description of a space: {problem:.200}") from error
 
 
 def _build(json: Json) -> Space[Any]:
     return _BUILDERS[json["type"]](json)
 
 
-def _elements_bytes(json: Any) -> int:
-    """Bytes of the arrays that building a space takes: bounds have an element for each of a value's."""
-    if isinstance(json, list):
-        return sum(map(_elements_bytes, json))
-    if not isinstance(json, dict):
-        return 0
-    if json.get("type") == "Box":
-        return math.prod(int(length) for length in json["shape"]) * np.dtype(json["dtype"]).itemsize
-    if json.get("type") == "MultiBinary":
-        return math.prod(int(length) for length in np.atleast_1d(json["n"]))
-    return sum(map(_elements_bytes, json.values()))
+def _check_size(json: Json) -> None:
+    """Refuse what would take too much memory, time or stack, before any of it is taken."""
+    num_spaces = num_bytes = 0
+    level = [(json, 1)]
+    for _ in range(MAX_DEPTH):
+        num_spaces += sum(copies for _, copies in level)
+        num_bytes += sum(copies * _array_bytes(each) for each, copies in level)
+        if num_spaces > MAX_NODES or num_bytes > MAX_ITEM_BYTES:
+            raise CorruptRecordingError(
+                f"not the description of a space: {num_spaces} spaces with {num_bytes} bytes are too large"
+            )
+        level = [(part, copies * _copies(each)) for each, copies in level for part in _parts(each)]
+        if not level:
+            return
+    raise CorruptRecordingError(f"not the description of a space: spaces are nested more than {MAX_DEPTH} deep")
+
+
+def _parts(json: Json) -> list[Json]:
+    """The descriptions of the spaces right inside a space."""
+    if json["type"] == "Dict":
+        return [each for _, each in json["spaces"]]
+    if json["type"] == "Graph":
+        return [each for each in (json["nodes"], json["edges"]) if each is not None]
+    if json["type"] == "Sequence":
+        return [json["space"]]
+    return list(json["spaces"]) if json["type"] in ("Tuple", "OneOf") else []
+
+
+def _copies(json: Json) -> int:
+    """How many of each space right inside it a space makes: those that batch do so whenever they are made."""
+    return _BATCHING_COPIES if json["type"] == "Graph" or json.get("stack") else 1
+
+
+def _array_bytes(json: Json) -> int:
+    """Bytes of what a space keeps beside its values: bounds, or an index of characters."""
+    if json["type"] == "Box":
+        return num_elements(json["shape"]) * _number_dtype(json["dtype"]).itemsize
+    if json["type"] == "MultiBinary":
+        return num_elements(json["n"] if isinstance(json["n"], list) else [json["n"]])
+    if json["type"] == "Text":
+        return len(json["charset"]) * _CHARACTER_BYTES if isinstance(json["charset"], str) else 0
+    return 0
+
+
+def _number_dtype(text: str) -> np.dtype:
+    dtype = np.dtype(text)
+    if dtype.kind not in "biuf":
+        raise ValueError(f"the dtype {text!r:.80} of a space")
+    return dtype
 
 
 def _bound_to_json(bound: np.ndarray) -> Any:
@@ -171,7 +219,7 @@ def _bound_from_json(json: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.n
 
 
 def _box(json: Json) -> Space[Any]:
-    dtype, shape = np.dtype(json["dtype"]), tuple(json["shape"])
+    dtype, shape = _number_dtype(json["dtype"]), tuple(json["shape"])
     low, high = (_bound_from_json(json[name], shape, dtype) for name in ("low", "high"))
     space = spaces.Box(low, high, shape, dtype)  # not dtype.type: that has no byte order
     for name in _BOUNDED:
@@ -181,12 +229,12 @@ def _box(json: Json) -> Space[Any]:
 
 
 def _discrete(json: Json) -> Space[Any]:
-    dtype = np.dtype(json["dtype"]).type
+    dtype: Any = _number_dtype(json["dtype"]).type
     return spaces.Discrete(json["n"], start=json["start"], dtype=dtype)
 
 
 def _multi_discrete(json: Json) -> Space[Any]:
-    dtype: Any = np.dtype(json["dtype"])
+    dtype: Any = _number_dtype(json["dtype"])
     nvec, start = np.array(json["nvec"], dtype), np.array(json["start"], dtype)
     return spaces.MultiDiscrete(nvec, dtype=dtype.type, start=start)
 

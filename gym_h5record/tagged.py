@@ -29,11 +29,14 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import GraphInstance
 
+from gym_h5record.limits import MAX_DEPTH, MAX_VALUES, num_elements
 from gym_h5record.tree import foreign_array
 
-__all__ = ["TaggedText", "dumps", "loads", "tag", "untag"]
+__all__ = ["TaggedText", "dumps", "loads", "parse_json", "tag", "untag"]
 
-_MAX_DEPTH = 100
+_ARRAY_KINDS = "?biufcSUmM"
+_MAX_HOLLOW = 1 << 20  # rows of arrays without elements: they cost no text, but memory as soon as they are a list
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # would come back from JSON as one character
 
 
@@ -61,19 +64,52 @@ def dumps(value: Any, *, on_repr: Callable[[object], None] | None = None) -> str
     return json.dumps(tag(value, on_repr=on_repr), allow_nan=False, separators=(",", ":"))
 
 
-_HOSTILE = (KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError, MemoryError, struct.error)
+_HOSTILE = (KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError, struct.error)
 
 
 def loads(text: str | bytes) -> Any:
     """Read tagged JSON text.
 
     Raises:
-        ValueError: If the text is not tagged JSON.
+        ValueError: If the text is not tagged JSON, or too large or too deep to be read.
     """
     try:
-        return untag(json.loads(text))
+        return untag(_parse(text))
     except _HOSTILE as error:
-        raise ValueError(f"not tagged JSON text: {error!r}") from error
+        raise ValueError(f"not tagged JSON text: {error!r:.200}") from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Read plain JSON text that may be a stranger's.
+
+    Raises:
+        ValueError: If it is no JSON, has more than 4 million values or is nested more than 400 deep.
+    """
+    try:
+        value = _parse(text)
+        _check_depth(value, _JSON_LEVELS * MAX_DEPTH)
+    except RecursionError as error:
+        raise ValueError("JSON that is nested too deep") from error
+    return value
+
+
+_JSON_LEVELS = 4  # at most, of a space or a node in another
+
+
+def _parse(text: str | bytes) -> Any:
+    if len(text) > MAX_VALUES:  # shorter texts cannot have as many
+        plain = _STRING.sub('""', text if isinstance(text, str) else text.decode("utf-8"))
+        if sum(map(plain.count, ",[{")) > MAX_VALUES:
+            raise ValueError(f"JSON with more than {MAX_VALUES} values")
+    return json.loads(text)
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    if isinstance(value, (list, dict)):
+        if not levels:
+            raise ValueError("JSON that is nested too deep")
+        for each in value.values() if isinstance(value, dict) else value:
+            _check_depth(each, levels - 1)
 
 
 def tag(value: Any, *, on_repr: Callable[[object], None] | None = None) -> Any:
@@ -82,16 +118,27 @@ def tag(value: Any, *, on_repr: Callable[[object], None] | None = None) -> Any:
 
 
 def untag(value: Any) -> Any:
-    """The inverse of ``tag``."""
-    if type(value) is list:
-        return [untag(each) for each in value]
-    if type(value) is not dict:
+    """The inverse of ``tag``.
+
+    Raises:
+        ValueError: If ``value`` is nested more than 100 deep.
+    """
+    return _untag(value, 0)
+
+
+def _untag(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if kind is not list and kind is not dict:
         return value
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a value nested more than {MAX_DEPTH} deep")
+    if kind is list:
+        return [_untag(each, depth + 1) for each in value]
     if len(value) == 1:
         name, content = next(iter(value.items()))
         if name.startswith("$"):
-            return _READERS[name](content)
-    return {key: untag(each) for key, each in value.items()}
+            return _READERS[name](content, depth + 1)
+    return {key: _untag(each, depth + 1) for key, each in value.items()}
 
 
 def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> Any:
@@ -102,8 +149,8 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
         return {"$surrogates": _base64(value.encode("utf-8", "surrogatepass"))}
     if kind is float:
         return value if math.isfinite(value) else {"$float": struct.pack(">d", value).hex()}
-    if depth > _MAX_DEPTH:
-        raise ValueError(f"a value nested more than {_MAX_DEPTH} deep cannot be written as JSON")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a value nested more than {MAX_DEPTH} deep cannot be written as JSON")
 
     def tag_all(values: Any) -> list[Any]:
         return [_tag(each, on_repr, depth + 1) for each in values]
@@ -118,7 +165,7 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
         return {"$dict": [tag_all(pair) for pair in value.items()]}
     if kind is np.ndarray and value.dtype.kind == "O":
         return {"$object": [list(value.shape), tag_all(value.ravel().tolist())]}
-    if kind is np.ndarray and value.dtype.kind in "?biufcSUmM":
+    if kind is np.ndarray and value.dtype.kind in _ARRAY_KINDS:
         return {"$array": [value.dtype.str, list(value.shape), _base64(value.tobytes())]}
     if kind is TaggedText:
         return {"$repr": ["", str(value)]}
@@ -126,7 +173,7 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
         return {"$numpy": ["U", _tag(str.__str__(value), on_repr, depth)]}  # str() would cut off a final NUL
     if kind is np.bytes_:
         return {"$numpy": ["S", _base64(value)]}
-    if isinstance(value, np.generic) and value.dtype.kind in "?biufcSUmM":
+    if isinstance(value, np.generic) and value.dtype.kind in _ARRAY_KINDS:
         return {"$numpy": [value.dtype.str, _base64(value.tobytes())]}
     if kind is GraphInstance:
         return {"$graph": tag_all(value)}
@@ -152,45 +199,61 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _read_array(content: Any) -> np.ndarray:
+def _read_array(content: Any, depth: int) -> np.ndarray:
     dtype, shape, data = content
-    return np.frombuffer(base64.b64decode(data), _safe_dtype(dtype)).reshape(shape).copy()
+    return np.frombuffer(base64.b64decode(data), _safe_dtype(dtype)).reshape(_safe_shape(shape)).copy()
 
 
-def _read_object(content: Any) -> np.ndarray:
+def _read_object(content: Any, depth: int) -> np.ndarray:
     shape, items = content
     array = np.empty(len(items), dtype=object)
     for index, item in enumerate(items):
-        array[index] = untag(item)
-    return array.reshape(shape)
+        array[index] = _untag(item, depth)
+    return array.reshape(_safe_shape(shape))
 
 
-def _read_numpy(content: Any) -> np.generic:
+def _read_complex(content: Any, depth: int) -> complex:
+    real, imag = _untag_all(content, depth)
+    return complex(real, imag)
+
+
+def _read_numpy(content: Any, depth: int) -> np.generic:
     dtype, data = content
     if dtype in ("U", "S"):
-        return np.str_(untag(data)) if dtype == "U" else np.bytes_(base64.b64decode(data))
+        return np.str_(_untag(data, depth)) if dtype == "U" else np.bytes_(base64.b64decode(data))
     return np.frombuffer(base64.b64decode(data), _safe_dtype(dtype))[0]  # type: ignore[no-any-return]  # NumPy: Any
 
 
 def _safe_dtype(text: str) -> np.dtype:
     dtype = np.dtype(text)
-    if dtype.hasobject or dtype.itemsize == 0:
-        raise ValueError(f"dtype {text!r} does not belong in tagged JSON")
+    if dtype.kind not in _ARRAY_KINDS or dtype.itemsize == 0:
+        raise ValueError(f"dtype {text!r:.80} does not belong in tagged JSON")
     return dtype
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "$tuple": lambda content: tuple(untag(each) for each in content),
-    "$dict": lambda content: {untag(key): untag(each) for key, each in content},
-    "$float": lambda content: struct.unpack(">d", bytes.fromhex(content))[0],
-    "$complex": lambda content: complex(untag(content[0]), untag(content[1])),
-    "$bytes": base64.b64decode,
-    "$surrogates": lambda content: base64.b64decode(content).decode("utf-8", "surrogatepass"),
-    "$set": lambda content: {untag(each) for each in content},
-    "$frozenset": lambda content: frozenset(untag(each) for each in content),
-    "$graph": lambda content: GraphInstance(*(untag(each) for each in content)),
+def _safe_shape(shape: Any) -> tuple[int, ...]:
+    """A shape whose axes before an empty one are few: they cost nothing to write."""
+    if not num_elements(shape) and num_elements(shape[: shape.index(0)]) > _MAX_HOLLOW:
+        raise ValueError(f"an array of the shape {shape!r:.80}, all of nothing")
+    return tuple(shape)
+
+
+def _untag_all(content: Any, depth: int) -> list[Any]:
+    return [_untag(each, depth) for each in content]
+
+
+_READERS: dict[str, Callable[[Any, int], Any]] = {
+    "$tuple": lambda content, depth: tuple(_untag_all(content, depth)),
+    "$dict": lambda content, depth: {_untag(key, depth): _untag(each, depth) for key, each in content},
+    "$float": lambda content, depth: struct.unpack(">d", bytes.fromhex(content))[0],
+    "$complex": _read_complex,
+    "$bytes": lambda content, depth: base64.b64decode(content),
+    "$surrogates": lambda content, depth: base64.b64decode(content).decode("utf-8", "surrogatepass"),
+    "$set": lambda content, depth: set(_untag_all(content, depth)),
+    "$frozenset": lambda content, depth: frozenset(_untag_all(content, depth)),
+    "$graph": lambda content, depth: GraphInstance(*_untag_all(content, depth)),
     "$array": _read_array,
     "$object": _read_object,
     "$numpy": _read_numpy,
-    "$repr": lambda content: TaggedText(content[1]),
+    "$repr": lambda content, depth: TaggedText(content[1]),
 }

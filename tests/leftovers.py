@@ -24,6 +24,7 @@ from gym_h5record import format as fmt
 from gym_h5record.durable_file import redo_path
 from gym_h5record.journal import Control, Journal, journal_path, spare_path
 from gym_h5record.lock import lock_path
+from gym_h5record.superblock import SUPERBLOCK_BYTES, marked_live
 from tests.reader import damage_chunk, record
 from tests.writer import PICTURE, Pen, everything_env, make_schema, pair, small_journal, write_pairs
 
@@ -46,10 +47,12 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def mark_torn(path: Path) -> None:
-    """Mark a file as being written, as HDF5 does in its own way of writing."""
+    """Mark a file as being written, as HDF5 does in its SWMR mode."""
     with path.open("r+b") as file:
-        file.seek(11)
-        file.write(b"\x05")
+        block = bytearray(file.read(SUPERBLOCK_BYTES))
+        block[11] = 1
+        file.seek(0)
+        file.write(marked_live(bytes(block)))
 
 
 # Interrupted -----------------------------------------------------------------------------------------
@@ -149,12 +152,12 @@ def left_everything(folder: Path) -> Path:
         return found[0]
 
 
-def record_until(path: Path, env: Any, lengths: Iterable[int], then: Callable[[Any], object]) -> None:
+def record_until(path: Path, env: Any, lengths: Iterable[int], then: Callable[[Any], object], **options: Any) -> None:
     """Record episodes, do something, and close."""
     with pytest.MonkeyPatch.context() as patch:
         close = h5r.RecordToHDF5.close
         patch.setattr(h5r.RecordToHDF5, "close", lambda recorder: (then(recorder), close(recorder))[1])
-        record(path, env, lengths)
+        record(path, env, lengths, **options)
 
 
 def _pictures(folder: Path) -> Path:
@@ -341,8 +344,8 @@ def unreadable_chunk(path: Path, name: str = fmt.OBSERVATIONS, chunk: int = 1) -
 
 
 DAMAGED: dict[str, Maker] = {
-    "cut-short-a-little": lambda folder: cut(closed(folder, [5000]), 0.999),
-    "cut-short-to-a-third": lambda folder: cut(closed(folder, [5000]), 0.33),
+    "cut-short-a-little": lambda folder: cut(closed(folder, [600]), 0.999),
+    "cut-short-to-a-third": lambda folder: cut(closed(folder, [600]), 0.33),
     "rewards-short": lambda folder: edited(closed(folder), shorter(fmt.REWARDS, 5)),
     "rewards-missing": lambda folder: edited(closed(folder), lambda file: file.__delitem__(fmt.REWARDS)),
     "index-missing": lambda folder: edited(closed(folder), lambda file: file.__delitem__("episodes/starts")),

@@ -437,6 +437,7 @@ def test_an_abandoned_file_is_never_touched_again(path: Path) -> None:
         file.abandon()
         put(file, 3, b"after that")
         put(file, 50_000, b"or behind it")
+        assert get(file, 3, 13) == b"after that"
         file.truncate(3)
         file.sync()
         file.finish()
@@ -457,19 +458,63 @@ def test_an_abandoned_file_keeps_the_log_of_a_sync_that_failed(path: Path) -> No
     assert path.read_bytes() == new
 
 
-def test_a_full_disk_is_an_error_that_is_remembered(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def is_full(*_: Any) -> int:
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every write fail from here on."""
+
+    def fail(*_: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(durable_file.os, "pwrite", fail)
+
+
+def test_a_full_disk_is_an_error_of_sync_not_of_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(path) as file:
-        monkeypatch.setattr(durable_file.os, "pwrite", is_full)
+        fill_disk(monkeypatch)
         put(file, 0, b"is kept")
         assert file.failure is None
-        with pytest.raises(OSError, match="No space left"):
-            put(file, len(OLD), b"is written")
+        put(file, len(OLD) - 2, b"is not written")
         assert file.failure is not None
         assert file.failure.errno == errno.ENOSPC
+        monkeypatch.undo()
+        put(file, 20, b"is too late")
+        assert get(file, 20, 31) == b"is too late"  # whoever writes does not notice
+        assert get(file, len(OLD) - 2, len(OLD) + 12) == b"is not written"
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                file.sync()
+        with pytest.raises(OSError, match="No space left"):
+            file.finish()
     assert path.read_bytes() == OLD
+
+
+def test_a_disk_too_full_for_the_log_is_an_error_of_sync(path: Path) -> None:
+    with opened(path) as file:
+        put(file, 0, b"is kept")
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            fill_disk(monkeypatch)
+            with pytest.raises(OSError, match="No space left"):
+                file.sync()
+        assert path.read_bytes() == OLD
+        file.sync()  # there is room again
+    assert path.read_bytes()[:7] == b"is kept"
+
+
+def test_hdf5_closes_a_file_on_a_full_disk_as_if_nothing_were_wrong(path: Path) -> None:
+    with h5py.File(path, "w", libver="v110") as plain:
+        plain.create_dataset("x", (0,), "i8", chunks=(512,), maxshape=(None,))
+    before = path.read_bytes()
+    durable = DurableFile(path)
+    file = h5py.File(durable, "r+", libver=("v110", "v110"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        fill_disk(monkeypatch)
+        file["x"].resize(100_000, axis=0)
+        file["x"][:] = 1
+        file.flush()
+        assert file["x"][99_999] == 1
+        file.close()
+        with pytest.raises(OSError, match="No space left"):
+            durable.finish()
+    assert path.read_bytes()[: len(before)] == before
 
 
 def test_a_log_that_cannot_be_made_leaves_no_descriptor(path: Path) -> None:

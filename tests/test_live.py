@@ -548,6 +548,22 @@ def test_a_recording_is_closed_and_gone_on_with_while_a_reader_has_it_open(
     check_look(reader, "numbered", set(range(reader.num_rows)))
 
 
+def test_a_recording_that_is_opened_again_shows_what_has_been_appended_meanwhile(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5") as pen:
+        write_pairs(pen, [3])
+    with h5r.Recording(tmp_path / "run.h5") as first:
+        assert first.rewards[:].tolist() == [0, 1, 2, 0]  # HDF5 has it in memory now
+        with Pen(tmp_path / "run.h5", mode="a") as pen:
+            write_pairs(pen, [2] * 2000, first_row=4)
+        for live in (False, True):
+            with h5r.Recording(tmp_path / "run.h5", live=live) as second:
+                assert (second.num_episodes, second.num_steps, second.num_rows) == (2001, 4003, 6004)
+                assert second.rewards[4:].tolist() == [0 if row % 3 == 0 else row for row in range(4, 6004)]
+                assert second.observations[6003].tolist() == pair(6003).tolist()
+        assert first.rewards[:].tolist() == [0, 1, 2, 0]
+        assert first.observations[3].tolist() == pair(3).tolist()
+
+
 def test_readers_killed_at_any_instant_are_not_noticed(recorders: Callable[..., Recorder], tmp_path: Path) -> None:
     chance = random.Random(1)
     recorder = recorders("numbered", flush_interval_s=0.002)

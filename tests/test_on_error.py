@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import shutil
@@ -222,7 +223,8 @@ def read_only_disk(_: Twins, __: Path) -> Iterator[None]:
 
 
 @contextmanager
-def another_file_in_its_place(_: Twins, path: Path) -> Iterator[None]:
+def another_file_in_its_place(twins: Twins, path: Path) -> Iterator[None]:
+    twins.reset()
     path.write_bytes(b"somebody else's")
     yield
     path.unlink()
@@ -396,28 +398,52 @@ def test_a_warning_that_is_made_an_error_leaves_everything_in_order(tmp_path: Pa
     for _ in range(50):
         twins.recorder.step(np.int64(0))
     twins.recorder.close()
-    check_kept(path, twins, 40)
+    assert [each.name for each in tmp_path.iterdir()] == ["run.h5"]
+    with h5r.Recording(path) as recording:
+        assert recording.num_steps >= 40
 
 
-def test_two_failures_at_once_are_one_warning_with_both_causes(tmp_path: Path) -> None:
+def test_two_failures_at_once_are_one_warning_with_both_causes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.h5"
     twins = Twins(path, writer="inline", on_error="warn")
     twins.step(40)
     twins.recorder.flush()
-    with (
-        pytest.warns(
-            RecordingWarning, match=r"cannot make the journal .*File too large.*recording to .* failed"
-        ) as caught,
-        small_files(1 << 14),
-    ):
-        twins.step(20)
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fail_from_now_on(*_: Any, **__: Any) -> Any:
+        monkeypatch.setattr(durable_file.os, "pwrite", fail)
+        fail()
+
+    monkeypatch.setattr(journal.Journal, "reserve", fail_from_now_on)
+    both = r"cannot make the journal .*No space left.* recording to .* has failed: .*No space left"
+    with pytest.warns(RecordingWarning, match=both) as caught:
         twins.write_long_texts()
         twins.step()
     assert len(caught) == 1
+    monkeypatch.undo()
     twins.write_short_texts()
     twins.step(50)
     twins.recorder.close()
     check_kept(path, twins, 40)
+
+
+@each_writer
+def test_nothing_waits_for_the_garbage_collector(writer: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    twins = Twins(path, writer=writer, on_error="warn")
+    twins.step(40)
+    gc.collect()
+    gc.disable()
+    try:
+        with full_disk(twins, path), pytest.warns(RecordingWarning, match="File too large"):
+            twins.step(MANY)
+        assert str(path) not in Path("/proc/self/maps").read_text()
+        assert not [each for each in Path("/proc/self/fd").iterdir() if str(path) in os.path.realpath(each)]
+    finally:
+        gc.enable()
+    twins.recorder.close()
 
 
 # A disk that is really full ----------------------------------------------------------------------

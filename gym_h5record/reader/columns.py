@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from gym_h5record import schema as sc
+from gym_h5record.printable import printable
 from gym_h5record.reader.decode import Decoder
 
 __all__ = ["Column", "InfoColumn"]
@@ -87,7 +88,7 @@ class Column(_Rows):
         return np.asarray(self[:], dtype)
 
     def __repr__(self) -> str:
-        return f"<Column /{self._node.name} shape={self.shape} dtype={self.dtype}>"
+        return f"<Column /{printable(self._node.name)} shape={self.shape} dtype={self.dtype}>"
 
     def _one(self, row: int) -> Any:
         return None if row == self._open_row else self._decoder.value(self._node, row)

@@ -13,6 +13,7 @@ from gym_h5record import ragged
 from gym_h5record import schema as sc
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import TypeCode
+from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.reader.storage import Storage
 from gym_h5record.tagged import loads
 
@@ -41,12 +42,7 @@ class Decoder:
         code = self._storage.row(fmt.TYPES, row)[0, self._codes[node.name]]
         if code == TypeCode.ABSENT:
             return None
-        try:
-            return self._exception(node.name, row) if code == TypeCode.EXCEPTION else self._decode(node, row, int(code))
-        except CorruptRecordingError:
-            raise
-        except (ValueError, LookupError, TypeError) as error:
-            raise CorruptRecordingError(f"/{node.name} row {row} cannot be decoded: {error!r}") from error
+        return self._decoded(node, row, int(code))
 
     def batch(self, node: sc.Node, start: int, stop: int) -> Any:
         """The values of a node in rows ``start`` to ``stop``.
@@ -75,7 +71,7 @@ class Decoder:
         for column in self._schema.infos or ():
             code = codes[self._codes[column.node.name]]
             if code != TypeCode.ABSENT:
-                info[column.key] = self._decode(column.node, row, int(code))
+                info[column.key] = self._decoded(column.node, row, int(code))
         text = self._text(fmt.INFOS_JSON, row)
         if not text:
             return info
@@ -84,6 +80,14 @@ class Decoder:
         except ValueError as error:
             raise CorruptRecordingError(f"/{fmt.INFOS_JSON} row {row} is no tagged JSON: {error}") from error
         return {**info, **rest} if type(rest) is dict else rest
+
+    def _decoded(self, node: sc.Node, row: int, code: int) -> Any:
+        try:
+            return self._exception(node.name, row) if code == TypeCode.EXCEPTION else self._decode(node, row, code)
+        except CorruptRecordingError:
+            raise
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:  # numbers and codes that do not agree
+            raise CorruptRecordingError(f"/{node.name} row {row} cannot be decoded: {error!r:.200}") from error
 
     @singledispatchmethod
     def _decode(self, node: sc.Node, row: int, code: int) -> Any:
@@ -129,4 +133,6 @@ class Decoder:
         ends = f"{name}/{fmt.ENDS}"
         stop = int(self._storage.row(ends, row)[0])
         start = int(self._storage.row(ends, row - 1)[0]) if row else 0
-        return self._storage.items(f"{name}/{fmt.VALUES}", start, stop).tobytes() if stop > start else b""
+        if stop - start > MAX_ITEM_BYTES:
+            raise CorruptRecordingError(f"/{name} row {row} has a text of {stop - start} bytes")
+        return self._storage.items(f"{name}/{fmt.VALUES}", start, stop).tobytes() if stop != start else b""

@@ -12,6 +12,7 @@ from gym_h5record import format as fmt
 from gym_h5record import schema as sc
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import NO_SEED, SEED_IN_JSON, Origin
+from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.reader.columns import Column, InfoColumn
 from gym_h5record.reader.decode import Decoder
 from gym_h5record.reader.storage import Storage
@@ -131,8 +132,10 @@ class EpisodeIndex:
     def json(self, episode: int) -> dict[str, Any]:
         """What the index keeps of an episode as JSON: reset options, seeds beyond int64."""
         ends = self.column(f"json/{fmt.ENDS}")
-        start = int(ends[episode - 1]) if episode else 0
-        text = self._storage.items(f"{fmt.EPISODE_JSON}/{fmt.VALUES}", start, int(ends[episode])).tobytes()
+        start, stop = int(ends[episode - 1]) if episode else 0, int(ends[episode])
+        if stop - start > MAX_ITEM_BYTES:
+            raise CorruptRecordingError(f"/{fmt.EPISODE_JSON} of episode {episode} has {stop - start} bytes")
+        text = self._storage.items(f"{fmt.EPISODE_JSON}/{fmt.VALUES}", start, stop).tobytes()
         try:
             content = loads(text) if text else {}
         except ValueError as error:
@@ -242,8 +245,11 @@ class Episode:
         """The seed that ``reset`` was given, None if it was given none."""
         seed = int(self._index.column("seeds")[self.number])
         if seed == SEED_IN_JSON:
-            kept: int = self._index.json(self.number)["seed"]
-            return kept
+            kept = self._index.json(self.number)
+            if "seed" not in kept:
+                raise CorruptRecordingError(f"episode {self.number} has a seed beyond int64, but no JSON says which")
+            beyond: int = kept["seed"]
+            return beyond
         return None if seed == NO_SEED else seed
 
     @property

@@ -6,7 +6,8 @@ Also the doorkeeper: says clearly why a path is not a recording that can be read
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from gym_h5record.errors import (
     RecordingInUseError,
     RecordingNotFoundError,
 )
-from gym_h5record.guard import check_format
+from gym_h5record.guard import check_format, open_attribute, open_metadata
 from gym_h5record.reader.unclosed_file import UnclosedFile
 from gym_h5record.state import State, recording_state
 from gym_h5record.superblock import cut_bytes
@@ -87,6 +88,24 @@ class Handle:
             self._open()
         return self._file
 
+    def metadata(self) -> dict[str, Any]:
+        """The attributes of ``/metadata``.
+
+        Raises:
+            CorruptRecordingError: If they cannot be read.
+        """
+        with self._open_attributes(self.file, is_whole=self._is_whole) as file:
+            return open_metadata(file)
+
+    def attribute(self, name: str) -> Any:
+        """An attribute of the root.
+
+        Raises:
+            CorruptRecordingError: If it is missing, or cannot be read.
+        """
+        with self._open_attributes(self.file, is_whole=self._is_whole) as file:
+            return open_attribute(file, name)
+
     @property
     def may_move(self) -> bool:
         """Whether somebody may write the file meanwhile: what cannot be read now may be readable in a moment."""
@@ -133,11 +152,18 @@ class Handle:
         with ExitStack() as opened:
             is_whole = state is State.CLOSED and self._access is not Access.DAMAGED
             file, descriptor = self._open_closed() if is_whole else self._open_unclosed(opened)
+            if is_whole and h5py.h5f.get_obj_count(file.id, h5py.h5f.OBJ_FILE) > 1:
+                # It is open in this process already. HDF5 then goes on with what it has in memory,
+                # although the file may have been appended to since.
+                file.close()
+                file, descriptor = self._open_unclosed(opened, is_closed=True)
             opened.callback(file.close)
-            check_format(file, self.path)
+            with self._open_attributes(file, is_whole=is_whole) as attributes:
+                check_format(attributes, self.path)
             self._check_identity(descriptor)
             self._opened = opened.pop_all()
         self._file = file
+        self._is_whole = is_whole
         self._closed = False
         self._pid = os.getpid()
         self.state = state
@@ -153,16 +179,28 @@ class Handle:
                 raise
             raise NotARecordingError(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
 
-    def _open_unclosed(self, opened: ExitStack) -> tuple[h5py.File, int]:
+    def _open_unclosed(self, opened: ExitStack, *, is_closed: bool = False) -> tuple[h5py.File, int]:
         if not self.path.exists():
             raise RecordingNotFoundError(f"{self.path} has not been written yet: only its journal is there.")
         # Nobody else would finish what an interrupted sync had begun; a living writer does it himself.
         changes = logged_changes(self.path) if self._access is Access.DAMAGED else []
-        unclosed = opened.enter_context(UnclosedFile(self.path, changes))
+        try:
+            unclosed = opened.enter_context(UnclosedFile(self.path, changes, is_closed=is_closed))
+        except NotARecordingError as error:
+            raise NotARecordingError(f"{self.path} is not a recording: {error}.") from error
         try:
             return h5py.File(unclosed, "r"), unclosed.fileno()
         except OSError as error:
             raise CorruptRecordingError(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
+
+    @contextmanager
+    def _open_attributes(self, file: h5py.File, *, is_whole: bool) -> Iterator[h5py.File]:
+        """The file for reading attributes: their texts are in heaps, and HDF5 does not come back from a damaged one."""
+        if not is_whole:  # it is read through Python anyway
+            yield file
+            return
+        with UnclosedFile(self.path, is_closed=True) as careful, h5py.File(careful, "r") as opened:
+            yield opened
 
     def _check_identity(self, descriptor: int) -> None:
         status = os.fstat(descriptor)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import TypeCode
-from gym_h5record.guard import has_group, open_attribute, open_dataset, open_metadata
+from gym_h5record.guard import has_group, open_dataset, stored_items
 from gym_h5record.layout import all_fields
 from gym_h5record.reader.checked_storage import CheckedStorage
 from gym_h5record.reader.decode import Decoder
@@ -86,8 +86,8 @@ class Remains:
     """
 
     def __init__(self, handle: Handle) -> None:
-        self.metadata = open_metadata(handle.file)
-        self.fps = tried(lambda: float(open_attribute(handle.file, "fps")), float("nan"))
+        self.metadata = handle.metadata()
+        self.fps = tried(lambda: float(handle.attribute("fps")), float("nan"))
         self.schema: Schema = schema_from_json(str(self.metadata.get("schema")))
         self.has_checksums = has_group(handle.file, fmt.CHECKSUMS)
         self._storage = CheckedStorage(handle)
@@ -164,7 +164,7 @@ def tried(read: Callable[[], T], default: T) -> T:
 def _stored_rows(handle: Handle) -> int:
     """How many rows there can be in the file, whatever it claims."""
     try:
-        dataset = open_dataset(handle.file, fmt.TYPES)  # without them, no row can be read
-        return min(len(dataset), int(dataset.id.get_num_chunks()) * int(dataset.chunks[0]))
+        # Without the types, no row can be read.
+        return stored_items(open_dataset(handle.file, fmt.TYPES), handle.size_bytes)
     except (OSError, RuntimeError, ValueError):
         return 0

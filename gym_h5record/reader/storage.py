@@ -15,12 +15,14 @@ from typing import TypeVar
 import h5py
 import numpy as np
 
+from gym_h5record import format as fmt
 from gym_h5record.codecs import SZIP, decode_chunk
 from gym_h5record.errors import CorruptRecordingError, RecordingError
-from gym_h5record.guard import READ_ERRORS, check_field, check_stored, open_dataset
+from gym_h5record.guard import READ_ERRORS, check_field, check_stored, open_dataset, read_stored_chunk
 from gym_h5record.limits import UNCHECKED_BYTES
 from gym_h5record.nodes import Field
 from gym_h5record.reader.handle import Handle
+from gym_h5record.reader.szip import SzipDecoder
 
 __all__ = ["Storage"]
 
@@ -28,6 +30,17 @@ T = TypeVar("T")
 
 _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Between looks at a file that is being written, where a block of it may be half there."""
+
+_FIXED = {
+    field.name: field
+    for field in (
+        Field(fmt.COMMIT, np.dtype(np.int64)),
+        Field(fmt.REWARDS, np.dtype(np.float64)),
+        *(Field(name, np.dtype(np.bool_)) for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.DONES)),
+        *(Field(f"{fmt.EPISODES}/{name}", dtype) for name, dtype in fmt.EPISODE_COLUMNS.items()),
+    )
+}
+"""Datasets that are the same in every recording, whatever its schema says."""
 
 
 class Storage:
@@ -41,7 +54,7 @@ class Storage:
         self._handle = handle
         self._generation = handle.generation
         self._datasets: dict[str, _Dataset] = {}
-        self._fields: dict[str, Field] = {}
+        self._fields: dict[str, Field] = _FIXED
 
     @property
     def may_move(self) -> bool:
@@ -53,7 +66,8 @@ class Storage:
 
     def expect(self, fields: Iterable[Field]) -> None:
         """Refuse datasets that hold something else than these say."""
-        self._fields = {field.name: field for field in fields}
+        self._fields = {**_FIXED, **{field.name: field for field in fields}}
+        self._datasets.clear()
 
     def length(self, field: str) -> int:
         """How many items a dataset has, valid or not."""
@@ -133,6 +147,7 @@ class _Dataset:
         self._filter = _only_filter(dataset)
         self._item_bytes = int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
         self._chunk_bytes = self._rows * self._item_bytes
+        self._szip = SzipDecoder(dataset) if self._filter == SZIP else None
         self._last: tuple[int, np.ndarray] = (-1, np.empty(0))
 
     def __len__(self) -> int:
@@ -149,8 +164,7 @@ class _Dataset:
         if (stop - start) * self._item_bytes > UNCHECKED_BYTES:
             self.check_stored(stop, handle)
         if not self._filter:
-            whole: np.ndarray = self._dataset[start:stop]
-            return whole
+            return self._checked(self._dataset[start:stop])
         items = np.empty((stop - start, *self._shape), self._dtype)
         for chunk in range(first_chunk, (stop - 1) // self._rows + 1):
             offset = chunk * self._rows
@@ -187,18 +201,21 @@ class _Dataset:
     def _read_chunk(self, number: int) -> np.ndarray:
         first = number * self._rows
         if not self._filter:
-            items: np.ndarray = self._dataset[first : min(first + self._rows, self._length)]
-            return items
-        mask, data = self._dataset.id.read_direct_chunk((first, *(0 for _ in self._shape)))
-        if self._filter == SZIP and not mask:  # only HDF5 decodes it, and believes the size it announces
-            if int.from_bytes(data[:4], "little") != self._chunk_bytes:
-                raise CorruptRecordingError(
-                    f"chunk {number} of {self._dataset.name} announces another size than it has"
-                )
-            items = self._dataset[first : min(first + self._rows, self._length)]
-            return items
-        decoded = decode_chunk(0 if mask else self._filter, data, self._chunk_bytes)
-        return np.frombuffer(decoded, self._dtype).reshape(self._rows, *self._shape)
+            return self._checked(self._dataset[first : min(first + self._rows, self._length)])
+        mask, data = read_stored_chunk(self._dataset, number)
+        if mask & 1:  # what the filter could not make smaller
+            decoded = decode_chunk(0, data, self._chunk_bytes)
+        elif self._szip is not None:
+            decoded = self._szip.decode(bytes(data))
+        else:
+            decoded = decode_chunk(self._filter, data, self._chunk_bytes)
+        return self._checked(np.frombuffer(decoded, self._dtype).reshape(self._rows, *self._shape))
+
+    def _checked(self, items: np.ndarray) -> np.ndarray:
+        """The items, if booleans are all 0 or 1: NumPy is wrong about others."""
+        if self._dtype.kind == "b" and items.size and items.view(np.uint8).max() > 1:
+            raise CorruptRecordingError(f"{self._dataset.name} holds booleans that are neither true nor false")
+        return items
 
 
 def _only_filter(dataset: h5py.Dataset) -> int:

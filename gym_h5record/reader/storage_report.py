@@ -10,14 +10,16 @@ import os
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 
 from gym_h5record import format as fmt
 from gym_h5record.codecs import FILTERS
 from gym_h5record.errors import CorruptRecordingError, RecordingError
-from gym_h5record.guard import READ_ERRORS, open_dataset, open_metadata
+from gym_h5record.guard import READ_ERRORS, open_dataset
 from gym_h5record.layout import all_fields
+from gym_h5record.reader.chunk_index import indexed_chunks
 from gym_h5record.reader.handle import Handle
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_from_json
@@ -35,7 +37,7 @@ class ColumnStorage:
         dtype: As NumPy writes it.
         chunk_rows: Rows in one chunk.
         filter: Name of its filter, None if it has none.
-        stored_bytes: Bytes of its chunks in the file.
+        stored_bytes: Bytes of its chunks in the file, 0 if unknown.
         raw_bytes: Bytes of its items in memory.
         aliases: Other names of the same dataset; they take no room.
     """
@@ -64,11 +66,11 @@ def column_storage(path: str | os.PathLike[str]) -> list[ColumnStorage]:
     Raises:
         RecordingError: If it cannot be read, as for ``Recording``.
     """
-    with closing(Handle(Path(path))) as handle:
-        schema = schema_from_json(str(open_metadata(handle.file).get("schema")))
+    with closing(Handle(Path(path))) as handle, handle.path.open("rb") as stream:
+        schema = schema_from_json(str(handle.metadata().get("schema")))
         names = sorted([*(each.name for each in all_fields(schema)), fmt.COMMIT])
         try:
-            return [_measure(open_dataset(handle.file, name), _aliases(name, schema)) for name in names]
+            return [_measure(stream, open_dataset(handle.file, name), _aliases(name, schema)) for name in names]
         except READ_ERRORS as error:
             if isinstance(error, RecordingError):
                 raise
@@ -79,7 +81,7 @@ def _aliases(name: str, schema: Schema) -> tuple[str, ...]:
     return (fmt.FRAMES,) if name == fmt.OBSERVATIONS and schema.linked_frames else ()
 
 
-def _measure(dataset: h5py.Dataset, aliases: tuple[str, ...]) -> ColumnStorage:
+def _measure(stream: BinaryIO, dataset: h5py.Dataset, aliases: tuple[str, ...]) -> ColumnStorage:
     create = dataset.id.get_create_plist()
     return ColumnStorage(
         name=dataset.name[1:],
@@ -87,7 +89,15 @@ def _measure(dataset: h5py.Dataset, aliases: tuple[str, ...]) -> ColumnStorage:
         dtype=str(dataset.dtype),
         chunk_rows=dataset.chunks[0],
         filter=FILTERS[int(create.get_filter(0)[0])] if create.get_nfilters() else None,
-        stored_bytes=dataset.id.get_storage_size(),
+        stored_bytes=_stored_bytes(stream, dataset),
         raw_bytes=dataset.size * dataset.dtype.itemsize,
         aliases=aliases,
     )
+
+
+def _stored_bytes(stream: BinaryIO, dataset: h5py.Dataset) -> int:
+    """What the chunks of a dataset take, 0 if it cannot be told in a time that the size of the file explains."""
+    chunks = indexed_chunks(stream.fileno(), dataset)
+    if chunks is None or chunks > os.fstat(stream.fileno()).st_size:
+        return 0
+    return int(dataset.id.get_storage_size())

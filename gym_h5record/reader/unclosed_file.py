@@ -9,6 +9,7 @@ The file itself is only read, and no lock is taken on it.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterable
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from gym_h5record.durable_file import patch
+from gym_h5record.heap import check_heap
 from gym_h5record.superblock import SUPERBLOCK_BYTES, closed_superblock
 
 __all__ = ["UnclosedFile"]
 
 _SIZE_BYTES = 1 << 60  # larger than it will ever be: a live file grows behind our back
+_GUESSED_BYTES = 4096  # at most, HDF5 reads so much of a block before it knows how large it is
 
 
 class UnclosedFile(io.RawIOBase):
@@ -29,39 +32,50 @@ class UnclosedFile(io.RawIOBase):
     Args:
         path: The recording.
         changes: By offset, bytes to be seen in place of the file's.
+        is_closed: Whether it has been closed after all, and is only to be read with care: see ``gym_h5record.heap``.
 
     Raises:
         OSError: If it cannot be opened.
         NotARecordingError: If it is not an HDF5 file.
     """
 
-    def __init__(self, path: Path, changes: Iterable[tuple[int, bytes]] = ()) -> None:
+    def __init__(self, path: Path, changes: Iterable[tuple[int, bytes]] = (), *, is_closed: bool = False) -> None:
         self._position = 0
         self._changes = list(changes)
         self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            block = bytearray(SUPERBLOCK_BYTES)
-            self._read(memoryview(block), 0)
-            self._changes.append((0, closed_superblock(bytes(block), _SIZE_BYTES)))
+            self._size_bytes = os.fstat(self._descriptor).st_size if is_closed else _SIZE_BYTES
+            if not is_closed:
+                block = bytearray(SUPERBLOCK_BYTES)
+                self._read(memoryview(block), 0)
+                self._changes.append((0, closed_superblock(bytes(block), _SIZE_BYTES)))
         except BaseException:
-            os.close(self._descriptor)
+            self.close()  # by ours: left open, it would close the descriptor once more when it is collected
             raise
 
     def readinto(self, buffer: Any) -> int:
-        """Fill ``buffer``; behind the end of the file there are zeros."""
+        """Fill ``buffer``; a little behind the end of the file there are zeros.
+
+        Raises:
+            OSError: If HDF5 wants what is not there, as a damaged or hostile file makes it, at any size.
+        """
         view = memoryview(buffer).cast("B")
         self._read(view, self._position)
+        check_heap(view)
         self._position += len(view)
         return len(view)
 
     def _read(self, view: memoryview, start: int) -> None:
         done = os.preadv(self._descriptor, [view], start)
-        view[done:] = bytes(len(view) - done)
+        missing = len(view) - done
+        if missing > (_GUESSED_BYTES if done or not start else 0):
+            raise OSError(errno.EIO, f"{len(view)} bytes at {start} are not in the file")
+        view[done:] = bytes(missing)
         patch(view, start, self._changes)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move; the end is farther away than any address in the file."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: _SIZE_BYTES}[whence]
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
         self._position = start + offset
         return self._position
 

@@ -13,7 +13,6 @@ from gymnasium.envs.registration import EnvSpec
 from gym_h5record import format as fmt
 from gym_h5record.codecs import COMPRESSIONS
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.guard import open_attribute, open_metadata
 from gym_h5record.reader import Handle
 from gym_h5record.spaces import space_from_json
 from gym_h5record.tagged import loads
@@ -44,7 +43,7 @@ def metadata_problems(handle: Handle, subject: Subject | None) -> Iterator[Probl
         The problems, as they are found.
     """
     try:
-        attributes = open_metadata(handle.file)
+        attributes = handle.metadata()
     except CorruptRecordingError as error:
         yield make_problem("metadata-unreadable", f"/{fmt.METADATA}", reason(error, handle.path))
         return
@@ -57,7 +56,7 @@ def metadata_problems(handle: Handle, subject: Subject | None) -> Iterator[Probl
         yield make_problem("metadata-incomplete", f"/{fmt.METADATA}", message)
     yield from _attribute_problems(attributes)
     try:
-        fps = open_attribute(handle.file, "fps")
+        fps = handle.attribute("fps")
         if not isinstance(fps, float):
             yield make_problem("metadata-unreadable", "/ fps", f"expected a float64, found {quote(fps)}")
     except CorruptRecordingError as error:
@@ -69,7 +68,7 @@ def metadata_problems(handle: Handle, subject: Subject | None) -> Iterator[Probl
 def read_spaces(handle: Handle) -> dict[str, Space[Any]]:
     """The spaces that can be read, by the columns that hold their values: ``observations``, ``actions``."""
     try:
-        attributes = open_metadata(handle.file)
+        attributes = handle.metadata()
     except CorruptRecordingError:
         return {}
     found = {column: _space_or_none(attributes, name) for column, name in _SPACES.items()}
@@ -87,7 +86,7 @@ def _attribute_problems(attributes: dict[str, Any]) -> Iterator[Problem]:
     for name, value in attributes.items():
         if name in _TOTALS or name == "schema":
             continue
-        place = f"/{fmt.METADATA} {name[:_MAX_NAME]}"
+        place = f"/{fmt.METADATA} {name}"
         if not isinstance(value, str):
             yield make_problem("metadata-unreadable", place, f"expected text, found {quote(value)}")
             continue
@@ -144,8 +143,6 @@ def _read_frames(text: str) -> None:
     if text not in _FRAMES:
         raise ValueError(f"expected one of {_FRAMES}")
 
-
-_MAX_NAME = 80
 
 _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "user": ("metadata-unreadable", _read_user),

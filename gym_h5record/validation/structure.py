@@ -14,7 +14,7 @@ import numpy as np
 
 from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.guard import READ_ERRORS, is_same_object, open_dataset, open_metadata
+from gym_h5record.guard import READ_ERRORS, is_same_object, open_dataset
 from gym_h5record.layout import all_fields
 from gym_h5record.nodes import Field
 from gym_h5record.reader import EpisodeIndex, Handle, Storage
@@ -63,7 +63,7 @@ class Structure:
     def problems(self) -> Iterator[Problem]:
         """See ``structure_problems``."""
         try:
-            schema = schema_from_json(str(open_metadata(self._handle.file).get("schema")))
+            schema = schema_from_json(str(self._handle.metadata().get("schema")))
         except CorruptRecordingError as error:
             yield make_problem("schema", f"/{fmt.METADATA}", reason(error, self._handle.path))
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gym_h5record.atomic import sync_directory
 from gym_h5record.boot import boot_id
 from gym_h5record.codecs import make_codec
 from gym_h5record.durable_file import redo, redo_path
@@ -47,17 +48,14 @@ def recover_locked(path: Path) -> None:
     journal_file = journal_path(path)
     if path.exists() and is_interrupted(path):
         redo(path)
-    if has_journal(path) and is_unfinished(journal_file):
-        journal_file.unlink()
-    if journal_file.exists():
-        journal = Journal.open(journal_file)
-        if journal.is_laid_out and is_outlived(journal):
-            _close_as_it_is(path)
-        elif journal.is_laid_out:
-            _drain_left(path, journal)
-        journal_file.unlink()
-    if path.exists() and is_torn(path):  # nothing is known of it but what is in it
+    is_empty = has_journal(path) and is_unfinished(journal_file)
+    journal = Journal.open(journal_file) if has_journal(path) and not is_empty else None
+    has_rows = journal is not None and journal.is_laid_out
+    if journal is not None and has_rows and not is_outlived(journal):
+        _drain_left(path, journal)
+    elif path.exists() and (is_empty or has_rows or is_torn(path)):
         _close_as_it_is(path)
+    journal_file.unlink(missing_ok=True)
     redo_path(path).unlink(missing_ok=True)
 
 
@@ -72,9 +70,9 @@ def is_outlived(journal: Journal) -> bool:
 
 def _close_as_it_is(path: Path) -> None:
     """Complete a file that has no journal to bring in, in a way that a power cut does not harm either."""
-    if not path.exists():
-        return
     if is_torn(path):
+        journal_path(path).touch()  # as long as nothing in the file says any more that it is not complete
+        sync_directory(path.parent)
         _mend(path)
     file = RecordingFile(path, durable=True)
     try:

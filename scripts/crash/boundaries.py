@@ -25,7 +25,7 @@ __all__ = ["Sampling", "every_write"]
 
 _PAGE_BYTES = 4096
 _SIGNATURES = re.compile(rb"OHDR|OCHK|EAHD|EAIB|EASB|EADB|FAHD|FADB|FRHP|FHDB|BTHD|BTLF|BTIN|\x89HDF")
-_WRITES_OF_A_REPAIR = 60  # about
+_WRITES_OF_A_REPAIR = 120  # about
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def every_write(
         What was found between writes, within writes, and after repairs that were killed as well.
     """
     whole, torn = Tally(f"every write: {scene.name}"), Tally(f"torn writes: {scene.name}")
-    twice = Tally("every write: of what the others do, then of `repair`")
+    twice = Tally("every write: any of these, then any of `repair`")
     whole_due = _Every(sampling.every * scene.stride, chance)
     torn_due, twice_due = _Every(sampling.torn_every, chance), _Every(sampling.twice_every, chance)
     path = folder / "files" / "run.h5"

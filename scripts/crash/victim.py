@@ -100,18 +100,15 @@ class Counter:
         self._words[1] = ready
 
 
-class _TellingWords:
+class _TellingWords(np.ndarray):
     """The control words of a journal; a signal 0 to itself tells the tracer that one is about to be stored."""
 
-    def __init__(self, words: memoryview) -> None:
-        self._words = words
+    def __getitem__(self, index: Any) -> Any:
+        return int(super().__getitem__(index))
 
-    def __getitem__(self, index: int) -> int:
-        return self._words[index]
-
-    def __setitem__(self, index: int, word: int) -> None:
+    def __setitem__(self, index: Any, word: Any) -> None:
         os.kill(os.getpid(), 0)
-        self._words[index] = word
+        super().__setitem__(index, word)
 
 
 def _tell_of_stores() -> None:
@@ -119,7 +116,7 @@ def _tell_of_stores() -> None:
 
     def init(self: journal.Journal, *args: Any, **options: Any) -> None:
         plain(self, *args, **options)
-        self.control = _TellingWords(self.control)  # type: ignore[assignment]
+        self.control = np.frombuffer(self.control, np.uint64).view(_TellingWords)  # type: ignore[assignment]
 
     journal.Journal.__init__ = init  # type: ignore[method-assign]
 
@@ -165,7 +162,9 @@ def main(argv: list[str]) -> int:
     if isinstance(task, Record):
         _record(task, counter)
     else:
-        h5r.repair(task.path)
+        problem = h5r.repair(task.path).problem
+        if problem:
+            sys.exit(problem)
     return 0
 
 

@@ -224,13 +224,14 @@ def test_in_a_pipe_there_are_plain_lines_and_only_where_something_has_changed(
 
     with meanwhile(go_on):
         lines = cli("tail", "run.h5", "--interval", 0.01, "--last", 2).stdout.splitlines()
-    assert lines[:-1] == [
+    assert [line for line in lines[:-1] if "steps/s" not in line] == [
         "episode 0: 3 steps, return 3, terminated",
         "3 steps, 1 episode",
         "... 10 more episodes",
         "episode 11: 1 step, return 24, terminated",
         "episode 12: 1 step, return 26, terminated",
     ]
+    assert len(lines) <= 7  # the last commit may be seen before the file is closed
     assert "\x1b" not in "".join(lines)
 
 

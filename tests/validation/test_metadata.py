@@ -65,7 +65,6 @@ def test_totals_that_contradict_the_commit_are_found(name: str, value: Any, path
         ("frames", "some"),
         ("created_at", "yesterday"),
         ("env_name", 5),
-        ("something_else", 1.5),
     ],
 )
 def test_an_attribute_that_cannot_be_read_is_found(name: str, value: Any, path: Path) -> None:
@@ -74,10 +73,10 @@ def test_an_attribute_that_cannot_be_read_is_found(name: str, value: Any, path: 
 
 
 @pytest.mark.parametrize("name", ["observation_space", "action_space"])
-@pytest.mark.parametrize("text", ["", "{}", '{"type": "Box"}', '{"type": "Discrete", "n": -1}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", '{"type": "Box"}', '{"type": "Discrete", "n": -1}', "[" * 100_000])
 def test_a_space_that_cannot_be_read_is_found(name: str, text: str, path: Path) -> None:
     set_attribute(path, name, text)
-    assert found(path) == [("space-unreadable", f"/metadata {name}")]
+    assert found(path, deep=False) == [("space-unreadable", f"/metadata {name}")]
 
 
 def test_a_spec_that_cannot_be_read_is_a_warning(path: Path) -> None:
@@ -96,10 +95,10 @@ def test_frames_per_second_have_to_be_a_number(value: Any, path: Path) -> None:
 
 
 def test_a_quotation_is_short_whatever_the_attribute(path: Path) -> None:
-    set_attribute(path, "x" * 1000, 5)
-    set_attribute(path, "versions", "y" * 50_000)
+    for name in ("versions", "user", "created_at"):
+        set_attribute(path, name, name * 10_000)
     problems = validate(path)
-    assert [each.place for each in problems] == ["/metadata versions", f"/metadata {'x' * 80}"]
+    assert [each.code for each in problems] == ["metadata-unreadable"] * 3
     assert all(len(each.message) < 250 for each in problems)
 
 
