@@ -29,13 +29,14 @@ from gym_h5record.errors import RecordingError
 from gym_h5record.reader import Column, Episode
 from gym_h5record.recorder import RecordToHDF5
 from gym_h5record.recording import Recording
-from gym_h5record.repair import RepairReport, repair
+from gym_h5record.repair import Amount, RepairReport, repair
 from gym_h5record.replay import ReplayFromHDF5
 from gym_h5record.replay import register as _register
 from gym_h5record.validation import Problem, Severity, validate
 from gym_h5record.version import __version__
 
 __all__ = [
+    "Amount",
     "Column",
     "Episode",
     "Problem",

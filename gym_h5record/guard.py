@@ -5,7 +5,7 @@ this package that reads an HDF5 file goes through here, and gets datasets and
 attributes of the few kinds that a recording has, or ``CorruptRecordingError``.
 What is in them is still anybody's; sizes are what was asked for.
 
-The cases are those of ``tests/hostile``; the layout is that of ``docs/format.md``.
+The layout is that of ``docs/format.md``.
 """
 
 from __future__ import annotations
@@ -276,7 +276,7 @@ def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
     shape, chunk = dataset.shape, create.get_chunk()
     if not shape or len(chunk) != len(shape) or chunk[1:] != shape[1:] or min(chunk) < 1:
         raise CorruptRecordingError(f"/{name} of shape {shape} has chunks {chunk}, which do not hold whole items")
-    if dataset.get_space().get_simple_extent_dims(True) != (h5py.h5s.UNLIMITED, *shape[1:]):
+    if dataset.get_space().get_simple_extent_dims(maxdims=True) != (h5py.h5s.UNLIMITED, *shape[1:]):
         raise CorruptRecordingError(f"/{name} cannot grow along its first axis, as all columns of a recording can")
     chunk_bytes = math.prod(chunk) * dataset.get_type().get_size()
     if chunk_bytes > MAX_CHUNK_BYTES:

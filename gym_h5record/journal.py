@@ -57,8 +57,7 @@ _MIN_BLOB_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 2 * MAX_METADATA_BYTES
 _CAPACITIES = [1 << power for power in range(_MAX_CAPACITY_ROWS.bit_length())]
 
-# Ring columns that every journal has, beside those of the schema.
-FLAGS = "journal/flags"
+FLAGS = "journal/flags"  # ring columns that every journal has, beside those of the schema
 CODES = "journal/codes"
 BLOB_ENDS = "journal/blob_ends"
 
@@ -227,7 +226,8 @@ class Journal:
         if used_bytes > self._stored_bytes + MAX_VALUE_BYTES:  # a copy may have holes where there are zeros
             raise CorruptRecordingError(f"{self.path} claims {used_bytes} bytes, and has {self._stored_bytes}")
         for name, column in self.columns.items():
-            if column.dtype.kind == "b" and head > tail and self.take(name, tail, head).view(np.uint8).max(initial=0) > 1:
+            is_bool = column.dtype.kind == "b" and head > tail
+            if is_bool and self.take(name, tail, head).view(np.uint8).max(initial=0) > 1:
                 raise CorruptRecordingError(f"{self.path} has booleans for /{name} that are neither true nor false")
 
     def read_header(self) -> None:

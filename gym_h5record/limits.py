@@ -44,7 +44,7 @@ UNCHECKED_BYTES = 16 << 20
 """Up to here, items are read without asking whether the file can store as many."""
 
 MAX_DEPTH = 100
-"""Values, spaces and schemas inside each other: what Python can compare, copy and print without running out of stack."""
+"""Values, spaces and schemas inside each other: what Python can compare, copy and print with its usual stack."""
 
 MAX_VALUES = 1 << 22
 """Values in one JSON text; each takes up to a hundred bytes of memory."""

@@ -37,8 +37,7 @@ from gym_h5record.writer import RowWriter, Session, begin_json, checked_on_error
 
 __all__ = ["RecordToHDF5"]
 
-_FAILURES = (WriterError, RecordingPathError)
-"""What ``on_error`` is about; anything else is a mistake of whoever records."""
+_FAILURES = (WriterError, RecordingPathError)  # what ``on_error`` is about
 
 ObsType = TypeVar("ObsType")
 ActType = TypeVar("ActType")
@@ -301,10 +300,9 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
                 session.close()
             except _FAILURES as closing_error:
                 causes.append(closing_error)
-        message = f"{' '.join(map(str, causes))} The environment goes on without being recorded."
-        for each in causes:  # the frames they come from hold on to the journal, and it to them
+        self._warn(f"{' '.join(map(str, causes))} The environment goes on without being recorded.")
+        for each in causes:  # their frames hold on to the journal
             each.__traceback__ = each.__cause__ = each.__context__ = None
-        self._warn(message)
         return True
 
     def _watch_step(self, observation: Any, info: Any) -> None:
@@ -397,7 +395,5 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy does not record: the file belongs to the original."""
-        state = dict(self.__dict__)
-        for name in ("_session", "_writer", "_rows", "_first_row", "_finalizer"):
-            state.pop(name, None)
-        return {**state, "_session": None, "_writer": None, "_rows": None, "_first_row": None, "_is_inert": True}
+        lost = dict.fromkeys(("_session", "_writer", "_rows", "_first_row", "_finalizer"))
+        return {**self.__dict__, **lost, "_is_inert": True}

@@ -74,5 +74,3 @@ def _layout_address(message: bytes) -> int:
         raise LookupError("another layout than the datasets of a recording have")
     (address,) = struct.unpack_from("<Q", message, at + 6)  # behind five parameters
     return int(address)
-
-

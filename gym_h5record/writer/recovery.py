@@ -71,6 +71,7 @@ def is_outlived(journal: Journal) -> bool:
 def _close_as_it_is(path: Path) -> None:
     """Complete a file that has no journal to bring in, in a way that a power cut does not harm either."""
     if is_torn(path):
+        _check_whole(path)
         journal_path(path).touch()  # as long as nothing in the file says any more that it is not complete
         sync_directory(path.parent)
         _mend(path)
@@ -182,12 +183,16 @@ def finish(drain: Drain, file: RecordingFile) -> None:
     file.close()
 
 
-def _mend(path: Path) -> None:
+def _check_whole(path: Path) -> None:
     if cut_bytes(path):
         raise CorruptRecordingError(
             f"{path} is cut short: {cut_bytes(path)} bytes are missing. Copy it again, or save what is left of it "
             f"with `gym-h5record repair {path} --salvage FILE`."
         )
+
+
+def _mend(path: Path) -> None:
+    _check_whole(path)
     clear_write_flags(path)
 
 

@@ -25,6 +25,7 @@ from gym_h5record.errors import (
 )
 from gym_h5record.journal import journal_path
 from gym_h5record.reader.handle import Handle
+from tests.leftovers import mark_torn
 from tests.reader import record, write_ones
 from tests.writer import Pen, each_writer, elsewhere, run_script, write_pairs
 
@@ -123,6 +124,7 @@ def test_an_interrupted_recording_is_said_and_repair_proposed(left: str, tmp_pat
         copy.unlink()
     if left == "file":
         journal_path(copy).unlink()
+        mark_torn(copy)
     check_refused(copy, InterruptedRecordingError, r"repair\('.*run\.h5'\).*mode=\"a\"")
 
 

@@ -109,12 +109,13 @@ def test_a_wrong_byte_is_found_in_every_dataset(path: Path, whole: Path) -> None
             item_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
             chunk, at = divmod(count - 1, dataset.chunks[0])
             is_compressed = bool(dataset.id.get_create_plist().get_nfilters())
+            is_checked = dataset.dtype == np.bool_  # a byte that is no boolean is found when it is read
         where_things_are = name.endswith((fmt.ENDS, "starts", "lengths"))  # found before checksums are looked at
-        if count and not is_compressed and not where_things_are:
+        if count and not is_compressed and not is_checked and not where_things_are:
             damage_chunk(path, name, flip(at * item_bytes), chunk)
             expected.append(name)
     assert [each.place.split()[0] for each in problems(path)] == [f"/{name}" for name in expected]
-    assert len(expected) > 25
+    assert len(expected) > 15
 
 
 @pytest.mark.parametrize("name", ["episodes/starts", "infos/json/ends"])

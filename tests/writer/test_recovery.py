@@ -37,6 +37,7 @@ from gym_h5record.lock import RecordingLock, lock_path
 from gym_h5record.superblock import is_torn
 from gym_h5record.writer import Session
 from gym_h5record.writer.recovery import is_interrupted
+from tests.leftovers import mark_torn
 from tests.writer import (
     MODEST_BYTES,
     PICTURE,
@@ -282,6 +283,7 @@ def test_a_torn_file_without_a_journal_is_completed(tmp_path: Path) -> None:
         pen.flush()
         path = elsewhere(tmp_path / "run.h5")
     journal_path(path).unlink()  # lost with the temporary directory it was in, say
+    mark_torn(path)
     assert is_interrupted(path)
     recover(path)
     assert not is_torn(path)
