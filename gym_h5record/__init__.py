@@ -19,7 +19,7 @@
     codecs    spaces       triggers  lock  durable_file  segments
     tagged    superblock
     errors    tree         atomic  format
-    limits    printable    boot     forks
+    limits    printable    boot     forks  signals  streams
 
 A module imports from lower lines only.
 """

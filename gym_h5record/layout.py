@@ -211,18 +211,14 @@ class RecordingFile:
         """The attributes of ``/metadata``."""
         return dict(self._metadata)
 
-    def abandon(self) -> None:
-        """Keep this process from ever touching the file again; the handle may then be closed or dropped.
+    def discard(self) -> None:
+        """Close the file as the last commit left it: after a write has failed, or in a forked child.
 
         HDF5 writes what it still has in memory when a file is closed, and when
         the process ends. In a forked child that would be a stale superblock over
         the parent's; after a failed write it fails again, and may crash.
         """
         self._durable.abandon()
-
-    def discard(self) -> None:
-        """Close the file as the last commit left it, after a write has failed."""
-        self.abandon()
         # Whatever HDF5 has to say now, the error that matters has been raised already. It must
         # be closed all the same: opened again, HDF5 would hand out this handle to nowhere.
         with contextlib.suppress(OSError, RuntimeError):

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from gym_h5record.errors import RecordingInUseError
+from gym_h5record.streams import occupy_standard_streams
 
 __all__ = ["RecordingLock", "is_locked", "lock_path"]
 
@@ -63,7 +64,13 @@ class RecordingLock:
             os.close(self._descriptor)
             self._descriptor = None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the lock file is still this one: whoever gives a recording up removes it."""
+        return self._descriptor is not None and _names_open_file(self._path, self._descriptor)
+
     def _acquire(self, recording: Path, patience_s: float) -> int:
+        occupy_standard_streams()  # whoever has a lock is about to open what it writes
         deadline_s = time.monotonic() + max(patience_s, _GLANCE_S)
         while True:
             descriptor = os.open(self._path, _OPEN_FLAGS | os.O_RDWR | os.O_CREAT, 0o644)

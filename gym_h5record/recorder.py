@@ -13,9 +13,10 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, SupportsFloat, TypeVar
+from typing import Any, Literal, SupportsFloat
 
 import gymnasium as gym
+from gymnasium.core import ActType, ObsType
 from gymnasium.utils import RecordConstructorArgs
 
 from gym_h5record.errors import (
@@ -31,16 +32,13 @@ from gym_h5record.forks import abandon_in_children
 from gym_h5record.format import Origin
 from gym_h5record.frames import choose_frame_source
 from gym_h5record.provenance import describe_environment, frames_per_second, user_metadata
-from gym_h5record.tagged import tag, untag
+from gym_h5record.tagged import no_exact_form, tag, untag
 from gym_h5record.triggers import Schedule
 from gym_h5record.writer import RowWriter, Session, begin_json, checked_on_error, make_options
 
 __all__ = ["RecordToHDF5"]
 
 _FAILURES = (WriterError, RecordingPathError)  # what ``on_error`` is about
-
-ObsType = TypeVar("ObsType")
-ActType = TypeVar("ActType")
 
 
 class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstructorArgs):
@@ -186,6 +184,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
                 raise
             return self.env.step(action)
         result = self.env.step(action)
+        if self._rows is not rows:
+            return result  # the step has closed us, or has forked, and this is the child
         observation, reward, terminated, truncated, info = result
         try:
             frame = None if self._capture is None else self._capture()
@@ -197,7 +197,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         if terminated or truncated:
             self._rows = None
         if self._watches_steps:
-            self._watch_step(observation, info)
+            with self._failing_as_wanted():
+                self._watch_step(observation, info)
         return result
 
     def render(self) -> Any:
@@ -321,11 +322,11 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         if self._writer is not None:
             self._writer.begin_episode(observation, info, frame, begin)
             return
+        if self._session is None:
+            self._session = self._open_session(observation, frame)
         # Environments reuse their buffers: what is kept until the first step is kept as a copy.
         kept_info = untag(tag(info, on_repr=self._warn_of_repr))  # not everything in it can be deep-copied
         self._first_row = FirstRow(copy.deepcopy(observation), kept_info, copy.deepcopy(frame), begin)
-        if self._session is None:
-            self._session = self._open_session(observation, frame)
 
     def _open_session(self, observation: Any, frame: Any) -> Session:
         row_bytes = array_bytes(observation) + array_bytes(frame)
@@ -364,17 +365,20 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
 
     def _close_recording(self) -> None:
         session = self._session
-        if session is None or self._is_inert:
+        if session is None:
             self._is_inert = True
             return
         with self._failing_as_wanted():
             try:
                 self._lay_out_first_row()
             finally:
-                self._session = None
                 self._become_inert()
-                self._finalizer.detach()
-                session.close()
+                try:
+                    session.close()
+                finally:
+                    if session.is_closed:  # else it was interrupted: the next call goes on, or the end of the program
+                        self._session = None
+                        self._finalizer.detach()
 
     def _become_inert(self) -> None:
         """From here on only pass through."""
@@ -384,11 +388,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         self._rows = self._writer = self._first_row = None
 
     def _warn_of_repr(self, part: object) -> None:
-        kind = type(part)
-        self._warn(
-            f"an object of type {kind.__module__}.{kind.__qualname__} in an info or in reset options has no exact "
-            "form in the file; its NumPy array if it has one, else its repr, is recorded in its place."
-        )
+        self._warn(no_exact_form(part))
 
     def _warn(self, message: str) -> None:
         warnings.warn(message, RecordingWarning, stacklevel=2)

@@ -32,7 +32,7 @@ from gymnasium.spaces import GraphInstance
 from gym_h5record.limits import MAX_DEPTH, MAX_VALUES, num_elements
 from gym_h5record.tree import foreign_array
 
-__all__ = ["TaggedText", "dumps", "loads", "parse_json", "tag", "untag"]
+__all__ = ["TaggedText", "dumps", "loads", "no_exact_form", "parse_json", "tag", "untag"]
 
 _ARRAY_KINDS = "?biufcSUmM"
 _MAX_HOLLOW = 1 << 20  # rows of arrays without elements: they cost no text, but memory as soon as they are a list
@@ -124,6 +124,15 @@ def untag(value: Any) -> Any:
         ValueError: If ``value`` is nested more than 100 deep.
     """
     return _untag(value, 0)
+
+
+def no_exact_form(part: object) -> str:
+    """What to tell the user about an object that ``on_repr`` was called with."""
+    kind = type(part)
+    return (
+        f"an object of type {kind.__module__}.{kind.__qualname__} in an info or in reset options has no exact "
+        "form in the file; its NumPy array if it has one, else its repr, is recorded in its place."
+    )
 
 
 def _untag(value: Any, depth: int) -> Any:

@@ -489,12 +489,12 @@ def test_metadata_that_cannot_be_read_is_corrupt(attribute: str, text: str | Non
 # Abandoning --------------------------------------------------------------------------------------
 
 
-def test_an_abandoned_file_is_never_touched_again(tmp_path: Path) -> None:
+def test_a_discarded_file_is_as_its_last_commit_left_it(tmp_path: Path) -> None:
     write_pictures(tmp_path / "run.h5", pictures(20), "gzip")
     file = RecordingFile(tmp_path / "run.h5")
     file.start("1" * 36)
     file.write("rewards", 20, np.ones(5))
     before = (tmp_path / "run.h5").read_bytes()
-    file.abandon()
+    file.discard()
     del file
     assert (tmp_path / "run.h5").read_bytes() == before

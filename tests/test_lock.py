@@ -303,3 +303,16 @@ def test_lock_is_not_inherited_unless_handed_over(recording):
         assert not is_locked(recording)
         child.stdin.close()
         child.wait(timeout=30)
+
+
+def test_a_lock_is_current_until_somebody_removes_its_file(tmp_path):
+    lock = RecordingLock(tmp_path / "run.h5")
+    assert lock.is_current
+    lock_path(tmp_path / "run.h5").unlink()
+    assert not lock.is_current
+    other = RecordingLock(tmp_path / "run.h5")
+    assert other.is_current
+    assert not lock.is_current
+    lock.forget()
+    other.release()
+    assert not other.is_current

@@ -27,6 +27,8 @@ import gym_h5record as h5r
 from gym_h5record import durable_file, journal
 from gym_h5record.errors import RecordingPathError, RecordingWarning, WriterError
 from gym_h5record.journal import journal_path, spare_path
+from gym_h5record.lock import is_locked
+from gym_h5record.writer.rows import RowWriter
 from tests.writer import each_writer, writer_pid
 from tests.zoo import open_descriptors
 
@@ -359,6 +361,27 @@ def test_a_failure_before_the_first_step_is_one_warning(writer: str, tmp_path: P
         twins.recorder.flush()
         twins.recorder.close()
     assert len(caught) == 1
+
+
+def test_a_failure_where_the_step_trigger_begins_a_recording_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = h5r.RecordToHDF5(
+        Noise(), tmp_path / "run.h5", on_error="warn", writer="inline", step_trigger=lambda n: n in (3, 6)
+    )
+    env.reset()
+    for _ in range(5):
+        env.step(np.int64(0))
+    assert is_locked(tmp_path / "run.h5")
+
+    def fail(*_: Any) -> Any:
+        raise WriterError("the disk is full")
+
+    monkeypatch.setattr(RowWriter, "begin_episode", fail)
+    with pytest.warns(RecordingWarning, match="the disk is full"):
+        env.step(np.int64(0))
+        env.step(np.int64(0))
+    env.close()
 
 
 def test_a_mistake_of_the_caller_is_an_error_all_the_same(tmp_path: Path) -> None:

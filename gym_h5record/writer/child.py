@@ -15,6 +15,7 @@ from pathlib import Path
 from gym_h5record.errors import WriterError
 from gym_h5record.journal import Control, Journal, RecorderState, WriterState
 from gym_h5record.lock import RecordingLock
+from gym_h5record.signals import signals_held
 from gym_h5record.writer.recovery import recover_locked
 from gym_h5record.writer.worker import WRITE_ERRORS, describe_error, writer_error
 
@@ -41,10 +42,20 @@ class ChildWorker:
 
     def start(self, journal: Journal) -> None:
         """See ``Worker``."""
+        if not sys.executable:
+            raise self._not_started("Python does not know its own program: sys.executable is empty")
+        try:
+            with signals_held():
+                self._process = self._started(sys.executable)
+        except OSError as error:
+            raise self._not_started(describe_error(error)) from error
+        self.follow(journal)
+
+    def _started(self, interpreter: str) -> subprocess.Popen[bytes]:
         # A subprocess, not multiprocessing: daemonic workers may have no children of that kind.
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own module
+        return subprocess.Popen(  # noqa: S603  # our own interpreter, our own module
             [
-                *(sys.executable, "-m", "gym_h5record.writer.process"),
+                *(interpreter, "-m", "gym_h5record.writer.process"),
                 *(str(self._path), str(self._lock.descriptor), str(os.getpid())),
             ],
             stdin=subprocess.PIPE,
@@ -53,7 +64,12 @@ class ChildWorker:
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it multiplies nothing
             start_new_session=True,  # the terminal's Ctrl-C is for the recorder
         )
-        self.follow(journal)
+
+    def _not_started(self, cause: str) -> WriterError:
+        return WriterError(
+            f"the writer process of {self._path} cannot be started: {cause}. "
+            'With writer="inline" the recording needs no process of its own.'
+        )
 
     def follow(self, journal: Journal) -> None:
         """See ``Worker``."""
@@ -68,9 +84,8 @@ class ChildWorker:
         if self._journal.control[Control.WRITER] == WriterState.FAILED:
             self._process.wait()
             raise writer_error(self._path, self._journal.read_error())
-        code = self._process.poll()
-        if code is not None:
-            raise writer_error(self._path, f"the writer process {_ended(code)}")
+        if _has_ended(self._process.pid):
+            raise writer_error(self._path, f"the writer process {_ended(self._process.wait())}")
 
     def flush(self) -> None:
         """See ``Worker``."""
@@ -129,6 +144,14 @@ class ChildWorker:
             f"the writer process of {self._path} {_ended(code)} while recording. "
             "All steps have been brought into the file; only this error is left of it."
         )
+
+
+def _has_ended(pid: int) -> bool:
+    # Not Popen.poll: an interrupt in the middle of it leaves a lock for which Popen.wait would wait for ever.
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True  # somebody else has waited for it
 
 
 def _ended(code: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +11,17 @@ from pathlib import Path
 from gym_h5record.errors import RecordingError
 from gym_h5record.journal import Journal
 from gym_h5record.layout import RecordingFile
+from gym_h5record.signals import signals_held
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.recovery import finish, open_drain
 from gym_h5record.writer.worker import WRITE_ERRORS, describe_error, writer_error
 
 __all__ = ["InlineWorker"]
+
+# One drain at a time, and no fork in the middle of one: a child could neither go on with the file
+# nor let go of it. Also, at the end of a program, its main thread closes while others still step.
+_draining = threading.RLock()
+os.register_at_fork(before=_draining.acquire, after_in_parent=_draining.release, after_in_child=_draining.release)
 
 
 class InlineWorker:
@@ -70,7 +78,7 @@ class InlineWorker:
     def abandon(self) -> None:
         """See ``Worker``."""
         if self._file is not None:
-            self._file.abandon()
+            self._file.discard()  # not only abandoned: HDF5 would close it after Python's end, through Python
 
     def _opened(self) -> tuple[Drain, RecordingFile]:
         if self._drain is None or self._file is None:
@@ -79,9 +87,14 @@ class InlineWorker:
 
     @contextmanager
     def _letting_go_on_failure(self) -> Iterator[None]:
-        try:
-            yield
-        except (*WRITE_ERRORS, RecordingError) as error:
-            if self._file is not None:
-                self._file.discard()
-            raise writer_error(self._path, describe_error(error)) from error
+        with _draining, signals_held():
+            try:
+                yield
+            except BaseException as error:
+                # What HDF5 has half done in memory is of no use. The next drain opens the file as a recovery does.
+                if self._file is not None:
+                    self._file.discard()
+                self._drain = self._file = None
+                if isinstance(error, (*WRITE_ERRORS, RecordingError)):
+                    raise writer_error(self._path, describe_error(error)) from error
+                raise

@@ -99,8 +99,11 @@ def _check_known(name: str, value: Any, known: tuple[str, ...]) -> None:
 
 
 def _checked_path(path: str | os.PathLike[str], mode: str) -> Path:
-    # Links resolved: the lock and the journal lie beside the file itself, by whatever name it is reached.
-    target = Path(os.path.realpath(os.fspath(path)))
+    try:
+        # Links resolved: the lock and the journal lie beside the file itself, by whatever name it is reached.
+        target = Path(os.path.realpath(os.fspath(path)))
+    except FileNotFoundError as error:
+        raise RecordingPathError(f"cannot record to {path}: the working directory has been deleted.") from error
     folder = target.parent
     if not folder.is_dir():
         raise RecordingPathError(f"cannot record to {target}: the directory {folder} does not exist. Create it first.")

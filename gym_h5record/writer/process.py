@@ -17,6 +17,7 @@ from pathlib import Path
 from gym_h5record.journal import Control, Journal, RecorderState, WriterState, journal_path
 from gym_h5record.layout import RecordingFile
 from gym_h5record.lock import RecordingLock
+from gym_h5record.streams import occupy_standard_streams
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.recovery import finish, open_drain
 from gym_h5record.writer.worker import describe_error
@@ -28,10 +29,11 @@ _POLL_S = 0.02
 
 
 class _Writer:
-    def __init__(self, path: Path, recorder_pid: int) -> None:
+    def __init__(self, path: Path, recorder_pid: int, pipe: int) -> None:
         self._path = path
         self._recorder_pid = recorder_pid
-        self._pipe: int | None = sys.stdin.fileno()
+        self._pipe = pipe
+        self._pipe_has_ended = False
         self._committed_at_s = time.monotonic()
         self._flushes = 0
         self._drain: Drain | None = None
@@ -43,7 +45,7 @@ class _Writer:
         self.journal.control[Control.WRITER] = WriterState.READY
         while True:
             # Asked before looking at the journal: what it wrote before it ended is then seen.
-            ending = self._recorder_has_ended()
+            ending = self._is_closing or not self.recorder_waits
             self._follow_move()
             if self.journal.is_laid_out:
                 self._drain_if_due()
@@ -62,12 +64,13 @@ class _Writer:
         self.journal.write_error(describe_error(error))
 
     @property
-    def recorder_is_alive(self) -> bool:
-        """Whether the recorder still runs: an orphan gets another parent."""
-        return os.getppid() == self._recorder_pid
+    def recorder_waits(self) -> bool:
+        """Whether the recorder is there to release the lock itself; a dead one's orphan gets another parent."""
+        return os.getppid() == self._recorder_pid and (self._is_closing or not self._pipe_has_ended)
 
-    def _recorder_has_ended(self) -> bool:
-        return not self.recorder_is_alive or self.journal.control[Control.RECORDER] == RecorderState.CLOSING
+    @property
+    def _is_closing(self) -> bool:
+        return self.journal.control[Control.RECORDER] == RecorderState.CLOSING
 
     def _follow_move(self) -> None:
         if self.journal.control[Control.MOVED]:
@@ -93,10 +96,8 @@ class _Writer:
             self._committed_at_s = now_s
 
     def _wait(self) -> None:
-        if self._pipe is None:
-            time.sleep(_POLL_S)
-        elif select.select([self._pipe], [], [], _POLL_S)[0] and not os.read(self._pipe, 4096):
-            self._pipe = None  # the recorder has closed its end
+        if select.select([self._pipe], [], [], _POLL_S)[0] and not os.read(self._pipe, 4096):
+            self._pipe_has_ended = True  # the recorder has closed its end, or another program has taken its place
 
 
 def main(argv: list[str]) -> int:
@@ -112,15 +113,18 @@ def main(argv: list[str]) -> int:
     # A signal meant for the recorder is none for us: we end when our work does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    occupy_standard_streams()
     lock = RecordingLock(path, descriptor)
-    writer = _Writer(path, recorder_pid)
+    if not lock.is_current:
+        return 0  # the recorder was interrupted while it started us, and has given up; the path may be another's by now
+    writer = _Writer(path, recorder_pid, sys.stdin.fileno())
     try:
         writer.run()
     except Exception as error:  # noqa: BLE001  # whatever it is, the recorder has to hear of it
         writer.fail(error)
         return 1
     finally:
-        if not writer.recorder_is_alive:
+        if not writer.recorder_waits:
             lock.release()
     return 0
 

@@ -53,6 +53,7 @@ class Session:
     Attributes:
         journal: The journal; it may be replaced by a larger one.
         existing: The recording that is appended to, or None.
+        is_closed: Whether ``close`` has done its work.
         due_s: When to call ``tick`` next, on the monotonic clock.
 
     Raises:
@@ -67,7 +68,7 @@ class Session:
     def __init__(self, options: Options, row_bytes: int, header_bytes: int) -> None:
         self._options = options
         self._error: WriterError | None = None
-        self._closed = False
+        self.is_closed = False
         self.existing: Existing | None = None
         self.due_s = 0.0
         path = options.path
@@ -166,26 +167,32 @@ class Session:
     def close(self) -> None:
         """Commit everything, close the file, leave nothing beside it. May be called again.
 
+        After an interrupt the recording is still ours, and the next call goes on where it was.
+
         Raises:
             WriterError: If the writer failed and has not said so before. If it
                 was killed, everything it left has been brought into the file.
         """
-        if self._closed:
+        if self.is_closed:
             return
-        self._closed = True
         reported = self._error is not None
         try:
             if not (reported and self._options.in_process):
                 self._worker.finish()
         except WriterError:
+            self._release()
             if not reported:
                 raise
-        finally:
-            self._lock.release()
+        else:
+            self._release()
+
+    def _release(self) -> None:
+        self.is_closed = True
+        self._lock.release()
 
     def abandon(self) -> None:
         """Let go of everything without touching it: called in a forked child."""
-        self._closed = True
+        self.is_closed = True
         self._lock.forget()
         self._worker.abandon()
 
@@ -267,6 +274,11 @@ def _clear_path(path: Path, mode: str) -> Existing | None:
         leftover.unlink(missing_ok=True)
     if mode != "a" or not path.exists():
         return None
+    if path.stat().st_nlink > 1:
+        raise RecordingPathError(
+            f"{path} has other names (hard links). It would grow under all of them, and whoever records or repairs it "
+            "by another one cannot see this recorder. Copy the file, and append to the copy."
+        )
     file = RecordingFile(path)
     try:
         file.check_complete()
