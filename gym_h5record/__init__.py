@@ -6,6 +6,7 @@
     recorder  replay       environment -> file, file -> environment
     recording              the front door to a file
     repair                 complete a recording that was interrupted
+    survey                 what a dead recorder left
     salvage   validation   save what can be read; say what is wrong
     writer    reader       rows -> journal -> commit; file -> exact values
     state                  closed, live or interrupted

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,17 @@ from gym_h5record.errors import RecordingWarning
 from gym_h5record.format import Origin
 from gym_h5record.journal import journal_path
 from gym_h5record.reader import Access, Handle
+from gym_h5record.reader.metadata import readable_attributes
 from gym_h5record.reader.remains import RemainingRow, Remains, Span, tried
 from gym_h5record.schema import Schema
 from gym_h5record.writer import Options, RowWriter, Session, begin_json, make_options
 
-__all__ = ["Salvaged", "check_target", "readable", "salvage"]
+__all__ = ["OnProgress", "Salvaged", "check_target", "readable", "salvage"]
+
+OnProgress = Callable[[int, int], None]
+"""Told, again and again, how many rows have been read and how many there are; may raise."""
+
+_PROGRESS_ROWS = 256
 
 _OWN_ATTRIBUTES = ("schema", "compression", "journal_id")
 
@@ -51,12 +58,13 @@ class Salvaged:
     row_bytes: int
 
 
-def salvage(path: Path, out: str | os.PathLike[str]) -> Salvaged:
+def salvage(path: Path, out: str | os.PathLike[str], on_progress: OnProgress | None = None) -> Salvaged:
     """Copy every readable committed row into a new recording; there is none if nothing is readable.
 
     Args:
         path: The damaged recording; closed, interrupted, or cut short.
         out: The file to make; never overwritten.
+        on_progress: Called as rows are read. If it raises, nothing is left of the new file.
 
     Raises:
         RecordingExistsError: If ``out`` exists.
@@ -69,7 +77,7 @@ def salvage(path: Path, out: str | os.PathLike[str]) -> Salvaged:
         source = Remains(handle)
         copy = _Copy(source, out)
         try:
-            found = _go_through(source, copy)
+            found = _go_through(source, copy, on_progress)
             copy.close()
         except BaseException:
             copy.discard()
@@ -77,7 +85,7 @@ def salvage(path: Path, out: str | os.PathLike[str]) -> Salvaged:
         return found
 
 
-def readable(path: Path) -> Salvaged:
+def readable(path: Path, on_progress: OnProgress | None = None) -> Salvaged:
     """What ``salvage`` would copy; nothing is written.
 
     Raises:
@@ -85,7 +93,7 @@ def readable(path: Path) -> Salvaged:
         CorruptRecordingError: If nothing can be read, not even the schema.
     """
     with closing(Handle(path, Access.DAMAGED)) as handle:
-        return _go_through(Remains(handle), _Nowhere())
+        return _go_through(Remains(handle), _Nowhere(), on_progress)
 
 
 def check_target(out: str | os.PathLike[str]) -> None:
@@ -174,7 +182,7 @@ class _Copy:
             source = self._source
             metadata = {
                 name: value
-                for name, value in source.metadata.items()
+                for name, value in readable_attributes(source.metadata).items()
                 if isinstance(value, str) and name not in _OWN_ATTRIBUTES
             }
             self._session = Session(self._options, _row_bytes(source.schema), 2 * len(json.dumps(metadata)) + (1 << 20))
@@ -183,13 +191,13 @@ class _Copy:
         return self._writer
 
 
-def _go_through(source: Remains, sink: _Sink) -> Salvaged:
+def _go_through(source: Remains, sink: _Sink, on_progress: OnProgress | None) -> Salvaged:
     """Give all rows that can be read to a sink, as episodes or pieces of them."""
     pieces = _Pieces(sink)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # who recorded it has been warned
         for span in source.spans():
-            pieces.put(source, span)
+            pieces.put(source, span, on_progress)
     return Salvaged(
         rows=pieces.rows,
         episodes=pieces.count,
@@ -219,10 +227,12 @@ class _Pieces:
         self._is_behind_gap = False
         self._next_id = 0
 
-    def put(self, source: Remains, span: Span) -> None:
+    def put(self, source: Remains, span: Span, on_progress: OnProgress | None) -> None:
         """Go through the rows of a span."""
         begin, is_whole = self._begin_span(span), True
         for number in span.rows:
+            if on_progress is not None and not number % _PROGRESS_ROWS:
+                on_progress(number, source.num_rows)
             row = source.row(number)
             self._is_behind_gap = row is None
             if row is None:

@@ -555,3 +555,14 @@ def test_whatever_is_overwritten_reading_what_is_left_ends(tmp_path: Path) -> No
             assert readable(path).rows <= 87
         except (CorruptRecordingError, NotARecordingError):
             continue
+
+
+def test_metadata_that_cannot_be_read_is_left_out_and_the_rest_is_kept(tmp_path: Path) -> None:
+    def spoil(file: h5py.File) -> None:
+        file[fmt.METADATA].attrs.update(versions="no JSON", run_id="run 7")
+
+    salvage(edited(closed(tmp_path), spoil), tmp_path / "saved.h5")
+    with h5r.Recording(tmp_path / "saved.h5") as saved:
+        assert "versions" not in saved.metadata
+        assert (saved.metadata["run_id"], saved.metadata["total_steps"]) == ("run 7", 5)
+    check_pairs(tmp_path / "saved.h5", [3, 2])
