@@ -24,8 +24,9 @@ from gym_h5record.errors import (
     WriterError,
 )
 from gym_h5record.lock import RecordingLock
+from gym_h5record.pieces import OnProgress
 from gym_h5record.reader import Access, EpisodeIndex, Handle, Storage
-from gym_h5record.salvage import OnProgress, check_target, readable
+from gym_h5record.salvage import check_target, readable
 from gym_h5record.salvage import salvage as salvage_rows
 from gym_h5record.state import State, has_journal, recording_state
 from gym_h5record.superblock import is_torn
