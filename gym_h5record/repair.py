@@ -205,7 +205,7 @@ def _plan(path: Path, survey: Survey) -> RepairReport:
     is_new = survey.journal_id is None
     if is_new and survey.journal is not None:
         actions.append("make the file, in the place of another one" if path.exists() else "make the file")
-    elif not is_new and is_torn(path):
+    elif not is_new and survey.journal is None and is_torn(path):
         actions.append("clear the marks of its writer in the superblock and set the end of the file")
     if survey.rows_then > survey.rows:
         actions.append(f"bring in {_counted(survey.rows_then - survey.rows, 'row')} that only the journal has")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import h5py
 import pytest
 
+import gym_h5record as h5r
 from gym_h5record import state
-from gym_h5record.errors import NotARecordingError, RecordingNotFoundError
+from gym_h5record.errors import InterruptedRecordingError, NotARecordingError, RecordingNotFoundError
 from gym_h5record.journal import Journal, journal_path
 from gym_h5record.lock import RecordingLock, lock_path
 from gym_h5record.state import State, has_journal, recording_state
@@ -97,6 +99,50 @@ def test_a_file_that_has_grown_behind_its_end_is_interrupted(tmp_path: Path) -> 
     assert recording_state(path) is State.INTERRUPTED
 
 
+@pytest.mark.parametrize("name", ["some-committed", "open-committed", "released", "appended-committed", "amid-a-sync"])
+def test_a_file_that_was_being_written_says_so_without_anything_beside_it(name: str, tmp_path: Path) -> None:
+    """As in a copy of it alone."""
+    path = INTERRUPTED[name](tmp_path)
+    (tmp_path / "copy").mkdir()
+    copy = Path(shutil.copy(path, tmp_path / "copy" / "run.h5"))
+    assert recording_state(copy) is State.INTERRUPTED
+    with h5py.File(copy) as file:  # nobody else minds
+        assert "commit" in file
+    with pytest.raises(InterruptedRecordingError, match="its journal is not beside it"):
+        h5r.Recording(copy)
+    assert [each.code for each in h5r.validate(copy) if each.severity is h5r.Severity.ERROR] == ["interrupted"]
+    assert h5r.repair(copy).found == "interrupted"
+    assert recording_state(copy) is State.CLOSED
+    with h5r.Recording(copy) as recording:
+        assert recording.num_rows > 0
+
+
+@each_writer
+def test_whenever_a_file_is_copied_that_is_being_written_it_is_not_taken_for_closed(
+    writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, copy, states = tmp_path / "run.h5", tmp_path / "copy.h5", []
+
+    def look() -> None:
+        shutil.copy(path, copy)
+        states.append(recording_state(copy))
+
+    with Pen(path, writer=writer) as pen:
+        for name in ("pwrite", "ftruncate") if writer == "inline" else ():
+            call = getattr(os, name)
+            monkeypatch.setattr(os, name, lambda *each, call=call: (path.exists() and look(), call(*each))[1])
+        for row in range(0, 60, 4):
+            write_pairs(pen, [3], first_row=row)
+            pen.flush()
+            look()
+        monkeypatch.undo()
+    assert len(states) >= 15
+    # Before its first rows, a file is as it was made.
+    assert set(states[states.index(State.INTERRUPTED) :]) == {State.INTERRUPTED}
+    assert states.index(State.INTERRUPTED) <= 1
+    assert recording_state(path) is State.CLOSED
+
+
 def test_nothing_there_is_said(tmp_path: Path) -> None:
     for path in (tmp_path / "run.h5", tmp_path / "missing" / "run.h5"):
         with pytest.raises(RecordingNotFoundError, match=r"there is no recording at .*run\.h5"):
@@ -145,8 +191,11 @@ def test_a_recording_that_is_completed_between_two_looks_is_closed(
 ) -> None:
     """Its writer has let go of the lock, and of the journal before that."""
     path = left_open(tmp_path, is_committed=True)
+    (tmp_path / "completed").mkdir()
+    completed = closed(tmp_path / "completed")
 
     def complete(looked_at: Path) -> bool:
+        shutil.copy(completed, looked_at)
         journal_path(looked_at).unlink(missing_ok=True)
         return False
 
