@@ -72,6 +72,8 @@ class RepairReport:
         readable: Rows of a damaged file that can be read, and the episodes, or
             pieces of episodes, that they make.
         salvaged: The file that they have been copied to.
+        without_journal: Whether an interrupted file was found alone, as in a copy of it:
+            nobody knows whether its journal had more rows.
     """
 
     found: str
@@ -83,6 +85,7 @@ class RepairReport:
     problem: str = ""
     readable: Amount = Amount()
     salvaged: Path | None = None
+    without_journal: bool = False
 
     @property
     def ok(self) -> bool:
@@ -211,9 +214,12 @@ def _plan(path: Path, survey: Survey) -> RepairReport:
         actions.append(f"bring in {_counted(survey.rows_then - survey.rows, 'row')} that only the journal has")
     if survey.is_open_then:
         actions.append("close the episode that was running as incomplete")
-    if survey.outlived is not None:
+    without_journal = not has_journal(path)
+    if without_journal:
+        actions.append("do without the journal, which is not there")
+    elif survey.outlived is not None:
         actions.append("remove the journal, which the machine did not have time to save before it stopped")
-    elif has_journal(path):
+    else:
         actions.append("remove the journal")
     rows, episodes = survey.rows_then, survey.episodes_then
     return RepairReport(
@@ -223,6 +229,7 @@ def _plan(path: Path, survey: Survey) -> RepairReport:
         recovered=Amount(rows - survey.rows, episodes - survey.episodes, survey.journal_bytes),
         lost=Amount(survey.outlived_rows),
         actions=tuple(actions),
+        without_journal=without_journal,
     )
 
 

@@ -92,7 +92,7 @@ def _show(path: Path, report: h5r.RepairReport, *, dry_run: bool, wants_salvage:
                 ("claims" if is_damaged else now, f"{_counted(report.num_steps, 'step')} in {_episodes(report)}"),
                 ("recovered", _amount(report.recovered) if has_recovered else None),
                 ("readable", _amount(report.readable) if is_damaged else None),
-                ("lost", _amount(report.lost) if is_damaged or has_recovered else None),
+                ("lost", _lost(report) if is_damaged or has_recovered else None),
             ]
         )
     )
@@ -111,6 +111,12 @@ def _advice(path: Path, report: h5r.RepairReport, *, dry_run: bool, wants_salvag
         return f"It has not been changed. Save what is readable: {command}"
     lost = "Nothing is lost." if report.lost == Amount() else f"NOT in it: {_amount(report.lost)}."
     return f"Saved in {printable(report.salvaged)}. {lost}"
+
+
+def _lost(report: h5r.RepairReport) -> str:
+    if report.without_journal and report.lost == Amount():
+        return "what only the journal had, if there was one"
+    return _amount(report.lost)
 
 
 def _amount(amount: Amount) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import gym_h5record as h5r
+from gym_h5record.journal import journal_path
 from gym_h5record.repair import Amount, RepairReport
 from tests.leftovers import (
     DAMAGED,
@@ -80,6 +81,18 @@ def test_a_closed_recording_is_two_facts(cli: Any, tmp_path: Path, option: tuple
     assert told.pop("has now", None) or told.pop("would have")
     assert told == {"file": "run.h5", "found": "closed: nothing to repair"}
     check_alone(tmp_path / "run.h5")
+
+
+def test_of_a_file_without_its_journal_nobody_knows_what_is_lost(cli: Any, tmp_path: Path) -> None:
+    path = left_pairs(tmp_path, [3, 2], [5])
+    journal_path(path).unlink()
+    assert json.loads(cli("repair", path, "--dry-run", "--json").stdout)["without_journal"]
+    told = facts(cli("repair", path).stdout)
+    assert told["done"].endswith(" | do without the journal, which is not there")
+    assert told["has now"] == "5 steps in 2 episodes"
+    assert (told["recovered"], told["lost"]) == ("nothing", "what only the journal had, if there was one")
+    check_pairs(path, [3, 2])
+    check_alone(path)
 
 
 def test_a_recorder_that_died_before_its_first_row_left_nothing(cli: Any, tmp_path: Path) -> None:
@@ -150,13 +163,23 @@ def test_if_nothing_can_be_read_it_is_1_and_no_file_is_made(cli: Any, tmp_path: 
     assert not (tmp_path / "saved.h5").exists()
 
 
-def test_a_live_recording_is_1(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(("--dry-run",), "is being recorded: there is nothing to repair"), ((), "already being recorded|in use|recorder")],
+    ids=["dry", "wet"],
+)
+def test_a_live_recording_is_1_and_left_alone(
+    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], message: str
+) -> None:
     monkeypatch.setattr("gym_h5record.lock._GLANCE_S", 0.01)
+    monkeypatch.setattr("gym_h5record.repair.PATIENCE_S", 0.05)
     with Pen(tmp_path / "run.h5") as pen:
         write_pairs(pen, [3])
-        result = cli("repair", "run.h5", "--dry-run")
+        result = cli("repair", "run.h5", *options)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert re.fullmatch(r"error: .*run\.h5 is being recorded: there is nothing to repair\.\n", result.stderr)
+        assert re.fullmatch(rf"error: .*run\.h5.*({message}).*\n", result.stderr)
+        write_pairs(pen, [2], first_row=4)
+    check_pairs(tmp_path / "run.h5", [3, 2])
 
 
 @pytest.mark.parametrize(
@@ -216,6 +239,7 @@ def test_json_has_the_whole_report(cli: Any, tmp_path: Path) -> None:
         "problem": "",
         "readable": {"rows": 0, "episodes": 0, "bytes": 0},
         "salvaged": None,
+        "without_journal": False,
     }
 
 
