@@ -6,7 +6,9 @@
     recorder  replay       environment -> file, file -> environment
     recording              the front door to a file
     repair                 complete a recording that was interrupted
+    survey                 what a dead recorder left
     salvage   validation   save what can be read; say what is wrong
+    pieces                 episodes of what is left of the rows
     writer    reader       rows -> journal -> commit; file -> exact values
     state                  closed, live or interrupted
     journal   layout       the mapped ring; the HDF5 file

@@ -45,6 +45,8 @@ class DurableFile(io.RawIOBase):
     Args:
         path: An existing file.
         survives_power_cut: Whether to wait for the disk; otherwise for the operating system only.
+        tail_bytes: By how much the file is longer, until ``finish``, than HDF5 has been told and its
+            superblock says. Whoever finds it so, or a copy of it, sees that it was not closed.
 
     Attributes:
         failure: Why a write that HDF5 asked for has failed. HDF5 itself is not told: when it
@@ -54,7 +56,7 @@ class DurableFile(io.RawIOBase):
         OSError: If it, or the log beside it, cannot be opened.
     """
 
-    def __init__(self, path: Path, *, survives_power_cut: bool = True) -> None:
+    def __init__(self, path: Path, *, survives_power_cut: bool = True, tail_bytes: int = 0) -> None:
         self.failure: OSError | None = None
         self._wait = os.fdatasync if survives_power_cut else _do_not_wait
         self._survives_power_cut = survives_power_cut
@@ -73,6 +75,7 @@ class DurableFile(io.RawIOBase):
         self._size_bytes = self._safe_bytes = os.fstat(self._descriptor).st_size
         self._changes: list[tuple[int, bytes]] = []
         self._is_abandoned = False
+        self._tail_bytes = tail_bytes
 
     # What HDF5 calls ------------------------------------------------------------------------------
 
@@ -139,29 +142,34 @@ class DurableFile(io.RawIOBase):
         Raises:
             OSError: If the disk is full, or fails, or has been when something was written since the last time.
         """
+        self._sync(self._tail_bytes)
+
+    def _sync(self, tail_bytes: int) -> None:
         if self.failure is not None:
             raise OSError(*self.failure.args)  # another one: its traceback would hold on to everything
         if self._is_abandoned:
             return
         self._wait(self._descriptor)
+        size_bytes = self._size_bytes
         if self._changes:
-            size_bytes = self._size_bytes
+            if self._tail_bytes and os.fstat(self._descriptor).st_size <= size_bytes:
+                os.ftruncate(self._descriptor, size_bytes + self._tail_bytes)  # before the superblock has this size
             changes = [(offset, data[: size_bytes - offset]) for offset, data in self._changes if offset < size_bytes]
             log = _Log(size_bytes, _fingerprint(self._descriptor, size_bytes, changes), changes)
             _write_all(self._log, memoryview(_pack_log(log)), 0)
             self._wait(self._log)
-            _apply(self._descriptor, changes, size_bytes)
+            _apply(self._descriptor, changes, size_bytes + tail_bytes)
             self._wait(self._descriptor)
             self._changes.clear()
-        elif self._size_bytes != os.fstat(self._descriptor).st_size:
-            _apply(self._descriptor, [], self._size_bytes)
+        elif size_bytes + tail_bytes != os.fstat(self._descriptor).st_size:
+            _apply(self._descriptor, [], size_bytes + tail_bytes)
             self._wait(self._descriptor)
-        self._safe_bytes = self._size_bytes
+        self._safe_bytes = size_bytes
 
     def finish(self) -> None:
         """Sync for the last time, remove the log and close."""
         try:
-            self.sync()
+            self._sync(0)
             if not self._is_abandoned:
                 redo_path(self._path).unlink(missing_ok=True)
             if not self._is_abandoned and self._survives_power_cut:

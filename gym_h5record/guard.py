@@ -31,6 +31,7 @@ from gym_h5record.nodes import Field
 from gym_h5record.schema import storable
 
 __all__ = [
+    "ATTRIBUTES",
     "READ_ERRORS",
     "check_field",
     "check_format",
@@ -51,7 +52,7 @@ _NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
 _INDEX_ENTRY_BYTES = 8  # the address of a chunk
 _SPARE_BYTES = 64 << 10  # what a compressed chunk may have beside an eighth more than its items
 
-_ATTRIBUTES = (
+ATTRIBUTES = (
     "run_id",
     "agent_id",
     "user",
@@ -220,7 +221,7 @@ def open_metadata(file: h5py.File) -> dict[str, Any]:
         group = h5py.Group(_member(file, METADATA))
         found: dict[str, Any] = {}
         left_bytes = MAX_METADATA_BYTES
-        for name in sorted(_ATTRIBUTES):
+        for name in sorted(ATTRIBUTES):
             if h5py.h5a.exists(group.id, name.encode()):
                 found[name] = _attribute(group, name)
                 left_bytes -= len(found[name]) if isinstance(found[name], str) else 0

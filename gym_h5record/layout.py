@@ -33,6 +33,7 @@ __all__ = ["RecordingFile", "all_fields", "create_file"]
 
 # Readable by every HDF5 since 1.10 (2016); a tuple makes anything newer an error.
 _LIBVER = ("v110", "v110")
+_TAIL_BYTES = 8  # any number would do
 _TOTALS = ("total_steps", "total_episodes")
 _JOURNAL_ID = "journal_id"
 
@@ -147,7 +148,7 @@ class RecordingFile:
             raise
 
     def _open(self, *, durable: bool) -> h5py.File:
-        self._durable = DurableFile(self._path, survives_power_cut=durable)
+        self._durable = DurableFile(self._path, survives_power_cut=durable, tail_bytes=_TAIL_BYTES)
         try:
             return h5py.File(self._durable, "r+", libver=_LIBVER, rdcc_nbytes=256 << 10)
         except BaseException:

@@ -15,10 +15,10 @@ import stat
 import time
 from pathlib import Path
 
-from gym_h5record.errors import RecordingInUseError
+from gym_h5record.errors import RecordingInUseError, RecordingPathError
 from gym_h5record.streams import occupy_standard_streams
 
-__all__ = ["RecordingLock", "is_locked", "lock_path"]
+__all__ = ["RecordingLock", "check_only_name", "is_locked", "lock_path"]
 
 _RETRY_S = 0.001
 _OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # whatever lies in its place is not followed
@@ -98,6 +98,19 @@ def _names_open_file(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
+
+
+def check_only_name(recording: Path) -> None:
+    """Make sure that a file has no other name, by which nobody would see its lock.
+
+    Raises:
+        RecordingPathError: If it has hard links.
+    """
+    if recording.stat().st_nlink > 1:
+        raise RecordingPathError(
+            f"{recording} has other names (hard links), by one of which it may be being recorded; what is changed "
+            "would be changed under all of them. Copy the file, and go on with the copy."
+        )
 
 
 def lock_path(recording: Path) -> Path:

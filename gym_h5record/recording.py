@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,19 +13,18 @@ from gymnasium import Space
 from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record import format as fmt
-from gym_h5record.errors import CorruptRecordingError, InterruptedRecordingError, RecordingError, RecordingInUseError
+from gym_h5record.errors import CorruptRecordingError, InterruptedRecordingError, RecordingInUseError
 from gym_h5record.layout import all_fields
 from gym_h5record.reader import Access, Column, Decoder, EpisodeIndex, EpisodeList, Handle, InfoColumn, Storage
+from gym_h5record.reader.metadata import metadata_values
 from gym_h5record.repair import repair as repair_recording
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_from_json
 from gym_h5record.spaces import space_from_json
 from gym_h5record.state import State
-from gym_h5record.tagged import loads
+from gym_h5record.tagged import parse_json
 
 __all__ = ["Recording"]
-
-_JSON_ATTRIBUTES = ("versions", "platform", "env_wrappers")
 
 
 class Recording:
@@ -123,7 +121,7 @@ class Recording:
             is_live = self._handle.state is State.LIVE  # asked before looking at what is committed
             self._index = self._index.later()
             self._is_live = is_live
-            for name in ("episodes", "metadata"):
+            for name in ("episodes", "metadata", "_attributes"):
                 self.__dict__.pop(name, None)
         return self.is_live
 
@@ -131,14 +129,9 @@ class Recording:
     def metadata(self) -> dict[str, Any]:
         """What was recorded about the run: the user's own metadata and that of the recorder."""
         try:
-            attributes = self._storage.reading(fmt.METADATA, lambda: self._handle.metadata())
-            user = dict(loads(attributes.get("user") or "{}"))
-            attributes |= {name: json.loads(attributes[name]) for name in _JSON_ATTRIBUTES if name in attributes}
-        except (ValueError, TypeError, RecursionError) as error:
-            if isinstance(error, RecordingError):
-                raise
-            raise CorruptRecordingError(f"{self.path}: /{fmt.METADATA} cannot be read: {error}") from error
-        return {**user, **attributes, "user": user}
+            return metadata_values(self._attributes)
+        except CorruptRecordingError as error:
+            raise CorruptRecordingError(f"{self.path}: {error}") from error
 
     @property
     def fps(self) -> float:
@@ -157,7 +150,7 @@ class Recording:
         try:
             return EnvSpec.from_json(text)
         except Exception as error:  # whatever Gymnasium makes of a text that is no spec
-            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error}") from error
+            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error!s:.200}") from error
 
     @cached_property
     def observation_space(self) -> Space[Any]:
@@ -261,16 +254,20 @@ class Recording:
     def _decoder(self) -> Decoder:
         return Decoder(self._storage, self.schema)
 
+    @cached_property
+    def _attributes(self) -> dict[str, Any]:
+        return self._storage.reading(fmt.METADATA, lambda: self._handle.metadata())
+
     def _attribute(self, name: str) -> str:
-        text = self.metadata.get(name)
+        text = self._attributes.get(name)
         if not isinstance(text, str):
             raise CorruptRecordingError(f"{self.path}: /{fmt.METADATA} lacks the text attribute {name!r}")
         return text
 
     def _space(self, name: str) -> Space[Any]:
         try:
-            return space_from_json(json.loads(self._attribute(name)))
-        except (ValueError, RecursionError) as error:
+            return space_from_json(parse_json(self._attribute(name)))
+        except ValueError as error:
             raise CorruptRecordingError(
                 f"{self.path}: the {name} in /{fmt.METADATA} cannot be read: {error}"
             ) from error

@@ -13,17 +13,18 @@ import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from gym_h5record.codecs import make_codec
 from gym_h5record.durable_file import redo_path
 from gym_h5record.errors import RecordingWarning
-from gym_h5record.format import Origin
 from gym_h5record.journal import journal_path
+from gym_h5record.pieces import OnProgress, Pieces, Sink
 from gym_h5record.reader import Access, Handle
-from gym_h5record.reader.remains import RemainingRow, Remains, Span, tried
+from gym_h5record.reader.metadata import readable_attributes
+from gym_h5record.reader.remains import RemainingRow, Remains, tried
 from gym_h5record.schema import Schema
-from gym_h5record.writer import Options, RowWriter, Session, begin_json, make_options
+from gym_h5record.writer import Options, RowWriter, Session, make_options
 
 __all__ = ["Salvaged", "check_target", "readable", "salvage"]
 
@@ -51,12 +52,13 @@ class Salvaged:
     row_bytes: int
 
 
-def salvage(path: Path, out: str | os.PathLike[str]) -> Salvaged:
+def salvage(path: Path, out: str | os.PathLike[str], on_progress: OnProgress | None = None) -> Salvaged:
     """Copy every readable committed row into a new recording; there is none if nothing is readable.
 
     Args:
         path: The damaged recording; closed, interrupted, or cut short.
         out: The file to make; never overwritten.
+        on_progress: Called as rows are read. If it raises, nothing is left of the new file.
 
     Raises:
         RecordingExistsError: If ``out`` exists.
@@ -69,7 +71,7 @@ def salvage(path: Path, out: str | os.PathLike[str]) -> Salvaged:
         source = Remains(handle)
         copy = _Copy(source, out)
         try:
-            found = _go_through(source, copy)
+            found = _go_through(source, copy, on_progress)
             copy.close()
         except BaseException:
             copy.discard()
@@ -77,7 +79,7 @@ def salvage(path: Path, out: str | os.PathLike[str]) -> Salvaged:
         return found
 
 
-def readable(path: Path) -> Salvaged:
+def readable(path: Path, on_progress: OnProgress | None = None) -> Salvaged:
     """What ``salvage`` would copy; nothing is written.
 
     Raises:
@@ -85,7 +87,7 @@ def readable(path: Path) -> Salvaged:
         CorruptRecordingError: If nothing can be read, not even the schema.
     """
     with closing(Handle(path, Access.DAMAGED)) as handle:
-        return _go_through(Remains(handle), _Nowhere())
+        return _go_through(Remains(handle), _Nowhere(), on_progress)
 
 
 def check_target(out: str | os.PathLike[str]) -> None:
@@ -101,30 +103,17 @@ def check_target(out: str | os.PathLike[str]) -> None:
 # Where it goes --------------------------------------------------------------------------------------
 
 
-class _Sink(Protocol):
-    """Takes episodes row by row."""
-
-    def begin(self, row: RemainingRow, begin: dict[str, Any]) -> None:
-        """The first row of an episode."""
-
-    def step(self, before: RemainingRow, row: RemainingRow) -> None:
-        """The next row."""
-
-    def end(self) -> None:
-        """It was the last one."""
-
-
 class _Nowhere:
     """What is only counted goes here."""
 
     def begin(self, row: RemainingRow, begin: dict[str, Any]) -> None:
-        """See ``_Sink``."""
+        """See ``Sink``."""
 
     def step(self, before: RemainingRow, row: RemainingRow) -> None:
-        """See ``_Sink``."""
+        """See ``Sink``."""
 
     def end(self) -> None:
-        """See ``_Sink``."""
+        """See ``Sink``."""
 
 
 class _Copy:
@@ -137,18 +126,18 @@ class _Copy:
         self._writer: RowWriter | None = None
 
     def begin(self, row: RemainingRow, begin: dict[str, Any]) -> None:
-        """See ``_Sink``."""
+        """See ``Sink``."""
         self._opened().begin_episode(row.observation, row.info, row.frame, begin)
 
     def step(self, before: RemainingRow, row: RemainingRow) -> None:
-        """See ``_Sink``."""
+        """See ``Sink``."""
         writer = self._opened()
         writer.put_action(before.action)
         reward, terminated, truncated = before.outcome
         writer.put_step(row.observation, reward, terminated, truncated, row.info, row.frame)
 
     def end(self) -> None:
-        """See ``_Sink``."""
+        """See ``Sink``."""
         self._opened().end_episode()
 
     def close(self) -> None:
@@ -174,7 +163,7 @@ class _Copy:
             source = self._source
             metadata = {
                 name: value
-                for name, value in source.metadata.items()
+                for name, value in readable_attributes(source.metadata).items()
                 if isinstance(value, str) and name not in _OWN_ATTRIBUTES
             }
             self._session = Session(self._options, _row_bytes(source.schema), 2 * len(json.dumps(metadata)) + (1 << 20))
@@ -183,13 +172,13 @@ class _Copy:
         return self._writer
 
 
-def _go_through(source: Remains, sink: _Sink) -> Salvaged:
+def _go_through(source: Remains, sink: Sink, on_progress: OnProgress | None) -> Salvaged:
     """Give all rows that can be read to a sink, as episodes or pieces of them."""
-    pieces = _Pieces(sink)
+    pieces = Pieces(sink)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # who recorded it has been warned
         for span in source.spans():
-            pieces.put(source, span)
+            pieces.put(source, span, on_progress)
     return Salvaged(
         rows=pieces.rows,
         episodes=pieces.count,
@@ -198,81 +187,6 @@ def _go_through(source: Remains, sink: _Sink) -> Salvaged:
         committed_episodes=source.num_episodes,
         row_bytes=_row_bytes(source.schema),
     )
-
-
-class _Pieces:
-    """Gives rows to a sink, and ends an episode where it ended, or where a row is missing.
-
-    Args:
-        sink: Where the rows go.
-
-    Attributes:
-        rows: How many there were.
-        count: How many episodes they have become.
-        whole: How many of those are as they were recorded, from their first row to their last.
-    """
-
-    def __init__(self, sink: _Sink) -> None:
-        self.rows = self.count = self.whole = 0
-        self._sink = sink
-        self._before: RemainingRow | None = None  # the row before, if its episode goes on
-        self._is_behind_gap = False
-        self._next_id = 0
-
-    def put(self, source: Remains, span: Span) -> None:
-        """Go through the rows of a span."""
-        begin, is_whole = self._begin_span(span), True
-        for number in span.rows:
-            row = source.row(number)
-            self._is_behind_gap = row is None
-            if row is None:
-                self._end()
-                begin, is_whole = self._begin(Origin.STEP_TRIGGER), False
-                continue
-            is_over = self._put(row, begin) or number == span.rows[-1]
-            if is_over or row.is_last:
-                self._end()
-                self.whole += is_whole and row.is_last
-                self._next_id += row.is_last
-                # Of rows that the index does not tell apart, the next one begins an episode if this one ended one.
-                begin, is_whole = self._begin(Origin.RESET if row.is_last else Origin.STEP_TRIGGER), row.is_last
-
-    def _put(self, row: RemainingRow, begin: dict[str, Any]) -> bool:
-        """Hand on a row.
-
-        Returns:
-            Whether the step that led to it ended the episode.
-        """
-        self.rows += 1
-        before, self._before = self._before, row
-        if before is not None:
-            self._sink.step(before, row)
-            return bool(before.outcome[1] or before.outcome[2])
-        self.count += 1
-        self._next_id = begin["columns"]["ids"]
-        self._sink.begin(row, begin)
-        return False
-
-    def _end(self) -> None:
-        if self._before is not None:
-            self._sink.end()
-            self._before = None
-
-    def _begin_span(self, span: Span) -> dict[str, Any]:
-        """How an episode began, as far as that can be read."""
-        if span.episode is None:
-            return self._begin(Origin.RESET)
-        episode = span.episode
-        origin = tried(lambda: episode.origin, Origin.RESET)
-        if origin is Origin.AFTER_DONE and self._is_behind_gap:  # the row that it repeats is lost
-            origin = Origin.STEP_TRIGGER
-        number = tried(lambda: episode.episode_id, self._next_id)
-        return begin_json(
-            tried(lambda: episode.seed, None), tried(lambda: episode.options, None), origin, max(0, number)
-        )
-
-    def _begin(self, origin: Origin) -> dict[str, Any]:
-        return begin_json(None, None, origin, self._next_id)
 
 
 def _options(out: str | os.PathLike[str], name: str | None, opts: Any, *, checksum: bool = False) -> Options:

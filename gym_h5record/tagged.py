@@ -34,6 +34,7 @@ from gym_h5record.tree import foreign_array
 
 __all__ = ["TaggedText", "dumps", "loads", "no_exact_form", "parse_json", "tag", "untag"]
 
+_JSON_LEVELS = 4  # at most, of a space or a node in another
 _ARRAY_KINDS = "?biufcSUmM"
 _MAX_HOLLOW = 1 << 20  # rows of arrays without elements: they cost no text, but memory as soon as they are a list
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -79,21 +80,22 @@ def loads(text: str | bytes) -> Any:
         raise ValueError(f"not tagged JSON text: {error!r:.200}") from error
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, levels: int = _JSON_LEVELS * MAX_DEPTH) -> Any:
     """Read plain JSON text that may be a stranger's.
 
+    Args:
+        text: The text.
+        levels: How deep it may be nested.
+
     Raises:
-        ValueError: If it is no JSON, has more than 4 million values or is nested more than 400 deep.
+        ValueError: If it is no JSON, has more than 4 million values or is nested deeper.
     """
     try:
         value = _parse(text)
-        _check_depth(value, _JSON_LEVELS * MAX_DEPTH)
+        _check_depth(value, levels)
     except RecursionError as error:
         raise ValueError("JSON that is nested too deep") from error
     return value
-
-
-_JSON_LEVELS = 4  # at most, of a space or a node in another
 
 
 def _parse(text: str | bytes) -> Any:

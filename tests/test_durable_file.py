@@ -268,6 +268,54 @@ def test_killed_at_any_operation_of_a_sync_there_is_the_old_file_or_the_new_one(
 
 
 @pytest.mark.parametrize("in_half", [False, True], ids=["between", "within"])
+def test_killed_at_any_operation_of_a_sync_a_file_with_a_tail_is_never_of_the_size_it_claims(
+    in_half: bool, path: Path
+) -> None:
+    found = []
+    for kill_at in range(1, count_operations(path) + 3):
+        path.write_bytes(OLD)
+        with pytest.MonkeyPatch.context() as monkeypatch, opened(path, tail_bytes=8) as file:
+            file.sync()
+            assert len(path.read_bytes()) == len(OLD) + 8
+            new = change(file)
+            Operations(monkeypatch, kill_at, in_half=in_half)
+            with suppress(Killed):
+                file.sync()
+        killed = path.read_bytes()
+        is_new_at_the_start = killed[5] != OLD[5]  # where the superblock would be
+        assert len(killed) > (len(new) if is_new_at_the_start else len(OLD))
+        redo(path)
+        content = path.read_bytes()
+        is_new = content[: len(new)] == new
+        assert is_new or content[: len(OLD)] == OLD
+        assert len(content) > (len(new) if is_new else len(OLD))
+        found.append(is_new)
+    assert found == sorted(found)
+    assert {*found} == {False, True}
+
+
+def test_the_tail_is_cut_off_in_the_end_and_nothing_else(path: Path) -> None:
+    file = DurableFile(path, tail_bytes=8)
+    new = change(file)
+    file.sync()
+    assert path.read_bytes() == new + bytes(8)
+    put(file, len(new), b"more")
+    file.sync()
+    assert path.read_bytes() == new + b"more" + bytes(8)
+    assert file.seek(0, os.SEEK_END) == len(new) + 4  # HDF5 is not told
+    file.finish()
+    assert path.read_bytes() == new + b"more"
+
+
+def test_the_tail_stays_if_the_file_is_given_up(path: Path) -> None:
+    file = DurableFile(path, tail_bytes=8)
+    file.sync()
+    file.abandon()
+    file.finish()
+    assert path.read_bytes() == OLD + bytes(8)
+
+
+@pytest.mark.parametrize("in_half", [False, True], ids=["between", "within"])
 def test_killed_at_any_operation_of_a_redo_another_one_makes_up_for_it(in_half: bool, path: Path) -> None:
     with opened(path) as file:
         new = change(file)

@@ -10,14 +10,14 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from gym_h5record.errors import RecordingInUseError
-from gym_h5record.lock import RecordingLock, is_locked, lock_path
+from gym_h5record.errors import RecordingInUseError, RecordingPathError
+from gym_h5record.lock import RecordingLock, check_only_name, is_locked, lock_path
 from tests.zoo import open_descriptors
 
 _PREAMBLE = """
     import os, sys, time
     from pathlib import Path
-    from gym_h5record.errors import RecordingInUseError
+    from gym_h5record.errors import RecordingInUseError, RecordingPathError
     from gym_h5record.lock import RecordingLock, is_locked
     recording = Path(sys.argv[1])
 """
@@ -316,3 +316,11 @@ def test_a_lock_is_current_until_somebody_removes_its_file(tmp_path):
     lock.forget()
     other.release()
     assert not other.is_current
+
+
+def test_a_file_with_hard_links_is_refused_and_says_so(tmp_path):
+    (tmp_path / "run.h5").touch()
+    check_only_name(tmp_path / "run.h5")
+    (tmp_path / "other.h5").hardlink_to(tmp_path / "run.h5")
+    with pytest.raises(RecordingPathError, match=r"other\.h5 has other names \(hard links\).*Copy the file"):
+        check_only_name(tmp_path / "other.h5")

@@ -155,7 +155,10 @@ def test_a_dry_run_changes_nothing_and_says_what_then_comes_true(name: str, tmp_
         (
             "flags-alone",
             (0, 0),
-            ("clear the marks of its writer in the superblock and set the end of the file",),
+            (
+                "clear the marks of its writer in the superblock and set the end of the file",
+                "do without the journal, which is not there",
+            ),
         ),
         ("journal-reserved", (0, 0), ("remove the journal",)),
     ],

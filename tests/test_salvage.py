@@ -353,23 +353,66 @@ def test_what_is_known_of_episodes_beside_their_rows_may_be_missing(name: str, t
         assert [each.episode_id for each in recording.episodes] == [0, 1]
 
 
-def test_an_episode_after_the_end_of_one_whose_end_is_lost_begins_in_the_middle(tmp_path: Path) -> None:
+def gone_on(folder: Path) -> Path:
+    """An episode of 15 steps that ends, and five steps after its end: row 16 repeats row 15."""
     env: Any = h5r.RecordToHDF5(
-        ZooEnv(spaces.Box(0, 255, (84, 84), np.uint8), spaces.Discrete(2), [1.0], 15, lambda step: {}),
-        tmp_path / "run.h5",
+        ZooEnv(spaces.Box(0, 255, (84, 84), np.uint8), spaces.Discrete(2), [1.0], 15, lambda step: {"at": str(step)}),
+        folder / "run.h5",
         writer="inline",
     )
     env.reset()
     for _ in range(20):
         env.step(0)
     env.close()
-    with h5r.Recording(tmp_path / "run.h5") as recording:
+    with h5r.Recording(folder / "run.h5") as recording:
         assert [each.start for each in recording.episodes] == [0, 16]
         assert recording.episodes[1].origin is Origin.AFTER_DONE
-    salvage(unreadable_chunk(tmp_path / "run.h5", chunk=0), tmp_path / "saved.h5")
-    with h5r.Recording(tmp_path / "saved.h5") as recording:
-        assert [(each.length, each.origin) for each in recording.episodes] == [(5, Origin.STEP_TRIGGER)]
-    assert errors(tmp_path / "saved.h5") == []
+    return folder / "run.h5"
+
+
+def beginnings(path: Path) -> list[tuple[int, Origin]]:
+    assert errors(path) == []  # among them an origin that the rows contradict
+    with h5r.Recording(path) as recording:
+        return [(each.length, each.origin) for each in recording.episodes]
+
+
+def test_an_episode_after_the_end_of_one_repeats_its_last_row(tmp_path: Path) -> None:
+    salvage(gone_on(tmp_path), tmp_path / "saved.h5")
+    assert beginnings(tmp_path / "saved.h5") == [(15, Origin.RESET), (5, Origin.AFTER_DONE)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda path: unreadable_chunk(path, chunk=0), [(5, Origin.STEP_TRIGGER)]),
+        (
+            lambda path: edited(path, set_item(fmt.TYPES, 15, 99)),  # the repeated row alone
+            [(14, Origin.RESET), (5, Origin.STEP_TRIGGER)],
+        ),
+        (
+            lambda path: edited(path, spoil_text(fmt.INFOS_JSON, 15, b'{"at":"51"}')),  # readable, but another
+            [(15, Origin.RESET), (5, Origin.STEP_TRIGGER)],
+        ),
+        (
+            lambda path: edited(path, set_item(fmt.TYPES, 16, 99)),  # the row that repeats it
+            [(15, Origin.RESET), (4, Origin.STEP_TRIGGER)],
+        ),
+        (
+            lambda path: edited(path, set_item(f"{fmt.EPISODES}/origins", 0, 2)),  # there is nothing before it
+            [(15, Origin.STEP_TRIGGER), (5, Origin.AFTER_DONE)],
+        ),
+        (
+            lambda path: edited(path, set_item(fmt.TYPES, 14, 99)),  # of the episode before, the repeated row is left
+            [(13, Origin.RESET), (0, Origin.STEP_TRIGGER), (5, Origin.AFTER_DONE)],
+        ),
+    ],
+    ids=["chunk", "repeated-row", "another-row", "first-row", "first-episode", "row-before"],
+)
+def test_an_episode_of_which_no_row_before_is_repeated_begins_in_the_middle(
+    spoil: Callable[[Path], Path], expected: list[Any], tmp_path: Path
+) -> None:
+    salvage(spoil(gone_on(tmp_path)), tmp_path / "saved.h5")
+    assert beginnings(tmp_path / "saved.h5") == expected
 
 
 def test_what_is_not_as_its_checksum_says_is_not_passed_on(tmp_path: Path) -> None:
@@ -555,3 +598,14 @@ def test_whatever_is_overwritten_reading_what_is_left_ends(tmp_path: Path) -> No
             assert readable(path).rows <= 87
         except (CorruptRecordingError, NotARecordingError):
             continue
+
+
+def test_metadata_that_cannot_be_read_is_left_out_and_the_rest_is_kept(tmp_path: Path) -> None:
+    def spoil(file: h5py.File) -> None:
+        file[fmt.METADATA].attrs.update(versions="no JSON", run_id="run 7")
+
+    salvage(edited(closed(tmp_path), spoil), tmp_path / "saved.h5")
+    with h5r.Recording(tmp_path / "saved.h5") as saved:
+        assert "versions" not in saved.metadata
+        assert (saved.metadata["run_id"], saved.metadata["total_steps"]) == ("run 7", 5)
+    check_pairs(tmp_path / "saved.h5", [3, 2])

@@ -1,19 +1,34 @@
-"""``gym-h5record repair``: complete a recording whose recorder died, or save what is left of it."""
+"""``gym-h5record repair``: complete what a dead recorder left, or save what can be read."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
+from time import monotonic
 
 import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from gym_h5record import Amount, RepairReport
-from gym_h5record import repair as repair_recording
-from gym_h5record.cli.exits import Problem
-from gym_h5record.cli.output import print_json, size_text
+import gym_h5record as h5r
+from gym_h5record.cli.exits import PROBLEM
+from gym_h5record.cli.interrupts import Interrupts
+from gym_h5record.cli.output import make_console, name_table, print_json, show, size_text
 from gym_h5record.printable import printable
+from gym_h5record.repair import Amount
 
 __all__ = ["repair"]
+
+_INTERVAL_S = 0.25
+_FOUND = {
+    "closed": "closed: nothing to repair",
+    "interrupted": "left by a recorder that died",
+    "damaged": "damaged beyond repair",
+}
+
+OnProgress = Callable[[int, int], None]
 
 
 @click.command()
@@ -23,45 +38,128 @@ __all__ = ["repair"]
     "--salvage",
     type=click.Path(path_type=Path),
     metavar="NEW",
-    help="If the file is beyond repair, copy every readable row into this new file.",
+    help="Read every row; if any is damaged, copy all that can be read into the new file NEW.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def repair(*, path: Path, dry_run: bool, salvage: Path | None, as_json: bool) -> None:
-    """Complete the recording PATH, whose recorder died.
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and no progress.")
+@click.pass_context
+def repair(ctx: click.Context, *, path: Path, dry_run: bool, salvage: Path | None, as_json: bool) -> None:
+    """Complete the recording PATH, whose recorder was killed.
 
-    Every step that had returned is in the file afterwards. A recording that is
-    complete, or damaged beyond repair, is left as it is; the exit code is then 0,
-    or 1 unless its rows could be salvaged.
-    """
-    report = repair_recording(path, dry_run=dry_run, salvage=salvage)
+    Every step that had returned is in the file afterwards. A recording that was
+    closed is left as it is. So is one that is damaged beyond repair: what is wrong
+    with it is said, and --salvage copies what can be read.
+
+    The exit code is 0 if the recording is whole now, or if --salvage has made a file
+    with everything that can be read; then it is said what is not in it. It is 1 if
+    the recording is damaged beyond repair, or still being recorded. After --dry-run
+    it is what it would be. Ctrl-C ends a salvage, and leaves nothing of NEW.
+
+    \b
+    Examples:
+      gym-h5record repair run.h5 --dry-run
+      gym-h5record repair run.h5 --salvage saved.h5
+    """  # noqa: D301  # click's mark for a paragraph that is not wrapped
+    with Interrupts() as interrupts, _progress(path, interrupts, is_shown=not as_json) as on_progress:
+        report = h5r.repair(path, dry_run=dry_run, salvage=salvage, on_progress=on_progress)
     if as_json:
-        print_json({**asdict(report), "ok": report.ok, "dry_run": dry_run})
+        print_json({"path": str(path), "dry_run": dry_run, **_facts(report)})
     else:
-        for line in _lines(report, path, dry_run=dry_run):
-            click.echo(printable(line))
-    if not report.ok and report.salvaged is None:
-        if as_json:
-            click.get_current_context().exit(1)
-        raise Problem(f"{path} cannot be repaired, and has been left as it is: {report.problem}")
+        _show(path, report, dry_run=dry_run, wants_salvage=salvage is not None)
+    is_saved = salvage is not None and report.readable.rows > 0
+    if not report.ok and not is_saved:
+        ctx.exit(PROBLEM)
 
 
-def _lines(report: RepairReport, path: Path, *, dry_run: bool) -> list[str]:
-    lines = [f"{path} was {report.found}"]
-    would = "would " if dry_run else ""
-    lines += [f"  {would}{action}" for action in report.actions]
-    if report.found == "interrupted":
-        lines.append(f"  recovered: {_amount(report.recovered)}")
-    if report.lost != Amount():
-        lines.append(f"  lost: {_amount(report.lost)}")
-    if report.ok:
-        now = "would have" if dry_run else "has"
-        lines.append(f"it {now} {report.num_steps:,} steps in {report.num_episodes:,} episodes")
-    else:
-        lines.append(f"  readable: {_amount(report.readable)}")
-        if report.salvaged is None:
-            lines.append(f"  copy them into a new file: gym-h5record repair {path} --salvage NEW.h5")
-    return lines
+def _facts(report: h5r.RepairReport) -> dict[str, object]:
+    names = {"num_steps": "steps", "num_episodes": "episodes"}
+    return {"ok": report.ok, **{names.get(name, name): each for name, each in asdict(report).items()}}
+
+
+def _show(path: Path, report: h5r.RepairReport, *, dry_run: bool, wants_salvage: bool) -> None:
+    """What was found, what was done, and how it is now."""
+    is_damaged = not report.ok
+    has_recovered = report.found == "interrupted" or report.recovered != Amount()
+    now = "would have" if dry_run else "has now"
+    actions = report.actions or (("nothing",) if is_damaged else ())
+    doing = ("would do" if dry_run else "done", *[""] * len(actions))
+    show(
+        name_table(
+            [
+                ("file", path),
+                ("found", _FOUND[report.found]),
+                ("problem", report.problem or None),
+                *zip(doing, actions, strict=False),
+                ("claims" if is_damaged else now, f"{_counted(report.num_steps, 'step')} in {_episodes(report)}"),
+                ("recovered", _amount(report.recovered) if has_recovered else None),
+                ("readable", _amount(report.readable) if is_damaged else None),
+                ("lost", _lost(report) if is_damaged or has_recovered else None),
+            ]
+        )
+    )
+    if is_damaged:
+        click.echo()
+        click.echo(_advice(path, report, dry_run=dry_run, wants_salvage=wants_salvage))
+
+
+def _advice(path: Path, report: h5r.RepairReport, *, dry_run: bool, wants_salvage: bool) -> str:
+    if not report.readable.rows:
+        return "Nothing of it can be read. Is there a copy of it?"
+    if report.salvaged is None:
+        command = f"gym-h5record repair {printable(quote(str(path)))} --salvage NEW.h5"
+        if wants_salvage and dry_run:
+            return "Without --dry-run, what is readable is copied."
+        return f"It has not been changed. Save what is readable: {command}"
+    lost = "Nothing is lost." if report.lost == Amount() else f"NOT in it: {_amount(report.lost)}."
+    return f"Saved in {printable(report.salvaged)}. {lost}"
+
+
+def _lost(report: h5r.RepairReport) -> str:
+    if report.without_journal and report.lost == Amount():
+        return "what only the journal had, if there was one"
+    return _amount(report.lost)
 
 
 def _amount(amount: Amount) -> str:
-    return f"{amount.rows:,} rows, {amount.episodes:,} episodes, {size_text(amount.bytes)}"
+    if amount == Amount():
+        return "nothing"
+    text = f"{_counted(amount.rows, 'row')}, {_counted(amount.episodes, 'episode')}"
+    return f"{text}, {size_text(amount.bytes)}" if amount.bytes else text
+
+
+def _episodes(report: h5r.RepairReport) -> str:
+    return _counted(report.num_episodes, "episode")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def _progress(path: Path, interrupts: Interrupts, *, is_shown: bool) -> Iterator[OnProgress]:
+    """What is called between two rows: there, an interrupt is obeyed; a terminal is shown a bar."""
+    console = make_console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[facts]}", markup=False),
+        TimeElapsedColumn(),
+        console=console,
+        auto_refresh=False,  # no thread of its own
+        transient=True,
+        expand=True,
+        disable=not (is_shown and console.is_terminal),
+    )
+    task = bar.add_task(printable(path.name), total=1.0, facts="")
+    due_s = monotonic() + _INTERVAL_S
+
+    def on_progress(done: int, rows: int) -> None:
+        nonlocal due_s
+        if interrupts.requested:
+            raise KeyboardInterrupt
+        if monotonic() >= due_s:
+            bar.update(task, completed=done / max(rows, 1), facts=f"{done:,}/{rows:,} rows")
+            bar.refresh()
+            due_s = monotonic() + _INTERVAL_S
+
+    with bar:
+        yield on_progress

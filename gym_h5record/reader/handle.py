@@ -26,7 +26,7 @@ from gym_h5record.errors import (
 )
 from gym_h5record.guard import check_format, open_attribute, open_metadata
 from gym_h5record.reader.unclosed_file import UnclosedFile
-from gym_h5record.state import State, recording_state
+from gym_h5record.state import State, has_journal, recording_state
 from gym_h5record.superblock import cut_bytes
 
 __all__ = ["Access", "Handle"]
@@ -221,6 +221,13 @@ class Handle:
             raise CorruptRecordingError(
                 f"{self.path} is cut short: {cut_bytes(self.path)} bytes are missing. Copy it again, or save what is "
                 f"left of it with `gym-h5record repair {self.path} --salvage FILE`."
+            )
+        if state is State.INTERRUPTED and not has_journal(self.path):
+            raise InterruptedRecordingError(
+                f"{self.path} was left by a recorder that died, or is a copy of a file that was being recorded, and "
+                "its journal is not beside it: copy that as well if there is one. To do without it, complete the file "
+                f"with gym_h5record.repair({str(self.path)!r}) or `gym-h5record repair {self.path}`, open it with "
+                'repair=True, or go on recording with mode="a".'
             )
         if state is State.INTERRUPTED:
             raise InterruptedRecordingError(

@@ -21,6 +21,7 @@ from gym_h5record.errors import (
 )
 from gym_h5record.journal import Control, Journal, is_unfinished, journal_path, spare_path
 from gym_h5record.layout import RecordingFile, create_file
+from gym_h5record.lock import check_only_name
 from gym_h5record.schema_json import schema_from_json
 from gym_h5record.state import has_journal
 from gym_h5record.superblock import clear_write_flags, cut_bytes, is_torn
@@ -44,6 +45,8 @@ def recover_locked(path: Path) -> None:
 
     Does nothing to a recording that was closed. The caller holds the lock.
     """
+    if path.exists() and is_torn(path) and not has_journal(path):
+        check_only_name(path)  # the journal would be beside the name that it is recorded by
     spare_path(path).unlink(missing_ok=True)
     journal_file = journal_path(path)
     if path.exists() and is_interrupted(path):

@@ -26,7 +26,7 @@ from gym_h5record.errors import (
 )
 from gym_h5record.journal import Control, Journal, journal_path, spare_path
 from gym_h5record.layout import RecordingFile
-from gym_h5record.lock import RecordingLock
+from gym_h5record.lock import RecordingLock, check_only_name
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_to_json
 from gym_h5record.writer.child import ChildWorker
@@ -274,11 +274,7 @@ def _clear_path(path: Path, mode: str) -> Existing | None:
         leftover.unlink(missing_ok=True)
     if mode != "a" or not path.exists():
         return None
-    if path.stat().st_nlink > 1:
-        raise RecordingPathError(
-            f"{path} has other names (hard links). It would grow under all of them, and whoever records or repairs it "
-            "by another one cannot see this recorder. Copy the file, and append to the copy."
-        )
+    check_only_name(path)
     file = RecordingFile(path)
     try:
         file.check_complete()

@@ -14,14 +14,18 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record import format as fmt
+from gym_h5record.durable_file import redo_path
+from gym_h5record.journal import Control, journal_path
 from gym_h5record.layout import all_fields
 from gym_h5record.reader import Handle, Storage
 from gym_h5record.schema_json import schema_from_json
 from gym_h5record.validation.checksums import checksum_problems
 from gym_h5record.validation.problem import Problem
 from gym_h5record.validation.structure import Structure
+from tests.leftovers import changed_journal, edited, left_pairs, mark_torn, set_word, shorter, snapshot
 from tests.reader import damage_chunk
 from tests.validation import LENGTHS, record, spoiling, zoo_env
+from tests.writer import PICTURE, Pen, make_schema
 
 CODECS = ("gzip", "zstd", "lz4", "lzf", "szip", None)
 NUM_ROWS = sum(LENGTHS) + len(LENGTHS)
@@ -242,6 +246,102 @@ def test_checksums_that_are_none_are_an_error(spoil: Callable[[h5py.File], Any],
         del file["checksums/rewards"]
         spoil(file)
     assert only(path).place == "/checksums/rewards"
+
+
+# What a repair writes once more ----------------------------------------------------------------------
+
+
+def left(folder: Path, steps: int = 25, **options: Any) -> Path:
+    """An interrupted recording of pictures, sixteen in a chunk, all of them committed, with its journal alone."""
+    with Pen(folder / "run.h5", make_schema(PICTURE), row_bytes=7056, checksum=True, **options) as pen:
+        pen.session.tick = lambda: None  # type: ignore[method-assign]
+        pen.begin(np.zeros((84, 84), np.uint8))
+        for step in range(1, steps + 1):
+            pen.step(np.full((84, 84), step, np.uint8), action=step % 4, reward=float(step))
+            if step in (steps - 3, steps):
+                pen.flush()
+        path = snapshot(folder / "run.h5")
+    redo_path(path).unlink()  # it would mend some of what is spoiled here
+    return path
+
+
+def use_chunk(at: int, of: int) -> Callable[[Path], None]:
+    """Put pictures in the place of others."""
+
+    def change(path: Path) -> None:
+        with spoiling(path) as file:
+            dataset = file["observations"].id
+            dataset.write_direct_chunk((at, 0, 0), dataset.read_direct_chunk((of, 0, 0))[1])
+
+    return change
+
+
+def checksum_places(path: Path) -> list[str]:
+    return [each.place for each in h5r.validate(path, deep=True) if each.code == "checksum"]
+
+
+def test_an_interrupted_recording_has_no_wrong_checksums(tmp_path: Path) -> None:
+    assert checksum_places(left(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        use_chunk(16, 0),
+        lambda path: damage_chunk(path, "observations", flip(9), 1),
+        lambda path: damage_chunk(path, "checksums/observations", flip(9)),
+        lambda path: damage_chunk(path, "checksums/observations", flip(13)),
+        lambda path: edited(path, shorter("checksums/observations", 1)),
+    ],
+    ids=["other-items", "no-items", "covered", "checksum", "no-checksum"],
+)
+def test_a_block_whose_rows_the_journal_still_has_may_be_anything(
+    spoil: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """As in a copy of a file that was being written: the chunk is older or newer than its checksum."""
+    path = left(tmp_path)
+    spoil(path)
+    assert checksum_places(path) == []
+    h5r.repair(path)
+    assert checksum_places(path) == []
+    with h5r.Recording(path) as recording:
+        assert [int(each.flat[0]) for each in recording.observations] == list(range(26))
+
+
+def test_a_block_with_rows_that_the_journal_has_let_go_is_looked_at(tmp_path: Path) -> None:
+    path = left(tmp_path)
+    use_chunk(at=0, of=16)(path)
+    assert checksum_places(path) == ["/observations row 0"]
+    damage_chunk(path, "rewards", flip(8 * 3), 0)  # all rows in a block, of which the first are in the file alone
+    assert sorted(checksum_places(path)) == ["/observations row 0", "/rewards row 0"]
+
+
+def without_journal(path: Path) -> None:
+    journal_path(path).unlink()
+    mark_torn(path)
+
+
+def of_another_recording(path: Path) -> None:
+    (path.parent / "other").mkdir()
+    shutil.copy(journal_path(left_pairs(path.parent / "other", [3], [2])), journal_path(path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_journal,
+        of_another_recording,
+        lambda path: journal_path(path).write_bytes(b"my diary" * 5000),
+        lambda path: journal_path(path).write_bytes(b""),
+        lambda path: changed_journal(path, set_word(Control.TAIL, 1 << 40)),
+    ],
+    ids=["no-journal", "another-recording", "no-journal-at-all", "unfinished", "positions"],
+)
+def test_without_a_journal_that_fits_every_block_is_looked_at(change: Callable[[Path], Any], tmp_path: Path) -> None:
+    path = left(tmp_path)
+    use_chunk(16, 0)(path)
+    change(path)
+    assert checksum_places(path) == ["/observations row 16"]
 
 
 # Memory ------------------------------------------------------------------------------------------

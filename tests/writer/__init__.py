@@ -113,8 +113,10 @@ class Pen:
         compression: str | None = "gzip",
         row_bytes: int = 100,
         journal_bytes: int = MODEST_BYTES,
+        checksum: bool = False,
     ) -> None:
-        options = Options(path, mode, make_codec(compression), writer == "inline", flush_interval_s)
+        in_process = writer == "inline"
+        options = Options(path, mode, make_codec(compression), in_process, flush_interval_s, checksum=checksum)
         schema = make_schema() if schema is None else schema
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(journal, "_MAX_BYTES", min(journal._MAX_BYTES, journal_bytes))
