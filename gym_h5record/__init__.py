@@ -4,6 +4,7 @@
 
     cli                    the command line
     recorder  replay       environment -> file, file -> environment
+    tape                   one recording being made
     recording              the front door to a file
     repair                 complete a recording that was interrupted
     survey                 what a dead recorder left

@@ -1,15 +1,13 @@
 """``RecordToHDF5``: wrap an environment, get one HDF5 file.
 
-The wrapper decides what is recorded and hands it to ``gym_h5record.writer``;
+The wrapper decides what is recorded and hands it to a ``gym_h5record.tape``;
 the environment's own objects go on to the agent untouched.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import os
-import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,22 +17,14 @@ import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 from gymnasium.utils import RecordConstructorArgs
 
-from gym_h5record.errors import (
-    RecordingPathError,
-    RecordingWarning,
-    SchemaMismatchError,
-    StepBeforeResetError,
-    UnsupportedEnvError,
-    WriterError,
-)
-from gym_h5record.first_row import FirstRow, array_bytes, check_same, plan_columns
+from gym_h5record.errors import RecordingPathError, StepBeforeResetError, UnsupportedEnvError, WriterError
 from gym_h5record.forks import abandon_in_children
 from gym_h5record.format import Origin
 from gym_h5record.frames import choose_frame_source
 from gym_h5record.provenance import describe_environment, frames_per_second, user_metadata
-from gym_h5record.tagged import no_exact_form, tag, untag
+from gym_h5record.tape import Subject, Tape, warn, warn_of_repr
 from gym_h5record.triggers import Schedule
-from gym_h5record.writer import RowWriter, Session, begin_json, checked_on_error, make_options
+from gym_h5record.writer import RowWriter, begin_json, checked_on_error, make_options
 
 __all__ = ["RecordToHDF5"]
 
@@ -138,21 +128,27 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             metadata=metadata,
         )
         gym.Wrapper.__init__(self, env)
-        self._options = make_options(
+        options = make_options(
             path, mode, compression, compression_opts, writer, flush_interval_s, durability, checksum=checksum
         )
         self._warns_on_error = checked_on_error(on_error) == "warn"
         self._frame_source = choose_frame_source(env, frames)
         self._capture = self._frame_source.capture if self._frame_source.kind == "render" else None
-        self._infos = bool(infos)
-        self._attributes = {**describe_environment(env), **user_metadata(metadata), "frames": self._frame_source.kind}
-        self._has_user_metadata = bool(metadata)
         self._schedule = Schedule(episode_trigger, step_trigger)
         self._watches_steps = self._schedule.watches_steps
-        self._session: Session | None = None
-        self._writer: RowWriter | None = None  # once the columns are known
+        frame_kind = self._frame_source.kind
+        subject = Subject(
+            attributes={**describe_environment(env), **user_metadata(metadata), "frames": frame_kind},
+            spaces=(self.observation_space, self.action_space),
+            fps=frames_per_second(env),
+            frames=frame_kind,
+            infos=bool(infos),
+            has_user_metadata=bool(metadata),
+        )
+        self._tape: Tape | None = Tape(options, subject)  # None in a copy, and once all is done
+        # Also runs when the interpreter exits, and when the wrapper is dropped without close().
+        self._finalizer = weakref.finalize(self, self._tape.close)
         self._rows: RowWriter | None = None  # while an episode is being recorded
-        self._first_row: FirstRow | None = None
         self._is_recording = False
         self._is_inert = False
         abandon_in_children(self)
@@ -166,7 +162,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         if self._is_inert:
             return self.env.reset(seed=seed, options=options)
         # Before anyone changes the options:
-        begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, self._warn_of_repr)
+        begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, warn_of_repr)
         result = self.env.reset(seed=seed, options=options)
         with self._failing_as_wanted():
             self._record_reset(*result, begin)
@@ -211,10 +207,11 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         Raises:
             WriterError: If the writer has failed.
         """
+        if self._is_inert or self._tape is None:
+            return
         with self._failing_as_wanted():
-            self._lay_out_first_row()
-            if self._session is not None:
-                self._session.flush()
+            self._lay_out_first_row(self._tape)
+            self._tape.flush()
 
     def close(self) -> None:
         """Complete the file, then close the environment. May be called again.
@@ -223,62 +220,76 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             WriterError: If the writer has failed and not said so before.
         """
         try:
-            self._close_recording()
+            with self._failing_as_wanted():
+                self._close_tape()
         finally:
             super().close()
 
     def abandon(self) -> None:
         """Stop recording without touching the file: called in a forked child, which shares it."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.abandon()
+        tape, self._tape = self._tape, None
         self._become_inert()
+        if tape is not None:
+            self._finalizer.detach()
+            tape.abandon()
 
     # Everything that does not happen at every step --------------------------------------------------
 
     def _step_off_the_path(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
         """A step that is not recorded, or the first one, or one after the end."""
-        if self._is_inert:
+        tape = self._tape
+        if self._is_inert or tape is None:
             return self.env.step(action)
         if self._schedule.episode_id < 0:
             raise StepBeforeResetError("step() was called before the first reset(); call reset() to begin an episode.")
         with self._failing_as_wanted():
-            if self._session is not None:
-                self._session.tick()
-            if self._is_recording and self._first_row is None and self._writer is not None:
-                begin = begin_json(None, None, Origin.AFTER_DONE, self._schedule.episode_id)
-                self._writer.repeat_last_row(begin)
-                self._rows = self._writer
+            tape.tick()
+            if self._is_recording:
+                self._rows = tape.step_on(self._schedule.episode_id)
         if self._rows is not None:
             return self.step(action)
-        kept_action = copy.deepcopy(action) if self._first_row is not None else None
+        is_first = tape.has_first_row
+        kept_action = copy.deepcopy(action) if is_first else None
         result = self.env.step(action)
         with self._failing_as_wanted():
-            if self._first_row is not None:
-                self._record_first_step(self._first_row, kept_action, result)
+            if is_first and tape.has_first_row:
+                rows = tape.record_first_step(kept_action, result, self._frame_source.capture())
+                self._rows = None if result[2] or result[3] else rows
             self._watch_step(result[0], result[4])
         return result
 
     def _record_reset(self, observation: Any, info: Any, begin: dict[str, Any]) -> None:
         recorded = self._schedule.on_reset()
+        if self._tape is None:
+            return
         if self._rows is not None and not recorded:
             self._rows.end_episode()
         self._is_recording = recorded
         if recorded:
-            self._begin_episode(observation, info, begin)
+            self._begin_episode(self._tape, observation, info, begin)
         else:
-            self._lay_out_first_row()
+            self._tape.lay_out_first_row()
             self._rows = None
 
-    def _record_first_step(self, first: FirstRow, action: Any, result: tuple[Any, Any, Any, Any, Any]) -> None:
-        observation, reward, terminated, truncated, info = result
-        frame = self._frame_source.capture()
-        rows = self._lay_out(first, (action, info))
-        rows.put_action(action)
-        rows.put_step(observation, reward, terminated, truncated, info, frame)
-        self._rows = None if terminated or truncated else rows
+    def _watch_step(self, observation: Any, info: Any) -> None:
+        """Begin a new recording here if the step trigger says so."""
+        if self._is_inert or self._tape is None or not self._schedule.on_step():
+            return
+        if self._rows is not None:
+            self._rows.end_episode()
+        self._is_recording = True
+        begin = begin_json(None, None, Origin.STEP_TRIGGER, self._schedule.episode_id)
+        self._begin_episode(self._tape, observation, info, begin)
 
-    # When recording fails -------------------------------------------------------------------------
+    def _begin_episode(self, tape: Tape, observation: Any, info: Any, begin: dict[str, Any]) -> None:
+        self._rows = tape.begin_episode(observation, info, self._frame_source.capture(), begin)
+
+    def _lay_out_first_row(self, tape: Tape) -> None:
+        rows = tape.lay_out_first_row()
+        if rows is not None:
+            self._rows = rows
+
+    # When recording ends, or fails ------------------------------------------------------------------
 
     @contextmanager
     def _failing_as_wanted(self) -> Iterator[None]:
@@ -292,108 +303,33 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         """Whether the environment goes on without recording after an error, as ``on_error`` says."""
         if not self._warns_on_error or not isinstance(error, _FAILURES):
             return False
-        session, self._session = self._session, None
-        self._become_inert()
         causes = [error]
-        if session is not None:
-            self._finalizer.detach()
-            try:
-                session.close()
-            except _FAILURES as closing_error:
-                causes.append(closing_error)
-        self._warn(f"{' '.join(map(str, causes))} The environment goes on without being recorded.")
+        try:
+            self._close_tape()
+        except _FAILURES as closing_error:
+            causes.append(closing_error)
+        warn(f"{' '.join(map(str, causes))} The environment goes on without being recorded.")
         for each in causes:  # their frames hold on to the journal
             each.__traceback__ = each.__cause__ = each.__context__ = None
         return True
 
-    def _watch_step(self, observation: Any, info: Any) -> None:
-        """Begin a new recording here if the step trigger says so."""
-        if self._is_inert or not self._schedule.on_step():
+    def _close_tape(self) -> None:
+        self._become_inert()
+        tape = self._tape
+        if tape is None:
             return
-        if self._rows is not None:
-            self._rows.end_episode()
-        self._is_recording = True
-        self._begin_episode(observation, info, begin_json(None, None, Origin.STEP_TRIGGER, self._schedule.episode_id))
-
-    def _begin_episode(self, observation: Any, info: Any, begin: dict[str, Any]) -> None:
-        frame = self._frame_source.capture()
-        self._lay_out_first_row()  # left over if the last episode had no step
-        self._rows = self._writer
-        if self._writer is not None:
-            self._writer.begin_episode(observation, info, frame, begin)
-            return
-        if self._session is None:
-            self._session = self._open_session(observation, frame)
-        # Environments reuse their buffers: what is kept until the first step is kept as a copy.
-        kept_info = untag(tag(info, on_repr=self._warn_of_repr))  # not everything in it can be deep-copied
-        self._first_row = FirstRow(copy.deepcopy(observation), kept_info, copy.deepcopy(frame), begin)
-
-    def _open_session(self, observation: Any, frame: Any) -> Session:
-        row_bytes = array_bytes(observation) + array_bytes(frame)
-        header_bytes = 2 * len(json.dumps(self._attributes)) + (64 << 10)
-        session = Session(self._options, row_bytes, header_bytes)
-        # Also runs when the interpreter exits, and when the wrapper is dropped without close().
-        self._finalizer = weakref.finalize(self, session.close)
-        if session.existing is not None:
-            try:
-                existing = session.existing
-                check_same(existing.schema, existing.metadata, self._attributes, self._options.path, infos=self._infos)
-            except SchemaMismatchError:
-                session.close()
-                raise
-            if self._has_user_metadata:
-                self._warn(f"{self._options.path} keeps the metadata it began with; the one given is not recorded.")
-        return session
-
-    def _lay_out_first_row(self) -> None:
-        """Record the first row although no step has followed it."""
-        if self._first_row is not None:
-            self._rows = self._lay_out(self._first_row, None)
-
-    def _lay_out(self, first: FirstRow, step: tuple[Any, Any] | None) -> RowWriter:
-        """Fix the columns by the first values seen, and write the first row."""
-        session = self._session
-        if session is None:
-            raise RecordingPathError(f"{self._options.path} is not open")
-        self._first_row = None
-        spaces = self.observation_space, self.action_space
-        schema = plan_columns(first, spaces, self._frame_source.kind, step, infos=self._infos, warn=self._warn)
-        session.lay_out(schema, frames_per_second(self.env), self._attributes)
-        self._writer = RowWriter(session, schema if session.existing is None else session.existing.schema)
-        self._writer.begin_episode(first.observation, first.info, first.frame, first.begin)
-        return self._writer
-
-    def _close_recording(self) -> None:
-        session = self._session
-        if session is None:
-            self._is_inert = True
-            return
-        with self._failing_as_wanted():
-            try:
-                self._lay_out_first_row()
-            finally:
-                self._become_inert()
-                try:
-                    session.close()
-                finally:
-                    if session.is_closed:  # else it was interrupted: the next call goes on, or the end of the program
-                        self._session = None
-                        self._finalizer.detach()
+        try:
+            tape.close()
+        finally:
+            if tape.is_closed:  # else it was interrupted: the next call goes on, or the end of the program
+                self._tape = None
+                self._finalizer.detach()
 
     def _become_inert(self) -> None:
         """From here on only pass through."""
         self._is_inert = True
-        if self._writer is not None:
-            self._writer.release()
-        self._rows = self._writer = self._first_row = None
-
-    def _warn_of_repr(self, part: object) -> None:
-        self._warn(no_exact_form(part))
-
-    def _warn(self, message: str) -> None:
-        warnings.warn(message, RecordingWarning, stacklevel=2)
+        self._rows = None
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy does not record: the file belongs to the original."""
-        lost = dict.fromkeys(("_session", "_writer", "_rows", "_first_row", "_finalizer"))
-        return {**self.__dict__, **lost, "_is_inert": True}
+        return {**self.__dict__, "_tape": None, "_rows": None, "_finalizer": None, "_is_inert": True}

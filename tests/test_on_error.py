@@ -172,7 +172,7 @@ class Failure:
 
 @contextmanager
 def full_disk(twins: Twins, path: Path) -> Iterator[None]:
-    is_inline = twins.recorder._options.in_process
+    is_inline = twins.recorder._tape._options.in_process
     with small_files(1 << 20, 0 if is_inline else writer_pid(path)):
         yield
 

@@ -273,7 +273,7 @@ def test_the_lock_of_a_killed_recorder_is_no_obstacle(mode: str, writer: str, nu
     code = """
         env = record(path, sys.argv[2], 10)
         if sys.argv[2] == "process":
-            os.kill(env._session._worker._process.pid, signal.SIGKILL)
+            os.kill(env._tape._session._worker._process.pid, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     assert nursery.run(code, path, writer) == -signal.SIGKILL
@@ -289,7 +289,7 @@ def test_the_lock_of_a_killed_recorder_is_no_obstacle(mode: str, writer: str, nu
 def test_mode_a_waits_for_the_writer_of_a_recorder_that_was_killed(nursery: Nursery, path: Path) -> None:
     code = """
         env = record(path, "process", 10)
-        os.kill(env._session._worker._process.pid, signal.SIGSTOP)
+        os.kill(env._tape._session._worker._process.pid, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     assert nursery.run(code, path) == -signal.SIGKILL

@@ -767,7 +767,7 @@ def test_with_stdin_closed_the_writer_holds_the_lock_as_well(nursery: Nursery, p
     code = """
         os.close(0)
         env = record(path, "process", 10)
-        os.kill(env._session._worker._process.pid, signal.SIGSTOP)
+        os.kill(env._tape._session._worker._process.pid, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     nursery.run(code, path)
