@@ -1,0 +1,17 @@
+"""All hostile files, by name."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from tests.hostile import attributes, chunks, index, journals, links, places, schemas, storage, superblocks, texts
+from tests.hostile.cases import Case
+
+__all__ = ["CASES"]
+
+_MODULES = (links, storage, chunks, attributes, texts, schemas, index, superblocks, places, journals)
+
+CASES: dict[str, Case] = {case.name: case for case in chain.from_iterable(module.CASES for module in _MODULES)}
+
+if len(CASES) < sum(len(module.CASES) for module in _MODULES):
+    raise ValueError("two cases have the same name")

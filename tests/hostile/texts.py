@@ -1,0 +1,339 @@
+"""JSON that is deep, huge, or means something else than it should."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import h5py
+
+from tests.hostile.cases import Cases, set_text
+
+__all__ = ["CASES"]
+
+CASES = Cases()
+
+DEEP = 100_000
+MEDIUM = (150, 300, 480, 900)
+ATTRIBUTES = ("schema", "user", "observation_space", "action_space", "versions", "env_wrappers", "env_spec", "compression")
+PICTURES = ("cli replay --gif NEW.gif --png NEW.png",)
+
+
+def _put(file: h5py.File, name: str, text: str) -> None:
+    del file["metadata"].attrs[name]
+    file["metadata"].attrs[name] = text
+
+
+# Deep -----------------------------------------------------------------------------------------------
+
+for _name in ATTRIBUTES:
+    CASES.add_edited(
+        f"{_name} is nested {DEEP} deep",
+        lambda file, name=_name: _put(file, name, "[" * DEEP + "]" * DEEP),
+        expect="any" if _name in ("env_spec", "compression") else "refused",
+    )
+    CASES.add_edited(
+        f"{_name} is an object nested {DEEP} deep",
+        lambda file, name=_name: _put(file, name, '{"a":' * DEEP + "1" + "}" * DEEP),
+        expect="any" if _name in ("env_spec", "compression") else "refused",
+    )
+for _depth in MEDIUM:
+    for _name in ("user", "versions", "env_wrappers"):
+        CASES.add_edited(
+            f"{_name} is nested {_depth} deep",
+            lambda file, name=_name, depth=_depth: _put(file, name, '{"a":' + "[" * depth + "]" * depth + "}"),
+            expect="any",
+        )
+    CASES.add_edited(
+        f"user is tuples of dicts nested {_depth} deep",
+        lambda file, depth=_depth: _put(
+            file, "user", '{"a":' + '{"$tuple":[{"$dict":[[1,' * (depth // 4) + "2" + "]]}]}" * (depth // 4) + "}"
+        ),
+        expect="any",
+    )
+    CASES.add_edited(
+        f"env_spec has kwargs nested {_depth} deep",
+        lambda file, depth=_depth: _put(file, "env_spec", _spec(kwargs={"a": None}).replace("null}", "[" * depth + "]" * depth + "}", 1)),
+        expect="any",
+    )
+
+
+def _spec(**changes: Any) -> str:
+    spec: dict[str, Any] = {
+        "id": "Hostile-v0",
+        "entry_point": "this:Env",
+        "reward_threshold": None,
+        "nondeterministic": False,
+        "max_episode_steps": None,
+        "order_enforce": True,
+        "disable_env_checker": False,
+        "kwargs": {},
+        "namespace": None,
+        "name": "Hostile",
+        "version": 0,
+        "additional_wrappers": [],
+        "vector_entry_point": None,
+    }
+    return json.dumps({**spec, **changes})
+
+
+# Specs ----------------------------------------------------------------------------------------------
+
+WRAPPER = {"name": "w", "entry_point": "this:Wrapper", "kwargs": {"a": 1}}
+SPECS: dict[str, Any] = {
+    "names a module": {},
+    "names a module as vector": {"vector_entry_point": "antigravity:Env"},
+    "has wrappers of a module": {"additional_wrappers": [WRAPPER]},
+    "has wrappers that are none": {"additional_wrappers": [7]},
+    "names nothing": {"entry_point": None},
+    "names a number": {"entry_point": 7},
+    "has an odd id": {"id": "../\x1b[31m-v0", "name": "x"},
+    "has no id": {"id": None},
+    "has an endless id": {"id": "a-v" * 300_000 + "1"},
+    "has a version of 5,000 digits": {"id": "a-v" + "9" * 5000},
+    "has fields that there are not": {"__class__": "x", "evil": 1},
+    "has kwargs that are a list": {"kwargs": [1]},
+    "has escape codes": {"kwargs": {"\x1b[2J": "\x1b]0;x\x07"}, "entry_point": "\x1b[31m:x"},
+}
+for _words, _changes in SPECS.items():
+    CASES.add_edited(
+        f"env_spec {_words}", lambda file, changes=_changes: _put(file, "env_spec", _spec(**changes)), expect="any"
+    )
+
+
+# User metadata --------------------------------------------------------------------------------------
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+VALUES: dict[str, Any] = {
+    "an object of Python": {"$array": ["|O", [1], _base64(bytes(8))]},
+    "a dtype of 1 GB": {"$array": ["V1000000000", [1], ""]},
+    "an empty dtype": {"$array": ["V0", [1 << 40], ""]},
+    "a dtype of no name": {"$array": ["nonsense", [1], ""]},
+    "a dtype of fields": {"$array": ["f8,i4,O", [1], _base64(bytes(20))]},
+    "a dtype of many fields": {"$array": [",".join(["f8"] * 20_000), [1], ""]},
+    "dates": {"$array": ["<M8[ns]", [2], _base64(bytes(range(16)))]},
+    "dates of every kind": {"$array": ["<m8[1000000000000Y]", [1], _base64(bytes(8))]},
+    "an array of no elements but 2^40 rows": {"$array": ["<f8", [1 << 40, 0], ""]},
+    "an array of 2^80 rows of nothing": {"$array": ["<f8", [1 << 80, 0], ""]},
+    "an array of a negative shape": {"$array": ["<f8", [-1, -1], _base64(bytes(8))]},
+    "an array of 100 dimensions": {"$array": ["<f8", [1] * 100, _base64(bytes(8))]},
+    "an array of another shape": {"$array": ["<f8", [1 << 40], _base64(bytes(8))]},
+    "an array of objects of 2^40 rows": {"$object": [[1 << 40], [1]]},
+    "an array of objects of nothing": {"$object": [[0, 1 << 40], []]},
+    "texts of 1 GB": {"$array": ["<U250000000", [0], ""]},
+    "an unknown tag": {"$pickle": "gASVBQAAAAAAAABLAS4="},
+    "a tag of nothing": {"$": 1},
+    "a set of lists": {"$set": [[1]]},
+    "a key that is a list": {"$dict": [[[1], 2]]},
+    "a graph of text": {"$graph": "abc"},
+    "a graph of numbers": {"$graph": [1]},
+    "a complex text": {"$complex": ["1", 2]},
+    "a complex of lists": {"$complex": [[1], 2]},
+    "a float of text": {"$float": "zz"},
+    "a float of 100 digits": {"$float": "00" * 100},
+    "bytes of a number": {"$bytes": 7},
+    "numbers of NumPy of nothing": {"$numpy": ["<f8", ""]},
+    "numbers of NumPy of a struct": {"$numpy": ["f8,f8", _base64(bytes(16))]},
+    "text of NumPy of a list": {"$numpy": ["U", [1]]},
+    "surrogates that are none": {"$surrogates": _base64(b"\xff\xff")},
+    "a repr of lists": {"$repr": [[], []]},
+    "a repr with escape codes": {"$repr": ["x", "\x1b[31m\x07"]},
+    "escape codes": {"\x1b[2J": ["\x1b[31m", {"\x1b": b"".decode()}], "b": "\u202e\u2066\x9b"},
+    "keys like the recorder's": {"schema": "{}", "observation_space": 7, "user": 1, "env_name": ["x"]},
+    "a tuple with 2^70": {"$tuple": [1 << 70, -(1 << 70)]},
+}
+for _words, _value in VALUES.items():
+    CASES.add_edited(
+        f"user has {_words}",
+        lambda file, value=_value: _put(file, "user", json.dumps({"key": value})),
+        expect="any",
+    )
+CASES.add_edited(
+    "user is a list of pairs", lambda file: _put(file, "user", '[["a", 1], [["x"], 2]]'), expect="any"
+)
+CASES.add_edited(
+    "user has 30 MB of empty lists",
+    lambda file: _put(file, "user", '{"a":[' + "[]," * (9 << 20) + "1]}"),
+    expect="any",
+)
+CASES.add_edited(
+    "user has a number of 1,000,000 digits", lambda file: _put(file, "user", '{"a":' + "9" * 10**6 + "}")
+)
+CASES.add_edited(
+    "user has a float of 1,000,000 digits",
+    lambda file: _put(file, "user", '{"a": 0.' + "9" * 10**6 + "}"),
+    expect="any",
+)
+
+
+# Texts of rows --------------------------------------------------------------------------------------
+
+TEXTS: dict[str, bytes] = {
+    f"nested {DEEP} deep": b"[" * DEEP + b"]" * DEEP,
+    "nested 480 deep": b'{"a":' + b"[" * 480 + b"]" * 480 + b"}",
+    "not JSON": b"{nonsense",
+    "not UTF-8": b'{"a": "\xff\xfe"}',
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "a list": b"[1, 2, 3]",
+    "a number": b"7",
+    "null": b"null",
+    "an object of Python": b'{"a": {"$array": ["|O", [1], "AAAAAAAAAAA="]}, "/rewards": {"$pickle": "x"}}',
+    "keys that drive a terminal": b'{"\\u001b[2J": 1, "\\u009b31m": "\\u001b]0;x\\u0007"}',
+    "columns that there are": b'{"lives": "none", "position": null, "rewards": [1], "observations/text": 7, "seed": "\\u001b[2J", "options": "\\u001b[2J"}',
+    "an array of 2^40 rows": b'{"a": {"$object": [[1099511627776, 0], []]}, "seed": 1e999, "options": [1]}',
+    "a number of 100,000 digits": b'{"a": ' + b"9" * 100_000 + b"}",
+}
+for _words, _text in TEXTS.items():
+    for _name in ("infos/json", "exceptions", "episodes/json"):
+        CASES.add_edited(
+            f"/{_name} is {_words}",
+            lambda file, name=_name, text=_text: _set(file, name, text),
+            expect="any",
+        )
+
+
+def _set(file: h5py.File, name: str, text: bytes) -> None:
+    set_text(file, name, 1, text)
+    if name == "exceptions":
+        file["types"][1] = 255
+    if name == "episodes/json":
+        file["episodes/seeds"][1] = -2
+
+
+@CASES.edited("exceptions are missing")
+def _(file: h5py.File) -> None:
+    file["types"][:] = 255
+    file["exceptions/ends"][:] = 0
+
+
+EXCEPTIONS: dict[str, Any] = {
+    "texts": "\x1b[2Jnone",
+    "lists": [[1], "x"],
+    "objects": {"a": {"b": 1}},
+    "nothing": None,
+    "arrays": {"$array": ["<f8", [2, 2], _base64(bytes(32))]},
+    "arrays of texts": {"$array": ["<U1", [1], _base64("\x1b".encode("utf-32-le"))]},
+    "huge numbers": 10**400,
+    "pictures of no height": {"$array": ["|u1", [0, 16, 3], ""]},
+    "pictures of another rank": {"$array": ["|u1", [5], _base64(bytes(5))]},
+    "pictures that are a long line": {"$array": ["|u1", [1, 30_000, 3], _base64(bytes(90_000))]},
+}
+NAMES = ("rewards", "actions", "terminations", "truncations", "observations", "frames", "infos/lives")
+for _words, _value in EXCEPTIONS.items():
+
+    @CASES.edited(f"everything is an exception: {_words}", expect="any", also=PICTURES)
+    def _(file: h5py.File, value: Any = _value) -> None:
+        file["types"][:] = 255
+        text = json.dumps(dict.fromkeys(NAMES, value)).encode()
+        for row in range(len(file["types"])):
+            set_text(file, "exceptions", row, text)
+        set_text(file, "infos/json", 1, json.dumps({"note": value, "lives": value}).encode())
+
+
+# Spaces ---------------------------------------------------------------------------------------------
+
+BOX = {"type": "Box", "dtype": "<f4", "shape": [2], "low": {"all": 0.0}, "high": {"all": 1.0}}
+SPACES: dict[str, Any] = {
+    "a Box of 2^40 elements": {**BOX, "shape": [1 << 40]},
+    "a Box of 2^80 elements": {**BOX, "shape": [1 << 40, 1 << 40]},
+    "a Box of 2^40 rows of nothing": {**BOX, "shape": [1 << 40, 0]},
+    "a Box of a negative shape": {**BOX, "shape": [-1, -(1 << 40)]},
+    "a Box of a shape of floats": {**BOX, "shape": [2.5]},
+    "a Box of a shape of texts": {**BOX, "shape": ["9"] * 20},
+    "a Box of a shape of a text": {**BOX, "shape": "99999"},
+    "a Box of no shape": {**BOX, "shape": None},
+    "a Box of 100,000 dimensions": {**BOX, "shape": [1] * 100_000},
+    "a Box of 3,000 huge dimensions": {**BOX, "shape": [10**4000] * 3000},
+    "a Box of objects": {**BOX, "dtype": "O"},
+    "a Box of 1 GB elements": {**BOX, "dtype": "V1000000000"},
+    "a Box of texts": {**BOX, "dtype": "<U1000000"},
+    "a Box of dates": {**BOX, "dtype": "M8[s]"},
+    "a Box of complex numbers": {**BOX, "dtype": "<c16"},
+    "a Box of structs": {**BOX, "dtype": "f8,f8"},
+    "a Box of bounds of text": {**BOX, "low": {"all": "\x1b[2J"}},
+    "a Box of NaN": {**BOX, "low": {"all": {"$float": "7ff8000000000000"}}},
+    "a Box of bounds the wrong way round": {**BOX, "low": {"all": 3.0}},
+    "a Box of bounds of another size": {**BOX, "low": [1.0, 2.0, 3.0]},
+    "a Box of deep bounds": {**BOX, "low": json.loads("[" * 200 + "]" * 200)},
+    "a Box that is bounded by a text": {**BOX, "dtype": "|u1", "bounded_below": "x"},
+    "a Box of 128 MB of bytes": {**BOX, "dtype": "|u1", "shape": [128 << 20], "low": {"all": 0}, "high": {"all": 255}},
+    "a Box of 128 MB of floats": {**BOX, "dtype": "<f8", "shape": [16 << 20]},
+    "100 Boxes of 100 MB": {"type": "Tuple", "spaces": [{**BOX, "dtype": "|u1", "shape": [100 << 20]}] * 100},
+    "10,000 Boxes": {"type": "Tuple", "spaces": [BOX] * 10_000},
+    "a Box hidden in its bounds": {**BOX, "low": {"type": "Box", "shape": [1 << 40]}},
+    "a MultiBinary of 2^40": {"type": "MultiBinary", "n": 1 << 40},
+    "a MultiBinary of a shape": {"type": "MultiBinary", "n": [1 << 20, 1 << 20]},
+    "a MultiBinary of 2^30": {"type": "MultiBinary", "n": 1 << 30},
+    "a MultiBinary of 2^27": {"type": "MultiBinary", "n": 1 << 27},
+    "a MultiBinary of a text": {"type": "MultiBinary", "n": "5"},
+    "a MultiBinary of -1": {"type": "MultiBinary", "n": -1},
+    "a Discrete of 2^100": {"type": "Discrete", "n": 1 << 100, "start": 0, "dtype": "<i8"},
+    "a Discrete of 0": {"type": "Discrete", "n": 0, "start": 0, "dtype": "<i8"},
+    "a Discrete of a text": {"type": "Discrete", "n": "\x1b[2J", "start": 0, "dtype": "<i8"},
+    "a Discrete of objects": {"type": "Discrete", "n": 2, "start": 0, "dtype": "O"},
+    "a MultiDiscrete of texts": {"type": "MultiDiscrete", "dtype": "<i8", "nvec": ["a"], "start": [0]},
+    "a MultiDiscrete of nothing": {"type": "MultiDiscrete", "dtype": "<i8", "nvec": [], "start": []},
+    "a deep MultiDiscrete": {
+        "type": "MultiDiscrete", "dtype": "<i8", "nvec": json.loads("[" * 200 + "2" + "]" * 200), "start": 0
+    },
+    "a Text of 2^62 characters": {"type": "Text", "min_length": 0, "max_length": 1 << 62, "charset": "ab"},
+    "a Text of escape codes": {"type": "Text", "min_length": 0, "max_length": 5, "charset": "\x1b[31m\x07\u202e"},
+    "a Text of no characters": {"type": "Text", "min_length": 3, "max_length": 5, "charset": ""},
+    "a Text of all characters": {
+        "type": "Text", "min_length": 0, "max_length": 5, "charset": "".join(map(chr, range(0xD800)))
+    },
+    "a Text of numbers": {"type": "Text", "min_length": 0, "max_length": 5, "charset": [1, 2]},
+    "a Text of a negative length": {"type": "Text", "min_length": -1, "max_length": -5, "charset": "a"},
+    "a Dict of escape codes": {"type": "Dict", "spaces": [["\x1b[2J\x1b]0;x\x07", BOX], ["\r\n\u202e", BOX]]},
+    "a Dict of a key twice": {"type": "Dict", "spaces": [["a", BOX], ["a", BOX]]},
+    "a Dict of a key that is a list": {"type": "Dict", "spaces": [[["a"], BOX]]},
+    "a Dict of nothing": {"type": "Dict", "spaces": [[]]},
+    "a Dict of a Dict": {"type": "Dict", "spaces": {"a": BOX}},
+    "a Graph of a Text": {"type": "Graph", "nodes": {"type": "Text", "min_length": 0, "max_length": 1, "charset": "a"}, "edges": None},
+    "a Sequence of nothing": {"type": "Sequence", "space": None, "stack": False},
+    "a OneOf of nothing": {"type": "OneOf", "spaces": []},
+    "a type that there is not": {"type": "__import__", "spaces": []},
+    "no type": {},
+    "a list": [BOX],
+    "a text": "Box",
+}
+for _words, _space in SPACES.items():
+    CASES.add_edited(
+        f"observation_space is {_words}",
+        lambda file, space=_space: _put(file, "observation_space", json.dumps(space)),
+        expect="any",
+    )
+
+
+def _nested(kind: str, depth: int) -> str:
+    opening, closing = {
+        "Tuple": ('{"type": "Tuple", "spaces": [', "]}"),
+        "Dict": ('{"type": "Dict", "spaces": [["a", ', "]]}"),
+        "Sequence": ('{"type": "Sequence", "stack": true, "space": ', "}"),
+        "OneOf": ('{"type": "OneOf", "spaces": [', "]}"),
+        "Graph": ('{"type": "Graph", "edges": null, "nodes": ', "}"),
+    }[kind]
+    return opening * depth + json.dumps(BOX) + closing * depth
+
+
+for _kind in ("Tuple", "Dict", "Sequence", "OneOf", "Graph"):
+    for _depth in (90, 150, 240, 320, 450, 5000):
+        CASES.add_edited(
+            f"observation_space is {_kind} in {_kind}, {_depth} deep",
+            lambda file, kind=_kind, depth=_depth: _put(file, "observation_space", _nested(kind, depth)),
+            expect="any",
+        )
+CASES.add_edited(
+    "observation_space has 30 MB of spaces",
+    lambda file: _put(
+        file,
+        "observation_space",
+        '{"type": "Tuple", "spaces": [' + ",".join(['{"type":"Discrete","n":2,"start":0,"dtype":"i8"}'] * 600_000) + "]}",
+    ),
+    expect="any",
+)
