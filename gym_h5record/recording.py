@@ -157,7 +157,7 @@ class Recording:
         try:
             return EnvSpec.from_json(text)
         except Exception as error:  # whatever Gymnasium makes of a text that is no spec
-            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error}") from error
+            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error!s:.300}") from error
 
     @cached_property
     def observation_space(self) -> Space[Any]:

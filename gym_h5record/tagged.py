@@ -36,7 +36,8 @@ __all__ = ["TaggedText", "dumps", "loads", "parse_json", "tag", "untag"]
 
 _ARRAY_KINDS = "?biufcSUmM"
 _MAX_HOLLOW = 1 << 20  # rows of arrays without elements: they cost no text, but memory as soon as they are a list
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+# A string that does not end is one as well: looked for from each of its quotes, its end would take forever.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # would come back from JSON as one character
 
 
