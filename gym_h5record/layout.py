@@ -133,6 +133,7 @@ class RecordingFile:
             self.rows, self.episodes = (int(count) for count in self._commit[:2])
             if not 0 <= self.episodes <= self.rows:
                 raise CorruptRecordingError(f"/{fmt.COMMIT} claims {self.rows} rows and {self.episodes} episodes")
+            self._check_changeable()
             self._has_checksums = has_group(self._file, fmt.CHECKSUMS)
             self._columns = {field.name: self._open_column(field) for field in all_fields(self.schema)}
             self.held_rows = max(column.held_rows for column in self._columns.values())
@@ -160,17 +161,30 @@ class RecordingFile:
         checksums = open_dataset(self._file, checksum_field(field).name) if self._has_checksums else None
         return Column(open_dataset(self._file, field.name), field, self.codec, checksums)
 
+    def _check_changeable(self) -> None:
+        """Make sure that the attributes that are changed in place are what they should be."""
+        for name, kind in ((_JOURNAL_ID, str), *((total, int) for total in _TOTALS)):
+            if not isinstance(self._metadata[name], kind):
+                raise CorruptRecordingError(f"/{fmt.METADATA} has {self._metadata[name]!r:.80} as {name}")
+
     def check_complete(self) -> None:
         """Make sure that everything committed is there: before writing to a file that others may have damaged.
 
         Raises:
-            CorruptRecordingError: If a column is shorter than ``/commit`` says.
+            CorruptRecordingError: If a column is shorter than ``/commit``, or its list, says.
         """
         size_bytes = self._path.stat().st_size
+        counts: dict[str | None, int] = {}  # of items, by the field of ends; parents come before their children
         for column in self._columns.values():
-            if column.field.parent is None:
-                in_index = column.field.name.startswith(f"{fmt.EPISODES}/")
-                column.check_stored(self.episodes if in_index else self.rows, size_bytes)
+            field = column.field
+            in_index = field.name.startswith(f"{fmt.EPISODES}/")
+            counts[None] = self.episodes if in_index else self.rows
+            count = counts[field.parent]
+            column.check_stored(count, size_bytes)
+            if field.is_ends:
+                counts[field.name] = int(column.read(count - 1, count)[0]) if count else 0
+                if counts[field.name] < 0:
+                    raise CorruptRecordingError(f"/{field.name} claims {counts[field.name]} items")
 
     @property
     def journal_id(self) -> str:
@@ -178,7 +192,14 @@ class RecordingFile:
         return str(self._metadata[_JOURNAL_ID])
 
     def start(self, journal_id: str) -> None:
-        """Let readers in: from here on nothing is created, only appended."""
+        """Let readers in: from here on nothing is created, only appended.
+
+        Raises:
+            CorruptRecordingError: If the file has no place for the identity.
+        """
+        kind = self._attributes.get_id(_JOURNAL_ID).dtype
+        if kind.kind != "S" or kind.itemsize < len(journal_id):
+            raise CorruptRecordingError(f"{self._path} has no place for {_JOURNAL_ID} in /{fmt.METADATA}")
         self._attributes.modify(_JOURNAL_ID, np.bytes_(journal_id))
         self._metadata[_JOURNAL_ID] = journal_id
         self._file.flush()

@@ -23,11 +23,13 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record.errors import MetadataError
-from gym_h5record.limits import MAX_TEXT_BYTES
+from gym_h5record.limits import MAX_DEPTH, MAX_TEXT_BYTES
 from gym_h5record.spaces import space_to_json
-from gym_h5record.tagged import dumps
+from gym_h5record.tagged import dumps, loads, parse_json
 
-__all__ = ["describe_environment", "frames_per_second", "user_metadata"]
+__all__ = ["describe_environment", "frames_per_second", "parse_attribute", "user_metadata"]
+
+_JSON_ATTRIBUTES: dict[str, type] = {"user": dict, "versions": dict, "platform": dict, "env_wrappers": list}
 
 _LIBRARIES = (
     "gym_h5record",
@@ -75,9 +77,31 @@ def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
 def _is_attribute(text: str) -> bool:
     """Whether an attribute can hold a text: UTF-8 without NUL, not too long to be read."""
     try:
-        return b"\0" not in text.encode("utf-8") and len(text) <= MAX_TEXT_BYTES
+        data = text.encode("utf-8")
     except UnicodeEncodeError:
         return False
+    return b"\0" not in data and len(data) <= MAX_TEXT_BYTES
+
+
+def parse_attribute(name: str, value: Any) -> Any:
+    """What an attribute of ``/metadata`` says, which may be a stranger's.
+
+    Args:
+        name: Of the attribute.
+        value: Returned as it is if the attribute is no JSON.
+
+    Raises:
+        ValueError: If it is not what belongs there.
+    """
+    if not isinstance(value, int if name.startswith("total_") else str):
+        raise ValueError(f"{name} is {value!r:.80}")  # noqa: TRY004  # the file is wrong, not its reader
+    kind = _JSON_ATTRIBUTES.get(name)
+    if kind is None or not isinstance(value, str):
+        return value
+    content = loads(value or "{}") if name == "user" else parse_json(value, MAX_DEPTH)
+    if not isinstance(content, kind):
+        raise ValueError(f"{name} is no {kind.__name__}, but {content!r:.80}")  # noqa: TRY004  # likewise
+    return content
 
 
 def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,17 +15,17 @@ from gymnasium.envs.registration import EnvSpec
 from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError, InterruptedRecordingError, RecordingError, RecordingInUseError
 from gym_h5record.layout import all_fields
+from gym_h5record.limits import MAX_DEPTH
+from gym_h5record.provenance import parse_attribute
 from gym_h5record.reader import Access, Column, Decoder, EpisodeIndex, EpisodeList, Handle, InfoColumn, Storage
 from gym_h5record.repair import repair as repair_recording
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_from_json
 from gym_h5record.spaces import space_from_json
 from gym_h5record.state import State
-from gym_h5record.tagged import loads
+from gym_h5record.tagged import parse_json
 
 __all__ = ["Recording"]
-
-_JSON_ATTRIBUTES = ("versions", "platform", "env_wrappers")
 
 
 class Recording:
@@ -132,12 +131,12 @@ class Recording:
         """What was recorded about the run: the user's own metadata and that of the recorder."""
         try:
             attributes = self._storage.reading(fmt.METADATA, lambda: self._handle.metadata())
-            user = dict(loads(attributes.get("user") or "{}"))
-            attributes |= {name: json.loads(attributes[name]) for name in _JSON_ATTRIBUTES if name in attributes}
-        except (ValueError, TypeError, RecursionError) as error:
+            attributes = {name: parse_attribute(name, value) for name, value in attributes.items()}
+            user = attributes.get("user", {})
+        except ValueError as error:
             if isinstance(error, RecordingError):
                 raise
-            raise CorruptRecordingError(f"{self.path}: /{fmt.METADATA} cannot be read: {error}") from error
+            raise CorruptRecordingError(f"{self.path}: /{fmt.METADATA} cannot be read: {error!s:.300}") from error
         return {**user, **attributes, "user": user}
 
     @property
@@ -155,6 +154,7 @@ class Recording:
         if not text:
             return None
         try:
+            parse_json(text, MAX_DEPTH)  # whoever looks at it goes as deep as it is
             return EnvSpec.from_json(text)
         except Exception as error:  # whatever Gymnasium makes of a text that is no spec
             raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error!s:.300}") from error
@@ -269,8 +269,8 @@ class Recording:
 
     def _space(self, name: str) -> Space[Any]:
         try:
-            return space_from_json(json.loads(self._attribute(name)))
-        except (ValueError, RecursionError) as error:
+            return space_from_json(parse_json(self._attribute(name)))
+        except ValueError as error:
             raise CorruptRecordingError(
                 f"{self.path}: the {name} in /{fmt.METADATA} cannot be read: {error}"
             ) from error

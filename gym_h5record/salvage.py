@@ -20,6 +20,7 @@ from gym_h5record.durable_file import redo_path
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format import Origin
 from gym_h5record.journal import journal_path
+from gym_h5record.provenance import parse_attribute
 from gym_h5record.reader import Access, Handle
 from gym_h5record.reader.remains import RemainingRow, Remains, Span, tried
 from gym_h5record.schema import Schema
@@ -175,12 +176,21 @@ class _Copy:
             metadata = {
                 name: value
                 for name, value in source.metadata.items()
-                if isinstance(value, str) and name not in _OWN_ATTRIBUTES
+                if name not in _OWN_ATTRIBUTES and _is_sound(name, value)
             }
             self._session = Session(self._options, _row_bytes(source.schema), 2 * len(json.dumps(metadata)) + (1 << 20))
             self._session.lay_out(source.schema, source.fps, metadata)
             self._writer = RowWriter(self._session, source.schema)
         return self._writer
+
+
+def _is_sound(name: str, value: Any) -> bool:
+    """Whether an attribute says something: one that does not would make the others unreadable too."""
+    try:
+        parse_attribute(name, value)
+    except ValueError:
+        return False
+    return isinstance(value, str)
 
 
 def _go_through(source: Remains, sink: _Sink) -> Salvaged:

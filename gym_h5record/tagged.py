@@ -80,21 +80,25 @@ def loads(text: str | bytes) -> Any:
         raise ValueError(f"not tagged JSON text: {error!r:.200}") from error
 
 
-def parse_json(text: str | bytes) -> Any:
+_JSON_LEVELS = 4 * MAX_DEPTH  # a space or a node in another takes four at most
+
+
+def parse_json(text: str | bytes, max_levels: int = _JSON_LEVELS) -> Any:
     """Read plain JSON text that may be a stranger's.
 
+    Args:
+        text: The text.
+        max_levels: How deep it may be nested.
+
     Raises:
-        ValueError: If it is no JSON, has more than 4 million values or is nested more than 400 deep.
+        ValueError: If it is no JSON, has more than 4 million values or is nested deeper.
     """
     try:
         value = _parse(text)
-        _check_depth(value, _JSON_LEVELS * MAX_DEPTH)
+        _check_depth(value, max_levels)
     except RecursionError as error:
         raise ValueError("JSON that is nested too deep") from error
     return value
-
-
-_JSON_LEVELS = 4  # at most, of a space or a node in another
 
 
 def _parse(text: str | bytes) -> Any:

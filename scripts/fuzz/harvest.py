@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from gym_h5record.errors import RecordingError
@@ -122,6 +123,8 @@ class Harvest:
                 self._absorb(each, is_data=is_data)
         elif value is None or isinstance(value, (bool, int, float, complex)):
             self._add(repr(value).encode(), is_data=is_data)
+        elif isinstance(value, gym.Space):  # how it looks is Gymnasium's business
+            self._search_later(repr(value).encode("utf-8", "surrogatepass"))
         else:  # an object with a face of its own
             self.show(repr(value))
 
