@@ -22,7 +22,6 @@ from click.testing import CliRunner
 
 import gym_h5record as h5r
 from gym_h5record.cli import main
-from gym_h5record.errors import RecordingError
 from gym_h5record.reader.storage_report import column_storage
 
 from .harvest import Harvest, Violation, check_memory
@@ -223,8 +222,8 @@ def _command(*words: str) -> Run:
     """A command; ``FILE`` stands for the file, ``NEW`` for one that it may make."""
 
     def run(path: Path, harvest: Harvest, scratch: Path) -> None:
-        names = {"FILE": str(path), "NEW": str(scratch / "new")}
-        result = CliRunner().invoke(main, [names.get(word[:4], word) if word[:4] == "FILE" else word.replace("NEW", names["NEW"]) for word in words])
+        arguments = [word.replace("FILE", str(path)).replace("NEW", str(scratch / "new")) for word in words]
+        result = CliRunner().invoke(main, arguments)
         printed = result.stdout + result.stderr
         harvest.show(printed)
         error = result.exception

@@ -28,6 +28,7 @@ NEVER_IMPORTED = ("this", "antigravity")
 
 _POISON_RUN = 24
 _SEARCHED_AT_ONCE_BYTES = 4 << 20
+_MAX_TAKEN_BYTES = 256 << 20  # looking through more takes longer than reading it
 _MAX_MESSAGE = 5000
 _MAX_DETAIL = 300
 
@@ -61,7 +62,7 @@ class Harvest:
         self._poisons = [bytes([byte]) * _POISON_RUN for byte in (POISON, POISON ^ 0xFF)]
         self._digest = hashlib.sha256()
         self._unsearched: list[bytes] = []
-        self._unsearched_bytes = 0
+        self._unsearched_bytes = self._taken_bytes = 0
         self.refused: dict[str, str] = {}
         self.taken = 0
 
@@ -71,13 +72,15 @@ class Harvest:
         return self._digest.hexdigest()[:16]
 
     def take(self, name: str, read: Callable[[], Any], *, is_data: bool = True) -> Any:
-        """What ``read`` gives, None if it gives an error of the package.
+        """What ``read`` gives, None if it gives an error of the package, or if there is enough already.
 
         Args:
             name: What is read.
             read: Reads it.
             is_data: Whether it belongs to the rows.
         """
+        if self._taken_bytes > _MAX_TAKEN_BYTES:
+            return None
         try:
             value = read()
         except RecordingError as error:
@@ -136,6 +139,7 @@ class Harvest:
     def _search_later(self, data: bytes) -> None:
         self._unsearched.append(data)
         self._unsearched_bytes += len(data)
+        self._taken_bytes += len(data)
         if self._unsearched_bytes > _SEARCHED_AT_ONCE_BYTES:
             self.search()
 

@@ -105,10 +105,10 @@ def _content(path: Path) -> str:
 def _manifest(directory: Path) -> dict[str, _Entry]:
     """Everything in a directory, by name."""
     found = {}
-    for name in sorted(os.listdir(directory)):
+    for name in sorted(os.listdir(directory)):  # noqa: PTH208  # names, not paths
         status = os.lstat(directory / name)
         kind = stat.S_IFMT(status.st_mode)
-        target = os.readlink(directory / name) if stat.S_ISLNK(kind) else ""
+        target = str((directory / name).readlink()) if stat.S_ISLNK(kind) else ""
         size_bytes, mtime_ns = (status.st_size, status.st_mtime_ns) if stat.S_ISREG(kind) else (0, 0)
         found[name] = _Entry(kind, size_bytes, mtime_ns, status.st_ino, target)
     return found
@@ -116,14 +116,14 @@ def _manifest(directory: Path) -> dict[str, _Entry]:
 
 def _copy_tree(source: Path, target: Path) -> None:
     target.mkdir()
-    for name in os.listdir(source):
-        _copy(source / name, target / name)
+    for each in source.iterdir():
+        _copy(each, target / each.name)
 
 
 def _copy(source: Path, target: Path) -> None:
     kind = stat.S_IFMT(os.lstat(source).st_mode)
     if stat.S_ISLNK(kind):
-        target.symlink_to(os.readlink(source))
+        target.symlink_to(source.readlink())
     elif stat.S_ISDIR(kind):
         _copy_tree(source, target)
     elif stat.S_ISFIFO(kind):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+import tempfile
+import uuid
 import warnings
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import gymnasium as gym
 import numpy as np
@@ -18,7 +24,17 @@ import gym_h5record as h5r
 from gym_h5record import journal
 from gym_h5record.errors import RecordingWarning
 
-__all__ = ["SUBJECTS", "Scene", "interrupt", "make_scene", "make_zoo", "modest_journals", "record"]
+__all__ = [
+    "SUBJECT",
+    "SUBJECTS",
+    "Scene",
+    "good_files",
+    "interrupt",
+    "make_scene",
+    "make_zoo",
+    "modest_journals",
+    "record",
+]
 
 _MODEST_BYTES = 1 << 20
 
@@ -41,9 +57,7 @@ class Scene(gym.Env[Any, Any]):
         self._length = length
         self._step = 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         self.observation_space.seed(0 if seed is None else seed)
         self._step = 0
@@ -118,6 +132,9 @@ SUBJECTS: dict[str, tuple[Callable[[], Scene], dict[str, Any]]] = {
 }
 """By name: an environment, and how it is recorded."""
 
+SUBJECT = "a few, gzip"
+"""The usual one."""
+
 EPISODES = 2
 """Of which the last one is cut short."""
 
@@ -127,11 +144,24 @@ def modest_journals() -> None:
     journal._MAX_BYTES = min(journal._MAX_BYTES, _MODEST_BYTES)  # noqa: SLF001  # for tests
 
 
-def record(path: Path, subject: str = "a few, gzip", episodes: int = EPISODES, **options: Any) -> Path:
+@contextmanager
+def _same_every_time(name: str) -> Iterator[None]:
+    """Recordings of this name have the same bytes every time on one machine."""
+    first = (zlib.crc32(name.encode()) + (1 << 32)) << 64  # with all the digits that others have
+    numbers = iter(range(first, first + (1 << 32)))
+    begun = {"now.return_value.isoformat.return_value": "2026-01-01T00:00:00+00:00"}
+    with (
+        mock.patch("uuid.uuid4", lambda: uuid.UUID(int=next(numbers) << 31)),
+        mock.patch("gym_h5record.provenance.datetime", **begun),
+    ):
+        yield
+
+
+def record(path: Path, subject: str = SUBJECT, episodes: int = EPISODES, **options: Any) -> Path:
     """Record a few episodes; the last one is cut short."""
     make, usual = SUBJECTS[subject]
     modest_journals()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _same_every_time(subject):
         warnings.simplefilter("ignore", RecordingWarning)
         env: Any = h5r.RecordToHDF5(make(), path, **{"writer": "inline", **usual, **options})
         _play(env, episodes)
@@ -139,7 +169,7 @@ def record(path: Path, subject: str = "a few, gzip", episodes: int = EPISODES, *
     return path
 
 
-def interrupt(path: Path, subject: str = "a few, gzip", episodes: int = EPISODES) -> Path:
+def interrupt(path: Path, subject: str = SUBJECT, episodes: int = EPISODES) -> Path:
     """Record, half of it committed, in a process that then dies; the journal is left."""
     source = "import sys; from {} import die; die(sys.argv[1], sys.argv[2], int(sys.argv[3]))"
     root = Path(__file__).parents[2]
@@ -156,15 +186,28 @@ def interrupt(path: Path, subject: str = "a few, gzip", episodes: int = EPISODES
     return path
 
 
+@functools.cache
+def good_files(subject: str = SUBJECT, *, interrupted: bool = False) -> dict[str, bytes]:
+    """The files of a good recording, by what follows its name."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "run.h5"
+        if interrupted:
+            interrupt(path, subject)
+        else:
+            record(path, subject)
+        return {each.name.removeprefix(path.name): each.read_bytes() for each in Path(directory).iterdir()}
+
+
 def die(path: str, subject: str, episodes: int) -> None:
     """What the process of ``interrupt`` does."""
     make, usual = SUBJECTS[subject]
     modest_journals()
     warnings.simplefilter("ignore", RecordingWarning)
-    env: Any = h5r.RecordToHDF5(make(), path, **{"writer": "inline", "flush_interval_s": 1e6, **usual})
-    _play(env, episodes - 1)
-    env.flush()
-    _play(env, 1, seed=episodes)
+    with _same_every_time(f"{subject}, interrupted"):
+        env: Any = h5r.RecordToHDF5(make(), path, **{"writer": "inline", "flush_interval_s": 1e6, **usual})
+        _play(env, episodes - 1)
+        env.flush()
+        _play(env, 1, seed=episodes)
     os._exit(1)
 
 

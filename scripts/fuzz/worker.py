@@ -79,7 +79,7 @@ def try_entry(name: str, path: Path, scratch: Path, secret: bytes) -> Outcome:
         check_imports()
     except Violation as violation:
         kind, detail = violation.kind, str(violation)
-    except Exception as error:  # whatever it is, it should not have been
+    except Exception as error:  # noqa: BLE001  # whatever it is, it should not have been
         kind, detail = type(error).__name__, "".join(traceback.format_exception(error)[-4:])[-1500:]
     growth_bytes = _peak_bytes() - before_bytes
     if growth_bytes > MEMORY_BYTES // 2:

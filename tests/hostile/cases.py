@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from scripts.fuzz.sites import Site
-from scripts.fuzz.subjects import SUBJECTS, interrupt, record
+from scripts.fuzz.subjects import SUBJECT, SUBJECTS, good_files, record
 
 __all__ = [
     "COLUMNS",
@@ -50,8 +50,6 @@ COLUMNS = (
     "commit",
 )
 """Datasets that are worth an attack: one of each kind."""
-
-SUBJECT = "a few, gzip"
 
 Make = Callable[[Site], None]
 
@@ -108,18 +106,6 @@ class Cases(list[Case]):
 
 
 # Good recordings ------------------------------------------------------------------------------------
-
-
-@functools.cache
-def good_files(subject: str = SUBJECT, *, interrupted: bool = False) -> dict[str, bytes]:
-    """The files of a good recording, by what follows its name."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "run.h5"
-        if interrupted:
-            interrupt(path, subject)
-        else:
-            record(path, subject)
-        return {each.name.removeprefix(path.name): each.read_bytes() for each in Path(directory).iterdir()}
 
 
 @functools.cache

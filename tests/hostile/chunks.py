@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -28,7 +28,7 @@ ZEROS = 100 << 20
 def plugin_path() -> str | None:
     """A directory with filters that HDF5 would load for a file, if it were asked to."""
     found = importlib.util.find_spec("hdf5plugin")
-    return None if found is None or found.origin is None else os.path.join(os.path.dirname(found.origin), "plugins")
+    return None if found is None or found.origin is None else str(Path(found.origin).parent / "plugins")
 
 
 def _chunk_bytes(dataset: h5py.Dataset) -> int:

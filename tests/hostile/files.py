@@ -7,11 +7,11 @@ from itertools import chain
 from tests.hostile import attributes, chunks, index, journals, links, places, schemas, storage, superblocks, texts
 from tests.hostile.cases import Case
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "MODULES"]
 
-_MODULES = (links, storage, chunks, attributes, texts, schemas, index, superblocks, places, journals)
+MODULES = (links, storage, chunks, attributes, texts, schemas, index, superblocks, places, journals)
 
-CASES: dict[str, Case] = {case.name: case for case in chain.from_iterable(module.CASES for module in _MODULES)}
+CASES: dict[str, Case] = {case.name: case for case in chain.from_iterable(module.CASES for module in MODULES)}
 
-if len(CASES) < sum(len(module.CASES) for module in _MODULES):
+if len(CASES) < sum(len(module.CASES) for module in MODULES):
     raise ValueError("two cases have the same name")
