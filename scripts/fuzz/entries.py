@@ -27,7 +27,7 @@ from gym_h5record.reader.storage_report import column_storage
 from .harvest import Harvest, Violation, check_memory
 from .subjects import make_scene
 
-__all__ = ["ENTRIES", "Entry"]
+__all__ = ["ENTRIES", "Entry", "different_entries"]
 
 _WINDOW_ROWS = 64
 _MAX_ROWS = 1000
@@ -290,3 +290,10 @@ ENTRIES: dict[str, Entry] = {
     )
 }
 """By name, those that only read first."""
+
+
+def different_entries(number: int) -> list[str]:
+    """Every function, and two of the commands, which call them: other ones for every number."""
+    functions = [name for name in ENTRIES if not name.startswith("cli ")]
+    commands = [name for name in ENTRIES if name.startswith("cli ")]
+    return functions + [commands[(2 * number + more) % len(commands)] for more in range(2)]

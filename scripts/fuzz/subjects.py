@@ -148,10 +148,10 @@ def modest_journals() -> None:
 def _same_every_time(name: str) -> Iterator[None]:
     """Recordings of this name have the same bytes every time on one machine."""
     first = (zlib.crc32(name.encode()) + (1 << 32)) << 64  # with all the digits that others have
-    numbers = iter(range(first, first + (1 << 32)))
+    ids = (uuid.UUID(int=number << 31) for number in range(first, first + (1 << 32)))
     begun = {"now.return_value.isoformat.return_value": "2026-01-01T00:00:00+00:00"}
     with (
-        mock.patch("uuid.uuid4", lambda: uuid.UUID(int=next(numbers) << 31)),
+        mock.patch("uuid.uuid4", side_effect=ids),
         mock.patch("gym_h5record.provenance.datetime", **begun),
     ):
         yield

@@ -16,6 +16,7 @@ import numpy as np
 
 from scripts.fuzz.sites import Site
 from scripts.fuzz.subjects import SUBJECT, SUBJECTS, good_files, record
+from scripts.fuzz.worker import Outcome
 
 __all__ = [
     "COLUMNS",
@@ -70,6 +71,22 @@ class Case:
     make: Make
     expect: str = "refused"
     also: tuple[str, ...] = ()
+
+    def problem(self, entry: str, outcome: Outcome, good_digest: str) -> str:
+        """What is wrong with what came of an entry, nothing if it is as it must be.
+
+        Args:
+            entry: Which entry.
+            outcome: What came of it.
+            good_digest: That of reading the good recording.
+        """
+        if not outcome.is_allowed:
+            return f"{outcome.kind}: {outcome.detail}"
+        if entry == "read" and self.expect == "refused" and outcome.kind != "refused":
+            return "it can be read as if nothing were wrong"
+        if entry == "read" and self.expect == "harmless" and outcome.digest != good_digest:
+            return f"its rows are not those of the good recording: {outcome.refused}"
+        return ""
 
 
 class Cases(list[Case]):

@@ -140,7 +140,17 @@ def _(file: h5py.File) -> None:
 
 # A recording of every kind of list ------------------------------------------------------------------
 
-LISTS = ("words", "words/values", "points", "views", "nothing", "graph/nodes", "graph/edges", "graph/edge_links", "choice/0")
+LISTS = (
+    "words",
+    "words/values",
+    "points",
+    "views",
+    "nothing",
+    "graph/nodes",
+    "graph/edges",
+    "graph/edge_links",
+    "choice/0",
+)
 
 
 def _zoo(name: str, value: Any, at: Any) -> Callable[[Site], None]:

@@ -33,7 +33,9 @@ PLACES: dict[str, Put] = {
     "a link to a recording outside": lambda site, path: path.symlink_to(fill_outside(site)),
     "a link to nothing": lambda site, path: path.symlink_to(site.outside / "nothing"),
     "a link to a directory": lambda site, path: path.symlink_to(site.outside),
-    "a link to a FIFO": lambda site, path: (os.mkfifo(site.outside / "fifo"), path.symlink_to(site.outside / "fifo"))[1],
+    "a link to a FIFO": lambda site, path: (os.mkfifo(site.outside / "fifo"), path.symlink_to(site.outside / "fifo"))[
+        1
+    ],
     "a link to /dev/zero": lambda site, path: path.symlink_to("/dev/zero"),
     "a link to /dev/full": lambda site, path: path.symlink_to("/dev/full"),
     "a link to /proc/self/mem": lambda site, path: path.symlink_to("/proc/self/mem"),

@@ -48,7 +48,11 @@ def _deepen(file: h5py.File, opening: str, closing: str, depth: int) -> None:
 
 
 OPAQUE = {"kind": "Opaque", "name": "observations/x"}
-LIST = {"kind": "ListOf", "name": "observations", "item": {"kind": "DictOf", "name": "observations/values", "items": []}}
+LIST = {
+    "kind": "ListOf",
+    "name": "observations",
+    "item": {"kind": "DictOf", "name": "observations/values", "items": []},
+}
 BOX = {"type": "Box", "dtype": "<f4", "shape": [2], "low": {"all": 0.0}, "high": {"all": 1.0}}
 
 CHANGES: dict[str, Change] = {
@@ -89,7 +93,9 @@ CHANGES: dict[str, Change] = {
     "has structs": _action(dtype="f8,f8"),
     "has a dtype that is none": _action(dtype="\x1b[2J"),
     "has a dtype that is a list": _action(dtype=[["a", "<f8"], ["b", "|O"]]),
-    "has a dtype that is an object": _action(dtype={"names": ["a"], "formats": ["O"], "offsets": [1 << 40], "itemsize": 1 << 41}),
+    "has a dtype that is an object": _action(
+        dtype={"names": ["a"], "formats": ["O"], "offsets": [1 << 40], "itemsize": 1 << 41}
+    ),
     "has another shape": _set(PICTURE, shape=[30, 40]),
     "has a negative shape": _set(PICTURE, shape=[-40, -30]),
     "has a shape of floats": _set(PICTURE, shape=[40.0, 30.0]),
@@ -130,22 +136,40 @@ CHANGES: dict[str, Change] = {
         observation={
             "kind": "TupleOf",
             "name": "observations",
-            "items": [{"kind": "Scalar", "name": f"observations/{number}", "dtype": "<f8"} for number in range(400_000)],
+            "items": [
+                {"kind": "Scalar", "name": f"observations/{number}", "dtype": "<f8"} for number in range(400_000)
+            ],
         }
     ),
     "is a dict that has more below": lambda schema: schema["observation"].update(kind="TupleOf", items=[OPAQUE]),
     "is a list of endless nothing": _top(
-        observation={"kind": "Sequence", "name": "observations", "items": LIST, "space": {"type": "Sequence", "space": {"type": "Dict", "spaces": []}, "stack": False}}
+        observation={
+            "kind": "Sequence",
+            "name": "observations",
+            "items": LIST,
+            "space": {"type": "Sequence", "space": {"type": "Dict", "spaces": []}, "stack": False},
+        }
     ),
     "is a sequence of another space": _top(
         observation={"kind": "Sequence", "name": "observations", "items": LIST, "space": BOX}
     ),
     "is a sequence without a list": _top(
-        observation={"kind": "Sequence", "name": "observations", "items": OPAQUE, "space": {"type": "Sequence", "space": BOX, "stack": True}}
+        observation={
+            "kind": "Sequence",
+            "name": "observations",
+            "items": OPAQUE,
+            "space": {"type": "Sequence", "space": BOX, "stack": True},
+        }
     ),
     "is a list": lambda schema: [schema],
     "is empty": lambda schema: {},
-    "is null": lambda schema: {"observation": None, "action": None, "frame": None, "infos": None, "linked_frames": None},
+    "is null": lambda schema: {
+        "observation": None,
+        "action": None,
+        "frame": None,
+        "infos": None,
+        "linked_frames": None,
+    },
 }
 for _words, _change in CHANGES.items():
 
