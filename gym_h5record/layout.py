@@ -35,6 +35,7 @@ __all__ = ["RecordingFile", "all_fields", "create_file"]
 _LIBVER = ("v110", "v110")
 _TOTALS = ("total_steps", "total_episodes")
 _JOURNAL_ID = "journal_id"
+_JOURNAL_ID_BYTES = 36  # a UUID as text
 
 
 def create_file(
@@ -186,6 +187,16 @@ class RecordingFile:
                 if counts[field.name] < 0:
                     raise CorruptRecordingError(f"/{field.name} claims {counts[field.name]} items")
 
+    def check_place(self, journal_id_bytes: int = _JOURNAL_ID_BYTES) -> None:
+        """Make sure that the file has a place for the identity of another journal.
+
+        Raises:
+            CorruptRecordingError: If it has not.
+        """
+        place = self._attributes.get_id(_JOURNAL_ID).dtype
+        if place.kind != "S" or place.itemsize < journal_id_bytes:
+            raise CorruptRecordingError(f"{self._path} has no place for {_JOURNAL_ID} in /{fmt.METADATA}")
+
     @property
     def journal_id(self) -> str:
         """Identity of the journal that was last drained into the file."""
@@ -197,9 +208,7 @@ class RecordingFile:
         Raises:
             CorruptRecordingError: If the file has no place for the identity.
         """
-        kind = self._attributes.get_id(_JOURNAL_ID).dtype
-        if kind.kind != "S" or kind.itemsize < len(journal_id):
-            raise CorruptRecordingError(f"{self._path} has no place for {_JOURNAL_ID} in /{fmt.METADATA}")
+        self.check_place(len(journal_id))
         self._attributes.modify(_JOURNAL_ID, np.bytes_(journal_id))
         self._metadata[_JOURNAL_ID] = journal_id
         self._file.flush()
