@@ -172,27 +172,37 @@ class RecordingFile:
         """Make sure that everything committed is there: before writing to a file that others may have damaged.
 
         Raises:
-            CorruptRecordingError: If a column is shorter than ``/commit``, or its list, says.
+            CorruptRecordingError: If a column is shorter than ``/commit`` says.
         """
         size_bytes = self._path.stat().st_size
-        counts: dict[str | None, int] = {}  # of items, by the field of ends; parents come before their children
+        for column in self._columns.values():
+            if column.field.parent is None:
+                column.check_stored(self._committed(column.field), size_bytes)
+
+    def check_closed(self) -> None:
+        """Make sure that a recording that has been closed can be gone on with.
+
+        Raises:
+            CorruptRecordingError: If something committed is not there, or there is no place for another journal's
+                identity.
+        """
+        self.check_complete()
+        self._check_place(_JOURNAL_ID_BYTES)
+        size_bytes = self._path.stat().st_size
+        counts: dict[str, int] = {}  # of items, by the field of ends; parents come before their children
         for column in self._columns.values():
             field = column.field
-            in_index = field.name.startswith(f"{fmt.EPISODES}/")
-            counts[None] = self.episodes if in_index else self.rows
-            count = counts[field.parent]
+            count = self._committed(field) if field.parent is None else counts[field.parent]
             column.check_stored(count, size_bytes)
             if field.is_ends:
                 counts[field.name] = int(column.read(count - 1, count)[0]) if count else 0
                 if counts[field.name] < 0:
                     raise CorruptRecordingError(f"/{field.name} claims {counts[field.name]} items")
 
-    def check_place(self, journal_id_bytes: int = _JOURNAL_ID_BYTES) -> None:
-        """Make sure that the file has a place for the identity of another journal.
+    def _committed(self, field: Field) -> int:
+        return self.episodes if field.name.startswith(f"{fmt.EPISODES}/") else self.rows
 
-        Raises:
-            CorruptRecordingError: If it has not.
-        """
+    def _check_place(self, journal_id_bytes: int) -> None:
         place = self._attributes.get_id(_JOURNAL_ID).dtype
         if place.kind != "S" or place.itemsize < journal_id_bytes:
             raise CorruptRecordingError(f"{self._path} has no place for {_JOURNAL_ID} in /{fmt.METADATA}")
@@ -208,7 +218,7 @@ class RecordingFile:
         Raises:
             CorruptRecordingError: If the file has no place for the identity.
         """
-        self.check_place(len(journal_id))
+        self._check_place(len(journal_id))
         self._attributes.modify(_JOURNAL_ID, np.bytes_(journal_id))
         self._metadata[_JOURNAL_ID] = journal_id
         self._file.flush()

@@ -271,8 +271,7 @@ def _clear_path(path: Path, mode: str) -> Existing | None:
         return None
     file = RecordingFile(path)
     try:
-        file.check_complete()
-        file.check_place()
+        file.check_closed()
         if next_start(file) != file.rows:  # a recording that has been closed has no row behind its episodes
             raise CorruptRecordingError(f"{path}: the last episode does not end with the last of {file.rows} rows")
         return Existing(file.schema, file.rows, file.metadata())
