@@ -24,6 +24,8 @@ from gym_h5record.provenance import parse_attribute
 from gym_h5record.reader import Access, Handle
 from gym_h5record.reader.remains import RemainingRow, Remains, Span, tried
 from gym_h5record.schema import Schema
+from gym_h5record.spaces import space_from_json
+from gym_h5record.tagged import parse_json
 from gym_h5record.writer import Options, RowWriter, Session, begin_json, make_options
 
 __all__ = ["Salvaged", "check_target", "readable", "salvage"]
@@ -188,6 +190,8 @@ def _is_sound(name: str, value: Any) -> bool:
     """Whether an attribute says something: one that does not would make the others unreadable too."""
     try:
         parse_attribute(name, value)
+        if name in ("observation_space", "action_space"):
+            space_from_json(parse_json(value))
     except ValueError:
         return False
     return isinstance(value, str)

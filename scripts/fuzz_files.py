@@ -71,8 +71,6 @@ def main() -> int:
     print(table)
     slowest_s, largest_bytes = (max(getattr(each, name) for each in tallies) for name in ("slowest_s", "largest_bytes"))
     print(f"\nThe slowest took {slowest_s:.1f} s, the largest {largest_bytes >> 20} MiB.")
-    for tally in tallies:
-        print(*tally.problems, sep="\n", end="\n" if tally.problems else "", file=sys.stderr)
     if options.output is not None:
         options.output.write_text(f"{table}\n")
     return 0 if all(tally.is_good for tally in tallies) else 1

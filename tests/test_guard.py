@@ -93,6 +93,7 @@ ODD = {
     "contiguous": {"chunks": None, "maxshape": None},
     "of fixed size": {"maxshape": (10,)},
     "with chunks across items": {"shape": (10, 4), "chunks": (5, 2), "maxshape": (None, 4)},
+    "of an enumeration": {"dtype": h5py.enum_dtype({"a": 0, "b": 1}, "i8")},
     "of texts": {"dtype": h5py.string_dtype()},
     "of fixed texts": {"dtype": "S8"},
     "of complex numbers": {"dtype": "c16"},

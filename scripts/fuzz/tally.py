@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -74,6 +75,7 @@ class Tally:
         else:
             self.counts[_WRONG.get(outcome.kind, "other")] += 1
             self.problems.append(f"{file}, {entry}: {outcome.kind}: {outcome.detail}")
+            print(self.problems[-1], file=sys.stderr)  # at once: the rest may take an hour
 
 
 def markdown(tallies: Iterable[Tally]) -> str:

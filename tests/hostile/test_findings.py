@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,3 +192,12 @@ def test_a_heap_that_is_too_large_is_not_read() -> None:
 def test_a_file_that_the_system_does_not_let_us_read_is_no_traceback() -> None:
     with pytest.raises(RecordingPathError, match="cannot be read"):
         read_superblock("/proc/self/mem")
+
+
+@pytest.mark.parametrize("mode", ["w", "a"])
+def test_only_a_regular_file_is_replaced(mode: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "run.h5").symlink_to(tmp_path / "fifo")
+    with pytest.raises(RecordingPathError, match="not a regular file"):
+        h5r.RecordToHDF5(make_scene(), tmp_path / "run.h5", mode=mode)
+    assert (tmp_path / "fifo").is_fifo()
