@@ -38,8 +38,8 @@ class Prober:
         """Go through an entry; the site is then as it was before."""
         if ENTRIES[name].writes and str(site.path.resolve()).startswith(("/dev/", "/proc/")):
             return Outcome("refused", "not tried: this machine needs what is there")
-        # Who replaces a recording by the name of a link replaces what the link leads to.
-        target = site.path.resolve().name if name == "overwrite" and site.path.is_symlink() else None
+        # Who records to a link records to what it leads to.
+        target = site.path.resolve().name if name in ("append", "overwrite") and site.path.is_symlink() else None
         outcome = self._ask(name, site)
         changed, outside = site.changes(), [each for each in site.changes_outside() if each != target]
         allowed = [each for each in changed if ENTRIES[name].writes and each.startswith(site.path.name)]
