@@ -21,6 +21,7 @@ from gym_h5record.errors import SchemaMismatchError, UnsupportedSpaceError
 from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.schema import MISSING, Array, Node, Schema, plan_infos, plan_space, plan_value
 from gym_h5record.spaces import space_from_json
+from gym_h5record.tagged import parse_json
 
 __all__ = ["FirstRow", "array_bytes", "check_same", "plan_columns"]
 
@@ -94,11 +95,17 @@ def check_same(
     """
     differences = []
     for name in ("observation_space", "action_space"):
-        its_space, our_space = (space_from_json(json.loads(each[name])) for each in (metadata, ours))
+        our_space = space_from_json(json.loads(ours[name]))
+        try:
+            its_space = space_from_json(parse_json(metadata[name]))
+        except (KeyError, TypeError, ValueError) as error:
+            differences.append(f"its {name} cannot be read: {error!s:.200}")
+            continue
         if its_space != our_space:
-            differences.append(f"its {name} is {its_space}, this environment's is {our_space}")
-    if metadata["frames"] != ours["frames"]:
-        differences.append(f"its frames are {metadata['frames']!r}, here they would be {ours['frames']!r}")
+            differences.append(f"its {name} is {its_space!s:.1000}, this environment's is {our_space!s:.1000}")
+    its_frames = metadata.get("frames")
+    if its_frames != ours["frames"]:
+        differences.append(f"its frames are {its_frames!r:.80}, here they would be {ours['frames']!r}")
     if (schema.infos is not None) != infos:
         differences.append(f"it is recorded with infos={schema.infos is not None}, here infos={infos}")
     if differences:

@@ -262,9 +262,9 @@ def _member(file: h5py.File, name: str) -> Any:
 
 def _check_type(name: str, dataset: h5py.h5d.DatasetID) -> None:
     kind = dataset.get_type()
-    if kind.get_class() not in (*_NUMBERS, h5py.h5t.ENUM):
-        raise CorruptRecordingError(f"/{name} holds neither numbers nor booleans")
     dtype = kind.dtype
+    if kind.get_class() not in _NUMBERS and dtype.kind != "b":  # booleans are an enumeration, to HDF5
+        raise CorruptRecordingError(f"/{name} holds neither numbers nor booleans")
     # HDF5 knows numbers of any number of bits, and what it makes of them is not what is stored.
     if not storable(dtype) or not kind.equal(h5py.h5t.py_create(dtype, logical=True)):
         raise CorruptRecordingError(f"/{name} holds {dtype} of an odd form, which is no type of a recording")

@@ -18,18 +18,21 @@ _HEAD = struct.Struct("<4sB3xQ")  # signature, version, size of the heap
 _OBJECT = struct.Struct("<HH4xQ")  # number, references, size
 
 
-def check_heap(data: memoryview) -> None:
+def check_heap(data: memoryview, max_bytes: int) -> None:
     """Make sure that HDF5 comes back from what it has just read.
 
     Args:
         data: Any bytes of a file, read at once; those that begin no heap, or only part of one, are fine.
+        max_bytes: How large a heap may be.
 
     Raises:
-        OSError: If they are a heap in which HDF5 would go in circles.
+        OSError: If they are a heap in which HDF5 would go in circles, or one that is too large.
     """
     if data[:4] != _SIGNATURE or len(data) < _HEAD.size:
         return
     _, _, size = _HEAD.unpack_from(data)
+    if size > max_bytes:
+        raise OSError(errno.EFBIG, f"a heap of {size} bytes")
     if size > len(data):  # HDF5 is about to read the whole of it
         return
     at = _HEAD.size

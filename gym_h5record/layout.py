@@ -36,6 +36,7 @@ _LIBVER = ("v110", "v110")
 _TAIL_BYTES = 8  # any number would do
 _TOTALS = ("total_steps", "total_episodes")
 _JOURNAL_ID = "journal_id"
+_JOURNAL_ID_BYTES = 36  # a UUID as text
 
 
 def create_file(
@@ -134,6 +135,7 @@ class RecordingFile:
             self.rows, self.episodes = (int(count) for count in self._commit[:2])
             if not 0 <= self.episodes <= self.rows:
                 raise CorruptRecordingError(f"/{fmt.COMMIT} claims {self.rows} rows and {self.episodes} episodes")
+            self._check_changeable()
             self._has_checksums = has_group(self._file, fmt.CHECKSUMS)
             self._columns = {field.name: self._open_column(field) for field in all_fields(self.schema)}
             self.held_rows = max(column.held_rows for column in self._columns.values())
@@ -161,6 +163,12 @@ class RecordingFile:
         checksums = open_dataset(self._file, checksum_field(field).name) if self._has_checksums else None
         return Column(open_dataset(self._file, field.name), field, self.codec, checksums)
 
+    def _check_changeable(self) -> None:
+        """Make sure that the attributes that are changed in place are what they should be."""
+        for name, kind in ((_JOURNAL_ID, str), *((total, int) for total in _TOTALS)):
+            if not isinstance(self._metadata[name], kind):
+                raise CorruptRecordingError(f"/{fmt.METADATA} has {self._metadata[name]!r:.80} as {name}")
+
     def check_complete(self) -> None:
         """Make sure that everything committed is there: before writing to a file that others may have damaged.
 
@@ -170,8 +178,35 @@ class RecordingFile:
         size_bytes = self._path.stat().st_size
         for column in self._columns.values():
             if column.field.parent is None:
-                in_index = column.field.name.startswith(f"{fmt.EPISODES}/")
-                column.check_stored(self.episodes if in_index else self.rows, size_bytes)
+                column.check_stored(self._committed(column.field), size_bytes)
+
+    def check_closed(self) -> None:
+        """Make sure that a recording that has been closed can be gone on with.
+
+        Raises:
+            CorruptRecordingError: If something committed is not there, or there is no place for another journal's
+                identity.
+        """
+        self.check_complete()
+        self._check_place(_JOURNAL_ID_BYTES)
+        size_bytes = self._path.stat().st_size
+        counts: dict[str, int] = {}  # of items, by the field of ends; parents come before their children
+        for column in self._columns.values():
+            field = column.field
+            count = self._committed(field) if field.parent is None else counts[field.parent]
+            column.check_stored(count, size_bytes)
+            if field.is_ends:
+                counts[field.name] = int(column.read(count - 1, count)[0]) if count else 0
+                if counts[field.name] < 0:
+                    raise CorruptRecordingError(f"/{field.name} claims {counts[field.name]} items")
+
+    def _committed(self, field: Field) -> int:
+        return self.episodes if field.name.startswith(f"{fmt.EPISODES}/") else self.rows
+
+    def _check_place(self, journal_id_bytes: int) -> None:
+        place = self._attributes.get_id(_JOURNAL_ID).dtype
+        if place.kind != "S" or place.itemsize < journal_id_bytes:
+            raise CorruptRecordingError(f"{self._path} has no place for {_JOURNAL_ID} in /{fmt.METADATA}")
 
     @property
     def journal_id(self) -> str:
@@ -179,7 +214,12 @@ class RecordingFile:
         return str(self._metadata[_JOURNAL_ID])
 
     def start(self, journal_id: str) -> None:
-        """Let readers in: from here on nothing is created, only appended."""
+        """Let readers in: from here on nothing is created, only appended.
+
+        Raises:
+            CorruptRecordingError: If the file has no place for the identity.
+        """
+        self._check_place(len(journal_id))
         self._attributes.modify(_JOURNAL_ID, np.bytes_(journal_id))
         self._metadata[_JOURNAL_ID] = journal_id
         self._file.flush()

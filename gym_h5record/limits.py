@@ -12,6 +12,7 @@ from typing import Any
 __all__ = [
     "MAX_CHUNK_BYTES",
     "MAX_DEPTH",
+    "MAX_HEAP_BYTES",
     "MAX_ITEM_BYTES",
     "MAX_LIST_ITEMS",
     "MAX_METADATA_BYTES",
@@ -36,6 +37,9 @@ MAX_TEXT_BYTES = 32 << 20
 
 MAX_METADATA_BYTES = 2 * MAX_TEXT_BYTES
 """All text attributes together."""
+
+MAX_HEAP_BYTES = MAX_TEXT_BYTES + (64 << 10)
+"""One heap of texts: HDF5 gives a large text one of its own, unless there is room in another."""
 
 MIN_FILTERED_ITEM_BYTES = 256
 """Items that are smaller are not compressed: a kilobyte of chunks cannot stand for a million episodes."""

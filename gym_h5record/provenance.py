@@ -75,9 +75,10 @@ def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
 def _is_attribute(text: str) -> bool:
     """Whether an attribute can hold a text: UTF-8 without NUL, not too long to be read."""
     try:
-        return b"\0" not in text.encode("utf-8") and len(text) <= MAX_TEXT_BYTES
+        data = text.encode("utf-8")
     except UnicodeEncodeError:
         return False
+    return b"\0" not in data and len(data) <= MAX_TEXT_BYTES
 
 
 def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:

@@ -269,8 +269,12 @@ def _(node: sc.Graph, source: _Meter, at: int) -> Any:
 @_take.register
 def _(node: sc.OneOf, source: _Meter, at: int) -> Any:
     index = source.items(node.index.name, at, at + 1)[0]
+    if not 0 <= index < len(node.branches):
+        raise ValueError(f"choice {index} of {len(node.branches)}")
     branch = node.branches[index]
-    start, _ = _span(branch, source, at)
+    start, stop = _span(branch, source, at)
+    if stop - start != 1:
+        raise ValueError(f"choice {index} has {stop - start} values")
     return index, _take(branch.item, source, start)
 
 

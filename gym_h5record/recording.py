@@ -15,6 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError, InterruptedRecordingError, RecordingInUseError
 from gym_h5record.layout import all_fields
+from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.reader import Access, Column, Decoder, EpisodeIndex, EpisodeList, Handle, InfoColumn, Storage
 from gym_h5record.reader.metadata import metadata_values
 from gym_h5record.repair import repair as repair_recording
@@ -148,9 +149,10 @@ class Recording:
         if not text:
             return None
         try:
+            parse_json(text, MAX_DEPTH)  # whoever looks at it goes as deep as it is
             return EnvSpec.from_json(text)
         except Exception as error:  # whatever Gymnasium makes of a text that is no spec
-            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error!s:.200}") from error
+            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error!s:.300}") from error
 
     @cached_property
     def observation_space(self) -> Space[Any]:

@@ -199,7 +199,17 @@ def _info_from_json(pair: Any) -> InfoColumn:
     node = _from_json(content)
     if not isinstance(node, (Array, Scalar)):
         raise TypeError(f"an info column is an Array or a Scalar, found {content['kind']}")
-    return InfoColumn(untag(key), node)
+    key = untag(key)
+    if type(key) is not str:
+        raise TypeError(f"the key {key!r:.80} of an info column")
+    return InfoColumn(key, node)
+
+
+def _dict_of(content: Json) -> Node:
+    items = tuple((untag(key), _from_json(each)) for key, each in content["items"])
+    if len(dict(items)) < len(items):
+        raise ValueError("a dict with the same key twice")
+    return DictOf(_name(content), items)
 
 
 def _sequence(content: Json) -> Node:
@@ -240,7 +250,7 @@ _BUILDERS: dict[str, Callable[[Json], Node]] = {
     "Array": lambda c: Array(_name(c), _dtype(c["dtype"]), _shape(c["shape"])),
     "Scalar": lambda c: Scalar(_name(c), _dtype(c["dtype"])),
     "Opaque": lambda c: Opaque(_name(c)),
-    "DictOf": lambda c: DictOf(_name(c), tuple((untag(key), _from_json(each)) for key, each in c["items"])),
+    "DictOf": _dict_of,
     "TupleOf": lambda c: TupleOf(_name(c), tuple(_from_json(each) for each in c["items"])),
     "ListOf": lambda c: ListOf(_name(c), _from_json(c["item"])),
     "Text": lambda c: Text(_name(c)),

@@ -15,7 +15,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from gym_h5record.errors import NotARecordingError
+from gym_h5record.errors import NotARecordingError, RecordingPathError
 
 __all__ = [
     "SUPERBLOCK_BYTES",
@@ -54,11 +54,18 @@ class Superblock:
 
 
 def read_superblock(path: str | os.PathLike[str]) -> Superblock | None:
-    """Read the superblock at the start of ``path``; None if it is no regular file, or not HDF5."""
+    """Read the superblock at the start of ``path``; None if it is no regular file, or not HDF5.
+
+    Raises:
+        OSError: If it cannot be opened.
+        RecordingPathError: If it cannot be read: a broken disk, or a file of ``/proc``.
+    """
     # A FIFO would let us wait, a device do something.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         block = os.pread(descriptor, SUPERBLOCK_BYTES, 0) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except OSError as error:
+        raise RecordingPathError(f"{path} cannot be read: {error.strerror}") from error
     finally:
         os.close(descriptor)
     if not block.startswith(SIGNATURE) or len(block) < SUPERBLOCK_BYTES:

@@ -34,10 +34,11 @@ from gym_h5record.tree import foreign_array
 
 __all__ = ["TaggedText", "dumps", "loads", "no_exact_form", "parse_json", "tag", "untag"]
 
-_JSON_LEVELS = 4  # at most, of a space or a node in another
+_JSON_LEVELS = 4 * MAX_DEPTH  # a space or a node in another takes four at most
 _ARRAY_KINDS = "?biufcSUmM"
 _MAX_HOLLOW = 1 << 20  # rows of arrays without elements: they cost no text, but memory as soon as they are a list
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+# A string that does not end is one as well: looked for from each of its quotes, its end would take forever.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # would come back from JSON as one character
 
 
@@ -80,19 +81,19 @@ def loads(text: str | bytes) -> Any:
         raise ValueError(f"not tagged JSON text: {error!r:.200}") from error
 
 
-def parse_json(text: str | bytes, levels: int = _JSON_LEVELS * MAX_DEPTH) -> Any:
+def parse_json(text: str | bytes, max_levels: int = _JSON_LEVELS) -> Any:
     """Read plain JSON text that may be a stranger's.
 
     Args:
         text: The text.
-        levels: How deep it may be nested.
+        max_levels: How deep it may be nested.
 
     Raises:
         ValueError: If it is no JSON, has more than 4 million values or is nested deeper.
     """
     try:
         value = _parse(text)
-        _check_depth(value, levels)
+        _check_depth(value, max_levels)
     except RecursionError as error:
         raise ValueError("JSON that is nested too deep") from error
     return value

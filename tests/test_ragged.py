@@ -302,3 +302,13 @@ def _spoil(value):
 def test_node_without_columns_cannot_be_decoded(node):
     with pytest.raises(TypeError, match="no way to decode"):
         decode(node, None, 0)
+
+
+@pytest.mark.parametrize(("index", "counts"), [(-1, (1, 1)), (2, (1, 1)), (0, (0, 1)), (1, (1, 0)), (0, (2, 0))])
+def test_choice_that_there_is_not_is_refused(index, counts):
+    node = plan_space(OneOf([Discrete(4), Discrete(5)]), "x")
+    stored = Stored(node, [encode(node, (np.int64(0), np.int64(3))), encode(node, (np.int64(1), np.int64(3)))])
+    stored.arrays |= {branch.ends: np.array([count]) for branch, count in zip(node.branches, counts, strict=True)}
+    stored.arrays[node.index.name] = np.array([index])
+    with pytest.raises(ValueError, match="choice"):
+        decode(node, stored, 0)

@@ -133,3 +133,19 @@ HOSTILE = {
 def test_hostile_text_is_corrupt(text):
     with pytest.raises(CorruptRecordingError, match="cannot be read|not the description of a space"):
         schema_from_json(text)
+
+
+@pytest.mark.parametrize("key", [[1], {"$tuple": [[1]]}, "second"])
+def test_keys_of_a_dict_must_be_hashable_and_different(key):
+    content = json.loads(schema_to_json(make_schema(spaces.Dict(first=Discrete(2), second=Discrete(2)))))
+    content["observation"]["items"][0][0] = key
+    with pytest.raises(CorruptRecordingError, match="schema"):
+        schema_from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("key", [[1], 7, None, {"$tuple": [[1]]}])
+def test_keys_of_infos_must_be_text(key):
+    content = json.loads(schema_to_json(make_schema(infos=INFOS)))
+    content["infos"][0][0] = key
+    with pytest.raises(CorruptRecordingError, match="schema"):
+        schema_from_json(json.dumps(content))

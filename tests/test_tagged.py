@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import GraphInstance
 
-from gym_h5record.tagged import TaggedText, dumps, loads, tag, untag
+from gym_h5record.tagged import TaggedText, dumps, loads, parse_json, tag, untag
 from tests.zoo import (
     NAN_WITH_PAYLOAD,
     NEGATIVE_NAN,
@@ -320,3 +320,21 @@ def test_text_that_names_a_class_is_only_text():
     read = loads('{"$repr": ["os.system", "echo"]}')
     assert type(read) is TaggedText
     assert read == "echo"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", ['"\\', "\\", '\\"', '"\n\\\n'], ids=repr)
+def test_strings_that_do_not_end_take_no_longer_than_others(piece):
+    with pytest.raises(ValueError):
+        loads('"' + piece * (6_000_000 // len(piece)))
+
+
+def test_commas_in_strings_are_no_values():
+    text = json.dumps([",[{" * 2_000_000, '\\"', "\n,"])
+    assert loads(text)[1:] == ['\\"', "\n,"]
+
+
+def test_plain_json_may_be_only_so_deep():
+    assert parse_json("[[1]]", 2) == [[1]]
+    with pytest.raises(ValueError, match="too deep"):
+        parse_json("[[1]]", 1)

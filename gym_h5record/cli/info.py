@@ -16,8 +16,10 @@ from rich.table import Table
 from gym_h5record import Recording
 from gym_h5record.cli.output import file_bytes, name_table, print_json, safe, show, size_text
 from gym_h5record.cli.summaries import summary
+from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.printable import printable
 from gym_h5record.reader.storage_report import ColumnStorage, column_storage
+from gym_h5record.tagged import parse_json
 
 __all__ = ["info"]
 
@@ -47,7 +49,6 @@ def info(*, path: Path, as_json: bool) -> None:
 def _describe(recording: Recording) -> dict[str, Any]:
     """Everything about a recording except for its columns, for ``--json``."""
     metadata = recording.metadata
-    spec = metadata.get("env_spec")
     episodes = [(each.total_reward, each.length, each.complete) for each in recording.episodes]
     returns, lengths, complete = zip(*episodes, strict=True) if episodes else ((), (), ())
     return {
@@ -56,7 +57,7 @@ def _describe(recording: Recording) -> dict[str, Any]:
         "environment": {
             "name": metadata.get("env_name"),
             "class": metadata.get("env_class"),
-            "spec": json.loads(spec) if spec else None,
+            "spec": _spec(metadata.get("env_spec")),
             "spec_problem": metadata.get("env_spec_problem") or None,
             "wrappers": metadata.get("env_wrappers", []),
             "render_mode": metadata.get("render_mode") or None,
@@ -81,6 +82,14 @@ def _describe(recording: Recording) -> dict[str, Any]:
     }
 
 
+def _spec(text: str | None) -> Any:
+    """The spec of the environment, or its text if it is none."""
+    try:
+        return parse_json(text, MAX_DEPTH) if text else None
+    except ValueError:
+        return text
+
+
 def _spread(values: Sequence[float]) -> dict[str, float] | None:
     if not values:
         return None
@@ -89,16 +98,19 @@ def _spread(values: Sequence[float]) -> dict[str, float] | None:
 
 def _fact_table(facts: Mapping[str, Any], observation_space: str, action_space: str) -> Table:
     environment, incomplete = facts["environment"], facts["incomplete_episodes"]
-    frames, fps = facts["frames"], facts["fps"]
+    frames, fps = str(facts["frames"]), facts["fps"]
     return name_table(
         [
             ("recording", f"{facts['path']}  ({size_text(facts['bytes'])})"),
             ("environment", f"{environment['name']}  ({environment['class']})"),
             ("no spec", _first_sentence(environment["spec_problem"])),
-            ("wrappers", ", ".join(_class_name(each) for each in environment["wrappers"]) or "none"),
+            ("wrappers", ", ".join(_class_name(str(each)) for each in environment["wrappers"]) or "none"),
             ("observations", " ".join(observation_space.split())),
             ("actions", " ".join(action_space.split())),
-            ("frames", _FRAMES.get(frames, frames) + (f", {fps:g} per second" if frames != "none" and fps > 0 else "")),
+            (
+                "frames",
+                _FRAMES.get(frames, frames) + (f", {fps:g} per second" if frames != "none" and fps > 0 else ""),
+            ),
             ("created", facts["created_at"]),
             ("run id", facts["run_id"]),
             ("agent id", facts["agent_id"]),

@@ -17,7 +17,7 @@ from gym_h5record import Episode, Recording, ReplayFromHDF5
 from gym_h5record.cli.exits import Problem
 from gym_h5record.cli.summaries import summary
 
-__all__ = ["Reset", "Step", "choose_episode", "describe_end", "play"]
+__all__ = ["Reset", "Step", "choose_episode", "describe_end", "play", "reward_number"]
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,16 @@ def _steps(env: ReplayFromHDF5, actions: Iterator[Any]) -> Iterator[Step]:
     total = 0.0
     for number, action in enumerate(actions, 1):
         observation, reward, terminated, truncated, info = env.step(action)
-        total += float(reward)
+        total += reward_number(reward)
         yield Step(number, action, observation, reward, bool(terminated), bool(truncated), info, total)
+
+
+def reward_number(reward: Any) -> float:
+    """What a reward adds to the return: nothing, as in the file's own returns, if it is no number."""
+    try:
+        return float(reward)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
 
 
 def describe_end(episode: Episode) -> str:

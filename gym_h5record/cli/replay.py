@@ -15,7 +15,7 @@ from gym_h5record.cli.exits import Problem
 from gym_h5record.cli.output import print_json, safe, safe_line, show
 from gym_h5record.cli.picture_files import check_targets, write_picture
 from gym_h5record.cli.pictures import Tile, animated_gif, contact_sheet, evenly_spaced, frame_delays
-from gym_h5record.cli.playback import Reset, Step, choose_episode, describe_end, play
+from gym_h5record.cli.playback import Reset, Step, choose_episode, describe_end, play, reward_number
 from gym_h5record.cli.summaries import summary
 from gym_h5record.printable import printable
 
@@ -187,7 +187,7 @@ def _last_step(episode: Episode, limit: int | None) -> int:
 
 def _returns(episode: Episode) -> list[float]:
     """The return so far, before each step and after the last one."""
-    return [0.0, *itertools.accumulate(float(reward) for reward in episode.rewards)]
+    return [0.0, *itertools.accumulate(map(reward_number, episode.rewards))]
 
 
 def _recorded_fps(recording: Recording) -> float:

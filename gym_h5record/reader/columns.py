@@ -65,12 +65,23 @@ class Column(_Rows):
         start: First row.
         length: How many rows.
         is_open: Whether the last row is padding, whatever the file says: the step from it is not committed yet.
+        has_padding: Whether rows may be padding at all, which is None.
     """
 
-    def __init__(self, decoder: Decoder, node: sc.Node, start: int, length: int, *, is_open: bool = False) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        node: sc.Node,
+        start: int,
+        length: int,
+        *,
+        is_open: bool = False,
+        has_padding: bool = True,
+    ) -> None:
         super().__init__(start, length)
         self._decoder = decoder
         self._node = node
+        self._has_padding = has_padding
         self._open_row = start + length - 1 if is_open else -1
 
     @property
@@ -91,7 +102,9 @@ class Column(_Rows):
         return f"<Column /{printable(self._node.name)} shape={self.shape} dtype={self.dtype}>"
 
     def _one(self, row: int) -> Any:
-        return None if row == self._open_row else self._decoder.value(self._node, row)
+        if row == self._open_row:
+            return None
+        return self._decoder.value(self._node, row, is_needed=not self._has_padding)
 
     def _many(self, start: int, stop: int) -> Any:
         if start <= self._open_row < stop:

@@ -37,10 +37,16 @@ class Decoder:
         self._schema = schema
         self._codes = schema.code_index
 
-    def value(self, node: sc.Node, row: int) -> Any:
-        """The exact value of a node in a row, None where the row has none."""
+    def value(self, node: sc.Node, row: int, *, is_needed: bool = False) -> Any:
+        """The exact value of a node in a row, None where the row has none.
+
+        Raises:
+            CorruptRecordingError: If it cannot be read, or is needed and not there.
+        """
         code = self._storage.row(fmt.TYPES, row)[0, self._codes[node.name]]
         if code == TypeCode.ABSENT:
+            if is_needed:
+                raise CorruptRecordingError(f"/{node.name} row {row} has no value, within an episode")
             return None
         return self._decoded(node, row, int(code))
 

@@ -259,7 +259,7 @@ class Episode:
         return options
 
     def _column(self, node: sc.Node, more: int = 0) -> Column:
-        return Column(self._decoder, node, self.start, self.length + more)
+        return Column(self._decoder, node, self.start, self.length + more, has_padding=False)
 
     def _named(self, name: str) -> Column:
         return self._column(self._schema.coded[self._schema.code_index[name]])

@@ -9,10 +9,12 @@ from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.guard import ATTRIBUTES
 from gym_h5record.limits import MAX_DEPTH
+from gym_h5record.spaces import space_from_json
 from gym_h5record.tagged import loads, parse_json
 
 __all__ = ["metadata_values", "readable_attributes"]
 
+_SPACES = ("observation_space", "action_space")
 _TOTALS = ("total_steps", "total_episodes")
 
 
@@ -32,12 +34,14 @@ def metadata_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def readable_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Those attributes that ``metadata_values`` can read."""
+    """Those attributes that ``metadata_values`` can read, and spaces that can be."""
     readable = {}
     for name, value in attributes.items():
         try:
             _value(name, value)
-        except CorruptRecordingError:
+            if name in _SPACES:
+                space_from_json(parse_json(value))
+        except (CorruptRecordingError, ValueError):
             continue
         readable[name] = value
     return readable

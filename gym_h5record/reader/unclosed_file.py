@@ -18,6 +18,7 @@ from typing import Any
 
 from gym_h5record.durable_file import patch
 from gym_h5record.heap import check_heap
+from gym_h5record.limits import MAX_HEAP_BYTES
 from gym_h5record.superblock import SUPERBLOCK_BYTES, closed_superblock
 
 __all__ = ["UnclosedFile"]
@@ -61,7 +62,7 @@ class UnclosedFile(io.RawIOBase):
         """
         view = memoryview(buffer).cast("B")
         self._read(view, self._position)
-        check_heap(view)
+        check_heap(view, MAX_HEAP_BYTES)
         self._position += len(view)
         return len(view)
 

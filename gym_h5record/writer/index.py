@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record import format as fmt
+from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.layout import RecordingFile
 
 __all__ = ["IndexWriter", "close_open_episode"]
@@ -123,13 +124,21 @@ def close_open_episode(file: RecordingFile) -> None:
 
 
 def next_start(file: RecordingFile) -> int:
-    """First row behind the committed episodes."""
+    """First row behind the committed episodes.
+
+    Raises:
+        CorruptRecordingError: If the last of them ends outside the recording.
+    """
     if not file.episodes:
         return 0
     last = slice(file.episodes - 1, file.episodes)
     start, length = (
         int(file.read(f"{fmt.EPISODES}/{name}", last.start, last.stop)[0]) for name in ("starts", "lengths")
     )
+    if start < 0 or length < 0 or start + length >= file.rows:
+        raise CorruptRecordingError(
+            f"episode {file.episodes - 1} claims rows {start} to {start + length}, the recording has {file.rows}"
+        )
     return start + length + 1
 
 

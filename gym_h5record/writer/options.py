@@ -111,6 +111,8 @@ def _checked_path(path: str | os.PathLike[str], mode: str) -> Path:
         raise RecordingPathError(f"cannot record to {target}: no permission to write in {folder}.")
     if target.is_dir():
         raise RecordingPathError(f"cannot record to {target}: it is a directory.")
+    if target.exists() and not target.is_file():  # root may replace a device: mode "w" would
+        raise RecordingPathError(f"cannot record to {target}: it is not a regular file.")
     if mode == "x" and target.exists():
         raise exists_error(target)
     return target

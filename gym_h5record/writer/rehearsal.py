@@ -22,7 +22,7 @@ from gym_h5record.writer.drain import Drain
 
 __all__ = ["DRAIN_ERRORS", "Items", "rehearse"]
 
-DRAIN_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError, struct.error)
+DRAIN_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError, struct.error)
 """What draining makes of a damaged journal; ``CorruptRecordingError`` is a ``ValueError``."""
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from gym_h5record.boot import boot_id
 from gym_h5record.durable_file import redo_path
 from gym_h5record.errors import (
+    CorruptRecordingError,
     RecordingError,
     RecordingExistsError,
     RecordingInUseError,
@@ -30,6 +31,7 @@ from gym_h5record.lock import RecordingLock, check_only_name
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_to_json
 from gym_h5record.writer.child import ChildWorker
+from gym_h5record.writer.index import next_start
 from gym_h5record.writer.inline import InlineWorker
 from gym_h5record.writer.options import Options, exists_error
 from gym_h5record.writer.recovery import PATIENCE_S, is_interrupted, recover_locked
@@ -277,7 +279,9 @@ def _clear_path(path: Path, mode: str) -> Existing | None:
     check_only_name(path)
     file = RecordingFile(path)
     try:
-        file.check_complete()
+        file.check_closed()
+        if next_start(file) != file.rows:  # a recording that has been closed has no row behind its episodes
+            raise CorruptRecordingError(f"{path}: the last episode does not end with the last of {file.rows} rows")
         return Existing(file.schema, file.rows, file.metadata())
     finally:
         file.close()

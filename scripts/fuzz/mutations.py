@@ -1,0 +1,171 @@
+"""Changes bytes of good recordings, at random but reproducibly: a mutant is its number.
+
+Most of what HDF5 keeps about a file has a checksum, so that a change of it is
+noticed before it does anything. Half of the mutants are therefore changed
+inside such a block, and its checksum made to fit.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gym_h5record.superblock import _lookup3  # its checksums
+
+from .sites import Site
+from .subjects import SUBJECTS, good_files
+
+__all__ = ["KINDS", "Mutant", "make_mutant"]
+
+_SIGNATURES = (b"OHDR", b"OCHK", b"EAHD", b"EAIB", b"EASB", b"EADB", b"FRHP", b"FHDB", b"BTHD", b"BTLF", b"FSHD")
+"""What blocks with a checksum begin with."""
+
+_MAX_SEALED_BYTES = 1000  # of a block whose end is found by trying; that of an object header is known
+_MAX_PIECE_BYTES = 512
+_JOURNAL_HEAD_BYTES = 16 << 10  # where everything is that a journal says about itself
+_NUMBERS = (0, 1, 2, 7, 127, 255, 1 << 15, 1 << 16, 1 << 31, 1 << 32, 1 << 40, 1 << 62, 1 << 63, 1 << 64)
+
+Change = Callable[[bytearray, random.Random, int, int], None]
+"""Changes some bytes between two places."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A good recording with a flaw.
+
+    Attributes:
+        number: Which one it is.
+        kind: What has been done to it, one of ``KINDS``.
+        subject: Which recording.
+        interrupted: Whether its recorder died, and left a journal.
+        files: All its files, by what follows the name.
+    """
+
+    number: int
+    kind: str
+    subject: str
+    interrupted: bool
+    files: dict[str, bytes]
+
+    def put(self, site: Site) -> None:
+        """Put it where the recording of a site is."""
+        for suffix, data in self.files.items():
+            site.beside(suffix).write_bytes(data)
+
+
+def make_mutant(number: int, seed: int = 0) -> Mutant:
+    """The mutant of a number.
+
+    Args:
+        number: Any.
+        seed: Other mutants have the same numbers.
+    """
+    chance = random.Random(f"{seed}:{number}")
+    subject, interrupted = chance.choice([*SUBJECTS]), chance.random() < 0.3
+    files = dict(good_files(subject, interrupted=interrupted))
+    kind = chance.choices([*KINDS], [weight for weight, _ in KINDS.values()])[0]
+    suffix = chance.choice(("", "", ".journal", ".journal", ".journal", ".redo")) if kind != "sealed" else ""
+    suffix = suffix if suffix in files else ""
+    data = bytearray(files[suffix])
+    stop = min(_JOURNAL_HEAD_BYTES, len(data)) if suffix and chance.random() < 0.7 else len(data)
+    if kind == "sealed":
+        _change_sealed(data, chance, _sealed_blocks(subject, interrupted=interrupted))
+    else:
+        KINDS[kind][1](data, chance, 0, stop)
+    return Mutant(number, kind, subject, interrupted, {**files, suffix: bytes(data)})
+
+
+# Changes --------------------------------------------------------------------------------------------
+
+
+def _flip_bits(data: bytearray, chance: random.Random, start: int, stop: int) -> None:
+    for _ in range(chance.choice((1, 1, 1, 2, 8, 64))):
+        data[chance.randrange(start, stop)] ^= 1 << chance.randrange(8)
+
+
+def _replace_bytes(data: bytearray, chance: random.Random, start: int, stop: int) -> None:
+    at = chance.randrange(start, stop)
+    for place in range(at, min(at + chance.choice((1, 1, 2, 4, 16)), stop)):
+        data[place] = chance.randrange(256)
+
+
+def _set_number(data: bytearray, chance: random.Random, start: int, stop: int) -> None:
+    size = chance.choice((1, 2, 4, 8))
+    at = chance.randrange(start, max(start + 1, stop - size))
+    number = chance.choice(_NUMBERS) + chance.choice((0, 0, -1, 1))
+    data[at : at + size] = (number % (1 << 8 * size)).to_bytes(size, "little")
+
+
+def _move_piece(data: bytearray, chance: random.Random, start: int, stop: int) -> None:
+    source, target = (chance.randrange(start, stop) for _ in range(2))
+    size = chance.randrange(1, _MAX_PIECE_BYTES)
+    data[target : target + size] = data[source : source + size]
+
+
+def _clear_piece(data: bytearray, chance: random.Random, start: int, stop: int) -> None:
+    at, size = chance.randrange(start, stop), chance.randrange(1, _MAX_PIECE_BYTES)
+    data[at : at + size] = bytes([chance.choice((0, 255))]) * len(data[at : at + size])
+
+
+def _insert_or_remove(data: bytearray, chance: random.Random, start: int, stop: int) -> None:
+    at, size = chance.randrange(start, stop), chance.randrange(1, _MAX_PIECE_BYTES)
+    data[at : at + chance.choice((0, size))] = bytes(chance.choice((0, size)))
+
+
+def _cut(data: bytearray, chance: random.Random, start: int, stop: int) -> None:
+    del data[chance.randrange(start, stop) :]
+
+
+def _change_sealed(data: bytearray, chance: random.Random, blocks: list[tuple[int, int]]) -> None:
+    """Change a block that has a checksum at its end, and the checksum with it."""
+    at, size = chance.choice(blocks)
+    change = chance.choice((_flip_bits, _replace_bytes, _set_number, _set_number))
+    change(data, chance, at + 4, at + size)  # not the signature
+    struct.pack_into("<I", data, at + size, _lookup3(bytes(data[at : at + size])))
+
+
+KINDS: dict[str, tuple[float, Change]] = {
+    "bits": (1.0, _flip_bits),
+    "bytes": (1.0, _replace_bytes),
+    "numbers": (1.5, _set_number),
+    "moved": (0.5, _move_piece),
+    "cleared": (0.5, _clear_piece),
+    "shifted": (0.3, _insert_or_remove),
+    "cut": (0.2, _cut),
+    "sealed": (5.0, _flip_bits),  # in blocks with a checksum
+}
+"""What is done to a recording: how often, and by what."""
+
+
+# Blocks with a checksum -----------------------------------------------------------------------------
+
+
+@functools.cache
+def _sealed_blocks(subject: str, *, interrupted: bool) -> list[tuple[int, int]]:
+    """Where blocks with a checksum begin, and how many bytes come before it."""
+    data = good_files(subject, interrupted=interrupted)[""]
+    blocks = [(0, 44)]
+    for signature in _SIGNATURES:
+        at = data.find(signature)
+        while at >= 0:
+            size = _sealed_bytes(data, at)
+            blocks += [] if size is None else [(at, size)]
+            at = data.find(signature, at + 1)
+    return blocks
+
+
+def _sealed_bytes(data: bytes, at: int) -> int | None:
+    sizes = range(12, _MAX_SEALED_BYTES)
+    if data.startswith(b"OHDR", at):
+        flags = data[at + 5]
+        fixed = 6 + 16 * bool(flags & 0x20) + 4 * bool(flags & 0x10)
+        width = 1 << (flags & 3)
+        size = fixed + width + int.from_bytes(data[at + fixed : at + fixed + width], "little")
+        sizes = range(size, size + 1)
+    for size in sizes:
+        if data[at + size : at + size + 4] == struct.pack("<I", _lookup3(data[at : at + size])):
+            return size
+    return None

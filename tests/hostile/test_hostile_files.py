@@ -1,0 +1,65 @@
+"""Files from strangers: what reading, repairing and appending make of them.
+
+A sample: every so many cases, each through the next of the entries. All cases
+through all entries take half an hour: ``GYM_H5RECORD_HOSTILE=all``, or
+``scripts/fuzz_files.py``, which counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.fuzz.entries import ENTRIES
+from scripts.fuzz.prober import Prober
+from scripts.fuzz.sites import Site
+from tests.hostile.cases import Case, plant
+from tests.hostile.chunks import plugin_path
+from tests.hostile.files import CASES, MODULES
+
+SAMPLED_EVERY = 6
+
+if os.environ.get("GYM_H5RECORD_HOSTILE") == "all":
+    SELECTED = [(case, entry) for case in CASES.values() for entry in ENTRIES]
+else:
+    SELECTED = [
+        (case, [*ENTRIES][number % len(ENTRIES)]) for number, case in enumerate([*CASES.values()][::SAMPLED_EVERY])
+    ]
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    with Prober({"HDF5_PLUGIN_PATH": plugin_path() or ""}) as prober:
+        yield prober
+
+
+@pytest.fixture(scope="module")
+def good_digest(prober: Prober, tmp_path_factory: pytest.TempPathFactory) -> str:
+    site = Site(tmp_path_factory.mktemp("good"), os.urandom(8))
+    plant(site)
+    site.keep()
+    outcome = prober.probe("read", site)
+    site.remove()
+    assert outcome.kind == "done"
+    return outcome.digest
+
+
+@pytest.mark.parametrize(("case", "entry"), SELECTED, ids=[f"{case.name} | {entry}" for case, entry in SELECTED])
+def test_a_file_from_a_stranger_does_no_more_than_be_refused(
+    case: Case, entry: str, prober: Prober, good_digest: str, tmp_path: Path
+) -> None:
+    site = Site(tmp_path, os.urandom(8))
+    case.make(site)
+    site.keep()
+    problem = case.problem(entry, prober.probe(entry, site), good_digest)
+    site.remove()
+    assert not problem, problem
+
+
+def test_the_sample_has_all_entries_and_cases_of_all_modules() -> None:
+    cases = {case.name for case, _ in SELECTED}
+    assert {entry for _, entry in SELECTED} == {*ENTRIES}
+    assert all(cases & {case.name for case in module.CASES} for module in MODULES)
