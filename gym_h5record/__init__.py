@@ -19,7 +19,8 @@
     schema                 spaces -> columns
     nodes                  what a column can be
     frames    provenance   where pictures and metadata come from
-    codecs    spaces       triggers  lock  durable_file  segments
+    snapshots              what a reset depends on
+    codecs    spaces       triggers  lock  durable_file  segments  states
     tagged    superblock
     errors    tree         atomic  format
     limits    printable    boot     forks  signals  streams

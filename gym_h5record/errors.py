@@ -20,6 +20,7 @@
     │   └── RenderModeError                           frames wanted from an env that has none
     ├── MissingDependencyError      ImportError       an extra that is not installed
     ├── WriterError                 OSError           the writer failed: disk full, killed ...
+    ├── SnapshotError               ValueError        generators that do not fit the environment
     ├── StepBeforeResetError        RuntimeError      also gymnasium's ResetNeeded
     └── ReplayError                 RuntimeError
         ├── EndOfEpisodeError       IndexError        stepped past the recorded end
@@ -54,6 +55,7 @@ __all__ = [
     "RenderModeError",
     "ReplayError",
     "SchemaMismatchError",
+    "SnapshotError",
     "StepBeforeResetError",
     "UnsupportedEnvError",
     "UnsupportedSpaceError",
@@ -139,6 +141,10 @@ class WriterError(RecordingError, OSError):
 
 class StepBeforeResetError(RecordingError, ResetNeeded, RuntimeError):
     """``step`` was called before the first ``reset``."""
+
+
+class SnapshotError(RecordingError, ValueError):
+    """What was recorded of generators and simulator does not fit the environment."""
 
 
 class ReplayError(RecordingError, RuntimeError):

@@ -31,6 +31,7 @@ __all__ = [
     "OBSERVATIONS",
     "REWARDS",
     "SEED_IN_JSON",
+    "SNAPSHOT",
     "TERMINATIONS",
     "TRUNCATIONS",
     "TYPES",
@@ -68,6 +69,7 @@ ENDS = "ends"
 INFOS_JSON = "infos/json"
 EXCEPTIONS = "exceptions"
 EPISODE_JSON = "episodes/json"
+SNAPSHOT = "snapshot"  # key in it
 
 EPISODE_COLUMNS: dict[str, np.dtype] = {
     "starts": np.dtype(np.int64),

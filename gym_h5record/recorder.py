@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, SupportsFloat
 
@@ -22,6 +22,7 @@ from gym_h5record.forks import abandon_in_children
 from gym_h5record.format import Origin
 from gym_h5record.frames import choose_frame_source
 from gym_h5record.provenance import describe_environment, frames_per_second, user_metadata
+from gym_h5record.snapshots import SnapshotProvider, make_snapshots
 from gym_h5record.tape import Subject, Tape, warn, warn_of_repr
 from gym_h5record.triggers import Schedule
 from gym_h5record.writer import RowWriter, begin_json, checked_on_error, make_options
@@ -49,6 +50,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             ``/frames`` to the observations where they are the picture; ``"render"``
             and ``"observation"`` demand one of the two; False stores none.
         infos: Whether to record infos.
+        snapshots: Whether to keep, with every episode, the generators and the simulator's state that its
+            reset depended on, so that it can be simulated again; or providers for simulators of your own.
         episode_trigger: As in ``RecordVideo``: which episodes to record.
         step_trigger: As in ``RecordVideo``: at which steps to start recording.
             Without triggers everything is recorded.
@@ -93,6 +96,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         mode: str = "x",
         frames: str | Literal[False] = "auto",
         infos: bool = True,
+        snapshots: bool | Sequence[SnapshotProvider] = True,
         episode_trigger: Callable[[int], bool] | None = None,
         step_trigger: Callable[[int], bool] | None = None,
         compression: str | None = "gzip",
@@ -116,6 +120,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             mode=mode,
             frames=frames,
             infos=infos,
+            snapshots=snapshots,
             episode_trigger=episode_trigger,
             step_trigger=step_trigger,
             compression=compression,
@@ -134,6 +139,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         self._warns_on_error = checked_on_error(on_error) == "warn"
         self._frame_source = choose_frame_source(env, frames)
         self._capture = self._frame_source.capture if self._frame_source.kind == "render" else None
+        self._snapshots = make_snapshots(snapshots)
         self._schedule = Schedule(episode_trigger, step_trigger)
         self._watches_steps = self._schedule.watches_steps
         frame_kind = self._frame_source.kind
@@ -161,8 +167,9 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         """Reset the environment; begin a recorded episode unless the triggers say no."""
         if self._is_inert:
             return self.env.reset(seed=seed, options=options)
-        # Before anyone changes the options:
-        begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, warn_of_repr)
+        # Before anyone changes the options, or draws from a generator:
+        snapshot = self._snapshots.take(self.env)
+        begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, warn_of_repr, snapshot)
         result = self.env.reset(seed=seed, options=options)
         with self._failing_as_wanted():
             self._record_reset(*result, begin)

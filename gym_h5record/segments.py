@@ -27,6 +27,7 @@ class Segment:
     EPISODE = 0xFFFF0000  # JSON: how the episode that starts here began
     ROW_EXCEPTIONS = 0xFFFF0001  # JSON: exact values of this row's observation, frame
     STEP_EXCEPTIONS = 0xFFFF0002  # JSON: exact values of the step that led to this row
+    SNAPSHOT = 0xFFFF0003  # name, NUL, state: what the reset that began this episode depended on
 
 
 def pack_segment(number: int, data: bytes) -> bytes:

@@ -19,6 +19,7 @@ from gym_h5record.journal import BLOB_ENDS, CODES, Control, Journal
 from gym_h5record.layout import RecordingFile
 from gym_h5record.schema import Field
 from gym_h5record.segments import Segment
+from gym_h5record.states import packed_state
 from gym_h5record.writer.index import IndexWriter, end_of_list
 
 __all__ = ["Drain"]
@@ -114,6 +115,10 @@ class Drain:
     def _sort(self, segment: Segment, row: int, tail: int, segments: _Segments) -> None:
         if segment.number == Segment.EPISODE:
             segments.begins[tail + row] = json.loads(segment.data)
+        elif segment.number == Segment.SNAPSHOT:
+            provider, _, state = segment.data.partition(b"\0")
+            states = segments.begins[tail + row]["json"].setdefault(fmt.SNAPSHOT, {})
+            states[provider.decode()] = packed_state(state)
         elif segment.number in (Segment.ROW_EXCEPTIONS, Segment.STEP_EXCEPTIONS):
             of_step = segment.number == Segment.STEP_EXCEPTIONS
             segments.exceptions.setdefault(row - of_step, {}).update(json.loads(segment.data))

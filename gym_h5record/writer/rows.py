@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
@@ -175,7 +175,11 @@ class RowWriter:
         return slot
 
     def _pack_begin(self, begin: dict[str, Any]) -> bytes:
-        return pack_segment(Segment.EPISODE, json.dumps(begin).encode())
+        text = json.dumps({"columns": begin["columns"], "json": begin["json"]}).encode()
+        states = begin.get("snapshot", {}).items()
+        return pack_segment(Segment.EPISODE, text) + b"".join(
+            pack_segment(Segment.SNAPSHOT, f"{name}\0".encode() + state) for name, state in states
+        )
 
     # What does not fit ----------------------------------------------------------------------------
 
@@ -262,6 +266,7 @@ def begin_json(
     origin: Origin,
     episode_id: int,
     on_repr: Callable[[object], None] | None = None,
+    snapshot: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
     """How an episode began, as the drain writes it into the index.
 
@@ -271,13 +276,15 @@ def begin_json(
         origin: What made the episode begin.
         episode_id: How many resets there were before.
         on_repr: Told of everything in the options that has no exact form.
+        snapshot: What the reset depended on, by provider.
     """
     small = isinstance(seed, (int, np.integer)) and 0 <= seed <= _INT64_MAX
     column = NO_SEED if seed is None else int(seed) if small else SEED_IN_JSON
     more: dict[str, Any] = {} if options is None else {"options": tag(options, on_repr=on_repr)}
     if column == SEED_IN_JSON:
         more["seed"] = tag(seed)
-    return {"columns": {"seeds": column, "ids": episode_id, "origins": int(origin)}, "json": more}
+    columns = {"seeds": column, "ids": episode_id, "origins": int(origin)}
+    return {"columns": columns, "json": more, "snapshot": dict(snapshot or {})}
 
 
 def _describe(value: Any) -> str:

@@ -75,7 +75,7 @@ class Flushing(h5r.RecordToHDF5[Any, Any]):
 
 
 def record_everything(path: Path, flush_after: Iterable[bool], writer: str = "inline") -> list[Any]:
-    env = Flushing(everything_env(length=20), path, writer=writer, flush_interval_s=NEVER_S)
+    env = Flushing(everything_env(length=20), path, snapshots=False, writer=writer, flush_interval_s=NEVER_S)
     env.flush_after = iter(flush_after)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)
@@ -130,7 +130,9 @@ def test_a_drain_at_any_boundary_of_rows_chunks_and_episodes_changes_nothing(
 def test_drains_by_the_clock_write_what_one_at_the_end_does(
     drained_once: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    env = h5r.RecordToHDF5(everything_env(length=20), tmp_path / "run.h5", writer="inline", flush_interval_s=1e-9)
+    env = h5r.RecordToHDF5(
+        everything_env(length=20), tmp_path / "run.h5", snapshots=False, writer="inline", flush_interval_s=1e-9
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)
         play(env, EPISODES)
@@ -139,7 +141,7 @@ def test_drains_by_the_clock_write_what_one_at_the_end_does(
 
 
 def test_draining_twice_changes_nothing(tmp_path: Path) -> None:
-    env = Flushing(everything_env(), tmp_path / "run.h5", writer="inline", flush_interval_s=NEVER_S)
+    env = Flushing(everything_env(), tmp_path / "run.h5", snapshots=False, writer="inline", flush_interval_s=NEVER_S)
     env.flush_after = iter([False] * 999)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)
@@ -158,7 +160,9 @@ def test_a_drain_may_be_taken_over_by_another_one_at_any_time(
     drained_once: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Session, "tick", lambda self: None)
-    env = Flushing(everything_env(length=20), tmp_path / "run.h5", writer="inline", flush_interval_s=NEVER_S)
+    env = Flushing(
+        everything_env(length=20), tmp_path / "run.h5", snapshots=False, writer="inline", flush_interval_s=NEVER_S
+    )
 
     def drain_anew() -> None:
         drain, file = open_drain(tmp_path / "run.h5", env._tape._session.journal)  # type: ignore[union-attr]

@@ -1,0 +1,169 @@
+"""Random generators that are attributes of an environment or of its wrappers.
+
+Gymnasium's ``_np_random`` is one of them. Global generators, and those that a
+simulator hides in a library, are not found here.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from gym_h5record.errors import SnapshotError
+
+__all__ = ["GeneratorProvider"]
+
+
+class GeneratorProvider:
+    """NumPy's generators, ``random.Random`` and JAX keys, wherever an attribute holds one.
+
+    The state is JSON: a list of ``[layer, attribute, kind, state]``; layer 0 is the
+    environment itself, its wrappers follow from the inside.
+    """
+
+    name = "generators"
+
+    def take(self, env: gym.Env[Any, Any]) -> bytes | None:
+        """See ``SnapshotProvider``."""
+        _create_generator(env.unwrapped)
+        with_jax = "jax" in sys.modules
+        found = [
+            [depth, name, kind, _KINDS[kind].take(value)]
+            for depth, layer in enumerate(_layers(env))
+            for name, value in getattr(layer, "__dict__", {}).items()
+            if (kind := _BY_TYPE.get(type(value)) or (with_jax and _jax_kind(value)))
+        ]
+        return _ENCODER.encode(found).encode()
+
+    def restore(self, env: gym.Env[Any, Any], state: bytes) -> None:
+        """See ``SnapshotProvider``."""
+        layers = _layers(env)
+        try:
+            for depth, name, kind, content in json.loads(state):
+                layer = layers[depth]
+                setattr(layer, name, _KINDS[kind].restored(getattr(layer, name, None), content))
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError, ImportError) as error:
+            raise SnapshotError(f"the generators of this episode do not fit this environment: {error!r}") from error
+
+
+def _create_generator(env: gym.Env[Any, Any]) -> None:
+    """Have Gymnasium's generator made now if the first reset would: then it is known."""
+    if getattr(env, "_np_random", env) is None and type(env).np_random is gym.Env.np_random:
+        _ = env.np_random  # reading the property makes it
+
+
+def _layers(env: Any) -> list[Any]:
+    """An environment and its wrappers, from the inside."""
+    layers = [env]
+    while isinstance(layers[-1], gym.Wrapper):
+        layers.append(layers[-1].env)
+    return layers[::-1]
+
+
+# Kinds ----------------------------------------------------------------------------------------------
+
+
+class _NumpyGenerator:
+    """State: that of its bit generator."""
+
+    @staticmethod
+    def take(generator: np.random.Generator) -> Any:
+        return _plain(generator.bit_generator.state)
+
+    @staticmethod
+    def restored(present: Any, state: Any) -> Any:
+        bits = getattr(np.random, str(state["bit_generator"]))
+        if not (isinstance(bits, type) and issubclass(bits, np.random.BitGenerator)):
+            raise SnapshotError(f"{state['bit_generator']!r} is no bit generator of NumPy")
+        # In place where that can be: others may hold the same generator.
+        keep = type(present) is np.random.Generator and type(present.bit_generator) is bits
+        generator = present if keep else np.random.Generator(bits())
+        generator.bit_generator.state = _arrays(state)
+        return generator
+
+
+class _NumpyRandomState:
+    @staticmethod
+    def take(generator: np.random.RandomState) -> Any:
+        return _plain(generator.get_state(legacy=False))
+
+    @staticmethod
+    def restored(present: Any, state: Any) -> Any:
+        generator = present if isinstance(present, np.random.RandomState) else np.random.RandomState()
+        generator.set_state(_arrays(state))
+        return generator
+
+
+class _PythonRandom:
+    @staticmethod
+    def take(generator: random.Random) -> Any:
+        return generator.getstate()
+
+    @staticmethod
+    def restored(present: Any, state: Any) -> Any:
+        generator = present if isinstance(present, random.Random) else random.Random()  # noqa: S311  # a simulator's
+        version, numbers, gauss = state
+        generator.setstate((version, tuple(numbers), gauss))
+        return generator
+
+
+class _JaxKey:
+    """State: the words of the key, and whether it is one of JAX's typed keys."""
+
+    @staticmethod
+    def take(key: Any) -> Any:
+        jax = sys.modules["jax"]
+        typed = bool(jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key))
+        words = np.asarray(jax.random.key_data(key) if typed else key)
+        return [typed, str(jax.random.key_impl(key)) if typed else "", words.dtype.str, words.tolist()]
+
+    @staticmethod
+    def restored(present: Any, state: Any) -> Any:
+        import jax  # type: ignore[import-not-found,unused-ignore]  # only if the environment has it
+
+        typed, name, dtype, words = state
+        array = jax.numpy.asarray(np.array(words, np.dtype(dtype)))
+        return jax.random.wrap_key_data(array, impl=name) if typed else array
+
+
+_KINDS: dict[str, Any] = {
+    "numpy": _NumpyGenerator,
+    "numpy-legacy": _NumpyRandomState,
+    "python": _PythonRandom,
+    "jax": _JaxKey,
+}
+_BY_TYPE: dict[type, str] = {
+    np.random.Generator: "numpy",
+    np.random.RandomState: "numpy-legacy",
+    random.Random: "python",
+}
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+
+def _jax_kind(value: Any) -> str | None:
+    jax = sys.modules["jax"]
+    if not isinstance(value, jax.Array):
+        return None
+    is_typed = bool(jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key))
+    return "jax" if is_typed or (value.dtype == np.uint32 and value.shape[-1:] == (2,)) else None
+
+
+def _plain(state: Any) -> Any:
+    """A state without arrays."""
+    if isinstance(state, dict):
+        return {name: _plain(part) for name, part in state.items()}
+    return state.tolist() if isinstance(state, (np.ndarray, np.generic)) else state
+
+
+def _arrays(state: Any) -> Any:
+    """The same with arrays where there were some: lists of whole numbers are words of a generator."""
+    if isinstance(state, dict):
+        return {name: _arrays(part) for name, part in state.items()}
+    return np.array(state, np.uint64) if isinstance(state, list) else state

@@ -1,0 +1,53 @@
+"""MuJoCo: the full integration state, as of before a reset.
+
+Gymnasium's environments set positions and velocities in a reset and leave the rest
+to ``mj_resetData``; others leave warm starts and controls as they were.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from gym_h5record.errors import SnapshotError
+
+__all__ = ["MujocoProvider"]
+
+
+class MujocoProvider:
+    """``mjSTATE_INTEGRATION`` of an environment with a ``model`` and its ``data``: float64 numbers."""
+
+    name = "mujoco"
+
+    def take(self, env: gym.Env[Any, Any]) -> bytes | None:
+        """See ``SnapshotProvider``."""
+        parts = _parts(env)
+        if parts is None:
+            return None
+        mujoco, model, data = parts
+        state = np.empty(mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION))
+        mujoco.mj_getState(model, data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
+        return state.tobytes()
+
+    def restore(self, env: gym.Env[Any, Any], state: bytes) -> None:
+        """See ``SnapshotProvider``."""
+        parts = _parts(env)
+        if parts is None:
+            raise SnapshotError(f"a state of MuJoCo cannot be restored into a {type(env.unwrapped).__qualname__}")
+        mujoco, model, data = parts
+        size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION)
+        if len(state) != 8 * size:
+            raise SnapshotError(f"the recorded state of MuJoCo has {len(state) // 8} numbers, this model's has {size}")
+        mujoco.mj_setState(model, data, np.frombuffer(state), mujoco.mjtState.mjSTATE_INTEGRATION)
+
+
+def _parts(env: gym.Env[Any, Any]) -> tuple[Any, Any, Any] | None:
+    mujoco, inner = sys.modules.get("mujoco"), vars(env.unwrapped)
+    if mujoco is None:
+        return None
+    model, data = inner.get("model"), inner.get("data")
+    is_ours = isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData)
+    return (mujoco, model, data) if is_ours else None
