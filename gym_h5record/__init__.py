@@ -3,7 +3,9 @@
 ::
 
     cli                    the command line
+    rebuild                file -> the environment that was recorded
     recorder  replay       environment -> file, file -> environment
+    diff   metadata_diff   where two recordings differ first
     tape                   one recording being made
     recording              the front door to a file
     repair                 complete a recording that was interrupted
@@ -19,16 +21,18 @@
     schema                 spaces -> columns
     nodes                  what a column can be
     frames    provenance   where pictures and metadata come from
+    env_spec  wrapped_spec an environment's spec as text; with every wrapper
     snapshots              what a reset depends on
     codecs    spaces       triggers  lock  durable_file  segments  states
-    tagged    superblock
-    errors    tree         atomic  format
-    limits    printable    boot     forks  signals  streams
+    tagged    superblock   named     compare
+    errors    tree         atomic    format  shown    distance
+    limits    printable    boot      forks   signals  streams   installed
 
 A module imports from lower lines only.
 """
 
 from gym_h5record import errors
+from gym_h5record.diff import DiffReport, diff
 from gym_h5record.errors import RecordingError
 from gym_h5record.reader import Column, Episode
 from gym_h5record.recorder import RecordToHDF5
@@ -36,13 +40,18 @@ from gym_h5record.recording import Recording
 from gym_h5record.repair import Amount, RepairReport, repair
 from gym_h5record.replay import ReplayFromHDF5
 from gym_h5record.replay import register as _register
+from gym_h5record.resimulate import Divergence, EpisodeReport, Verdict, VerifyReport, branch, verify
+from gym_h5record.snapshots import SnapshotProvider
 from gym_h5record.validation import Problem, Severity, validate
 from gym_h5record.version import __version__
 
 __all__ = [
     "Amount",
     "Column",
+    "DiffReport",
+    "Divergence",
     "Episode",
+    "EpisodeReport",
     "Problem",
     "RecordToHDF5",
     "Recording",
@@ -50,10 +59,16 @@ __all__ = [
     "RepairReport",
     "ReplayFromHDF5",
     "Severity",
+    "SnapshotProvider",
+    "Verdict",
+    "VerifyReport",
     "__version__",
+    "branch",
+    "diff",
     "errors",
     "repair",
     "validate",
+    "verify",
 ]
 
 _register()

@@ -16,6 +16,9 @@
     ├── UnsupportedSpaceError       TypeError         a space that cannot be stored
     ├── UnsupportedEnvError         TypeError         a VectorEnv where an Env is needed
     ├── MetadataError               TypeError         user metadata that cannot be stored
+    ├── SpecError                   ValueError        a spec that cannot be stored, or names what is not there
+    ├── UnbuildableEnvError         RuntimeError      no environment can be made from the file
+    ├── EnvMismatchError            ValueError        an environment with other spaces than the recorded ones
     ├── OptionError                 ValueError        an unknown mode, codec, writer ...
     │   └── RenderModeError                           frames wanted from an env that has none
     ├── MissingDependencyError      ImportError       an extra that is not installed
@@ -24,7 +27,9 @@
     ├── StepBeforeResetError        RuntimeError      also gymnasium's ResetNeeded
     └── ReplayError                 RuntimeError
         ├── EndOfEpisodeError       IndexError        stepped past the recorded end
-        └── ActionMismatchError     ValueError        another action than the recorded one
+        ├── ActionMismatchError     ValueError        another action than the recorded one
+        ├── NotReplayableError                        no way to where the episode began
+        └── DivergedError                             the environment does something else now
 
 A message says what was expected, what was found, where, and what to do.
 """
@@ -38,12 +43,15 @@ from gym_h5record.printable import printable_lines
 __all__ = [
     "ActionMismatchError",
     "CorruptRecordingError",
+    "DivergedError",
     "EndOfEpisodeError",
+    "EnvMismatchError",
     "FormatVersionError",
     "InterruptedRecordingError",
     "MetadataError",
     "MissingDependencyError",
     "NotARecordingError",
+    "NotReplayableError",
     "OptionError",
     "RecordingClosedError",
     "RecordingError",
@@ -56,7 +64,9 @@ __all__ = [
     "ReplayError",
     "SchemaMismatchError",
     "SnapshotError",
+    "SpecError",
     "StepBeforeResetError",
+    "UnbuildableEnvError",
     "UnsupportedEnvError",
     "UnsupportedSpaceError",
     "WriterError",
@@ -123,6 +133,18 @@ class MetadataError(RecordingError, TypeError):
     """Metadata given by the user that cannot be written as JSON."""
 
 
+class SpecError(RecordingError, ValueError):
+    """The spec of an environment that cannot be stored, or that names what is not there."""
+
+
+class UnbuildableEnvError(RecordingError, RuntimeError):
+    """No environment can be made from what the file says of it; the message says what to pass instead."""
+
+
+class EnvMismatchError(RecordingError, ValueError):
+    """An environment that cannot be the recorded one: its spaces are others."""
+
+
 class OptionError(RecordingError, ValueError):
     """An option has a value that it does not know."""
 
@@ -157,6 +179,14 @@ class EndOfEpisodeError(ReplayError, IndexError):
 
 class ActionMismatchError(ReplayError, ValueError):
     """The action is not the recorded one and ``on_mismatch`` is ``"raise"``."""
+
+
+class NotReplayableError(ReplayError):
+    """An episode cannot be run again: not enough is known of how it began."""
+
+
+class DivergedError(ReplayError):
+    """The environment does not do again what was recorded."""
 
 
 class RecordingWarning(UserWarning):

@@ -66,6 +66,7 @@ ATTRIBUTES = (
     "render_mode",
     "frames",
     "rom_md5",
+    "recording_parent",
     "created_at",
     "versions",
     "platform",

@@ -7,39 +7,27 @@ read, nothing is rendered.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
-import sys
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from importlib import metadata as importlib_metadata
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 
-from gym_h5record.errors import MetadataError
+from gym_h5record.env_spec import spec_obstacle, spec_to_json, without_onlookers
+from gym_h5record.errors import MetadataError, SpecError
+from gym_h5record.installed import library_versions, platform_names, rom_md5
 from gym_h5record.limits import MAX_TEXT_BYTES
 from gym_h5record.spaces import space_to_json
 from gym_h5record.tagged import dumps
+from gym_h5record.wrapped_spec import wrapped_spec
 
 __all__ = ["describe_environment", "frames_per_second", "user_metadata"]
 
-_LIBRARIES = (
-    "gym_h5record",
-    "gymnasium",
-    "numpy",
-    "h5py",
-    "ale_py",
-    "mujoco",
-    "box2d",
-    "pygame",
-    "opencv-python-headless",
-)
+_ALE_CLASS = "ale_py.env:AtariEnv"
+_MAX_SHOWN = 100_000  # letters of a spec that is not stored; it may hold a data set
 
 
 def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
@@ -88,7 +76,7 @@ def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:
         env: The environment that is recorded, without the recorder around it.
     """
     inner = env.unwrapped
-    spec, problem = _spec_json(env.spec)
+    spec, problem = _spec_json(env)
     attributes = {
         "env_name": env.spec.id if env.spec is not None else type(inner).__qualname__,
         "env_class": f"{type(inner).__module__}:{type(inner).__qualname__}",
@@ -99,11 +87,14 @@ def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:
         "observation_space": json.dumps(space_to_json(env.observation_space)),
         "action_space": json.dumps(space_to_json(env.action_space)),
         "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": json.dumps({"python": platform.python_version(), **_versions()}),
-        "platform": json.dumps({"system": platform.platform(), "machine": platform.machine()}),
+        "versions": json.dumps(library_versions(_packages(env))),
+        "platform": json.dumps(platform_names()),
     }
-    rom_md5 = _rom_md5(inner)
-    return attributes if rom_md5 is None else {**attributes, "rom_md5": rom_md5}
+    game = getattr(inner, "_game", None)
+    rom = rom_md5(game) if attributes["env_class"] == _ALE_CLASS and isinstance(game, str) else None
+    parent = _parent(env)
+    attributes |= {} if rom is None else {"rom_md5": rom}
+    return attributes | ({} if parent is None else {"recording_parent": json.dumps(parent)})
 
 
 def frames_per_second(env: gym.Env[Any, Any]) -> float:
@@ -112,18 +103,37 @@ def frames_per_second(env: gym.Env[Any, Any]) -> float:
     return float(fps) if isinstance(fps, (int, float, np.number)) else float("nan")
 
 
-def _spec_json(spec: EnvSpec | None) -> tuple[str, str]:
-    """The spec as JSON, or no JSON and the reason why."""
+def _spec_json(env: gym.Env[Any, Any]) -> tuple[str, str]:
+    """The spec as text, and why there is none or why it makes no environment."""
+    spec = wrapped_spec(env)
     if spec is None:
-        return "", "the environment was not made by gymnasium.make and has no spec"
+        if env.unwrapped.spec is None:
+            return "", "the environment was not made by gymnasium.make and has no spec"
+        return "", "a wrapper of the environment has arguments that cannot be copied, so that it has no spec"
     try:
-        text = spec.to_json()
-        if EnvSpec.from_json(text) == spec:
-            return text, ""
-        reason = "EnvSpec.to_json changes it"
-    except (TypeError, ValueError, AttributeError) as error:
-        reason = f"EnvSpec.to_json refuses it: {error}"
-    return "", f"{reason}. It is: {spec!r}"
+        try:
+            return spec_to_json(spec), spec_obstacle(spec)
+        except SpecError:
+            spec = without_onlookers(spec)  # a RecordVideo with a lambda is no reason to have none
+            return spec_to_json(spec), spec_obstacle(spec)
+    except SpecError as error:
+        return "", f"{error}. It is: {spec!r:.{_MAX_SHOWN}}"
+
+
+def _parent(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
+    """Where an environment branches off another recording, None if it does not."""
+    while isinstance(env, gym.Wrapper):
+        parent = vars(env).get("recording_parent")
+        if isinstance(parent, dict):
+            return parent
+        env = env.env
+    return None
+
+
+def _packages(env: gym.Env[Any, Any]) -> list[str]:
+    """Where the environment and its wrappers are from; of most packages the distribution has the same name."""
+    modules = [type(env.unwrapped).__module__, *_wrapper_names(env)]
+    return sorted({each.partition(":")[0].partition(".")[0] for each in modules})
 
 
 def _wrapper_names(env: gym.Env[Any, Any]) -> list[str]:
@@ -132,24 +142,3 @@ def _wrapper_names(env: gym.Env[Any, Any]) -> list[str]:
         names.append(f"{type(env).__module__}:{type(env).__qualname__}")
         env = env.env
     return names
-
-
-def _versions() -> dict[str, str]:
-    versions = {name: _version(name) for name in _LIBRARIES}
-    return {name: version for name, version in versions.items() if version is not None}
-
-
-def _version(library: str) -> str | None:
-    try:
-        return importlib_metadata.version(library)
-    except importlib_metadata.PackageNotFoundError:
-        return None
-
-
-def _rom_md5(env: gym.Env[Any, Any]) -> str | None:
-    """MD5 of the ROM of an ALE environment: the names of ROMs do not tell their version."""
-    roms, game = sys.modules.get("ale_py.roms"), getattr(env, "_game", None)
-    if roms is None or type(env).__module__ != "ale_py.env" or not isinstance(game, str):
-        return None
-    rom = Path(roms.get_rom_path(game)).read_bytes()
-    return hashlib.md5(rom, usedforsecurity=False).hexdigest()

@@ -13,9 +13,9 @@ from gymnasium import Space
 from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record import format as fmt
+from gym_h5record.env_spec import spec_from_json
 from gym_h5record.errors import CorruptRecordingError, InterruptedRecordingError, RecordingInUseError
 from gym_h5record.layout import all_fields
-from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.reader import Access, Column, Decoder, EpisodeIndex, EpisodeList, Handle, InfoColumn, Storage
 from gym_h5record.reader.metadata import metadata_values
 from gym_h5record.repair import repair as repair_recording
@@ -144,15 +144,18 @@ class Recording:
 
     @cached_property
     def env_spec(self) -> EnvSpec | None:
-        """The spec of the environment, None if it has none or it cannot be written as JSON."""
+        """The spec of the environment, None if it has none or it cannot be written as JSON.
+
+        Nothing is imported: classes, functions and members of enums among its arguments are only
+        named, by ``gym_h5record.named.Named``.
+        """
         text = self.metadata.get("env_spec")
         if not text:
             return None
         try:
-            parse_json(text, MAX_DEPTH)  # whoever looks at it goes as deep as it is
-            return EnvSpec.from_json(text)
-        except Exception as error:  # whatever Gymnasium makes of a text that is no spec
-            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error!s:.300}") from error
+            return spec_from_json(text)
+        except CorruptRecordingError as error:
+            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error}") from error
 
     @cached_property
     def observation_space(self) -> Space[Any]:

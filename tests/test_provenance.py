@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import threading
 import uuid
 from datetime import datetime, timedelta, timezone
 
@@ -13,6 +14,7 @@ from gymnasium import wrappers
 from gymnasium.envs.registration import EnvSpec
 
 import gym_h5record
+from gym_h5record.env_spec import resolve, spec_from_json
 from gym_h5record.errors import MetadataError, UnsupportedSpaceError
 from gym_h5record.provenance import describe_environment, frames_per_second, user_metadata
 from gym_h5record.spaces import space_from_json
@@ -169,17 +171,61 @@ def test_environment_made_by_hand_is_named_by_its_class():
 @pytest.mark.parametrize(
     "wrap",
     [
-        lambda env: wrappers.TransformReward(env, lambda reward: reward * 2),
         lambda env: wrappers.RescaleAction(env, np.float32(-1), np.float32(1)),
-        lambda env: wrappers.TransformObservation(env, lambda observation: observation, env.observation_space),
+        lambda env: wrappers.TransformObservation(env, np.tanh, env.observation_space),
     ],
-    ids=["lambda", "numpy", "space"],
+    ids=["numpy", "function and space"],
 )
-def test_spec_that_has_no_json_is_kept_as_text_with_the_reason(wrap):
-    attributes = describe_environment(wrap(gym.make("Pendulum-v1")))
+def test_spec_that_gymnasiums_json_cannot_hold_comes_back(wrap):
+    env = wrap(gym.make("Pendulum-v1"))
+    attributes = describe_environment(env)
+    assert attributes["env_spec_problem"] == ""
+    assert resolve(spec_from_json(attributes["env_spec"])) == env.spec
+
+
+def test_spec_that_cannot_be_stored_is_kept_as_text_with_the_reason():
+    env = wrappers.TransformReward(gym.make("Pendulum-v1"), lambda reward: reward * 2)
+    attributes = describe_environment(env)
     assert attributes["env_spec"] == ""
-    assert "EnvSpec.to_json" in attributes["env_spec_problem"]
-    assert "Pendulum-v1" in attributes["env_spec_problem"].partition("It is: ")[2]
+    reason, _, shown = attributes["env_spec_problem"].partition(" It is: ")
+    assert reason.startswith("the argument func of the wrapper gymnasium.wrappers.")
+    assert "a lambda has no name" in reason
+    assert "Pendulum-v1" in shown
+
+
+def test_spec_that_no_environment_can_be_made_of_is_kept_with_the_reason():
+    class Plain(gym.Wrapper):
+        pass
+
+    attributes = describe_environment(Plain(gym.make("CartPole-v1")))
+    assert spec_from_json(attributes["env_spec"]).id == "CartPole-v1"
+    assert "Plain does not record its arguments" in attributes["env_spec_problem"]
+
+
+def test_wrapper_that_only_watches_is_no_reason_to_have_no_spec():
+    class Watcher(gym.Wrapper, gym.utils.RecordConstructorArgs):
+        def __init__(self, env, trigger):
+            gym.utils.RecordConstructorArgs.__init__(self, trigger=trigger)
+            super().__init__(env)
+
+    Watcher.__module__, Watcher.__name__ = "gymnasium.wrappers.rendering", "RecordVideo"  # that needs MoviePy
+    env = gym.make("CartPole-v1")
+    attributes = describe_environment(Watcher(env, lambda episode: episode % 100 == 0))
+    assert attributes["env_spec_problem"] == ""
+    assert spec_from_json(attributes["env_spec"]) == env.spec
+
+
+def test_wrapper_whose_arguments_cannot_be_copied_is_named_as_the_reason():
+    class Locked(gym.Wrapper, gym.utils.RecordConstructorArgs):
+        def __init__(self, env):
+            gym.utils.RecordConstructorArgs.__init__(self, _disable_deepcopy=True, lock=threading.Lock())
+            super().__init__(env)
+
+    env = wrappers.TimeLimit(wrappers.TransformReward(Locked(gym.make("CartPole-v1")), abs), 5)
+    with pytest.warns(UserWarning, match="copying the environment spec"):
+        attributes = describe_environment(env)
+    assert attributes["env_spec"] == ""
+    assert "cannot be copied" in attributes["env_spec_problem"]
 
 
 def test_wrappers_are_listed_from_the_outside_in():
@@ -225,6 +271,16 @@ def test_versions_and_platform_are_told():
     assert versions["numpy"] == np.__version__
     assert {"python", "h5py"} <= versions.keys()
     assert json.loads(attributes["platform"]).keys() == {"system", "machine"}
+
+
+def test_libraries_of_the_environment_and_its_wrappers_have_a_version():
+    class Wrapper(gym.Wrapper):
+        pass
+
+    Wrapper.__module__ = "pytest.inner"
+    versions = json.loads(describe_environment(Wrapper(gym.make("CartPole-v1")))["versions"])
+    assert versions["pytest"] == pytest.__version__
+    assert "tests" not in versions
 
 
 def test_only_atari_has_a_rom():

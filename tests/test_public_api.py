@@ -115,6 +115,7 @@ def arguments(tmp_path):
         "mode": "w",
         "frames": False,
         "infos": False,
+        "snapshots": False,
         "episode_trigger": always,
         "step_trigger": always,
         "compression": "gzip",

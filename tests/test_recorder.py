@@ -518,13 +518,14 @@ def test_metadata_says_where_the_recording_comes_from(tmp_path: Path) -> None:
             assert isinstance(file["metadata"].attrs[name], str), name
 
 
-def test_a_spec_that_json_would_change_is_kept_as_text_with_the_reason(tmp_path: Path) -> None:
-    env = record(gym.make("ALE/Breakout-v5", frameskip=(2, 5)), tmp_path / "run.h5")
+def test_a_spec_that_gymnasiums_json_would_change_comes_back(tmp_path: Path) -> None:
+    made = gym.make("ALE/Breakout-v5", frameskip=(2, 5))
+    env = record(made, tmp_path / "run.h5")
     env.reset()
     env.close()
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        assert recording.env_spec is None
-        assert "(2, 5)" in recording.metadata["env_spec_problem"]
+        assert recording.env_spec == made.spec
+        assert recording.env_spec.kwargs["frameskip"] == (2, 5)
 
 
 def test_metadata_without_a_json_form_is_refused_and_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import click
 
+from gym_h5record.cli.diff import diff
 from gym_h5record.cli.exits import Program
 from gym_h5record.cli.info import info
 from gym_h5record.cli.record import record
@@ -15,6 +16,7 @@ from gym_h5record.cli.repair import repair
 from gym_h5record.cli.replay import replay
 from gym_h5record.cli.tail import tail
 from gym_h5record.cli.validate import validate
+from gym_h5record.cli.verify import verify
 from gym_h5record.version import __version__
 
 __all__ = ["main"]
@@ -23,11 +25,11 @@ __all__ = ["main"]
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gym-h5record")
 def main() -> None:
-    """Record Gymnasium environments into HDF5 files, look into them, replay them, repair them.
+    """Record Gymnasium environments into HDF5 files, look into them, compare, replay and repair them.
 
     Exit codes: 0 done, 1 the file or run has a problem, 2 wrong usage, 3 interrupted.
     """
 
 
-for _command in (record, info, validate, replay, repair, tail):
+for _command in (record, info, validate, verify, diff, replay, repair, tail):
     main.add_command(_command)

@@ -16,7 +16,15 @@ from gymnasium import Space
 
 from gym_h5record.cli.exits import Problem
 
-__all__ = ["RANDOM", "Policy", "check_policy_name", "load_policy", "random_policy"]
+__all__ = [
+    "RANDOM",
+    "Policy",
+    "check_callable_name",
+    "check_policy_name",
+    "load_callable",
+    "load_policy",
+    "random_policy",
+]
 
 Policy = Callable[[Any], Any]
 
@@ -29,10 +37,25 @@ def check_policy_name(context: click.Context, parameter: click.Parameter, name: 
     Raises:
         click.BadParameter: If it is neither ``random`` nor ``package.module:callable``.
     """
-    module, colon, attribute = name.partition(":")
-    if name != RANDOM and not (module and colon and attribute):
+    if name != RANDOM and not _is_callable_name(name):
         raise click.BadParameter(f"expected {RANDOM!r} or package.module:callable, got {name!r}", context, parameter)
     return name
+
+
+def check_callable_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    """The same for what can be nothing but a callable, or left out.
+
+    Raises:
+        click.BadParameter: If it is no ``package.module:callable``.
+    """
+    if name is not None and not _is_callable_name(name):
+        raise click.BadParameter(f"expected package.module:callable, got {name!r}", context, parameter)
+    return name
+
+
+def _is_callable_name(name: str) -> bool:
+    module, colon, attribute = name.partition(":")
+    return bool(module and colon and attribute)
 
 
 def random_policy(space: Space[Any], seed: int | None) -> Policy:
@@ -43,22 +66,33 @@ def random_policy(space: Space[Any], seed: int | None) -> Policy:
 
 
 def load_policy(name: str) -> Policy:
+    """The policy that ``package.module:callable`` names, to be called with an observation.
+
+    Raises:
+        Problem: If it cannot be imported or called.
+    """
+    return load_callable(name, "policy")
+
+
+def load_callable(name: str, what: str) -> Callable[..., Any]:
     """The callable that ``package.module:callable`` names.
+
+    Args:
+        name: Its name.
+        what: What it is, for errors.
 
     Raises:
         Problem: If it cannot be imported or called.
     """
     module, _, attribute = name.partition(":")
     try:
-        policy = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+        found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
     except (ImportError, SyntaxError, AttributeError) as error:
         raise Problem(
-            f"cannot import the policy {name!r}: {type(error).__name__}: {error}. It is looked for on "
+            f"cannot import the {what} {name!r}: {type(error).__name__}: {error}. It is looked for on "
             "Python's path and in the current directory."
         ) from error
-    if not callable(policy):
-        raise Problem(
-            f"the policy {name!r} is of type {type(policy).__name__}; it must be callable with an observation."
-        )
-    called: Policy = policy
+    if not callable(found):
+        raise Problem(f"the {what} {name!r} is of type {type(found).__name__}; it must be callable.")
+    called: Callable[..., Any] = found
     return called

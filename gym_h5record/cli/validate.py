@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from time import monotonic
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import gym_h5record as h5r
 from gym_h5record.cli.exits import PROBLEM
-from gym_h5record.cli.output import make_console, print_json, safe, show
+from gym_h5record.cli.output import print_json, safe, show
+from gym_h5record.cli.row_progress import row_progress
 from gym_h5record.printable import printable
 
 __all__ = ["validate"]
-
-_INTERVAL_S = 0.25
-
-OnProgress = Callable[[int, int], None]
 
 
 @click.command()
@@ -35,7 +29,7 @@ def validate(ctx: click.Context, *, path: Path, deep: bool, as_json: bool) -> No
     The exit code is 1 if there is an error; warnings are only shown.
     """
     if deep and not as_json:
-        with _progress(path) as on_progress:
+        with row_progress(path.name) as on_progress:
             problems = h5r.validate(path, deep=True, on_progress=on_progress)
     else:
         problems = h5r.validate(path, deep=deep)
@@ -75,34 +69,3 @@ def _verdict(errors: int, warnings: int, *, deep: bool) -> str:
     ]
     verdict = ", ".join(counts) or "nothing is wrong"
     return verdict if deep or errors else f"{verdict}; its rows have not been read, which --deep does"
-
-
-@contextmanager
-def _progress(path: Path) -> Iterator[OnProgress | None]:
-    """A bar on a terminal, nothing elsewhere."""
-    console = make_console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[facts]}", markup=False),
-        TimeElapsedColumn(),
-        console=console,
-        auto_refresh=False,  # no thread of its own
-        transient=True,
-        expand=True,
-    )
-    task = bar.add_task(printable(path.name), total=1.0, facts="")
-    due_s = monotonic()
-
-    def on_progress(done: int, rows: int) -> None:
-        nonlocal due_s
-        if monotonic() >= due_s:
-            bar.update(task, completed=done / rows, facts=f"{done:,}/{rows:,} rows")
-            bar.refresh()
-            due_s = monotonic() + _INTERVAL_S
-
-    with bar:
-        yield on_progress

@@ -2,8 +2,8 @@
 
 ``handle`` opens the file, in each process anew; ``unclosed_file`` is how it is
 opened while somebody writes it; ``storage`` reads items of its datasets;
-``decode`` turns items back into the values that were recorded; ``columns`` and
-``episodes`` are the sequences a user sees.
+``decode`` turns items back into the values that were recorded; ``alike`` compares
+rows without that; ``columns`` and ``episodes`` are the sequences a user sees.
 """
 
 from gym_h5record.reader.columns import Column, InfoColumn

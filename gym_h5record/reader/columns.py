@@ -9,6 +9,7 @@ import numpy as np
 
 from gym_h5record import schema as sc
 from gym_h5record.printable import printable
+from gym_h5record.reader.alike import StoredRows, stored_alike
 from gym_h5record.reader.decode import Decoder
 
 __all__ = ["Column", "InfoColumn"]
@@ -35,6 +36,16 @@ class _Rows(Sequence[Any]):
         position = range(self._length)[_checked(index, self._length, type(self).__name__)]
         return self._one(self._start + position)
 
+    def surely_same(self, other: _Rows, start: int, stop: int) -> bool:
+        """Whether rows ``start`` to ``stop`` hold the same values in both, as far as can be told without decoding them.
+
+        False is no answer: the values have to be compared. Memory does not grow with the number of rows.
+        """
+        if not 0 <= start <= stop <= min(len(self), len(other)):
+            raise IndexError(f"rows {start} to {stop} are not in both: {self} and {other}")
+        ours, theirs = self._stored(start), other._stored(start)
+        return ours is not None and theirs is not None and stored_alike(ours, theirs, stop - start)
+
     def _slice(self, rows: range) -> Any:
         if not rows:
             return self._many(self._start, self._start)
@@ -49,6 +60,10 @@ class _Rows(Sequence[Any]):
 
     def _many(self, start: int, stop: int) -> Any:
         raise TypeError("a subclass says how to read rows")
+
+    def _stored(self, position: int) -> StoredRows | None:
+        """Where rows from a position on are stored, None if what is there is not all there is to say."""
+        raise TypeError("a subclass says where its rows are")
 
 
 class Column(_Rows):
@@ -111,6 +126,9 @@ class Column(_Rows):
             return _map_leaves(self._decoder.batch(self._node, start, stop - 1), _with_padding)
         return self._decoder.batch(self._node, start, stop)
 
+    def _stored(self, position: int) -> StoredRows | None:
+        return self._decoder.stored(self._node, self._start + position) if self._open_row < 0 else None
+
 
 class InfoColumn(_Rows):
     """Infos of a run of rows: ``column[i]`` is a dict, ``column[a:b]`` a list of them.
@@ -133,6 +151,9 @@ class InfoColumn(_Rows):
 
     def _many(self, start: int, stop: int) -> list[Any]:
         return [self._decoder.info(row) for row in range(start, stop)]
+
+    def _stored(self, position: int) -> StoredRows | None:
+        return self._decoder.stored_infos(self._start + position)
 
 
 def _checked(index: Any, length: int, what: str) -> int:

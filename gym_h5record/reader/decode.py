@@ -14,6 +14,7 @@ from gym_h5record import schema as sc
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import TypeCode
 from gym_h5record.limits import MAX_ITEM_BYTES
+from gym_h5record.reader.alike import StoredRows
 from gym_h5record.reader.storage import Storage
 from gym_h5record.tagged import loads
 
@@ -86,6 +87,18 @@ class Decoder:
         except ValueError as error:
             raise CorruptRecordingError(f"/{fmt.INFOS_JSON} row {row} is no tagged JSON: {error}") from error
         return {**info, **rest} if type(rest) is dict else rest
+
+    def stored(self, node: sc.Node, row: int) -> StoredRows:
+        """Where the values of a node are stored, from a row on."""
+        codes = tuple(self._codes[each.name] for each in node.walk())
+        return StoredRows(self._storage, node, (node,), (), codes, row)
+
+    def stored_infos(self, row: int) -> StoredRows:
+        """Where infos are stored, from a row on."""
+        columns = self._schema.infos or ()
+        nodes = tuple(column.node for column in columns)
+        codes = tuple(self._codes[node.name] for node in nodes)
+        return StoredRows(self._storage, columns, nodes, (fmt.INFOS_JSON,), codes, row)
 
     def _decoded(self, node: sc.Node, row: int, code: int) -> Any:
         try:

@@ -87,4 +87,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "platform": _object,
     "env_wrappers": _names,
     "env_spec": _spec,
+    "recording_parent": _object,
 }

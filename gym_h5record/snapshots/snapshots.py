@@ -32,7 +32,12 @@ class Snapshots:
         self._providers = {provider.name: provider for provider in providers}
 
     def take(self, env: gym.Env[Any, Any]) -> dict[str, bytes]:
-        """The states that the next reset of ``env`` depends on, by provider."""
+        """The states that the next reset of ``env`` depends on, by provider.
+
+        None if the reset resets nothing, as the first one of ``gym_h5record.resimulate.Branch``.
+        """
+        if getattr(env, "continues_episode", False):
+            return {}
         taken = {name: provider.take(env) for name, provider in self._providers.items()}
         return {name: state for name, state in taken.items() if state is not None}
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from gymnasium import Space
-from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record import format as fmt
 from gym_h5record.codecs import COMPRESSIONS
+from gym_h5record.env_spec import spec_from_json
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.reader import Handle
 from gym_h5record.spaces import space_from_json
@@ -130,7 +130,7 @@ def _read_space(text: str) -> None:
 
 def _read_spec(text: str) -> None:
     if text:
-        EnvSpec.from_json(text)
+        spec_from_json(text)
 
 
 def _read_compression(text: str) -> None:

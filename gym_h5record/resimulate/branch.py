@@ -1,0 +1,171 @@
+"""``branch``: a live environment that stands where a recording stood at a step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.core import ActType, ObsType
+from gymnasium.envs.registration import EnvSpec
+
+from gym_h5record.errors import DivergedError, NotReplayableError, OptionError
+from gym_h5record.reader import Episode
+from gym_h5record.rebuild import EnvFactory, build_env
+from gym_h5record.recording import Recording
+from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison, row_difference
+from gym_h5record.resimulate.lineage import all_before, alone
+from gym_h5record.resimulate.rerun import Outcome, Rerun
+from gym_h5record.snapshots import SnapshotProvider, Snapshots, make_snapshots
+
+__all__ = ["Branch", "branch", "branches_off", "standing"]
+
+
+class Branch(gym.Wrapper[ObsType, ActType, ObsType, ActType]):
+    """An environment in the middle of a recorded episode.
+
+    It can be stepped at once. Its first ``reset`` without a seed gives what the recording gave at
+    that step, and changes nothing: so wrap it in ``RecordToHDF5`` and reset to
+    record what becomes of it. Later resets are those of the environment.
+
+    Args:
+        env: The environment, standing there.
+        observation: The newest observation.
+        info: The info that came with it.
+        recording_parent: Where it stands: ``path``, ``run_id``, ``episode`` and ``step``. A recorder
+            around it writes it into its metadata, as ``recording_parent``.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[ObsType, ActType],
+        observation: ObsType,
+        info: dict[str, Any],
+        recording_parent: dict[str, Any],
+    ) -> None:
+        super().__init__(env)
+        self.recording_parent: dict[str, Any] | None = recording_parent
+        self._here: tuple[ObsType, dict[str, Any]] | None = (observation, info)
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]  # a property, as in gymnasium.Wrapper
+        """The spec of the environment: where it stands is no part of that."""
+        return self.env.spec
+
+    @property
+    def continues_episode(self) -> bool:
+        """Whether the next reset goes on in the recorded episode: nothing is reset, so nothing is kept for it."""
+        return self._here is not None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """Begin where the recording stood, then as the environment does."""
+        here, self._here = self._here, None
+        if here is not None and seed is None and options is None:
+            return here
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: ActType) -> tuple[ObsType, Any, bool, bool, dict[str, Any]]:
+        """Step on from there."""
+        self._here = None
+        return self.env.step(action)
+
+
+def branch(
+    path: str | os.PathLike[str],
+    episode: int,
+    step: int,
+    env: EnvFactory | None = None,
+    *,
+    snapshots: Sequence[SnapshotProvider] = (),
+) -> tuple[Branch[Any, Any], Any, dict[str, Any]]:
+    """Put a live environment where a recording stood, generators included, and play on from there.
+
+    The way there is the recorded one, from the reset on; what is there is compared with the recording.
+
+    Args:
+        path: The recording.
+        episode: Number of the episode; negative ones count from the end.
+        step: How many of its steps are behind the environment: 0 is just after the reset.
+        env: The environment, or a function that makes one; None to make it from the file.
+        snapshots: Providers for simulators that are not known here.
+
+    Returns:
+        The environment, and the observation and info that it gave last.
+
+    Raises:
+        OptionError: If there is no such episode or step.
+        DivergedError: If the environment does not do again what was recorded.
+        NotReplayableError: If the episode cannot be run again.
+        UnbuildableEnvError: If the environment cannot be made from the file.
+    """
+    with Recording(path) as recording:
+        if not -recording.num_episodes <= episode < recording.num_episodes:
+            raise OptionError(f"episode={episode}: {recording.path} has {recording.num_episodes} episodes.")
+        target = recording.episodes[episode]
+        if not 0 <= step <= target.length:
+            raise OptionError(f"step={step}: episode {target.number} has {target.length} steps.")
+        live, outcome = _arrive(recording, target, step, env, make_snapshots(tuple(snapshots)))
+        run_id = recording.metadata.get("run_id", "")
+        parent = {"path": str(recording.path), "run_id": run_id, "episode": target.number, "step": step}
+        return Branch(live, outcome.observation, outcome.info, parent), outcome.observation, outcome.info
+
+
+def _arrive(
+    recording: Recording, target: Episode, step: int, env: EnvFactory | None, snapshots: Snapshots
+) -> tuple[gym.Env[Any, Any], Outcome]:
+    """Go to a step in one episode alone; if that leads elsewhere, after all episodes before it."""
+    where = ""
+    for lineage in (alone, all_before):
+        live = build_env(recording, env)
+        try:
+            chain = lineage(recording, target.number)
+            rerun = Rerun(recording, standing(live, recording, chain[0].number), snapshots)
+            outcome = rerun.play(chain, step, restore_all=lineage is alone)
+            difference = row_difference(target, step, outcome, Comparison(0.0, IGNORED_INFOS))
+            if difference is None:
+                return live, outcome
+            where = difference.message
+        except BaseException:
+            _close(live, env)
+            raise
+        _close(live, env)
+        if isinstance(env, gym.Env):
+            break
+    raise DivergedError(
+        f"{recording.path}: the environment is not where the recording was, at step {step} of episode {target.number}: "
+        f"{where}. gym_h5record.verify says where it left it."
+    )
+
+
+def branches_off(recording: Recording, number: int) -> bool:
+    """Whether an episode goes on where another recording stood."""
+    return number == 0 and "recording_parent" in recording.metadata
+
+
+def standing(live: gym.Env[Any, Any], recording: Recording, number: int) -> gym.Env[Any, Any]:
+    """An environment in which an episode can begin: where another recording stood, if it branches off one.
+
+    Raises:
+        NotReplayableError: If that other one is not there.
+    """
+    if not branches_off(recording, number):
+        return live
+    parent = recording.metadata["recording_parent"]
+    return branch(_found(recording, Path(str(parent["path"]))), int(parent["episode"]), int(parent["step"]), live)[0]
+
+
+def _found(recording: Recording, path: Path) -> Path:
+    """The recording that another one branches off: where it was, or beside it."""
+    for place in (path, recording.path.with_name(path.name)):
+        if place.is_file() and place.resolve() != recording.path.resolve():
+            return place
+    raise NotReplayableError(f"it branches off {path}, which is not there")
+
+
+def _close(live: gym.Env[Any, Any], env: EnvFactory | None) -> None:
+    if not isinstance(env, gym.Env):
+        live.close()

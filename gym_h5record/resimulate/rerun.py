@@ -1,0 +1,92 @@
+"""An environment that goes through recorded episodes again. Nothing is compared here."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+
+from gym_h5record.format import Origin
+from gym_h5record.frames import choose_frame_source
+from gym_h5record.reader import Episode
+from gym_h5record.recording import Recording
+from gym_h5record.snapshots import Snapshots
+
+__all__ = ["Outcome", "Rerun"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a reset or a step gave.
+
+    Attributes:
+        observation: The observation.
+        info: The info.
+        frame: The picture, None if none were recorded.
+        step: Reward, terminated and truncated; None after a reset.
+    """
+
+    observation: Any
+    info: Any
+    frame: Any
+    step: tuple[Any, Any, Any] | None = None
+
+
+class Rerun:
+    """Puts an environment where an episode began, and steps it as it was stepped.
+
+    Args:
+        recording: The episodes are of it.
+        env: An environment like that which was recorded.
+        snapshots: Puts generators and simulators back.
+    """
+
+    def __init__(self, recording: Recording, env: gym.Env[Any, Any], snapshots: Snapshots) -> None:
+        self.env = env
+        self._snapshots = snapshots
+        # Rendering may draw random numbers: it is done when the recorder did it.
+        self._source = choose_frame_source(env, "render" if recording.metadata["frames"] == "render" else False)
+        self._last: Outcome | None = None
+
+    def begin(self, episode: Episode, *, restore: bool) -> Outcome:
+        """Reset as the recorded agent did, or go on after an end as it did.
+
+        Args:
+            episode: The episode.
+            restore: Whether to put back what the reset depended on; otherwise the
+                environment has to be where it was then.
+
+        Raises:
+            SnapshotError: If that does not fit the environment.
+        """
+        if episode.origin is Origin.AFTER_DONE and self._last is not None:
+            return self._last
+        if restore:
+            self._snapshots.restore(self.env, episode.snapshot)
+        observation, info = self.env.reset(seed=episode.seed, options=episode.options)
+        self._last = Outcome(observation, info, self._source.capture())
+        return self._last
+
+    def step(self, action: Any) -> Outcome:
+        """Take a recorded action."""
+        observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(action))
+        self._last = Outcome(observation, info, self._source.capture(), (reward, terminated, truncated))
+        return self._last
+
+    def play(self, chain: Sequence[Episode], num_steps: int, *, restore_all: bool) -> Outcome:
+        """Run episodes one after the other, of the last one the first steps only.
+
+        Args:
+            chain: The episodes.
+            num_steps: How many steps of the last one to take.
+            restore_all: Whether to restore every episode's snapshot, not only the first one's.
+        """
+        for position, episode in enumerate(chain):
+            outcome = self.begin(episode, restore=restore_all or not position)
+            actions = episode.actions
+            for step in range(num_steps if episode is chain[-1] else episode.length):
+                outcome = self.step(actions[step])
+        return outcome

@@ -1,0 +1,141 @@
+"""branch: a live environment where the recording stood, which goes on exactly as the recording did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import gym_h5record as h5r
+from gym_h5record import errors
+from gym_h5record.tree import identical
+from tests.resimulate.recordings import play, record, tamper
+
+gym.register_envs(ale_py)
+
+GAMES = ("Breakout", "Pong", "Qbert", "SpaceInvaders", "MsPacman")
+
+
+@pytest.fixture
+def acrobot(tmp_path: Path) -> Path:
+    return record(gym.make("Acrobot-v1"), tmp_path / "run.h5", None)
+
+
+def check_goes_on(env: Any, observation: Any, info: Any, episode: h5r.Episode, step: int) -> None:
+    """Fail unless an environment at a step of an episode goes on as the episode did."""
+    assert identical(observation, episode.observations[step])
+    assert episode.infos is not None
+    assert identical(info, episode.infos[step])
+    for at in range(step, episode.length):
+        observation, reward, terminated, truncated, info = env.step(episode.actions[at])
+        assert identical(observation, episode.observations[at + 1])
+        assert identical(
+            (reward, terminated, truncated), (episode.rewards[at], episode.terminations[at], episode.truncations[at])
+        )
+        assert identical(info, episode.infos[at + 1])
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_at_random_steps_of_a_game_it_goes_on_as_the_recording_did(game: str, tmp_path: Path) -> None:
+    path = record(gym.make(f"ALE/{game}-v5", obs_type="ram"), tmp_path / "run.h5", None)
+    rng = np.random.default_rng(4)
+    with h5r.Recording(path) as recording:
+        for _ in range(4):
+            episode = recording.episodes[int(rng.integers(3))]
+            step = int(rng.integers(episode.length + 1))
+            env, observation, info = h5r.branch(path, episode.number, step)
+            check_goes_on(env, observation, info, episode, step)
+            env.close()
+
+
+@pytest.mark.parametrize("step", [0, 7, 25])
+def test_from_the_first_to_the_last_step(step: int, acrobot: Path) -> None:
+    with h5r.Recording(acrobot) as recording:
+        env, observation, info = h5r.branch(acrobot, -1, step)
+        check_goes_on(env, observation, info, recording.episodes[-1], step)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Box2D does not survive one that is an error
+def test_where_the_past_matters_it_goes_there_through_all_of_it(tmp_path: Path) -> None:
+    path = record(gym.make("BipedalWalker-v3"), tmp_path / "run.h5")
+    with h5r.Recording(path) as recording:
+        env, observation, info = h5r.branch(path, 2, 9)
+        check_goes_on(env, observation, info, recording.episodes[2], 9)
+
+
+def test_two_branches_may_go_different_ways(acrobot: Path) -> None:
+    left, observation, _ = h5r.branch(acrobot, 1, 5)
+    right, same, _ = h5r.branch(acrobot, 1, 5)
+    assert identical(observation, same)
+    assert not identical(left.step(0)[0], right.step(2)[0])
+
+
+def test_time_limits_count_the_steps_that_are_behind(tmp_path: Path) -> None:
+    path = record(gym.make("MountainCar-v0", max_episode_steps=20), tmp_path / "run.h5")
+    env, _, _ = h5r.branch(path, 0, 18)
+    assert [env.step(0)[3] for _ in range(2)] == [False, True]
+
+
+def test_what_is_recorded_from_there_says_where_it_comes_from(acrobot: Path, tmp_path: Path) -> None:
+    env, observation, info = h5r.branch(acrobot, 1, 5)
+    child = tmp_path / "child.h5"
+    recorder = h5r.RecordToHDF5(env, child, writer="inline")
+    assert identical(recorder.reset(), (observation, info))
+    recorder.step(1)
+    recorder.reset(seed=3)
+    recorder.step(1)
+    recorder.close()
+    with h5r.Recording(acrobot) as parent, h5r.Recording(child) as recording:
+        assert recording.metadata["recording_parent"] == {
+            "path": str(acrobot),
+            "run_id": parent.metadata["run_id"],
+            "episode": 1,
+            "step": 5,
+        }
+        assert identical(recording.episodes[0].observations[0], parent.episodes[1].observations[5])
+        assert recording.env_spec == parent.env_spec
+        assert recording.episodes[0].snapshot == {}
+        assert recording.episodes[1].snapshot
+    assert h5r.validate(child, deep=True) == []
+
+
+def test_a_branch_of_a_branch_is_verified_through_both(acrobot: Path, tmp_path: Path) -> None:
+    parent = acrobot
+    for generation in range(2):
+        env, _, _ = h5r.branch(parent, 0, 4)
+        parent = tmp_path / f"{generation}.h5"
+        recorder = h5r.RecordToHDF5(env, parent, writer="inline")
+        play(recorder, (10, 5), seed=None)
+        recorder.close()
+    assert h5r.verify(parent).ok
+
+
+def test_a_seed_asks_for_a_reset_and_gets_one(acrobot: Path) -> None:
+    env, observation, _ = h5r.branch(acrobot, 1, 5)
+    assert not identical(env.reset(seed=1)[0], observation)
+
+
+@pytest.mark.parametrize(("episode", "step"), [(3, 0), (-4, 0), (1, 13), (1, -1)])
+def test_a_step_that_there_is_not_is_an_error(episode: int, step: int, acrobot: Path) -> None:
+    with pytest.raises(errors.OptionError, match=r"run\.h5 has 3 episodes|episode 1 has 12 steps"):
+        h5r.branch(acrobot, episode, step)
+
+
+def test_an_environment_that_goes_elsewhere_is_an_error_that_says_where(acrobot: Path) -> None:
+    tamper(acrobot, "actions", 1, 4, lambda action: (action + 1) % 3)
+    with pytest.raises(errors.DivergedError, match=r"not where .* was, at step 6 of episode 1: observations"):
+        h5r.branch(acrobot, 1, 6)
+    env, _, _ = h5r.branch(acrobot, 1, 4)
+    env.close()
+
+
+def test_an_environment_that_is_passed_is_used_and_left_open(acrobot: Path) -> None:
+    mine = gym.make("Acrobot-v1")
+    env, _, _ = h5r.branch(acrobot, 0, 3, mine)
+    assert env.unwrapped is mine.unwrapped
+    with pytest.raises(errors.EnvMismatchError):
+        h5r.branch(acrobot, 0, 3, gym.make("CartPole-v1"))

@@ -1,0 +1,286 @@
+"""verify: exact or not, and where; alone or after others; why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import gym_h5record as h5r
+from gym_h5record import errors
+from tests.resimulate.recordings import LENGTHS, play, record, tamper
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.h5"
+
+
+@pytest.fixture
+def acrobot(path: Path) -> Path:
+    return record(gym.make("Acrobot-v1"), path)
+
+
+class Wanderer(gym.Env[Any, Any]):
+    """What it does depends on all of its past: an attribute outlives its resets."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
+    action_space = gym.spaces.Discrete(3)
+    place = 0.0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        return np.array([self.place]), {}
+
+    def step(self, action: Any) -> Any:
+        self.place += float(action) + self.np_random.random()
+        return np.array([self.place]), self.place, False, False, {}
+
+
+class Drifting(gym.Env[Any, Any]):
+    """A simulator that is not exact: each of its instances is a little off."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
+    action_space = gym.spaces.Discrete(3)
+    instances = 0
+
+    def __init__(self) -> None:
+        type(self).instances += 1
+        self.error = 1e-9 * self.instances
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        return np.array([self.error]), {}
+
+    def step(self, action: Any) -> Any:
+        return np.array([float(action) + self.error]), 1.0, False, False, {}
+
+
+# Exact --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [7, None], ids=["seeded", "never seeded"])
+def test_every_episode_is_exact_on_its_own(seed: int | None, path: Path) -> None:
+    report = h5r.verify(record(gym.make("Acrobot-v1"), path, seed))
+    assert report.ok
+    assert [each.verdict for each in report.episodes] == [h5r.Verdict.EXACT] * 3
+    assert all(each.independent for each in report.episodes)
+    assert report.num_steps == sum(LENGTHS)
+    assert report.first_divergence is None
+    assert report.differences == ()
+
+
+def test_frames_are_compared_where_they_were_rendered(path: Path) -> None:
+    record(gym.make("CartPole-v1", render_mode="rgb_array"), path, compression=None)
+    assert h5r.verify(path).ok
+    tamper(path, "frames", 1, 3, lambda frame: frame ^ (np.arange(frame.size).reshape(frame.shape) == 600))
+    found = h5r.verify(path).first_divergence
+    assert found is not None
+    assert (found.episode, found.step, found.leaf[:6]) == (1, 3, "frames")
+
+
+def test_steps_after_the_end_go_on_from_there(path: Path) -> None:
+    env = h5r.RecordToHDF5(gym.make("FrozenLake-v1"), path, writer="inline")
+    env.action_space.seed(3)
+    env.reset(seed=3)
+    for _ in range(30):
+        env.step(env.action_space.sample())
+    env.close()
+    with h5r.Recording(path) as recording:
+        assert len(recording.episodes) > 1
+    report = h5r.verify(path)
+    assert report.ok, report
+
+
+def test_in_many_processes_it_is_the_same(acrobot: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    report = h5r.verify(acrobot, workers=2, on_progress=lambda done, total: calls.append((done, total)))
+    assert report.ok
+    assert [each.episode for each in report.episodes] == [0, 1, 2]
+    assert calls[-1] == (3, 3)
+
+
+def test_an_environment_that_is_passed_is_used_and_not_closed(acrobot: Path) -> None:
+    env = gym.make("Acrobot-v1")
+    closed = []
+    env.unwrapped.close = lambda: closed.append(True)  # type: ignore[method-assign]
+    assert h5r.verify(acrobot, env=env).ok
+    assert not closed
+    assert h5r.verify(acrobot, env=lambda: env).ok
+    assert closed
+
+
+def test_chosen_episodes_in_their_order(acrobot: Path) -> None:
+    report = h5r.verify(acrobot, episodes=[-1, 0])
+    assert [each.episode for each in report.episodes] == [2, 0]
+    with pytest.raises(errors.OptionError, match=r"has 3 episodes, there is no \[3\]"):
+        h5r.verify(acrobot, episodes=[3])
+
+
+# Not exact ----------------------------------------------------------------------------------------
+
+
+def test_a_changed_reward_is_found_at_its_step(acrobot: Path) -> None:
+    tamper(acrobot, "rewards", 1, 5, lambda reward: reward + 0.25)
+    report = h5r.verify(acrobot)
+    assert not report.ok
+    assert [each.ok for each in report.episodes] == [True, False, True]
+    found = report.first_divergence
+    assert found is not None
+    assert (found.episode, found.step, found.leaf) == (1, 5, "rewards")
+    assert (found.recorded, found.found, found.largest) == (-0.75, -1.0, 0.25)
+    assert "episode 1, step 5" in str(found)
+
+
+def test_a_changed_observation_is_found_at_its_row_and_element(path: Path) -> None:
+    record(gym.make("Acrobot-v1"), path, compression=None)
+    tamper(path, "observations", 2, 9, lambda row: row + np.eye(6, dtype=np.float32)[4])
+    found = h5r.verify(path).first_divergence
+    assert found is not None
+    assert (found.episode, found.step, found.leaf) == (2, 9, "observations[4]")
+
+
+def test_a_changed_action_is_found_in_what_it_leads_to(acrobot: Path) -> None:
+    tamper(acrobot, "actions", 1, 4, lambda action: (action + 1) % 3)
+    found = h5r.verify(acrobot).first_divergence
+    assert found is not None
+    assert (found.episode, found.step, found.leaf[:12]) == (1, 5, "observations")  # what action 4 gave
+
+
+def test_an_action_that_the_environment_refuses_is_a_divergence(path: Path) -> None:
+    record(gym.make("CartPole-v1"), path)
+    tamper(path, "actions", 0, 2, lambda _: 17)
+    found = h5r.verify(path).first_divergence
+    assert found is not None
+    assert (found.step, found.leaf, found.recorded) == (2, "actions", 17)
+    assert "the environment raised AssertionError" in found.message
+
+
+def test_another_environment_is_found_out_at_its_first_difference(acrobot: Path) -> None:
+    class Heavy(gym.Wrapper[Any, Any, Any, Any]):
+        def step(self, action: Any) -> Any:
+            observation, reward, terminated, truncated, info = super().step(action)
+            return observation, reward - 1, terminated, truncated, info
+
+    report = h5r.verify(acrobot, env=lambda: Heavy(gym.make("Acrobot-v1")))
+    assert [each.divergence.step for each in report.episodes if each.divergence] == [0, 0, 0]
+
+
+def test_a_simulator_that_is_not_exact_is_within_its_tolerance(path: Path) -> None:
+    record(Drifting(), path)
+    assert not h5r.verify(path, env=Drifting).ok
+    report = h5r.verify(path, env=Drifting, atol=1e-6)
+    assert report.ok
+    assert {each.verdict for each in report.episodes} == {h5r.Verdict.CLOSE}
+    assert report.atol == 1e-6
+
+
+# After others, or not at all ----------------------------------------------------------------------
+
+
+def test_what_depends_on_its_past_is_exact_after_it_and_says_so(path: Path) -> None:
+    record(Wanderer(), path)
+    report = h5r.verify(path, env=Wanderer)
+    assert report.ok
+    assert [each.independent for each in report.episodes] == [True, False, False]
+    assert "outlives a reset" in report.episodes[1].reason
+
+
+def test_running_statistics_are_named_as_what_outlives_a_reset(path: Path) -> None:
+    record(gym.wrappers.NormalizeObservation(gym.make("Pendulum-v1")), path)
+    report = h5r.verify(path)
+    assert report.ok
+    assert [each.independent for each in report.episodes] == [True, False, False]
+    assert "running statistics of NormalizeObservation" in report.episodes[1].reason
+
+
+def test_a_change_in_an_early_episode_does_not_accuse_later_ones(path: Path) -> None:
+    record(Wanderer(), path)
+    tamper(path, "rewards", 0, 5, lambda reward: reward + 1)
+    assert [each.ok for each in h5r.verify(path, env=Wanderer).episodes] == [False, True, True]
+
+
+def test_recording_that_began_in_the_middle_is_not_replayable_and_says_so(path: Path) -> None:
+    env = h5r.RecordToHDF5(gym.make("CartPole-v1"), path, writer="inline", step_trigger=lambda step: step == 5)
+    env.reset(seed=1)
+    for _ in range(8):
+        env.step(0)
+    env.close()
+    report = h5r.verify(path)
+    assert not report.ok
+    (episode,) = report.episodes
+    assert (episode.verdict, episode.divergence) == (h5r.Verdict.NOT_REPLAYABLE, None)
+    assert "in the middle of an episode" in episode.reason
+
+
+def test_without_snapshots_only_what_was_seeded_or_follows_it_can_be_run(path: Path) -> None:
+    record(gym.make("Acrobot-v1"), path, snapshots=False)
+    report = h5r.verify(path)
+    assert report.ok
+    assert [each.independent for each in report.episodes] == [True, False, False]
+    unseeded = record(gym.make("Acrobot-v1"), path.with_name("unseeded.h5"), None, snapshots=False)
+    report = h5r.verify(unseeded)
+    assert {each.verdict for each in report.episodes} == {h5r.Verdict.NOT_REPLAYABLE}
+    assert "neither a seed nor a snapshot" in report.episodes[0].reason
+
+
+def test_episodes_that_were_not_recorded_do_not_matter_where_each_is_exact_alone(path: Path) -> None:
+    record(gym.make("Acrobot-v1"), path, episode_trigger=lambda episode: episode != 1)
+    report = h5r.verify(path)
+    assert report.ok
+    assert len(report.episodes) == 2
+
+
+def test_an_environment_that_cannot_be_made_is_a_sentence_that_says_what_to_pass(path: Path) -> None:
+    record(Wanderer(), path)
+    with pytest.raises(
+        errors.UnbuildableEnvError, match=r"Wanderer cannot be made again.*pass what makes it, env=lambda"
+    ):
+        h5r.verify(path)
+
+
+# Infos --------------------------------------------------------------------------------------------
+
+
+def test_the_time_that_statistics_tell_is_not_compared(path: Path) -> None:
+    env = gym.wrappers.RecordEpisodeStatistics(gym.make("FrozenLake-v1"))
+    assert h5r.verify(record(env, path)).ok
+
+
+def test_more_of_infos_can_be_left_out(path: Path) -> None:
+    class Clock(gym.Wrapper[Any, Any, Any, Any]):
+        number = 0
+
+        def step(self, action: Any) -> Any:
+            type(self).number += 1
+            *rest, _ = super().step(action)
+            return (*rest, {"timing": {"now": self.number, "fixed": 1}})
+
+    def make() -> Any:
+        return Clock(gym.make("Acrobot-v1"))
+
+    record(make(), path)
+    found = h5r.verify(path, env=make).first_divergence
+    assert found is not None
+    assert found.leaf == "infos/timing/now"
+    assert h5r.verify(path, env=make, ignore=["timing/now"]).ok
+
+
+# Branches -----------------------------------------------------------------------------------------
+
+
+def test_a_recording_that_branches_off_another_is_verified_through_it(acrobot: Path, tmp_path: Path) -> None:
+    env, _, _ = h5r.branch(acrobot, 1, 5)
+    child = tmp_path / "child.h5"
+    recorder = h5r.RecordToHDF5(env, child, writer="inline")
+    play(recorder, (10, 10), seed=None)
+    recorder.close()
+    report = h5r.verify(child)
+    assert report.ok, report
+    acrobot.unlink()
+    report = h5r.verify(child)
+    assert [each.verdict for each in report.episodes] == [h5r.Verdict.NOT_REPLAYABLE, h5r.Verdict.EXACT]
+    assert "branches off" in report.episodes[0].reason

@@ -1,0 +1,33 @@
+"""States as text: they come back, and a stranger's text is bounded."""
+
+import base64
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym_h5record import states
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.states import packed_state, unpacked_state
+
+
+@given(st.binary())
+def test_a_state_comes_back_from_its_text(state):
+    assert unpacked_state(packed_state(state)) == state
+
+
+@pytest.mark.parametrize(
+    "text",
+    [7, None, "no base64!", "AAAA", base64.b64encode(zlib.compress(b"state")[:-3]).decode(), "é"],
+    ids=repr,
+)
+def test_what_is_no_state_is_refused(text):
+    with pytest.raises(CorruptRecordingError):
+        unpacked_state(text)
+
+
+def test_a_state_that_inflates_without_end_is_refused(monkeypatch):
+    monkeypatch.setattr(states, "MAX_ITEM_BYTES", 1000)
+    with pytest.raises(CorruptRecordingError, match="more than 1000 bytes"):
+        unpacked_state(packed_state(bytes(1001)))
