@@ -40,7 +40,16 @@ from gym_h5record.recording import Recording
 from gym_h5record.repair import Amount, RepairReport, repair
 from gym_h5record.replay import ReplayFromHDF5
 from gym_h5record.replay import register as _register
-from gym_h5record.resimulate import Divergence, EpisodeReport, Verdict, VerifyReport, branch, verify
+from gym_h5record.resimulate import (
+    Divergence,
+    EpisodeReport,
+    ResetFromRecording,
+    Verdict,
+    VerifyReport,
+    branch,
+    executed_actions,
+    verify,
+)
 from gym_h5record.snapshots import SnapshotProvider
 from gym_h5record.validation import Problem, Severity, validate
 from gym_h5record.version import __version__
@@ -58,6 +67,7 @@ __all__ = [
     "RecordingError",
     "RepairReport",
     "ReplayFromHDF5",
+    "ResetFromRecording",
     "Severity",
     "SnapshotProvider",
     "Verdict",
@@ -66,6 +76,7 @@ __all__ = [
     "branch",
     "diff",
     "errors",
+    "executed_actions",
     "repair",
     "validate",
     "verify",
