@@ -18,6 +18,8 @@ from gym_h5record.errors import SnapshotError
 
 __all__ = ["GeneratorProvider"]
 
+_MISFITS = (LookupError, TypeError, ValueError, AttributeError, ImportError, RecursionError, OverflowError)
+
 
 class GeneratorProvider:
     """NumPy's generators, ``random.Random`` and JAX keys, wherever an attribute holds one.
@@ -47,7 +49,7 @@ class GeneratorProvider:
             for depth, name, kind, content in json.loads(state):
                 layer = layers[depth]
                 setattr(layer, name, _KINDS[kind].restored(getattr(layer, name, None), content))
-        except (IndexError, KeyError, TypeError, ValueError, AttributeError, ImportError) as error:
+        except _MISFITS as error:
             raise SnapshotError(f"the generators of this episode do not fit this environment: {error!r}") from error
 
 
