@@ -21,8 +21,8 @@
     frames    provenance   where pictures and metadata come from
     codecs    spaces       triggers  lock  durable_file  segments
     tagged    superblock
-    errors    tree         atomic  format
-    limits    printable    boot     forks  signals  streams
+    errors    tree         atomic  format  blocks
+    limits    printable    boot    forks  signals  streams  lookup3
 
 A module imports from lower lines only.
 """

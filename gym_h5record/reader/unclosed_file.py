@@ -16,9 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gym_h5record.blocks import check_block
 from gym_h5record.durable_file import patch
-from gym_h5record.heap import check_heap
-from gym_h5record.limits import MAX_HEAP_BYTES
 from gym_h5record.superblock import SUPERBLOCK_BYTES, closed_superblock
 
 __all__ = ["UnclosedFile"]
@@ -33,7 +32,7 @@ class UnclosedFile(io.RawIOBase):
     Args:
         path: The recording.
         changes: By offset, bytes to be seen in place of the file's.
-        is_closed: Whether it has been closed after all, and is only to be read with care: see ``gym_h5record.heap``.
+        is_closed: Whether it has been closed after all, and is only to be read with care: see ``gym_h5record.blocks``.
 
     Raises:
         OSError: If it cannot be opened.
@@ -62,7 +61,7 @@ class UnclosedFile(io.RawIOBase):
         """
         view = memoryview(buffer).cast("B")
         self._read(view, self._position)
-        check_heap(view, MAX_HEAP_BYTES)
+        check_block(view)
         self._position += len(view)
         return len(view)
 

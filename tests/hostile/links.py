@@ -57,7 +57,9 @@ def _add(kind: str, target: str) -> None:
 for _kind in KINDS:
     for _target in ("observations/picture", "commit", "infos/json/values", "episodes", "metadata"):
         _add(_kind, _target)
-for _target in sorted({*COLUMNS, *GROUPS} - {"observations/picture", "commit", "infos/json/values", "episodes", "metadata"}):
+for _target in sorted(
+    {*COLUMNS, *GROUPS} - {"observations/picture", "commit", "infos/json/values", "episodes", "metadata"}
+):
     _add("an external link", _target)
 
 
