@@ -107,6 +107,7 @@ _FRACTAL = struct.Struct("<4sBHHBIQQQQQQQQQQQQHQQHHQH")
 _FRACTAL_WIDTH, _FRACTAL_MAX_BLOCK, _FRACTAL_FIRST_ROWS = 4, 64 << 10, 1
 _FRACTAL_KINDS = {(512, 32), (1024, 40)}  # first block, bits of an address: links, attributes
 _FRACTAL_MAX_OBJECT = 4096
+_FRACTAL_FILTER_HEAD_BYTES = 12  # in front of the description of filters: size and mask of the first block
 _FRACTAL_ID_BYTES = range(7, 9)
 
 
@@ -118,13 +119,12 @@ def _check_fractal_heap(data: memoryview) -> None:
     space, allocated, offset = fields[10:13]
     has_huge = fields[15] > 0
     width, first, largest, bits, first_rows, _, rows = fields[18:]
-    if filter_bytes:  # HDF5 reads the header twice, before it looks at the checksum
-        raise _refuse("a compressed heap of links or attributes")
-    if not _is_sealed(data, _FRACTAL.size):
+    if not _is_sealed(data, _FRACTAL.size + (filter_bytes and _FRACTAL_FILTER_HEAD_BYTES + filter_bytes)):
         return
     if (
         (width, largest, first_rows) != (_FRACTAL_WIDTH, _FRACTAL_MAX_BLOCK, _FRACTAL_FIRST_ROWS)
         or (first, bits) not in _FRACTAL_KINDS
+        or filter_bytes
         or id_bytes not in _FRACTAL_ID_BYTES
         or max_object > _FRACTAL_MAX_OBJECT
         or rows > bits

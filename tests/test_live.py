@@ -40,9 +40,9 @@ from gym_h5record.errors import (
 )
 from gym_h5record.journal import journal_path
 from gym_h5record.lock import RecordingLock
+from gym_h5record.lookup3 import lookup3
 from gym_h5record.reader import handle
 from gym_h5record.state import State, recording_state
-from gym_h5record.lookup3 import lookup3
 from gym_h5record.tree import identical
 from tests.writer import Pen, each_writer, elsewhere, make_schema, pair, run_script, wait_until, write_pairs, writer_pid
 

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from gym_h5record.lookup3 import lookup3
 from gym_h5record.superblock import SIGNATURE, Superblock, clear_write_flags, is_torn, read_superblock
 
 OPEN_FOR_WRITING, OPEN_FOR_SWMR = 0x01, 0x04

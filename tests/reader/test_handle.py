@@ -28,6 +28,7 @@ from gym_h5record.reader.handle import Handle
 from tests.leftovers import mark_torn
 from tests.reader import record, write_ones
 from tests.writer import Pen, each_writer, elsewhere, run_script, write_pairs
+from tests.zoo import open_descriptors
 
 
 @pytest.fixture(scope="module")
@@ -275,3 +276,49 @@ def test_a_pickled_handle_and_all_that_holds_it_open_the_file_anew(path: Path) -
         twin = pickle.loads(pickle.dumps(each))
         assert len(twin) == len(each)
         assert str(twin) == str(each)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "",
+        "import builtins; builtins.kept = recording, episode",
+        "import ctypes; ctypes.pythonapi.Py_IncRef(ctypes.py_object(recording))",
+        "os.fork() or sys.exit()",
+        "os.fork() or (recording.observations[7], sys.exit())",
+        "threading.Thread(target=read_on, daemon=True).start()",
+        "raise SystemExit",
+    ],
+    ids=["plain", "kept", "leaked", "forked", "forked-and-read", "thread", "exit"],
+)
+@pytest.mark.parametrize("live", [False, True])
+def test_a_recording_that_is_still_open_when_the_process_ends_does_not_crash_it(
+    ending: str, live: bool, path: Path
+) -> None:
+    """HDF5 calls what it reads from as late as then; without Python it would crash."""
+    script = f"""
+        import os, sys, threading
+        import gym_h5record as h5r
+        recording = h5r.Recording(sys.argv[1], live={live})
+        episode = recording.episodes[0]
+        recording.observations[3]
+        def read_on():
+            while True:
+                recording.rewards[:]
+        {ending}
+    """
+    assert run_script(script, path).stderr == ""
+
+
+def test_a_recording_that_nobody_holds_any_more_is_closed(path: Path) -> None:
+    before = open_descriptors()
+    for _ in range(3):
+        h5r.Recording(path).episodes[0].observations[0]
+    assert open_descriptors() == before
+
+
+def test_a_recording_takes_one_descriptor_for_reading(path: Path) -> None:
+    before = open_descriptors()
+    with h5r.Recording(path) as recording:
+        recording.episodes[0].observations[0]
+        assert open_descriptors() == before + 1
