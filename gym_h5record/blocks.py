@@ -149,9 +149,52 @@ def _check_array(data: memoryview) -> None:
         raise _refuse(f"an index of chunks with entries of {entry} bytes, laid out as {shape}")
 
 
+# Headers of groups and datasets: where their other parts are -----------------------------------------
+
+_HEADER_VERSION = 2
+_TIMES, _PHASES, _ORDER = 0x20, 0x10, 0x04  # flags of a header: what it has beside its messages
+_MESSAGE = struct.Struct("<BHB")  # kind, bytes, flags
+_ORDER_BYTES = 2
+_CONTINUATION = 16
+_CONTINUED = struct.Struct("<QQ")  # address, bytes
+_MAX_HEADER_BYTES = 1 << 20
+
+
+def _check_header(data: memoryview) -> None:
+    if len(data) < 16 or data[4] != _HEADER_VERSION:
+        return
+    flags = data[5]
+    at = 6 + (16 if flags & _TIMES else 0) + (4 if flags & _PHASES else 0)
+    start = at + (1 << (flags & 3))
+    stop = start + int.from_bytes(data[at:start], "little")
+    if stop > _MAX_HEADER_BYTES:  # HDF5 takes memory for it before it looks at the checksum
+        raise _refuse(f"a header of {stop} bytes")
+    if _is_sealed(data, stop):
+        _check_messages(data, start, stop, _MESSAGE.size + (_ORDER_BYTES if flags & _ORDER else 0))
+
+
+def _check_header_part(data: memoryview) -> None:
+    stop = len(data) - _CHECKSUM.size  # HDF5 knows how large it is
+    if stop <= _MAX_HEADER_BYTES and _is_sealed(data, stop):
+        _check_messages(data, _SIGNATURE_BYTES, stop, _MESSAGE.size)  # no recording keeps the order of attributes
+
+
+def _check_messages(data: memoryview, at: int, stop: int, head_bytes: int) -> None:
+    while at + head_bytes <= stop:
+        kind, length, _ = _MESSAGE.unpack_from(data, at)
+        at += head_bytes
+        if kind == _CONTINUATION and length == _CONTINUED.size and at + length <= stop:
+            _, part_bytes = _CONTINUED.unpack_from(data, at)
+            if part_bytes > _MAX_HEADER_BYTES:
+                raise _refuse(f"a header with a part of {part_bytes} bytes")
+        at += length
+
+
 _CHECKS: dict[bytes, Callable[[memoryview], None]] = {
     b"GCOL": _check_global_heap,
     b"BTHD": _check_tree,
     b"FRHP": _check_fractal_heap,
     b"EAHD": _check_array,
+    b"OHDR": _check_header,
+    b"OCHK": _check_header_part,
 }

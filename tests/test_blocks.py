@@ -30,7 +30,10 @@ def blocks(data: bytes, signature: bytes) -> list[bytes]:
 
 def changed(block: bytes, at: int, new: bytes) -> bytes:
     """With a checksum that fits."""
-    block = block[:at] + new + block[at + len(new) : -4]
+    return sealed(block[:at] + new + block[at + len(new) : -4])
+
+
+def sealed(block: bytes) -> bytes:
     return block + struct.pack("<I", lookup3(block))
 
 
@@ -87,7 +90,7 @@ def test_what_hdf5_cannot_bear_is_refused(signature: bytes, at: int, new: bytes,
         check_block(memoryview(block))
 
 
-@pytest.mark.parametrize("signature", [b"BTHD", b"EAHD", b"GCOL", b"FRHP"])
+@pytest.mark.parametrize("signature", [b"BTHD", b"EAHD", b"GCOL", b"FRHP", b"OHDR", b"OCHK"])
 def test_data_that_begin_like_a_block_by_chance_pass(signature: bytes) -> None:
     text = signature + b" is how this text begins, " * 20
     for size in (4, 5, 20, len(text)):
@@ -100,6 +103,21 @@ def test_a_compressed_heap_of_attributes_is_refused(good: bytes) -> None:
     with pytest.raises(OSError, match="damaged file"):
         check_block(memoryview(changed(longer, 7, (30).to_bytes(2, "little"))))
     check_block(memoryview(longer[:-30]))  # it is not all there yet
+
+
+@pytest.mark.parametrize("size", [1 << 21, 1 << 51])
+def test_a_header_with_a_part_of_absurd_size_is_refused(size: int) -> None:
+    part = struct.pack("<BHBQQ", 16, 16, 0, 4096, size)
+    check_block(memoryview(sealed(b"OHDR\x02\x00" + bytes([len(part)]) + part)[:-1]))  # it is not all there yet
+    for begin in (b"OHDR\x02\x00" + bytes([len(part)]), b"OCHK"):
+        check_block(memoryview(sealed(begin + part[:-8] + (1000).to_bytes(8, "little"))))
+        with pytest.raises(OSError, match="damaged file"):
+            check_block(memoryview(sealed(begin + part)))
+
+
+def test_a_header_of_absurd_size_is_refused() -> None:
+    with pytest.raises(OSError, match="a header of"):
+        check_block(memoryview(b"OHDR\x02\x03" + (1 << 50).to_bytes(8, "little") + bytes(500)))
 
 
 def test_a_file_with_such_a_block_is_an_error_of_ours(good: bytes, tmp_path: Path) -> None:

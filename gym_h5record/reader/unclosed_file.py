@@ -70,12 +70,17 @@ class UnclosedFile(io.RawIOBase):
         missing = len(view) - done
         if missing > (_GUESSED_BYTES if done or not start else 0):
             raise OSError(errno.EIO, f"{len(view)} bytes at {start} are not in the file")
-        view[done:] = bytes(missing)
-        patch(view, start, self._changes)
+        if missing:
+            view[done:] = bytes(missing)
+        if self._changes:
+            patch(view, start, self._changes)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move; the end is farther away than any address in the file."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
+        if whence == os.SEEK_SET:  # before every read
+            self._position = offset
+            return offset
+        start = {os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
         self._position = start + offset
         return self._position
 
