@@ -27,7 +27,7 @@ from gym_h5record.errors import (
 from gym_h5record.guard import READ_ERRORS, check_format, open_attribute, open_metadata
 from gym_h5record.reader.unclosed_file import UnclosedFile
 from gym_h5record.state import State, has_journal, recording_state
-from gym_h5record.superblock import cut_bytes
+from gym_h5record.superblock import cut_bytes, is_torn
 
 __all__ = ["Access", "Handle"]
 
@@ -167,6 +167,8 @@ class Handle:
             unclosed = opened.enter_context(UnclosedFile(self.path, changes, is_closed=is_whole))
         except NotARecordingError as error:
             raise NotARecordingError(f"{self.path} is not a recording: {error}.") from error
+        if is_whole and is_torn(self.path):  # HDF5 would not mind; whoever has called looks once more
+            raise CorruptRecordingError(f"{self.path} has not been closed.")
         try:
             return h5py.File(unclosed, "r"), unclosed.fileno()
         except READ_ERRORS as error:
