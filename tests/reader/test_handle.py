@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import (
@@ -28,7 +30,7 @@ from gym_h5record.reader.handle import Handle
 from tests.leftovers import mark_torn
 from tests.reader import record, write_ones
 from tests.writer import Pen, each_writer, elsewhere, run_script, write_pairs
-from tests.zoo import open_descriptors
+from tests.zoo import ZooEnv, open_descriptors, play
 
 
 @pytest.fixture(scope="module")
@@ -322,3 +324,18 @@ def test_a_recording_takes_one_descriptor_for_reading(path: Path) -> None:
     with h5r.Recording(path) as recording:
         recording.episodes[0].observations[0]
         assert open_descriptors() == before + 1
+
+
+def test_threads_that_read_one_recording_at_once_get_the_right_values(tmp_path: Path) -> None:
+    env = h5r.RecordToHDF5(ZooEnv(spaces.Box(0, 255, (64, 64), np.uint8)), tmp_path / "run.h5", writer="inline")
+    play(env, [150])
+    env.close()
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        expected = [recording.observations[row] for row in range(recording.num_rows)]
+
+        def read(seed: int) -> bool:
+            rows = np.random.default_rng(seed).integers(len(expected), size=600)
+            return all(np.array_equal(recording.observations[row], expected[row]) for row in rows)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(read, range(4)))
