@@ -25,8 +25,8 @@
     snapshots              what a reset depends on
     codecs    spaces       triggers  lock  durable_file  segments  states
     tagged    superblock   named     compare
-    errors    tree         atomic    format  shown    distance
-    limits    printable    boot      forks   signals  streams   installed
+    errors    tree         atomic    format  shown    distance  blocks
+    limits    printable    boot      forks   signals  streams   installed  lookup3
 
 A module imports from lower lines only.
 """

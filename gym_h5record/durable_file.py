@@ -25,9 +25,8 @@ from typing import Any
 from isal import isal_zlib
 
 from gym_h5record.atomic import sync_directory
+from gym_h5record.blocks import check_block
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.heap import check_heap
-from gym_h5record.limits import MAX_HEAP_BYTES
 from gym_h5record.superblock import marked_live
 
 __all__ = ["DurableFile", "logged_changes", "patch", "redo", "redo_path"]
@@ -87,7 +86,7 @@ class DurableFile(io.RawIOBase):
         done = os.preadv(self._descriptor, [view], start)
         view[done:] = bytes(len(view) - done)
         patch(view, start, self._changes)
-        check_heap(view, MAX_HEAP_BYTES)
+        check_block(view)
         self._position = stop
         return len(view)
 

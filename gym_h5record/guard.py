@@ -36,6 +36,7 @@ __all__ = [
     "check_field",
     "check_format",
     "check_stored",
+    "chunk_buffer",
     "has_group",
     "is_same_object",
     "open_attribute",
@@ -183,15 +184,24 @@ def stored_items(dataset: h5py.Dataset, file_bytes: int) -> int:
     return min(len(dataset), low * rows)
 
 
-def read_stored_chunk(dataset: h5py.Dataset, number: int) -> tuple[int, memoryview]:
+def chunk_buffer(dataset: h5py.Dataset) -> np.ndarray:
+    """Memory that any chunk of a dataset fits into as it is stored, unless it is larger than it may be."""
+    chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    return np.empty(chunk_bytes * 9 // 8 + _SPARE_BYTES, np.uint8)
+
+
+def read_stored_chunk(dataset: h5py.Dataset, first: tuple[int, ...], buffer: np.ndarray) -> tuple[int, memoryview]:
     """A chunk as it is stored, and the mask of the filters that were left out.
+
+    Args:
+        dataset: From ``open_dataset``.
+        first: Where the chunk begins, along each axis.
+        buffer: From ``chunk_buffer``: what it is read to.
 
     Raises:
         OSError, RuntimeError, ValueError: If it is not there, or larger than any compressed chunk.
     """
-    chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    offset = (number * dataset.chunks[0], *(0 for _ in dataset.chunks[1:]))
-    mask, data = dataset.id.read_direct_chunk(offset, out=np.empty(chunk_bytes * 9 // 8 + _SPARE_BYTES, np.uint8))
+    mask, data = dataset.id.read_direct_chunk(first, out=buffer)
     return int(mask), data
 
 
@@ -306,7 +316,8 @@ def _least_chunk_bytes(dataset: h5py.Dataset) -> int:
 
 def _has_chunk(dataset: h5py.Dataset, number: int) -> bool:
     try:
-        read_stored_chunk(dataset, number)
+        rows, *others = dataset.chunks
+        read_stored_chunk(dataset, (number * rows, *(0 for _ in others)), chunk_buffer(dataset))
     except READ_ERRORS:
         return False
     return True

@@ -256,7 +256,7 @@ class Journal:
                 raise ValueError(f"{self.header['size_bytes']} bytes are needed, there are {len(self._map)}")
             self._blob = self._map[at : at + blob_bytes]
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise CorruptRecordingError(f"the header of {self.path} cannot be read: {error!r}") from error
+            raise CorruptRecordingError(f"the header of {self.path} cannot be read: {error!r:.200}") from error
 
     @property
     def blob_is_crowded(self) -> bool:

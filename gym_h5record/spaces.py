@@ -156,16 +156,17 @@ def _build(json: Json) -> Space[Any]:
 
 def _check_size(json: Json) -> None:
     """Refuse what would take too much memory, time or stack, before any of it is taken."""
-    num_spaces = num_bytes = 0
+    num_bytes, num_spaces = 0, 1
     level = [(json, 1)]
     for _ in range(MAX_DEPTH):
-        num_spaces += sum(copies for _, copies in level)
         num_bytes += sum(copies * _array_bytes(each) for each, copies in level)
-        if num_spaces > MAX_NODES or num_bytes > MAX_ITEM_BYTES:
-            raise CorruptRecordingError(
-                f"not the description of a space: {num_spaces} spaces with {num_bytes} bytes are too large"
-            )
-        level = [(part, copies * _copies(each)) for each, copies in level for part in _parts(each)]
+        if num_bytes > MAX_ITEM_BYTES:
+            raise CorruptRecordingError(f"not the description of a space: {num_bytes} bytes are too large")
+        inside = [(_parts(each), copies * _copies(each)) for each, copies in level]
+        num_spaces += sum(len(parts) * copies for parts, copies in inside)
+        if num_spaces > MAX_NODES:  # before any of them is looked at
+            raise CorruptRecordingError(f"not the description of a space: {num_spaces} spaces are too many")
+        level = [(part, copies) for parts, copies in inside for part in parts]
         if not level:
             return
     raise CorruptRecordingError(f"not the description of a space: spaces are nested more than {MAX_DEPTH} deep")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gym_h5record.errors import NotARecordingError, RecordingPathError
+from gym_h5record.lookup3 import lookup3
 
 __all__ = [
     "SUPERBLOCK_BYTES",
@@ -75,7 +76,7 @@ def read_superblock(path: str | os.PathLike[str]) -> Superblock | None:
         return Superblock(version, flags=0, end_of_file=0, checksum_valid=True)
     (end_of_file,) = struct.unpack_from("<Q", block, _END_OF_FILE_AT)
     (checksum,) = struct.unpack_from("<I", block, _CHECKSUM_AT)
-    return Superblock(version, block[_FLAGS_AT], end_of_file, checksum == _lookup3(block[:_CHECKSUM_AT]))
+    return Superblock(version, block[_FLAGS_AT], end_of_file, checksum == lookup3(block[:_CHECKSUM_AT]))
 
 
 def is_torn(path: str | os.PathLike[str]) -> bool:
@@ -109,7 +110,7 @@ def closed_superblock(block: bytes, end_of_file: int) -> bytes:
     closed = bytearray(block)
     closed[_FLAGS_AT] = 0
     struct.pack_into("<Q", closed, _END_OF_FILE_AT, end_of_file)
-    struct.pack_into("<I", closed, _CHECKSUM_AT, _lookup3(bytes(closed[:_CHECKSUM_AT])))
+    struct.pack_into("<I", closed, _CHECKSUM_AT, lookup3(bytes(closed[:_CHECKSUM_AT])))
     return bytes(closed)
 
 
@@ -124,7 +125,7 @@ def marked_live(block: bytes) -> bytes:
         return block
     marked = bytearray(block)
     marked[_FLAGS_AT] |= _SWMR_WRITING
-    struct.pack_into("<I", marked, _CHECKSUM_AT, _lookup3(bytes(marked[:_CHECKSUM_AT])))
+    struct.pack_into("<I", marked, _CHECKSUM_AT, lookup3(bytes(marked[:_CHECKSUM_AT])))
     return bytes(marked)
 
 
@@ -147,42 +148,3 @@ def clear_write_flags(path: str | os.PathLike[str]) -> None:
         file.write(block)  # 48 bytes in one page: never torn by a dying process
         file.flush()
         os.fsync(file.fileno())
-
-
-def _lookup3(data: bytes) -> int:
-    """Bob Jenkins' lookup3 ``hashlittle`` with initial value 0, as HDF5 uses it."""
-    mask = 0xFFFFFFFF
-
-    def rot(x: int, k: int) -> int:
-        return ((x << k) | (x >> (32 - k))) & mask
-
-    a = b = c = (0xDEADBEEF + len(data)) & mask
-    position = 0
-    while len(data) - position > 12:
-        x, y, z = struct.unpack_from("<III", data, position)
-        a, b, c = (a + x) & mask, (b + y) & mask, (c + z) & mask
-        a = ((a - c) & mask) ^ rot(c, 4)
-        c = (c + b) & mask
-        b = ((b - a) & mask) ^ rot(a, 6)
-        a = (a + c) & mask
-        c = ((c - b) & mask) ^ rot(b, 8)
-        b = (b + a) & mask
-        a = ((a - c) & mask) ^ rot(c, 16)
-        c = (c + b) & mask
-        b = ((b - a) & mask) ^ rot(a, 19)
-        a = (a + c) & mask
-        c = ((c - b) & mask) ^ rot(b, 4)
-        b = (b + a) & mask
-        position += 12
-    tail = data[position:].ljust(12, b"\0")
-    if position < len(data):
-        x, y, z = struct.unpack("<III", tail)
-        a, b, c = (a + x) & mask, (b + y) & mask, (c + z) & mask
-        c = ((c ^ b) - rot(b, 14)) & mask
-        a = ((a ^ c) - rot(c, 11)) & mask
-        b = ((b ^ a) - rot(a, 25)) & mask
-        c = ((c ^ b) - rot(b, 16)) & mask
-        a = ((a ^ c) - rot(c, 4)) & mask
-        b = ((b ^ a) - rot(a, 14)) & mask
-        c = ((c ^ b) - rot(b, 24)) & mask
-    return c

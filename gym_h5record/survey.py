@@ -185,7 +185,7 @@ def _open_journal(path: Path) -> tuple[Journal | None, str]:
     except (RecordingError, OSError) as error:
         return None, reason(error, path)
     except DRAIN_ERRORS as error:
-        return None, f"the header of {journal_path(path)} cannot be read: {error!r}"
+        return None, f"the header of {journal_path(path)} cannot be read: {error!r:.200}"
     return journal, ""
 
 
@@ -214,5 +214,5 @@ def _misfit(path: Path, survey: Survey, journal: Journal | None) -> str:
     except RecordingError as error:
         return reason(error, path)
     except DRAIN_ERRORS as error:
-        return f"the header of {journal.path} cannot be read: {error!r}"
+        return f"the header of {journal.path} cannot be read: {error!r:.200}"
     return ""

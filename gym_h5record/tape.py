@@ -16,7 +16,7 @@ from typing import Any
 
 from gymnasium import Space
 
-from gym_h5record.errors import RecordingWarning, SchemaMismatchError
+from gym_h5record.errors import RecordingWarning
 from gym_h5record.first_row import FirstRow, array_bytes, check_same, plan_columns
 from gym_h5record.format import Origin
 from gym_h5record.tagged import no_exact_form, tag, untag
@@ -174,11 +174,11 @@ class Tape:
             existing = session.existing
             try:
                 check_same(existing.schema, existing.metadata, attributes, path, infos=self._subject.infos)
-            except SchemaMismatchError:
+                if self._subject.has_user_metadata:
+                    warn(f"{path} keeps the metadata it began with; the one given is not recorded.")
+            except BaseException:  # whatever it is: the lock and the journal must not be left
                 session.close()
                 raise
-            if self._subject.has_user_metadata:
-                warn(f"{path} keeps the metadata it began with; the one given is not recorded.")
         return session
 
     def _lay_out(self, first: FirstRow, step: tuple[Any, Any] | None) -> RowWriter:

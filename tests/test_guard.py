@@ -148,7 +148,8 @@ def test_items_that_are_only_claimed_are_not_there(file: h5py.File) -> None:
 
 
 def test_a_chunk_is_read_as_it_is_stored(file: h5py.File) -> None:
-    mask, data = guard.read_stored_chunk(guard.open_dataset(file, "group/data"), 3)
+    dataset = guard.open_dataset(file, "group/data")
+    mask, data = guard.read_stored_chunk(dataset, (30,), guard.chunk_buffer(dataset))
     assert mask == 0
     assert np.frombuffer(data, np.int64).tolist() == [*range(30, 40)]
 

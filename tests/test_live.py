@@ -40,9 +40,9 @@ from gym_h5record.errors import (
 )
 from gym_h5record.journal import journal_path
 from gym_h5record.lock import RecordingLock
+from gym_h5record.lookup3 import lookup3
 from gym_h5record.reader import handle
 from gym_h5record.state import State, recording_state
-from gym_h5record.superblock import _lookup3
 from gym_h5record.tree import identical
 from tests.writer import Pen, each_writer, elsewhere, make_schema, pair, run_script, wait_until, write_pairs, writer_pid
 
@@ -706,7 +706,7 @@ def test_a_recorder_that_begins_while_the_file_is_opened_is_no_error(
     block = bytearray(copy.read_bytes()[:44])
     block[11] = 5  # open for writing
     with copy.open("r+b") as file:
-        file.write(block + struct.pack("<I", _lookup3(bytes(block))))
+        file.write(block + struct.pack("<I", lookup3(bytes(block))))
     states = iter([State.CLOSED])  # as it was a moment ago: by now HDF5 refuses the file
     monkeypatch.setattr(handle, "recording_state", lambda path: next(states, None) or recording_state(path))
     with h5r.Recording(copy, live=True) as recording:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record import errors
+from gym_h5record import tape as tape_module
 from gym_h5record.format import Origin
 from gym_h5record.lock import is_locked
 from gym_h5record.provenance import describe_environment, user_metadata
@@ -142,3 +144,43 @@ def test_metadata_given_while_appending_is_not_recorded_and_that_is_said(path: P
     with pytest.warns(errors.RecordingWarning, match="keeps the metadata it began with"):
         begin(tape)
     tape.close()
+
+
+# What cannot begin --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def closed(path: Path) -> bytes:
+    """The bytes of a recording at the path, closed."""
+    tape = make_tape(path)
+    begin(tape)
+    take_first_step(tape)
+    tape.close()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("error", [MemoryError, RuntimeError, KeyboardInterrupt])
+def test_whatever_goes_wrong_as_it_compares_leaves_neither_lock_nor_journal(
+    error: type[BaseException], path: Path, closed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error("as it compares")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tape_module, "check_same", fail)
+        with pytest.raises(error):
+            begin(make_tape(path, "a"))
+    assert [each.name for each in path.parent.iterdir()] == ["run.h5"]
+    assert path.read_bytes() == closed
+    tape = make_tape(path, "a")  # nobody holds the lock
+    begin(tape)
+    tape.close()
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_warning_that_is_an_error_leaves_neither_lock_nor_journal(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", errors.RecordingWarning)
+        with pytest.raises(errors.RecordingWarning, match="keeps the metadata"):
+            begin(make_tape(path, "a", {"note": "more"}))
+    assert [each.name for each in path.parent.iterdir()] == ["run.h5"]

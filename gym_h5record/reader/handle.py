@@ -6,8 +6,8 @@ Also the doorkeeper: says clearly why a path is not a recording that can be read
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import weakref
+from contextlib import ExitStack, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ from gym_h5record.errors import (
     RecordingInUseError,
     RecordingNotFoundError,
 )
-from gym_h5record.guard import check_format, open_attribute, open_metadata
+from gym_h5record.guard import READ_ERRORS, check_format, open_attribute, open_metadata
 from gym_h5record.reader.unclosed_file import UnclosedFile
 from gym_h5record.state import State, has_journal, recording_state
-from gym_h5record.superblock import cut_bytes
+from gym_h5record.superblock import cut_bytes, is_torn
 
 __all__ = ["Access", "Handle"]
 
@@ -82,10 +82,10 @@ class Handle:
         Raises:
             RecordingClosedError: If ``close`` has been called.
         """
-        if self._closed:
+        if not self._release.alive:
             raise RecordingClosedError(f"{self.path} has been closed.")
         if self._pid != os.getpid():  # a handle from before a fork is its parent's
-            self._open()
+            self.renew()
         return self._file
 
     def metadata(self) -> dict[str, Any]:
@@ -94,8 +94,7 @@ class Handle:
         Raises:
             CorruptRecordingError: If they cannot be read.
         """
-        with self._open_attributes(self.file, is_whole=self._is_whole) as file:
-            return open_metadata(file)
+        return open_metadata(self.file)
 
     def attribute(self, name: str) -> Any:
         """An attribute of the root.
@@ -103,8 +102,7 @@ class Handle:
         Raises:
             CorruptRecordingError: If it is missing, or cannot be read.
         """
-        with self._open_attributes(self.file, is_whole=self._is_whole) as file:
-            return open_attribute(file, name)
+        return open_attribute(self.file, name)
 
     @property
     def may_move(self) -> bool:
@@ -122,19 +120,15 @@ class Handle:
         Raises:
             RecordingError: As when it is opened first; it then stays open as it was.
         """
-        before, closed = self._opened, self._closed
-        if closed:
+        release = self._release
+        if not release.alive:
             raise RecordingClosedError(f"{self.path} has been closed.")
-        pid = self._pid
         self._open()
-        if pid == os.getpid():
-            before.close()
+        release()
 
     def close(self) -> None:
         """Close the file; reading is an error from here on."""
-        self._closed = True
-        if self._pid == os.getpid():
-            self._opened.close()
+        self._release()
 
     def _open(self) -> None:
         while True:
@@ -149,58 +143,37 @@ class Handle:
                 return
 
     def _open_as(self, state: State) -> None:
+        is_whole = state is State.CLOSED and self._access is not Access.DAMAGED
         with ExitStack() as opened:
-            is_whole = state is State.CLOSED and self._access is not Access.DAMAGED
-            file, descriptor = self._open_closed() if is_whole else self._open_unclosed(opened)
-            if is_whole and h5py.h5f.get_obj_count(file.id, h5py.h5f.OBJ_FILE) > 1:
-                # It is open in this process already. HDF5 then goes on with what it has in memory,
-                # although the file may have been appended to since.
-                file.close()
-                file, descriptor = self._open_unclosed(opened, is_closed=True)
-            opened.callback(file.close)
-            with self._open_attributes(file, is_whole=is_whole) as attributes:
-                check_format(attributes, self.path)
+            file, descriptor = self._open_file(opened, is_whole=is_whole)
+            opened.callback(_close, file)
+            check_format(file, self.path)
             self._check_identity(descriptor)
-            self._opened = opened.pop_all()
+            # HDF5 calls what it reads from when it is done with it. At the end of the process that must
+            # not be after the end of Python, which would crash.
+            self._release = weakref.finalize(self, opened.pop_all().close)
         self._file = file
-        self._is_whole = is_whole
-        self._closed = False
         self._pid = os.getpid()
         self.state = state
         self.generation += 1
 
-    def _open_closed(self) -> tuple[h5py.File, int]:
-        # h5py's own defaults: HDF5 refuses a file that the process has open with other locking.
-        try:
-            file = h5py.File(self.path, "r")
-            return file, file.id.get_vfd_handle()
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            raise NotARecordingError(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
-
-    def _open_unclosed(self, opened: ExitStack, *, is_closed: bool = False) -> tuple[h5py.File, int]:
+    def _open_file(self, opened: ExitStack, *, is_whole: bool) -> tuple[h5py.File, int]:
+        """Open it for HDF5 to read through Python, with a look at every block that comes by."""
         if not self.path.exists():
             raise RecordingNotFoundError(f"{self.path} has not been written yet: only its journal is there.")
         # Nobody else would finish what an interrupted sync had begun; a living writer does it himself.
         changes = logged_changes(self.path) if self._access is Access.DAMAGED else []
         try:
-            unclosed = opened.enter_context(UnclosedFile(self.path, changes, is_closed=is_closed))
+            unclosed = opened.enter_context(UnclosedFile(self.path, changes, is_closed=is_whole))
         except NotARecordingError as error:
             raise NotARecordingError(f"{self.path} is not a recording: {error}.") from error
+        if is_whole and is_torn(self.path):  # HDF5 would not mind; whoever has called looks once more
+            raise CorruptRecordingError(f"{self.path} has not been closed.")
         try:
             return h5py.File(unclosed, "r"), unclosed.fileno()
-        except OSError as error:
-            raise CorruptRecordingError(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
-
-    @contextmanager
-    def _open_attributes(self, file: h5py.File, *, is_whole: bool) -> Iterator[h5py.File]:
-        """The file for reading attributes: their texts are in heaps, and HDF5 does not come back from a damaged one."""
-        if not is_whole:  # it is read through Python anyway
-            yield file
-            return
-        with UnclosedFile(self.path, is_closed=True) as careful, h5py.File(careful, "r") as opened:
-            yield opened
+        except READ_ERRORS as error:
+            kind = NotARecordingError if is_whole else CorruptRecordingError
+            raise kind(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
 
     def _check_identity(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
@@ -244,3 +217,9 @@ class Handle:
         self._identity = None
         self.generation = 0
         self._open()
+
+
+def _close(file: h5py.File) -> None:
+    """Close a file that has only been read: if HDF5 cannot, because of what it has read, nothing is lost."""
+    with suppress(*READ_ERRORS):
+        file.close()

@@ -18,7 +18,7 @@ import numpy as np
 from gym_h5record import format as fmt
 from gym_h5record.codecs import SZIP, decode_chunk
 from gym_h5record.errors import CorruptRecordingError, RecordingError
-from gym_h5record.guard import READ_ERRORS, check_field, check_stored, open_dataset, read_stored_chunk
+from gym_h5record.guard import READ_ERRORS, check_field, check_stored, chunk_buffer, open_dataset, read_stored_chunk
 from gym_h5record.limits import UNCHECKED_BYTES
 from gym_h5record.nodes import Field
 from gym_h5record.reader.handle import Handle
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Between looks at a file that is being written, where a block of it may be half there."""
+
+_MAX_SPARE_BYTES = 4 << 20  # of memory that is kept for the next chunk of a dataset
 
 _FIXED = {
     field.name: field
@@ -143,12 +145,14 @@ class _Dataset:
         self._dtype = dataset.dtype
         self._shape = dataset.shape[1:]
         self._rows = dataset.chunks[0]
+        self._zeros = (0,) * len(self._shape)
         self._length = len(dataset)
         self._filter = _only_filter(dataset)
         self._item_bytes = int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
         self._chunk_bytes = self._rows * self._item_bytes
         self._szip = SzipDecoder(dataset) if self._filter == SZIP else None
         self._last: tuple[int, np.ndarray] = (-1, np.empty(0))
+        self._spare: list[np.ndarray] = []  # what the last chunk was read to: new memory takes longer than reading
 
     def __len__(self) -> int:
         return self._length
@@ -202,14 +206,22 @@ class _Dataset:
         first = number * self._rows
         if not self._filter:
             return self._checked(self._dataset[first : min(first + self._rows, self._length)])
-        mask, data = read_stored_chunk(self._dataset, number)
-        if mask & 1:  # what the filter could not make smaller
-            decoded = decode_chunk(0, data, self._chunk_bytes)
-        elif self._szip is not None:
-            decoded = self._szip.decode(bytes(data))
-        else:
-            decoded = decode_chunk(self._filter, data, self._chunk_bytes)
+        try:
+            buffer = self._spare.pop()  # nobody else has it then: other threads may read at the same time
+        except IndexError:
+            buffer = chunk_buffer(self._dataset)
+        decoded = self._decoded(*read_stored_chunk(self._dataset, (first, *self._zeros), buffer))
+        if buffer.nbytes <= _MAX_SPARE_BYTES:
+            self._spare = [buffer]
         return self._checked(np.frombuffer(decoded, self._dtype).reshape(self._rows, *self._shape))
+
+    def _decoded(self, mask: int, data: memoryview) -> bytes:
+        """A chunk, in memory of its own."""
+        if mask & 1:  # what the filter could not make smaller
+            return decode_chunk(0, data, self._chunk_bytes)
+        if self._szip is not None:
+            return self._szip.decode(bytes(data))
+        return decode_chunk(self._filter, data, self._chunk_bytes)
 
     def _checked(self, items: np.ndarray) -> np.ndarray:
         """The items, if booleans are all 0 or 1: NumPy is wrong about others."""

@@ -16,9 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gym_h5record.blocks import check_block
 from gym_h5record.durable_file import patch
-from gym_h5record.heap import check_heap
-from gym_h5record.limits import MAX_HEAP_BYTES
 from gym_h5record.superblock import SUPERBLOCK_BYTES, closed_superblock
 
 __all__ = ["UnclosedFile"]
@@ -33,7 +32,7 @@ class UnclosedFile(io.RawIOBase):
     Args:
         path: The recording.
         changes: By offset, bytes to be seen in place of the file's.
-        is_closed: Whether it has been closed after all, and is only to be read with care: see ``gym_h5record.heap``.
+        is_closed: Whether it has been closed after all, and is only to be read with care: see ``gym_h5record.blocks``.
 
     Raises:
         OSError: If it cannot be opened.
@@ -62,7 +61,7 @@ class UnclosedFile(io.RawIOBase):
         """
         view = memoryview(buffer).cast("B")
         self._read(view, self._position)
-        check_heap(view, MAX_HEAP_BYTES)
+        check_block(view)
         self._position += len(view)
         return len(view)
 
@@ -71,12 +70,17 @@ class UnclosedFile(io.RawIOBase):
         missing = len(view) - done
         if missing > (_GUESSED_BYTES if done or not start else 0):
             raise OSError(errno.EIO, f"{len(view)} bytes at {start} are not in the file")
-        view[done:] = bytes(missing)
-        patch(view, start, self._changes)
+        if missing:
+            view[done:] = bytes(missing)
+        if self._changes:
+            patch(view, start, self._changes)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move; the end is farther away than any address in the file."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
+        if whence == os.SEEK_SET:  # before every read
+            self._position = offset
+            return offset
+        start = {os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
         self._position = start + offset
         return self._position
 

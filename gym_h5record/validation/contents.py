@@ -8,6 +8,9 @@ its last, once. What is in a block is the business of ``episodes`` and ``values`
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from gymnasium import Space
 
 from gym_h5record import format as fmt
 from gym_h5record.layout import all_fields
@@ -15,7 +18,6 @@ from gym_h5record.schema import Schema
 from gym_h5record.validation.episodes import Episodes
 from gym_h5record.validation.findings import Findings
 from gym_h5record.validation.lists import Lists
-from gym_h5record.validation.metadata import read_spaces
 from gym_h5record.validation.problem import Problem
 from gym_h5record.validation.rows import Columns, Rows
 from gym_h5record.validation.structure import Structure
@@ -29,13 +31,17 @@ _MAX_BLOCK_ROWS = 1 << 14
 
 
 def content_problems(
-    structure: Structure, subject: Subject, on_progress: Callable[[int, int], None] | None = None
+    structure: Structure,
+    subject: Subject,
+    spaces: dict[str, Space[Any]],
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Problem]:
     """What is wrong with the contents of an open recording.
 
     Args:
         structure: Its structure, which has been looked at.
         subject: The recording.
+        spaces: Its spaces, by the columns that hold their values; those that cannot be read are not there.
         on_progress: Called with the rows that have been looked at, and with how many there are.
 
     Returns:
@@ -45,7 +51,7 @@ def content_problems(
     columns = Columns(subject, structure.broken, findings)
     lists = Lists(columns, findings)
     episodes = Episodes(subject, columns, lists, findings) if structure.is_indexed else None
-    values = Values(subject, lists, findings, read_spaces(subject.handle))
+    values = Values(subject, lists, findings, spaces)
     size, rows = _block_rows(subject.schema), None
     for start in range(0, subject.whole_rows, size):
         rows = Rows(columns, start, min(start + size, subject.whole_rows), rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -13,16 +12,17 @@ from gym_h5record import format as fmt
 from gym_h5record.codecs import COMPRESSIONS
 from gym_h5record.env_spec import spec_from_json
 from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.reader import Handle
 from gym_h5record.spaces import space_from_json
-from gym_h5record.tagged import loads
+from gym_h5record.tagged import loads, parse_json
 from gym_h5record.validation.catalogue import make_problem, quote, reason
 from gym_h5record.validation.problem import Problem
 from gym_h5record.validation.subject import Subject
 
-__all__ = ["metadata_problems", "read_spaces"]
+__all__ = ["metadata_problems"]
 
-_SPACES = {fmt.OBSERVATIONS: "observation_space", fmt.ACTIONS: "action_space"}
+_COLUMNS = {"observation_space": fmt.OBSERVATIONS, "action_space": fmt.ACTIONS}
 _TOTALS = ("total_steps", "total_episodes")
 _NEEDED = (*_TOTALS, "compression")  # and the schema, without which there is nothing to look at
 _WANTED = (
@@ -32,12 +32,16 @@ _WANTED = (
 _FRAMES = ("render", "observation", "none")
 
 
-def metadata_problems(handle: Handle, subject: Subject | None) -> Iterator[Problem]:
+def metadata_problems(
+    handle: Handle, subject: Subject | None, spaces: dict[str, Space[Any]] | None = None
+) -> Iterator[Problem]:
     """What is wrong with the metadata of an open recording.
 
     Args:
         handle: The recording.
         subject: What it has, None if that cannot be told.
+        spaces: Gets the spaces that can be read, by the columns that hold their values: ``observations``,
+            ``actions``. It may take a second to read one, which is to be done once.
 
     Yields:
         The problems, as they are found.
@@ -54,7 +58,7 @@ def metadata_problems(handle: Handle, subject: Subject | None) -> Iterator[Probl
     if missing:
         message = f"these attributes should be there, but are not: {', '.join(missing)}"
         yield make_problem("metadata-incomplete", f"/{fmt.METADATA}", message)
-    yield from _attribute_problems(attributes)
+    yield from _attribute_problems(attributes, {} if spaces is None else spaces)
     try:
         fps = handle.attribute("fps")
         if not isinstance(fps, float):
@@ -65,24 +69,7 @@ def metadata_problems(handle: Handle, subject: Subject | None) -> Iterator[Probl
         yield from _total_problems(attributes, subject)
 
 
-def read_spaces(handle: Handle) -> dict[str, Space[Any]]:
-    """The spaces that can be read, by the columns that hold their values: ``observations``, ``actions``."""
-    try:
-        attributes = handle.metadata()
-    except CorruptRecordingError:
-        return {}
-    found = {column: _space_or_none(attributes, name) for column, name in _SPACES.items()}
-    return {column: space for column, space in found.items() if space is not None}
-
-
-def _space_or_none(attributes: dict[str, Any], name: str) -> Space[Any] | None:
-    try:
-        return space_from_json(json.loads(attributes[name]))
-    except Exception:  # noqa: BLE001  # whatever is wrong is among the problems of the metadata
-        return None
-
-
-def _attribute_problems(attributes: dict[str, Any]) -> Iterator[Problem]:
+def _attribute_problems(attributes: dict[str, Any], spaces: dict[str, Space[Any]]) -> Iterator[Problem]:
     for name, value in attributes.items():
         if name in _TOTALS or name == "schema":
             continue
@@ -94,7 +81,9 @@ def _attribute_problems(attributes: dict[str, Any]) -> Iterator[Problem]:
         if read is None:
             continue
         try:
-            read(value)
+            found = read(value)
+            if name in _COLUMNS:
+                spaces[_COLUMNS[name]] = found
         except Exception as error:  # noqa: BLE001  # whatever a reader makes of a text that is something else
             yield make_problem(code, place, f"{quote(value)} cannot be read: {quote(str(error))}")
 
@@ -112,7 +101,7 @@ def _total_problems(attributes: dict[str, Any], subject: Subject) -> Iterator[Pr
 
 def _read_json(*kinds: type) -> Callable[[str], None]:
     def read(text: str) -> None:
-        content = json.loads(text)
+        content = parse_json(text, MAX_DEPTH)
         if not isinstance(content, kinds):
             raise TypeError(f"it is JSON, but no {kinds[0].__name__}")
 
@@ -124,8 +113,8 @@ def _read_user(text: str) -> None:
         raise TypeError("it is tagged JSON, but no dict")
 
 
-def _read_space(text: str) -> None:
-    space_from_json(json.loads(text))
+def _read_space(text: str) -> Space[Any]:
+    return space_from_json(parse_json(text))
 
 
 def _read_spec(text: str) -> None:
@@ -134,7 +123,7 @@ def _read_spec(text: str) -> None:
 
 
 def _read_compression(text: str) -> None:
-    name, _ = json.loads(text)
+    name, _ = parse_json(text)
     if name not in COMPRESSIONS:
         raise ValueError(f"expected [name, options] with one of the names {COMPRESSIONS}")
 

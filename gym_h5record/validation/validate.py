@@ -6,6 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+from gymnasium import Space
 
 from gym_h5record import format as fmt
 from gym_h5record.durable_file import redo_path
@@ -113,7 +116,8 @@ def _file_problems(handle: Handle, *, deep: bool, on_progress: Callable[[int, in
     structure = Structure(handle)
     found = list(structure.problems())
     subject = structure.subject
-    yield from metadata_problems(handle, subject)
+    spaces: dict[str, Space[Any]] = {}
+    yield from metadata_problems(handle, subject, spaces)
     yield from found
     if subject is None:
         return
@@ -122,4 +126,4 @@ def _file_problems(handle: Handle, *, deep: bool, on_progress: Callable[[int, in
         yield make_problem("rows-left-over", f"/{fmt.COMMIT}", message)
     if deep:
         yield from checksum_problems(structure, subject)
-        yield from content_problems(structure, subject, on_progress)
+        yield from content_problems(structure, subject, spaces, on_progress)

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gym_h5record.superblock import _lookup3  # its checksums
+from gym_h5record.lookup3 import lookup3
 
 from .sites import Site
 from .subjects import SUBJECTS, good_files
@@ -124,7 +124,7 @@ def _change_sealed(data: bytearray, chance: random.Random, blocks: list[tuple[in
     at, size = chance.choice(blocks)
     change = chance.choice((_flip_bits, _replace_bytes, _set_number, _set_number))
     change(data, chance, at + 4, at + size)  # not the signature
-    struct.pack_into("<I", data, at + size, _lookup3(bytes(data[at : at + size])))
+    struct.pack_into("<I", data, at + size, lookup3(bytes(data[at : at + size])))
 
 
 KINDS: dict[str, tuple[float, Change]] = {
@@ -166,6 +166,6 @@ def _sealed_bytes(data: bytes, at: int) -> int | None:
         size = fixed + width + int.from_bytes(data[at + fixed : at + fixed + width], "little")
         sizes = range(size, size + 1)
     for size in sizes:
-        if data[at + size : at + size + 4] == struct.pack("<I", _lookup3(data[at : at + size])):
+        if data[at + size : at + size + 4] == struct.pack("<I", lookup3(data[at : at + size])):
             return size
     return None

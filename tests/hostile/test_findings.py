@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 import gym_h5record as h5r
+from gym_h5record.blocks import check_block
 from gym_h5record.cli import main
 from gym_h5record.errors import (
     CorruptRecordingError,
     RecordingPathError,
     SchemaMismatchError,
 )
-from gym_h5record.heap import check_heap
 from gym_h5record.reader.metadata import metadata_values
 from gym_h5record.superblock import read_superblock
 from scripts.fuzz.subjects import make_scene, record
@@ -183,8 +183,7 @@ def test_what_is_salvaged_can_be_read(name: str, value: str, change: Callable[[C
 def test_a_heap_that_is_too_large_is_not_read() -> None:
     head = b"GCOL\x01\0\0\0" + (1 << 30).to_bytes(8, "little")
     with pytest.raises(OSError, match="a heap of"):
-        check_heap(memoryview(head), 1 << 20)
-    check_heap(memoryview(head), 1 << 31)
+        check_block(memoryview(head))
 
 
 def test_a_file_that_the_system_does_not_let_us_read_is_no_traceback() -> None:

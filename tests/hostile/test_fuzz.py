@@ -16,7 +16,7 @@ from scripts.fuzz.subjects import good_files
 from scripts.fuzz.tally import COLUMNS, Tally, markdown
 from scripts.fuzz.worker import Outcome
 
-MUTANTS = 24
+MUTANTS = 16
 ENTRIES_EACH = 3  # of the different ones
 
 

@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import (
@@ -28,6 +30,7 @@ from gym_h5record.reader.handle import Handle
 from tests.leftovers import mark_torn
 from tests.reader import record, write_ones
 from tests.writer import Pen, each_writer, elsewhere, run_script, write_pairs
+from tests.zoo import ZooEnv, open_descriptors, play
 
 
 @pytest.fixture(scope="module")
@@ -275,3 +278,64 @@ def test_a_pickled_handle_and_all_that_holds_it_open_the_file_anew(path: Path) -
         twin = pickle.loads(pickle.dumps(each))
         assert len(twin) == len(each)
         assert str(twin) == str(each)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "",
+        "import builtins; builtins.kept = recording, episode",
+        "import ctypes; ctypes.pythonapi.Py_IncRef(ctypes.py_object(recording))",
+        "os.fork() or sys.exit()",
+        "os.fork() or (recording.observations[7], sys.exit())",
+        "threading.Thread(target=read_on, daemon=True).start()",
+        "raise SystemExit",
+    ],
+    ids=["plain", "kept", "leaked", "forked", "forked-and-read", "thread", "exit"],
+)
+@pytest.mark.parametrize("live", [False, True])
+def test_a_recording_that_is_still_open_when_the_process_ends_does_not_crash_it(
+    ending: str, live: bool, path: Path
+) -> None:
+    """HDF5 calls what it reads from as late as then; without Python it would crash."""
+    script = f"""
+        import os, sys, threading
+        import gym_h5record as h5r
+        recording = h5r.Recording(sys.argv[1], live={live})
+        episode = recording.episodes[0]
+        recording.observations[3]
+        def read_on():
+            while True:
+                recording.rewards[:]
+        {ending}
+    """
+    assert run_script(script, path).stderr == ""
+
+
+def test_a_recording_that_nobody_holds_any_more_is_closed(path: Path) -> None:
+    before = open_descriptors()
+    for _ in range(3):
+        h5r.Recording(path).episodes[0].observations[0]
+    assert open_descriptors() == before
+
+
+def test_a_recording_takes_one_descriptor_for_reading(path: Path) -> None:
+    before = open_descriptors()
+    with h5r.Recording(path) as recording:
+        recording.episodes[0].observations[0]
+        assert open_descriptors() == before + 1
+
+
+def test_threads_that_read_one_recording_at_once_get_the_right_values(tmp_path: Path) -> None:
+    env = h5r.RecordToHDF5(ZooEnv(spaces.Box(0, 255, (64, 64), np.uint8)), tmp_path / "run.h5", writer="inline")
+    play(env, [150])
+    env.close()
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        expected = [recording.observations[row] for row in range(recording.num_rows)]
+
+        def read(seed: int) -> bool:
+            rows = np.random.default_rng(seed).integers(len(expected), size=600)
+            return all(np.array_equal(recording.observations[row], expected[row]) for row in rows)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(read, range(4)))

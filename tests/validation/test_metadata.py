@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 from gym_h5record import validate
 from gym_h5record.reader import Access, Handle
-from gym_h5record.validation.metadata import read_spaces
+from gym_h5record.tagged import parse_json
+from gym_h5record.validation import metadata
+from gym_h5record.validation.metadata import metadata_problems
 from tests.validation import ACTIONS, OBSERVATIONS, found, only_problem, spoiling
 
 
@@ -102,11 +105,21 @@ def test_a_quotation_is_short_whatever_the_attribute(path: Path) -> None:
     assert all(len(each.message) < 250 for each in problems)
 
 
+def spaces_of(path: Path) -> dict[str, Any]:
+    spaces: dict[str, Any] = {}
+    with closing(Handle(path, Access.DAMAGED)) as handle:
+        list(metadata_problems(handle, None, spaces))
+    return spaces
+
+
 def test_spaces_that_can_be_read_are_given(path: Path) -> None:
-    handle = Handle(path, Access.DAMAGED)
-    assert read_spaces(handle) == {"observations": OBSERVATIONS, "actions": ACTIONS}
-    handle.close()
+    assert spaces_of(path) == {"observations": OBSERVATIONS, "actions": ACTIONS}
     set_attribute(path, "action_space", "")
-    handle = Handle(path, Access.DAMAGED)
-    assert read_spaces(handle) == {"observations": OBSERVATIONS}
-    handle.close()
+    assert spaces_of(path) == {"observations": OBSERVATIONS}
+
+
+def test_each_space_is_read_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(metadata, "parse_json", lambda text, *depth: read.append(text) or parse_json(text, *depth))
+    assert validate(path, deep=True) == []
+    assert len([text for text in read if '"type"' in text]) == 2

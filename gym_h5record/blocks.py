@@ -1,0 +1,200 @@
+"""HDF5's own blocks: can HDF5 be let at them?
+
+HDF5 2.0 believes what stands in a block whose checksum is right. It walks through
+a heap by the sizes that its objects claim, and never comes back from one that
+claims nothing; divides by the size of a node; and takes memory for as many entries
+as a header says. Whoever reads a file through Python looks at every block that
+comes by, and compares those few numbers with what HDF5 writes for a recording.
+This is no parser: what HDF5 notices itself is left to it. Layouts: HDF5 File Format
+Specification 3.0, section III.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+
+from gym_h5record.limits import MAX_HEAP_BYTES
+from gym_h5record.lookup3 import lookup3
+
+__all__ = ["check_block"]
+
+_SIGNATURE_BYTES = 4
+_UNDEFINED = (1 << 64) - 1  # an address that is none
+_CHECKSUM = struct.Struct("<I")
+_MAX_DEPTH = 8  # of a B-tree: nodes of 512 bytes then hold more than a file of a terabyte
+_MAX_SPACE = 1 << 40  # bytes in a heap of links or attributes; recordings have some thousand
+
+
+def check_block(data: memoryview) -> None:
+    """Make sure that HDF5 comes back from what it has just read.
+
+    Args:
+        data: Any bytes of a file, read at once; those that begin no block, or only part of one, are fine, and so is
+            a block whose checksum is wrong, which HDF5 refuses itself: data may begin like a block by chance.
+
+    Raises:
+        OSError: If they are a block in which HDF5 would go in circles, crash, or take too much memory.
+    """
+    check = _CHECKS.get(bytes(data[:_SIGNATURE_BYTES]))
+    if check is not None:
+        check(data)
+
+
+def _is_sealed(data: memoryview, size: int) -> bool:
+    """Whether the first ``size`` bytes are there and followed by their checksum."""
+    if len(data) < size + _CHECKSUM.size:
+        return False
+    return bool(_CHECKSUM.unpack_from(data, size)[0] == lookup3(bytes(data[:size])))
+
+
+def _refuse(what: str) -> OSError:
+    return OSError(errno.EIO, f"a damaged file: {what}")
+
+
+# The global heap: texts -----------------------------------------------------------------------------
+
+_HEAP_HEAD = struct.Struct("<4sB3xQ")  # signature, version, size of the heap
+_HEAP_OBJECT = struct.Struct("<HH4xQ")  # number, references, size
+
+
+def _check_global_heap(data: memoryview) -> None:
+    if len(data) < _HEAP_HEAD.size:
+        return
+    _, version, size = _HEAP_HEAD.unpack_from(data)
+    if version != 1:
+        return
+    if size > MAX_HEAP_BYTES:
+        raise OSError(errno.EFBIG, f"a heap of {size} bytes")
+    if size > len(data):  # HDF5 is about to read the whole of it
+        return
+    at = _HEAP_HEAD.size
+    while at + _HEAP_OBJECT.size <= size:
+        number, _, length = _HEAP_OBJECT.unpack_from(data, at)
+        # Object 0 is the free space, whose size includes its head; what is behind it is not looked at.
+        step = length if number == 0 else _HEAP_OBJECT.size + -(-length // 8) * 8
+        if step < _HEAP_OBJECT.size or step > size - at:
+            raise OSError(errno.EIO, f"a damaged heap: object {number} of {length} bytes")
+        at += step
+
+
+# The B-tree of version 2: links and attributes by name ----------------------------------------------
+
+_TREE = struct.Struct("<4sBBIHHBBQHQ")  # ..., type, node size, record size, depth, split, merge, root, records, all
+_TREE_NODE_BYTES = (512, 2048)  # of links, attributes and large objects; of chunks
+_TREE_RECORD_BYTES = 64 + 8 * 33  # of chunks with 33 axes
+_NODE_OVERHEAD_BYTES = 10
+
+
+def _check_tree(data: memoryview) -> None:
+    if not _is_sealed(data, _TREE.size):
+        return
+    _, _, _, node, record, depth, split, merge, _, root_records, _ = _TREE.unpack_from(data)
+    if (
+        node not in _TREE_NODE_BYTES
+        or not 0 < record <= _TREE_RECORD_BYTES
+        or depth > _MAX_DEPTH
+        or not 0 < merge < split <= 100
+        or root_records * record > node - _NODE_OVERHEAD_BYTES
+    ):
+        raise _refuse(f"a B-tree with nodes of {node} bytes, records of {record} and a depth of {depth}")
+
+
+# The fractal heap: many links or attributes of a group ----------------------------------------------
+
+_FRACTAL = struct.Struct("<4sBHHBIQQQQQQQQQQQQHQQHHQH")
+_FRACTAL_WIDTH, _FRACTAL_MAX_BLOCK, _FRACTAL_FIRST_ROWS = 4, 64 << 10, 1
+_FRACTAL_KINDS = {(512, 32), (1024, 40)}  # first block, bits of an address: links, attributes
+_FRACTAL_MAX_OBJECT = 4096
+_FRACTAL_FILTER_HEAD_BYTES = 12  # in front of the description of filters: size and mask of the first block
+_FRACTAL_ID_BYTES = range(7, 9)
+
+
+def _check_fractal_heap(data: memoryview) -> None:
+    if len(data) < _FRACTAL.size:
+        return
+    fields = _FRACTAL.unpack_from(data)
+    id_bytes, filter_bytes, max_object, huge_at = fields[2], fields[3], fields[5], fields[7]
+    space, allocated, offset = fields[10:13]
+    has_huge = fields[15] > 0
+    width, first, largest, bits, first_rows, _, rows = fields[18:]
+    if not _is_sealed(data, _FRACTAL.size + (filter_bytes and _FRACTAL_FILTER_HEAD_BYTES + filter_bytes)):
+        return
+    if (
+        (width, largest, first_rows) != (_FRACTAL_WIDTH, _FRACTAL_MAX_BLOCK, _FRACTAL_FIRST_ROWS)
+        or (first, bits) not in _FRACTAL_KINDS
+        or filter_bytes
+        or id_bytes not in _FRACTAL_ID_BYTES
+        or max_object > _FRACTAL_MAX_OBJECT
+        or rows > bits
+        or (huge_at >= _UNDEFINED if has_huge else huge_at != _UNDEFINED)
+        or max(space, allocated, offset) > _MAX_SPACE
+    ):
+        raise _refuse(f"a heap with {width} blocks a row, of {first} to {largest} bytes, and {bits}-bit addresses")
+
+
+# The extensible array: where the chunks of a dataset are --------------------------------------------
+
+_ARRAY = struct.Struct("<4sBBBBBBBBQQQQQQQ")
+_ARRAY_SHAPE = (32, 4, 16, 4, 10)  # bits of an index, entries in the index block, in the first data block, ...
+_ARRAY_ENTRY_BYTES = range(8, 21)  # an address, and if it is compressed, size and mask
+
+
+def _check_array(data: memoryview) -> None:
+    if not _is_sealed(data, _ARRAY.size):
+        return
+    _, _, _, entry, *shape = _ARRAY.unpack_from(data)[:9]
+    if tuple(shape) != _ARRAY_SHAPE or entry not in _ARRAY_ENTRY_BYTES:
+        raise _refuse(f"an index of chunks with entries of {entry} bytes, laid out as {shape}")
+
+
+# Headers of groups and datasets: where their other parts are -----------------------------------------
+
+_HEADER_VERSION = 2
+_TIMES, _PHASES, _ORDER = 0x20, 0x10, 0x04  # flags of a header: what it has beside its messages
+_MESSAGE = struct.Struct("<BHB")  # kind, bytes, flags
+_ORDER_BYTES = 2
+_CONTINUATION = 16
+_CONTINUED = struct.Struct("<QQ")  # address, bytes
+_MAX_HEADER_BYTES = 1 << 20
+
+
+def _check_header(data: memoryview) -> None:
+    if len(data) < 16 or data[4] != _HEADER_VERSION:
+        return
+    flags = data[5]
+    at = 6 + (16 if flags & _TIMES else 0) + (4 if flags & _PHASES else 0)
+    start = at + (1 << (flags & 3))
+    stop = start + int.from_bytes(data[at:start], "little")
+    if stop > _MAX_HEADER_BYTES:  # HDF5 takes memory for it before it looks at the checksum
+        raise _refuse(f"a header of {stop} bytes")
+    if _is_sealed(data, stop):
+        _check_messages(data, start, stop, _MESSAGE.size + (_ORDER_BYTES if flags & _ORDER else 0))
+
+
+def _check_header_part(data: memoryview) -> None:
+    stop = len(data) - _CHECKSUM.size  # HDF5 knows how large it is
+    if stop <= _MAX_HEADER_BYTES and _is_sealed(data, stop):
+        _check_messages(data, _SIGNATURE_BYTES, stop, _MESSAGE.size)  # no recording keeps the order of attributes
+
+
+def _check_messages(data: memoryview, at: int, stop: int, head_bytes: int) -> None:
+    while at + head_bytes <= stop:
+        kind, length, _ = _MESSAGE.unpack_from(data, at)
+        at += head_bytes
+        if kind == _CONTINUATION and length == _CONTINUED.size and at + length <= stop:
+            _, part_bytes = _CONTINUED.unpack_from(data, at)
+            if part_bytes > _MAX_HEADER_BYTES:
+                raise _refuse(f"a header with a part of {part_bytes} bytes")
+        at += length
+
+
+_CHECKS: dict[bytes, Callable[[memoryview], None]] = {
+    b"GCOL": _check_global_heap,
+    b"BTHD": _check_tree,
+    b"FRHP": _check_fractal_heap,
+    b"EAHD": _check_array,
+    b"OHDR": _check_header,
+    b"OCHK": _check_header_part,
+}

@@ -1,0 +1,132 @@
+"""HDF5's own blocks: those of recordings pass, those that HDF5 cannot bear do not."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from gym_h5record.blocks import check_block
+from gym_h5record.errors import RecordingError
+from gym_h5record.lookup3 import lookup3
+from gym_h5record.reader import Access, Handle
+from tests.leftovers import closed
+
+GOLDEN = Path(__file__).parent / "golden"
+SIZES = {b"BTHD": 38 - 4, b"FRHP": 142, b"EAHD": 72 - 4}
+"""Blocks that a recording has, and how many bytes come before the checksum."""
+
+
+def blocks(data: bytes, signature: bytes) -> list[bytes]:
+    """All of a kind in a file, checksums included."""
+    size, found, at = SIZES[signature], [], data.find(signature)
+    while at >= 0:
+        block = data[at : at + size + 4]
+        found += [block] if struct.unpack("<I", block[-4:])[0] == lookup3(block[:-4]) else []
+        at = data.find(signature, at + 1)
+    return found
+
+
+def changed(block: bytes, at: int, new: bytes) -> bytes:
+    """With a checksum that fits."""
+    return sealed(block[:at] + new + block[at + len(new) : -4])
+
+
+def sealed(block: bytes) -> bytes:
+    return block + struct.pack("<I", lookup3(block))
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return closed(tmp_path_factory.mktemp("good")).read_bytes()
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.h5")), ids=lambda path: path.stem)
+def test_all_blocks_of_recordings_of_earlier_versions_pass(path: Path) -> None:
+    for signature in SIZES:
+        for block in blocks(path.read_bytes(), signature):
+            check_block(memoryview(block))
+
+
+@pytest.mark.parametrize("signature", SIZES)
+def test_a_recording_has_such_blocks(signature: bytes, good: bytes) -> None:
+    assert blocks(good, signature)
+    for block in blocks(good, signature):
+        check_block(memoryview(block))
+        check_block(memoryview(block + bytes(400)))  # HDF5 reads more than it needs
+
+
+@pytest.mark.parametrize(
+    ("signature", "at", "new"),
+    [
+        pytest.param(b"BTHD", 6, bytes(4), id="tree-nodes-of-nothing"),
+        pytest.param(b"BTHD", 6, b"\xff\xff\xff\xff", id="tree-huge-nodes"),
+        pytest.param(b"BTHD", 10, bytes(2), id="tree-records-of-nothing"),
+        pytest.param(b"BTHD", 10, b"\xff\xff", id="tree-records-larger-than-nodes"),
+        pytest.param(b"BTHD", 12, b"\xff\xff", id="tree-depth"),
+        pytest.param(b"BTHD", 14, b"\x00\x00", id="tree-never-splits"),
+        pytest.param(b"BTHD", 24, b"\xff\xff", id="tree-root-overflows"),
+        pytest.param(b"FRHP", 5, b"\xff\xff", id="heap-long-names"),
+        pytest.param(b"FRHP", 22, bytes(8), id="heap-large-objects-nowhere"),
+        pytest.param(b"FRHP", 110, b"\xff\xff", id="heap-width"),
+        pytest.param(b"FRHP", 110, bytes(2), id="heap-no-width"),
+        pytest.param(b"FRHP", 112, bytes(8), id="heap-blocks-of-nothing"),
+        pytest.param(b"FRHP", 120, (1 << 40).to_bytes(8, "little"), id="heap-huge-blocks"),
+        pytest.param(b"FRHP", 128, b"\xff\xff", id="heap-addresses"),
+        pytest.param(b"FRHP", 140, b"\xff\xff", id="heap-rows"),
+        pytest.param(b"EAHD", 6, b"\x00", id="index-entries-of-nothing"),
+        pytest.param(b"EAHD", 7, b"\xff", id="index-bits"),
+        pytest.param(b"EAHD", 8, b"\xff", id="index-first-entries"),
+        pytest.param(b"EAHD", 9, b"\x00", id="index-blocks-of-nothing"),
+        pytest.param(b"EAHD", 10, b"\x80", id="index-pointers"),
+        pytest.param(b"EAHD", 11, b"\x3f", id="index-pages"),
+    ],
+)
+def test_what_hdf5_cannot_bear_is_refused(signature: bytes, at: int, new: bytes, good: bytes) -> None:
+    block = changed(blocks(good, signature)[0], at, new)
+    assert block not in blocks(good, signature)
+    with pytest.raises(OSError, match="damaged file"):
+        check_block(memoryview(block))
+
+
+@pytest.mark.parametrize("signature", [b"BTHD", b"EAHD", b"GCOL", b"FRHP", b"OHDR", b"OCHK"])
+def test_data_that_begin_like_a_block_by_chance_pass(signature: bytes) -> None:
+    text = signature + b" is how this text begins, " * 20
+    for size in (4, 5, 20, len(text)):
+        check_block(memoryview(text[:size]))
+
+
+def test_a_compressed_heap_of_attributes_is_refused(good: bytes) -> None:
+    block = blocks(good, b"FRHP")[0]
+    longer = block[:7] + (30).to_bytes(2, "little") + block[9:-4] + bytes(12 + 30 + 4)
+    with pytest.raises(OSError, match="damaged file"):
+        check_block(memoryview(changed(longer, 7, (30).to_bytes(2, "little"))))
+    check_block(memoryview(longer[:-30]))  # it is not all there yet
+
+
+@pytest.mark.parametrize("size", [1 << 21, 1 << 51])
+def test_a_header_with_a_part_of_absurd_size_is_refused(size: int) -> None:
+    part = struct.pack("<BHBQQ", 16, 16, 0, 4096, size)
+    check_block(memoryview(sealed(b"OHDR\x02\x00" + bytes([len(part)]) + part)[:-1]))  # it is not all there yet
+    for begin in (b"OHDR\x02\x00" + bytes([len(part)]), b"OCHK"):
+        check_block(memoryview(sealed(begin + part[:-8] + (1000).to_bytes(8, "little"))))
+        with pytest.raises(OSError, match="damaged file"):
+            check_block(memoryview(sealed(begin + part)))
+
+
+def test_a_header_of_absurd_size_is_refused() -> None:
+    with pytest.raises(OSError, match="a header of"):
+        check_block(memoryview(b"OHDR\x02\x03" + (1 << 50).to_bytes(8, "little") + bytes(500)))
+
+
+def test_a_file_with_such_a_block_is_an_error_of_ours(good: bytes, tmp_path: Path) -> None:
+    """Of the group of attributes, whose size of a node HDF5 divides by."""
+    data, path = bytearray(good), tmp_path / "run.h5"
+    for block in blocks(good, b"BTHD"):
+        at = data.find(block)
+        data[at : at + len(block)] = changed(block, 6, bytes(4))
+    path.write_bytes(data)
+    for access in (Access.CLOSED, Access.DAMAGED):
+        with pytest.raises(RecordingError, match=r"run\.h5|cannot be read"):
+            Handle(path, access).metadata()
