@@ -22,7 +22,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, and where it would be in 95 % of such samples.
+    """A mean, and between which values 95 % of the means of resamples are.
 
     Attributes:
         mean: Of the values.
