@@ -42,7 +42,16 @@ from gym_h5record.recording import Recording
 from gym_h5record.repair import Amount, RepairReport, repair
 from gym_h5record.replay import ReplayFromHDF5
 from gym_h5record.replay import register as _register
-from gym_h5record.resimulate import Divergence, EpisodeReport, Verdict, VerifyReport, branch, verify
+from gym_h5record.resimulate import (
+    Divergence,
+    EpisodeReport,
+    ResetFromRecording,
+    Verdict,
+    VerifyReport,
+    branch,
+    executed_actions,
+    verify,
+)
 from gym_h5record.snapshots import SnapshotProvider
 from gym_h5record.validation import Problem, Severity, validate
 from gym_h5record.version import __version__
@@ -61,6 +70,7 @@ __all__ = [
     "RecordingError",
     "RepairReport",
     "ReplayFromHDF5",
+    "ResetFromRecording",
     "Severity",
     "SnapshotProvider",
     "Verdict",
@@ -70,6 +80,7 @@ __all__ = [
     "diff",
     "errors",
     "evaluate",
+    "executed_actions",
     "repair",
     "validate",
     "verify",

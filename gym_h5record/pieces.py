@@ -104,8 +104,13 @@ class Pieces:
         episode = span.episode
         origin = tried(lambda: episode.origin, Origin.RESET)
         number = tried(lambda: episode.episode_id, self._next_id)
+        nothing: dict[str, bytes] = {}
         return begin_json(
-            tried(lambda: episode.seed, None), tried(lambda: episode.options, None), origin, max(0, number)
+            tried(lambda: episode.seed, None),
+            tried(lambda: episode.options, None),
+            origin,
+            max(0, number),
+            snapshot=tried(lambda: episode.snapshot, nothing),
         )
 
     def _begin(self, origin: Origin) -> dict[str, Any]:

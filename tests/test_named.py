@@ -50,7 +50,7 @@ moved.__qualname__ = "elsewhere"
 @pytest.mark.parametrize(
     "thing",
     [Maker, Maker.make, Color.RED, Color.ALSO_RED, AutoresetMode.NEXT_STEP, gym.Env, math.sqrt, np.tanh, np.clip, len],
-    ids=repr,
+    ids=lambda thing: getattr(thing, "__name__", str(thing)),
 )
 def test_what_has_a_name_is_found_under_it(thing):
     found = name_of(thing).find()

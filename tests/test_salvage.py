@@ -143,6 +143,9 @@ def test_frames_origins_seeds_and_metadata_come_out_as_they_were(tmp_path: Path)
         assert {each.origin for each in recording.episodes} >= {Origin.RESET, Origin.AFTER_DONE}
     salvage(path, tmp_path / "saved.h5")
     check_equal(path, tmp_path / "saved.h5")
+    with h5r.Recording(path) as recording, h5r.Recording(tmp_path / "saved.h5") as saved:
+        assert recording.episodes[0].snapshot
+        assert [each.snapshot for each in saved.episodes] == [each.snapshot for each in recording.episodes]
 
 
 @pytest.mark.parametrize("options", [{"compression": "lz4"}, {"compression": None}, {"checksum": True}], ids=str)

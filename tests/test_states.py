@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_h5record import states
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.states import packed_state, unpacked_state
+from gym_h5record.states import packed_state, unpacked_state, unpacked_states
 
 
 @given(st.binary())
@@ -27,7 +26,21 @@ def test_what_is_no_state_is_refused(text):
         unpacked_state(text)
 
 
-def test_a_state_that_inflates_without_end_is_refused(monkeypatch):
-    monkeypatch.setattr(states, "MAX_ITEM_BYTES", 1000)
+def test_a_state_that_inflates_without_end_is_refused():
+    assert unpacked_state(packed_state(bytes(1000)), 1000) == bytes(1000)
     with pytest.raises(CorruptRecordingError, match="more than 1000 bytes"):
-        unpacked_state(packed_state(bytes(1001)))
+        unpacked_state(packed_state(bytes(1001)), 1000)
+
+
+@pytest.mark.parametrize("texts", [[], 7, {"a\0b": packed_state(b"")}, {"a": 7}, {7: packed_state(b"")}], ids=repr)
+def test_what_is_no_snapshot_is_refused(texts):
+    with pytest.raises(CorruptRecordingError):
+        unpacked_states(texts)
+
+
+def test_states_that_are_large_together_are_refused(monkeypatch):
+    monkeypatch.setattr("gym_h5record.states.MAX_ITEM_BYTES", 1000)
+    texts = {name: packed_state(bytes(400)) for name in "ab"}
+    assert unpacked_states(texts) == {"a": bytes(400), "b": bytes(400)}
+    with pytest.raises(CorruptRecordingError, match="more than 200 bytes"):
+        unpacked_states({**texts, "c": packed_state(bytes(400))})

@@ -16,7 +16,7 @@ from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.reader.columns import Column, InfoColumn
 from gym_h5record.reader.decode import Decoder
 from gym_h5record.reader.storage import Storage
-from gym_h5record.states import unpacked_state
+from gym_h5record.states import unpacked_states
 from gym_h5record.tagged import loads
 
 __all__ = ["Episode", "EpisodeIndex", "EpisodeList"]
@@ -262,10 +262,10 @@ class Episode:
     @property
     def snapshot(self) -> dict[str, bytes]:
         """What the reset that began it depended on, by provider; empty if nothing was taken."""
-        states = self._index.json(self.number).get(fmt.SNAPSHOT, {})
-        if type(states) is not dict:
-            raise CorruptRecordingError(f"episode {self.number} has a snapshot that is none: {states!r:.80}")
-        return {name: unpacked_state(text) for name, text in states.items()}
+        try:
+            return unpacked_states(self._index.json(self.number).get(fmt.SNAPSHOT, {}))
+        except CorruptRecordingError as error:
+            raise CorruptRecordingError(f"episode {self.number}: {error}") from error
 
     def _column(self, node: sc.Node, more: int = 0) -> Column:
         return Column(self._decoder, node, self.start, self.length + more, has_padding=False)

@@ -119,12 +119,11 @@ def _arrive(
 ) -> tuple[gym.Env[Any, Any], Outcome]:
     """Go to a step in one episode alone; if that leads elsewhere, after all episodes before it."""
     where = ""
-    for lineage in (alone, all_before):
+    for chain, is_alone in _ways(recording, target.number):
         live = build_env(recording, env)
         try:
-            chain = lineage(recording, target.number)
             rerun = Rerun(recording, standing(live, recording, chain[0].number), snapshots)
-            outcome = rerun.play(chain, step, restore_all=lineage is alone)
+            outcome = rerun.play(chain, step, restore_all=is_alone)
             difference = row_difference(target, step, outcome, Comparison(0.0, IGNORED_INFOS))
             if difference is None:
                 return live, outcome
@@ -141,6 +140,18 @@ def _arrive(
     )
 
 
+def _ways(recording: Recording, number: int) -> list[tuple[list[Episode], bool]]:
+    """Episodes that lead to one: itself alone, all before it; and whether it is the first way."""
+    try:
+        first = [(alone(recording, number), True)]
+    except NotReplayableError:
+        return [(all_before(recording, number), False)]
+    try:
+        return [*first, (all_before(recording, number), False)]
+    except NotReplayableError:
+        return first
+
+
 def branches_off(recording: Recording, number: int) -> bool:
     """Whether an episode goes on where another recording stood."""
     return number == 0 and "recording_parent" in recording.metadata
@@ -155,15 +166,21 @@ def standing(live: gym.Env[Any, Any], recording: Recording, number: int) -> gym.
     if not branches_off(recording, number):
         return live
     parent = recording.metadata["recording_parent"]
-    return branch(_found(recording, Path(str(parent["path"]))), int(parent["episode"]), int(parent["step"]), live)[0]
+    return branch(_found(recording, parent), int(parent["episode"]), int(parent["step"]), live)[0]
 
 
-def _found(recording: Recording, path: Path) -> Path:
+def _found(recording: Recording, parent: dict[str, Any]) -> Path:
     """The recording that another one branches off: where it was, or beside it."""
+    path = Path(str(parent["path"]))
     for place in (path, recording.path.with_name(path.name)):
-        if place.is_file() and place.resolve() != recording.path.resolve():
+        if place.is_file() and _run_id(place) == parent["run_id"] != recording.metadata.get("run_id"):
             return place
-    raise NotReplayableError(f"it branches off {path}, which is not there")
+    raise NotReplayableError(f"it branches off {path}, which is not there, or another recording by now")
+
+
+def _run_id(path: Path) -> Any:
+    with Recording(path) as recording:
+        return recording.metadata.get("run_id")
 
 
 def _close(live: gym.Env[Any, Any], env: EnvFactory | None) -> None:

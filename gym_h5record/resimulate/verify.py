@@ -25,6 +25,7 @@ from gym_h5record.snapshots import SnapshotProvider, make_snapshots
 
 __all__ = ["verify"]
 
+_SHARES = 4  # of each worker: episodes differ in length
 _SEQUENTIAL = "it is exact only after the episodes before it: something in the environment outlives a reset"
 _SURVIVORS = {
     "NormalizeObservation": "the running statistics of NormalizeObservation",
@@ -106,12 +107,13 @@ def _checked_numbers(recording: Recording, episodes: Sequence[int] | None) -> li
 
 
 def _alone(task: _Task, recording: Recording, numbers: list[int], workers: int) -> Iterator[EpisodeReport]:
-    if workers == 1 or len(numbers) < 2:  # nothing to divide
+    if workers == 1:
         yield from _verify_alone(task, recording, numbers)
         return
-    shares = [numbers[worker::workers] for worker in range(workers) if numbers[worker::workers]]
+    share = max(1, len(numbers) // (_SHARES * workers))
+    shares = [numbers[at : at + share] for at in range(0, len(numbers), share)]
     # Not forked: environments and their libraries start threads.
-    with ProcessPoolExecutor(len(shares), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for reports in pool.map(partial(_verify_share, task), shares):
             yield from reports
 

@@ -16,7 +16,7 @@ import gymnasium as gym
 
 from gym_h5record.errors import SnapshotError
 
-__all__ = ["AleProvider", "splice"]
+__all__ = ["AleProvider", "splice", "twisters"]
 
 _HEADER_WORDS = 6  # paddles, frame, frame of the episode, mode, difficulty: 32 bits each
 _FRAME_WORDS = slice(2, 4)
@@ -50,6 +50,15 @@ class AleProvider:
             inner.restore_state(ale_py.ALEState(content))  # type: ignore[attr-defined]
         except (RuntimeError, ValueError) as error:
             raise SnapshotError(f"ALE refuses the state that was recorded: {error}") from error
+
+
+def twisters(state: bytes) -> list[list[int]]:
+    """The Mersenne twisters of a serialized state: that of the console, that of the environment.
+
+    Returns:
+        For each its 624 words and the position.
+    """
+    return [[int(word) for word in found[0].split()] for found in _TWISTER.finditer(state)]
 
 
 def splice(recorded: bytes, present: bytes) -> bytes:

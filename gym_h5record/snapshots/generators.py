@@ -18,6 +18,8 @@ from gym_h5record.errors import SnapshotError
 
 __all__ = ["GeneratorProvider"]
 
+_MISFITS = (LookupError, TypeError, ValueError, AttributeError, ImportError, RecursionError, OverflowError)
+
 
 class GeneratorProvider:
     """NumPy's generators, ``random.Random`` and JAX keys, wherever an attribute holds one.
@@ -28,15 +30,29 @@ class GeneratorProvider:
 
     name = "generators"
 
+    def __init__(self) -> None:
+        self._layers: list[Any] = []
+        self._sizes: list[int] = []
+        self._candidates: list[tuple[int, dict[str, Any], str]] = []
+
     def take(self, env: gym.Env[Any, Any]) -> bytes | None:
         """See ``SnapshotProvider``."""
         _create_generator(env.unwrapped)
-        with_jax = "jax" in sys.modules
+        layers = _layers(env)
+        attributes = [getattr(layer, "__dict__", {}) for layer in layers]
+        sizes = [*map(len, attributes)]
+        if sizes != self._sizes or layers != self._layers:  # else the same attributes are worth a look as the last time
+            self._layers, self._sizes = layers, sizes
+            self._candidates = [
+                (depth, places, name)
+                for depth, places in enumerate(attributes)
+                for name, value in places.items()
+                if value is None or _kind(value)  # None may become one
+            ]
         found = [
             [depth, name, kind, _KINDS[kind].take(value)]
-            for depth, layer in enumerate(_layers(env))
-            for name, value in getattr(layer, "__dict__", {}).items()
-            if (kind := _BY_TYPE.get(type(value)) or (with_jax and _jax_kind(value)))
+            for depth, places, name in self._candidates
+            if (value := places.get(name)) is not None and (kind := _kind(value))
         ]
         return _ENCODER.encode(found).encode()
 
@@ -47,7 +63,7 @@ class GeneratorProvider:
             for depth, name, kind, content in json.loads(state):
                 layer = layers[depth]
                 setattr(layer, name, _KINDS[kind].restored(getattr(layer, name, None), content))
-        except (IndexError, KeyError, TypeError, ValueError, AttributeError, ImportError) as error:
+        except _MISFITS as error:
             raise SnapshotError(f"the generators of this episode do not fit this environment: {error!r}") from error
 
 
@@ -147,9 +163,13 @@ _BY_TYPE: dict[type, str] = {
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
+def _kind(value: Any) -> str | None:
+    return _BY_TYPE.get(type(value)) or _jax_kind(value)
+
+
 def _jax_kind(value: Any) -> str | None:
-    jax = sys.modules["jax"]
-    if not isinstance(value, jax.Array):
+    jax = sys.modules.get("jax")
+    if jax is None or not isinstance(value, jax.Array):
         return None
     is_typed = bool(jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key))
     return "jax" if is_typed or (value.dtype == np.uint32 and value.shape[-1:] == (2,)) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -18,7 +18,7 @@ from gym_h5record.snapshots.provider import SnapshotProvider
 __all__ = ["Snapshots", "make_snapshots"]
 
 _GROUP = "gym_h5record.snapshots"
-_BUILT_IN: tuple[SnapshotProvider, ...] = (AleProvider(), MujocoProvider(), GeneratorProvider())
+_BUILT_IN: tuple[Callable[[], SnapshotProvider], ...] = (AleProvider, MujocoProvider, GeneratorProvider)
 
 
 class Snapshots:
@@ -72,7 +72,7 @@ def make_snapshots(wanted: bool | Sequence[SnapshotProvider]) -> Snapshots:  # n
     for each in more:
         if not isinstance(each, SnapshotProvider):
             raise OptionError(f"snapshots: expected True, False or providers with name, take and restore, got {each!r}")
-    return Snapshots((*more, *_installed(), *_BUILT_IN))
+    return Snapshots((*more, *_installed(), *(make() for make in _BUILT_IN)))
 
 
 @cache

@@ -139,3 +139,24 @@ def test_an_environment_that_is_passed_is_used_and_left_open(acrobot: Path) -> N
     assert env.unwrapped is mine.unwrapped
     with pytest.raises(errors.EnvMismatchError):
         h5r.branch(acrobot, 0, 3, gym.make("CartPole-v1"))
+
+
+def test_without_snapshots_it_goes_there_from_the_seed(tmp_path: Path) -> None:
+    path = record(gym.make("Acrobot-v1"), tmp_path / "run.h5", snapshots=False)
+    with h5r.Recording(path) as recording:
+        env, observation, info = h5r.branch(path, 2, 4)
+        check_goes_on(env, observation, info, recording.episodes[2], 4)
+    unseeded = record(gym.make("Acrobot-v1"), tmp_path / "unseeded.h5", None, snapshots=False)
+    with pytest.raises(errors.NotReplayableError, match="neither a seed nor a snapshot"):
+        h5r.branch(unseeded, 1, 4)
+
+
+def test_another_recording_in_the_place_of_the_parent_is_noticed(acrobot: Path, tmp_path: Path) -> None:
+    env, _, _ = h5r.branch(acrobot, 1, 5)
+    recorder = h5r.RecordToHDF5(env, tmp_path / "child.h5", writer="inline")
+    play(recorder, (5,), seed=None)
+    recorder.close()
+    record(gym.make("Acrobot-v1"), acrobot, mode="w")
+    report = h5r.verify(tmp_path / "child.h5")
+    assert report.episodes[0].verdict is h5r.Verdict.NOT_REPLAYABLE
+    assert "or another recording by now" in report.episodes[0].reason

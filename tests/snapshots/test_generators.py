@@ -78,6 +78,19 @@ def test_a_generator_that_is_shared_stays_shared() -> None:
     assert env.unwrapped.mine is env.unwrapped.np_random
 
 
+def test_what_becomes_a_generator_later_is_found() -> None:
+    provider, env = GeneratorProvider(), make(rng=None, other=3)
+    assert provider.take(env).count(b"PCG64") == 2  # type: ignore[union-attr]
+    env.unwrapped.rng = np.random.default_rng(1)
+    assert provider.take(env).count(b"PCG64") == 3  # type: ignore[union-attr]
+    env.unwrapped.more = np.random.default_rng(1)
+    assert provider.take(env).count(b"PCG64") == 4  # type: ignore[union-attr]
+    env.unwrapped.rng = None
+    assert provider.take(env).count(b"PCG64") == 3  # type: ignore[union-attr]
+    del env.unwrapped.more
+    assert provider.take(make(rng=None)).count(b"PCG64") == 2  # type: ignore[union-attr]
+
+
 def test_a_never_seeded_environment_is_given_the_generator_it_would_give_itself() -> None:
     env = make()
     assert env.unwrapped._np_random is None

@@ -1,0 +1,51 @@
+"""What does it cost to keep what a reset depends on? Times it beside the reset of the bare environment.
+
+    python scripts/bench_snapshot.py            # a minute
+
+Medians of interleaved pairs: a snapshot is taken, then the environment is reset.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+import warnings
+
+import ale_py
+import gymnasium as gym
+
+from gym_h5record.snapshots import make_snapshots
+
+ENVIRONMENTS = ("CartPole-v1", "LunarLander-v3", "HalfCheetah-v5", "ALE/Breakout-v5")
+PAIRS = 200
+
+
+def main() -> int:
+    """Run it."""
+    warnings.simplefilter("ignore")
+    gym.register_envs(ale_py)
+    snapshots = make_snapshots(())
+    print("| environment | snapshot, bytes | snapshot, microseconds | reset, microseconds | share |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name in ENVIRONMENTS:
+        env = gym.make(name)
+        env.reset(seed=1)
+        taking, resetting = [], []
+        for _ in range(PAIRS):
+            env.step(env.action_space.sample())
+            started_s = time.perf_counter()
+            taken = snapshots.take(env)
+            between_s = time.perf_counter()
+            env.reset()
+            taking.append(between_s - started_s)
+            resetting.append(time.perf_counter() - between_s)
+        cost_s, reset_s = statistics.median(taking), statistics.median(resetting)
+        num_bytes = sum(map(len, taken.values()))
+        print(f"| {name} | {num_bytes:,} | {cost_s * 1e6:.0f} | {reset_s * 1e6:,.0f} | {cost_s / reset_s:.1%} |")
+        env.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

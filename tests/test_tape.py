@@ -1,0 +1,144 @@
+"""A tape: columns fixed by the first step, one session, closed once, let go of in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import gym_h5record as h5r
+from gym_h5record import errors
+from gym_h5record.format import Origin
+from gym_h5record.lock import is_locked
+from gym_h5record.provenance import describe_environment, user_metadata
+from gym_h5record.tape import Subject, Tape
+from gym_h5record.writer import begin_json, make_options
+
+ENV = gym.make("CartPole-v1")
+START = np.zeros(4, np.float32)
+
+
+def make_tape(path: Path, mode: str = "x", metadata: dict[str, Any] | None = None) -> Tape:
+    subject = Subject(
+        attributes={**describe_environment(ENV), **user_metadata(metadata), "frames": "none"},
+        spaces=(ENV.observation_space, ENV.action_space),
+        fps=50.0,
+        frames="none",
+        infos=True,
+        has_user_metadata=bool(metadata),
+    )
+    options = make_options(path, mode, "gzip", None, "inline", 1.0, "process", checksum=False)
+    return Tape(options, subject)
+
+
+def begin(tape: Tape, number: int = 0) -> Any:
+    return tape.begin_episode(START, {}, None, begin_json(None, None, Origin.RESET, number))
+
+
+def take_first_step(tape: Tape) -> Any:
+    return tape.record_first_step(1, (START + 1, 1.0, False, False, {}), None)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.h5"
+
+
+def test_the_file_is_opened_with_the_first_episode_and_laid_out_with_the_first_step(path: Path) -> None:
+    tape = make_tape(path)
+    assert not is_locked(path)
+    assert begin(tape) is None
+    assert tape.has_first_row
+    assert is_locked(path)
+    assert tape.rows is None
+    rows = take_first_step(tape)
+    assert rows is tape.rows
+    assert not tape.has_first_row
+    assert begin(tape, 1) is rows
+    tape.close()
+    assert tape.is_closed
+    with h5r.Recording(path) as recording:
+        assert [each.length for each in recording.episodes] == [1, 0]
+        assert recording.fps == 50.0
+
+
+def test_what_waits_for_its_first_step_is_a_copy(path: Path) -> None:
+    tape, observation, info = make_tape(path), START.copy(), {"kept": [1]}
+    tape.begin_episode(observation, info, None, begin_json(None, None, Origin.RESET, 0))
+    observation[:] = 9
+    info["kept"].append(2)
+    take_first_step(tape)
+    tape.close()
+    with h5r.Recording(path) as recording:
+        assert recording.episodes[0].observations[0].tolist() == [0, 0, 0, 0]
+        assert recording.episodes[0].infos[0] == {"kept": [1]}  # type: ignore[index]
+
+
+def test_a_first_row_without_a_step_is_recorded_when_the_tape_is_closed(path: Path) -> None:
+    tape = make_tape(path)
+    begin(tape)
+    tape.close()
+    tape.close()
+    with h5r.Recording(path) as recording:
+        assert [each.length for each in recording.episodes] == [0]
+
+
+def test_a_step_after_the_end_begins_an_episode_with_the_newest_row(path: Path) -> None:
+    tape = make_tape(path)
+    assert tape.step_on(0) is None
+    begin(tape)
+    assert tape.step_on(0) is None  # the first step shows the columns
+    rows = take_first_step(tape)
+    assert tape.step_on(0) is rows
+    tape.close()
+    with h5r.Recording(path) as recording:
+        assert [each.origin for each in recording.episodes] == [Origin.RESET, Origin.AFTER_DONE]
+        assert recording.episodes[1].observations[0].tolist() == [1, 1, 1, 1]
+
+
+def test_a_tape_that_was_never_begun_leaves_nothing(path: Path) -> None:
+    tape = make_tape(path)
+    tape.tick()
+    tape.flush()
+    tape.close()
+    assert tape.is_closed
+    assert not [*path.parent.iterdir()]
+
+
+def test_an_abandoned_tape_lets_go_without_closing(path: Path) -> None:
+    tape = make_tape(path)
+    begin(tape)
+    take_first_step(tape)
+    tape.abandon()
+    assert tape.is_closed
+    assert not is_locked(path)
+    with pytest.raises(errors.InterruptedRecordingError):
+        h5r.Recording(path)
+    assert h5r.repair(path).num_steps == 1
+
+
+def test_other_columns_cannot_be_appended_and_leave_the_file_as_it_was(path: Path) -> None:
+    tape = make_tape(path)
+    begin(tape)
+    take_first_step(tape)
+    tape.close()
+    before = path.read_bytes()
+    other = make_tape(path, "a")
+    other._subject.attributes["frames"] = "render"  # type: ignore[index]
+    with pytest.raises(errors.SchemaMismatchError, match="its frames are 'none', here they would be 'render'"):
+        begin(other)
+    assert path.read_bytes() == before
+    assert [each.name for each in path.parent.iterdir()] == ["run.h5"]
+
+
+def test_metadata_given_while_appending_is_not_recorded_and_that_is_said(path: Path) -> None:
+    tape = make_tape(path)
+    begin(tape)
+    tape.close()
+    tape = make_tape(path, "a", {"note": "more"})
+    with pytest.warns(errors.RecordingWarning, match="keeps the metadata it began with"):
+        begin(tape)
+    tape.close()
