@@ -24,6 +24,8 @@ def run_live(
 
     Every episode has an environment of its own, unless the user passes one: nothing that the policy
     does in one episode may reach the next.
+    Whether it begins where the episode did is told by the first observation. What outlives a reset
+    and does not show in it, as the world of BipedalWalker, is not put back.
 
     Args:
         policy: Chooses the actions.
