@@ -3,6 +3,7 @@
 ::
 
     cli                    the command line
+    evaluation             a policy against recorded episodes
     rebuild                file -> the environment that was recorded
     recorder  replay       environment -> file, file -> environment
     diff   metadata_diff   where two recordings differ first
@@ -34,6 +35,7 @@ A module imports from lower lines only.
 from gym_h5record import errors
 from gym_h5record.diff import DiffReport, diff
 from gym_h5record.errors import RecordingError
+from gym_h5record.evaluation import EvaluationReport, evaluate
 from gym_h5record.reader import Column, Episode
 from gym_h5record.recorder import RecordToHDF5
 from gym_h5record.recording import Recording
@@ -61,6 +63,7 @@ __all__ = [
     "Divergence",
     "Episode",
     "EpisodeReport",
+    "EvaluationReport",
     "Problem",
     "RecordToHDF5",
     "Recording",
@@ -76,6 +79,7 @@ __all__ = [
     "branch",
     "diff",
     "errors",
+    "evaluate",
     "executed_actions",
     "repair",
     "validate",

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -33,6 +33,7 @@ __all__ = [
     "size_text",
 ]
 
+_BOUNDLESS = 10_000  # characters, of a line that may be as long as it needs
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 
@@ -55,13 +56,24 @@ def safe_line(value: object) -> Text:
     return Text(printable(value), no_wrap=True, overflow="ellipsis")
 
 
-def show(renderable: RenderableType) -> None:
-    """Print on stdout, without the blanks that Rich puts at the end of lines."""
+def show(renderable: RenderableType, *, whole: bool = False) -> None:
+    """Print on stdout, without the blanks that Rich puts at the end of lines.
+
+    Args:
+        renderable: What to print.
+        whole: Whether lines may be longer than the terminal: digits of numbers below each other say nothing.
+    """
     console = make_console()
+    if whole:
+        console.width = max(console.width, console.measure(renderable, options=_boundless(console)).maximum)
     with console.capture() as capture:
         console.print(renderable)
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
+
+
+def _boundless(console: Console) -> ConsoleOptions:
+    return console.options.update(width=_BOUNDLESS)
 
 
 def name_table(rows: Iterable[tuple[str, object]]) -> Table:

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
 import click
 
-__all__ = ["parse_pairs"]
+__all__ = ["parse_episodes", "parse_pairs"]
+
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_MAX_EPISODES = 1 << 20
+
+
+def parse_episodes(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int] | None:
+    """Numbers and ranges of episodes such as ``0,3-5``; None if the option is left out.
+
+    Raises:
+        click.BadParameter: If it is something else.
+    """
+    if text is None:
+        return None
+    numbers: list[int] = []
+    for part in text.split(","):
+        match = _RANGE.fullmatch(part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not 0 <= last - first < _MAX_EPISODES:
+            raise click.BadParameter(f"expected numbers and ranges such as 0,3-5, got {text!r}", context, parameter)
+        numbers += range(first, last + 1)
+    return numbers
 
 
 def parse_pairs(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 
 from gym_h5record import Episode, Recording
+from gym_h5record.cli.evaluation import or_evaluate
 from gym_h5record.cli.exits import Problem
 from gym_h5record.cli.output import print_json, safe, safe_line, show
 from gym_h5record.cli.picture_files import check_targets, write_picture
@@ -47,6 +48,7 @@ _MIN_FPS, _MAX_FPS = 0.1, 1000.0
 )
 @click.option("--overwrite", is_flag=True, help="Replace pictures that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@or_evaluate
 def replay(
     *,
     path: Path,
@@ -63,12 +65,15 @@ def replay(
 ) -> None:
     """Play one episode of the recording PATH with the actions that were recorded.
 
-    No environment is needed: what is shown is what the recorder saw.
+    No environment is needed: what is shown is what the recorder saw. With --policy, compare
+    the actions of a policy with the recorded ones instead.
 
     \b
     Examples:
       gym-h5record replay run.h5 --episode 3 --limit 50
       gym-h5record replay run.h5 --gif run.gif --png run.png
+      gym-h5record replay run.h5 --policy my_agent:act
+      gym-h5record replay run.h5 --policy my_agent:act --closed-loop --episodes 0,3-5
     """  # noqa: D301  # click's mark for a paragraph that is not wrapped
     pictures = {kind: target for kind, target in (("gif", gif), ("png", png)) if target is not None}
     check_targets(pictures.values(), path, overwrite=overwrite)

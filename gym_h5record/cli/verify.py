@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.table import Table
 import gym_h5record as h5r
 from gym_h5record.cli.exits import PROBLEM
 from gym_h5record.cli.output import print_json, safe, show
+from gym_h5record.cli.parameters import parse_episodes
 from gym_h5record.cli.policies import check_callable_name, load_callable
 from gym_h5record.cli.row_progress import row_progress
 from gym_h5record.printable import printable
@@ -19,26 +19,10 @@ from gym_h5record.shown import shown
 
 __all__ = ["verify"]
 
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
-_MAX_EPISODES = 1 << 20
-
-
-def _parse_episodes(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    numbers: list[int] = []
-    for part in text.split(","):
-        match = _RANGE.fullmatch(part.strip())
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not 0 <= last - first < _MAX_EPISODES:
-            raise click.BadParameter(f"expected numbers and ranges such as 0,3-5, got {text!r}", context, parameter)
-        numbers += range(first, last + 1)
-    return numbers
-
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--episodes", callback=_parse_episodes, metavar="0,3-5", help="Only these episodes.  [default: all]")
+@click.option("--episodes", callback=parse_episodes, metavar="0,3-5", help="Only these episodes.  [default: all]")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to run them in.")
 @click.option(
     "--atol",

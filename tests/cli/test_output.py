@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.table import Table
 
-from gym_h5record.cli.output import json_value, size_text
+from gym_h5record.cli.output import json_value, show, size_text
 from gym_h5record.cli.parameters import parse_pairs
 from gym_h5record.cli.summaries import summary
 from gym_h5record.printable import printable
@@ -91,3 +92,15 @@ def test_any_value_becomes_strict_json(value: Any, expected: Any) -> None:
 )
 def test_pairs_are_literals_or_strings(text: str, value: Any) -> None:
     assert parse_pairs(None, None, (f"key={text}",)) == {"key": value}  # type: ignore[arg-type]
+
+
+def test_a_table_of_numbers_is_wider_than_the_terminal_if_it_has_to_be(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = Table(*(str(number) for number in range(20)), box=None)
+    table.add_row(*("12345" for _ in range(20)))
+    show(table, whole=True)
+    assert capsys.readouterr().out.splitlines()[1].split() == ["12345"] * 20
+    show(table)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 40

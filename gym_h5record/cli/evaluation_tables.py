@@ -1,0 +1,184 @@
+"""What came out of an evaluation, for people and as JSON. Nothing is computed here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from rich.table import Table
+
+from gym_h5record import EvaluationReport
+from gym_h5record.cli.output import safe, show
+from gym_h5record.evaluation import ActionError, Agreement, Confusion, EpisodeEvaluation, Interval
+from gym_h5record.printable import printable
+
+__all__ = ["report_json", "show_report"]
+
+_MAX_ACTIONS = 18  # all of the Atari games' controller
+_MAX_DIMENSIONS = 32
+
+
+def show_report(report: EvaluationReport) -> None:
+    """Print tables: episodes first, then all of them together."""
+    if report.closed_loop:
+        _show_returns(report)
+    elif report.agreement is not None:
+        _show_agreement(report, report.agreement)
+
+
+def report_json(report: EvaluationReport) -> dict[str, Any]:
+    """Everything in a report, with what follows from it."""
+    content = {**dataclasses.asdict(report), "path": str(report.path)}
+    content |= {"incomplete": report.incomplete, "unpaired": report.unpaired}
+    content["agreement"] = _agreement_json(report.agreement)
+    content["episodes"] = [
+        {
+            **dataclasses.asdict(each),
+            "agreement": _agreement_json(each.agreement),
+            "paired": each.is_paired,
+            "difference": each.difference,
+        }
+        for each in report.episodes
+    ]
+    return content
+
+
+def _agreement_json(agreement: Agreement | None) -> dict[str, Any] | None:
+    if agreement is None:
+        return None
+    content = {**dataclasses.asdict(agreement), "rate": agreement.rate}
+    if agreement.confusion is not None:
+        content["confusion"]["scores"] = [
+            {**dataclasses.asdict(each), "recall": each.recall, "precision": each.precision}
+            for each in agreement.confusion.scores
+        ]
+    return content
+
+
+# An open loop -----------------------------------------------------------------------------------------
+
+
+def _show_agreement(report: EvaluationReport, overall: Agreement) -> None:
+    errors = ["mean error", "root mean square", "largest"] if overall.error is not None else []
+    table = _table(["episode", "steps", "agree", *errors, ""])
+    for each in report.episodes:
+        if each.agreement is not None:
+            _add(table, each.episode, *_agreement_cells(each.agreement, len(errors)), _recorded_end(each))
+    _add(table, "all", *_agreement_cells(overall, len(errors)), "")
+    show(table)
+    if overall.confusion is not None and overall.confusion.actions:
+        click.echo()
+        _show_confusion(overall.confusion)
+    if overall.error is not None and len(overall.error.dimensions) > 1:
+        click.echo()
+        _show_dimensions(overall.error)
+    click.echo()
+    misfits = f"; {overall.misfits:,} not of the form of the action space" if overall.misfits else ""
+    agree = f"{overall.equal:,} of {overall.steps:,} actions agree ({_share(overall.rate)})"
+    click.echo(f"{printable(report.path)}: {agree}{misfits}")
+
+
+def _agreement_cells(agreement: Agreement, num_errors: int) -> list[object]:
+    error = agreement.error
+    errors = [""] * num_errors if error is None else _error_cells(error)
+    return [f"{agreement.steps:,}", _share(agreement.rate), *errors]
+
+
+def _show_confusion(confusion: Confusion) -> None:
+    """The matrix with recall and precision; of many actions only these."""
+    is_small = len(confusion.actions) <= _MAX_ACTIONS
+    click.echo("recorded actions in rows, the policy's in columns" if is_small else "actions that were recorded")
+    columns = [str(action) for action in confusion.actions] if is_small else ["recorded", "chosen", "equal"]
+    table = _table(["action", *columns, "recall", "precision"])
+    for score, row in zip(confusion.scores, confusion.counts, strict=True):
+        if is_small or score.recorded:
+            cells = row if is_small else (score.recorded, score.chosen, score.equal)
+            _add(table, score.action, *cells, _share(score.recall), _share(score.precision))
+    show(table, whole=True)
+
+
+def _show_dimensions(error: ActionError) -> None:
+    table = _table(["dimension", "mean error", "root mean square", "largest"])
+    for number, each in enumerate(error.dimensions[:_MAX_DIMENSIONS]):
+        _add(table, number, *_error_cells(each))
+    show(table)
+    hidden = len(error.dimensions) - _MAX_DIMENSIONS
+    if hidden > 0:
+        click.echo(f"... {hidden:,} more; --json has them all")
+
+
+def _error_cells(error: ActionError) -> list[str]:
+    return [f"{each:.4g}" for each in (error.mean_absolute, error.root_mean_square, error.maximum)]
+
+
+# A closed loop ----------------------------------------------------------------------------------------
+
+
+def _show_returns(report: EvaluationReport) -> None:
+    table = _table(["episode", "steps", "recorded", "live steps", "live", "difference", ""])
+    for each in report.episodes:
+        live = ["", ""] if each.live is None else [f"{each.live.length:,}", f"{each.live.total_reward:g}"]
+        difference = "" if each.difference is None else f"{each.difference:+g}"
+        _add(table, each.episode, f"{each.length:,}", f"{each.total_reward:g}", *live, difference, _why_unpaired(each))
+    show(table)
+    click.echo()
+    means = (("recorded", report.recorded_return), ("live", report.live_return), ("difference", report.difference))
+    if report.difference is not None:
+        table = _table(["return", "mean", "95 % interval"])
+        for name, interval in means:
+            if interval is not None:
+                _add(table, name, f"{interval.mean:g}", _interval_text(interval))
+        show(table)
+        click.echo()
+    compared = len(report.episodes) - len(report.unpaired)
+    left_out = f"; {len(report.unpaired):,} left out" if report.unpaired else ""
+    click.echo(f"{printable(report.path)}: returns of {compared:,} episodes compared{left_out}")
+
+
+def _why_unpaired(episode: EpisodeEvaluation) -> str:
+    if episode.reason:
+        return episode.reason
+    is_cut = episode.live is not None and not episode.live.complete
+    return ", ".join(part for part in (_recorded_end(episode), "cut by --max-steps" if is_cut else "") if part)
+
+
+def _interval_text(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return "none of one episode"
+    return f"{interval.low:g} to {interval.high:g}"
+
+
+# Tables -----------------------------------------------------------------------------------------------
+
+
+def _recorded_end(episode: EpisodeEvaluation) -> str:
+    return "" if episode.complete else "incomplete"
+
+
+def _share(rate: float | None) -> str:
+    """A share in percent, rounded such that only all of them are 100 %.
+
+    Example:
+        >>> _share(0.99996), _share(1.0), _share(None)
+        ('99.9 %', '100.0 %', '-')
+    """
+    if rate is None:
+        return "-"
+    return f"{100.0 if rate == 1 else min(round(100 * rate, 1), 99.9):.1f} %"
+
+
+def _table(names: Iterable[str]) -> Table:
+    """Numbers to the right, and a last column without a name for words."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in names:
+        if name:
+            table.add_column(name, justify="right")
+        else:
+            table.add_column("", overflow="fold")
+    return table
+
+
+def _add(table: Table, *cells: object) -> None:
+    table.add_row(*(safe(cell) for cell in cells))

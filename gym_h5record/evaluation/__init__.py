@@ -1,0 +1,33 @@
+"""A policy against recorded episodes.
+
+``agreement`` compares actions, one rule for each kind of space; ``closed_loop`` lets the
+policy act where recorded episodes began; ``bootstrap`` says how sure means are; ``policy``
+asks for actions; ``evaluate`` is the door to all of it, ``reports`` what comes out. Nothing is
+learned here, and nothing printed.
+"""
+
+from gym_h5record.evaluation.bootstrap import Interval
+from gym_h5record.evaluation.evaluate import evaluate
+from gym_h5record.evaluation.policy import Policy
+from gym_h5record.evaluation.reports import (
+    ActionError,
+    ActionScore,
+    Agreement,
+    Confusion,
+    EpisodeEvaluation,
+    EvaluationReport,
+    LiveEpisode,
+)
+
+__all__ = [
+    "ActionError",
+    "ActionScore",
+    "Agreement",
+    "Confusion",
+    "EpisodeEvaluation",
+    "EvaluationReport",
+    "Interval",
+    "LiveEpisode",
+    "Policy",
+    "evaluate",
+]
