@@ -4,6 +4,7 @@
 
     cli                    the command line
     evaluation             a policy against recorded episodes
+    resimulate             recorded episodes, run again
     rebuild                file -> the environment that was recorded
     recorder  replay       environment -> file, file -> environment
     diff   metadata_diff   where two recordings differ first
@@ -18,7 +19,7 @@
     journal   layout       the mapped ring; the HDF5 file
     column                 one dataset: whole chunks
     guard                  HDF5 objects of a file that may be a stranger's
-    ragged  schema_json  first_row   values of varying size; the schema as text; planning
+    ragged  schema_json  first_row  checksums   values of varying size; the schema as text; planning
     schema                 spaces -> columns
     nodes                  what a column can be
     frames    provenance   where pictures and metadata come from
@@ -27,7 +28,7 @@
     codecs    spaces       triggers  lock  durable_file  segments  states
     tagged    superblock   named     compare
     errors    tree         atomic    format  shown    distance  blocks
-    limits    printable    boot      forks   signals  streams   installed  lookup3
+    limits    printable    boot      forks   signals  streams   installed  lookup3  control
 
 A module imports from lower lines only.
 """

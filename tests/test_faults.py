@@ -78,6 +78,9 @@ def check_consistent(path: Path) -> None:
     with h5py.File(path) as file:
         rows, episodes = file["commit"][:]
         starts, lengths = file["episodes/starts"][:episodes], file["episodes/lengths"][:episodes]
+        if not episodes:  # killed before its first row
+            assert rows == 0
+            return
         assert starts[0] == 0
         assert (starts[1:] == starts[:-1] + lengths[:-1] + 1).all()
         assert starts[-1] + lengths[-1] + 1 == rows

@@ -81,7 +81,8 @@ from typing import Any
 import gymnasium as gym, numpy as np
 import gym_h5record as h5r
 sys.path[0] = os.getcwd()
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever those who started us think of it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever those who started us think of them
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def wait(pid, patience_s):
     deadline_s = time.monotonic() + patience_s

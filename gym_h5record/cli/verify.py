@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def verify(
       gym-h5record verify run.h5 --workers 2
       gym-h5record verify run.h5 --episodes 0,3-5 --json
     """
+    sys.path.insert(0, str(Path.cwd()))  # environments of the user's own
     env = None if make_env is None else load_callable(make_env, "environment")
     options: dict[str, Any] = {"atol": atol, "ignore": ignore, "workers": workers}
     if as_json:

@@ -69,12 +69,6 @@ def _names(text: str) -> Any:
     return [_expect(str, each) for each in _expect(list, parse_json(text, MAX_DEPTH))]
 
 
-def _spec(text: str) -> str:
-    if text:
-        _object(text)
-    return text
-
-
 def _expect(kind: type, value: Any) -> Any:
     if type(value) is not kind:
         raise TypeError(f"expected a {kind.__name__}, found {value!r:.80}")
@@ -86,6 +80,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "versions": _object,
     "platform": _object,
     "env_wrappers": _names,
-    "env_spec": _spec,
     "recording_parent": _object,
 }

@@ -18,7 +18,7 @@ def test_the_version_is_that_of_the_package(cli: Any) -> None:
     assert cli("--version").stdout == f"gym-h5record, version {h5r.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["record", "info", "replay", "validate", "diff", "repair", "tail"])
+@pytest.mark.parametrize("command", ["record", "info", "replay", "validate", "verify", "diff", "repair", "tail"])
 def test_every_command_has_help(cli: Any, command: str) -> None:
     assert command in cli("--help").stdout
     result = cli(command, "--help")

@@ -25,7 +25,6 @@ UNSOUND: list[tuple[str, Any]] = [
     ("versions", "[1]"),
     ("platform", "[" * 1000),
     ("env_wrappers", "[1]"),
-    ("env_spec", '"CartPole-v1"'),
     ("total_steps", "3"),
     ("total_episodes", True),
 ]

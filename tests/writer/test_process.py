@@ -223,21 +223,30 @@ def test_it_runs_by_itself_for_a_recorder_that_is_gone(tmp_path: Path) -> None:
     check_alone(path)
 
 
-def test_it_goes_on_when_the_pipe_is_closed_until_it_is_told_to_end(tmp_path: Path) -> None:
+def test_a_closed_pipe_means_that_the_recorder_has_become_something_else(tmp_path: Path) -> None:
     path = left_behind(tmp_path, [3, 5])
     lock, journal = RecordingLock(path), Journal.open(journal_path(path))
     writer = start_writer(path, os.getpid(), lock)
     wait_until(lambda: journal.control[Control.WRITER] == WriterState.READY)
-    writer.stdin.close()  # type: ignore[union-attr]
-    writer.stdin = None
-    time.sleep(0.1)
-    assert writer.poll() is None
-    journal.control[Control.RECORDER] = RecorderState.CLOSING
-    _, errors = writer.communicate(timeout=20)
+    lock.forget()
+    _, errors = writer.communicate(timeout=20)  # closes the pipe
     assert (writer.returncode, errors) == (0, b"")
     check_pairs(path, [3, 5])
-    lock.release()
     check_alone(path)
+
+
+def test_a_writer_whose_recorder_gave_up_while_it_started_touches_nothing(tmp_path: Path) -> None:
+    path = left_behind(tmp_path, [3, 5])
+    lock = RecordingLock(path)
+    lock_path(path).unlink()
+    other = RecordingLock(path)
+    before = journal_path(path).read_bytes()
+    writer = start_writer(path, os.getpid(), lock)
+    _, errors = writer.communicate(timeout=20)
+    assert (writer.returncode, errors) == (0, b"")
+    assert journal_path(path).read_bytes() == before
+    lock.forget()
+    other.release()
 
 
 def test_a_byte_in_the_pipe_wakes_it_up(tmp_path: Path) -> None:

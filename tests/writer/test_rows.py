@@ -100,7 +100,9 @@ def test_everything_survives_many_turns_of_a_small_ring(
 
 def test_what_a_slot_held_before_is_never_seen_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def record(path: Path) -> None:
-        env = h5r.RecordToHDF5(everything_env(length=50), path, writer="inline", flush_interval_s=NEVER_S)
+        env = h5r.RecordToHDF5(
+            everything_env(length=50), path, writer="inline", flush_interval_s=NEVER_S, snapshots=False
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RecordingWarning)
             play(env, [50, 3, 0, 49] * 2)
