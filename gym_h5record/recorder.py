@@ -171,8 +171,11 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         snapshot = self._snapshots.take(self.env)
         begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, warn_of_repr, snapshot)
         result = self.env.reset(seed=seed, options=options)
-        with self._failing_as_wanted():
+        try:
             self._record_reset(*result, begin)
+        except _FAILURES as error:
+            if not self._goes_on_after(error):
+                raise
         return result
 
     def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:

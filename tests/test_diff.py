@@ -26,7 +26,7 @@ from gym_h5record.errors import (
 )
 from tests.reader import damage_chunk, record
 from tests.writer import Pen, elsewhere, write_pairs
-from tests.zoo import NAN_WITH_PAYLOAD, NEGATIVE_NAN, ZooEnv, every_space
+from tests.zoo import NAN_WITH_PAYLOAD, NEGATIVE_NAN, ZooEnv, some_spaces
 
 Changes = dict[tuple[int, int, str], Any]
 """By episode, row and column: what takes the place of the value there."""
@@ -169,7 +169,7 @@ class Odd(ZooEnv):
         return observation, *rest, {**info, "odd": len(info)}
 
 
-@every_space
+@some_spaces
 def test_recordings_of_every_space_are_the_same_if_their_seeds_are(space: Any, tmp_path: Path) -> None:
     for name, env in (("a.h5", ZooEnv(space)), ("b.h5", ZooEnv(space)), ("c.h5", Odd(space))):
         record(tmp_path / name, env, [4, 9, 0])

@@ -885,7 +885,7 @@ def test_a_program_that_reaps_all_its_children_records(reap: str, nursery: Nurse
 # Nothing is left ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("writer", "cycles"), [("inline", 200), ("process", 3)])
+@pytest.mark.parametrize(("writer", "cycles"), [("inline", 60), ("process", 3)])
 def test_recorders_leave_no_descriptor_no_thread_and_no_child(
     writer: str, cycles: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

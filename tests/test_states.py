@@ -11,14 +11,27 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.states import packed_state, unpacked_state, unpacked_states
 
 
-@given(st.binary())
+@given(st.binary(max_size=3000))
 def test_a_state_comes_back_from_its_text(state):
     assert unpacked_state(packed_state(state)) == state
+    assert unpacked_state(list(packed_state(state))) == state  # as JSON has it
 
 
 @pytest.mark.parametrize(
     "text",
-    [7, None, "no base64!", "AAAA", base64.b64encode(zlib.compress(b"state")[:-3]).decode(), "é"],
+    [
+        7,
+        None,
+        "text",
+        ["plain"],
+        ["plain", 7],
+        ["plain", "no base64!"],
+        ["plain", "é"],
+        ["lzma", "AAAA"],
+        [[], "AAAA"],
+        ["zlib", "AAAA"],
+        ["zlib", base64.b64encode(zlib.compress(b"state")[:-3]).decode()],
+    ],
     ids=repr,
 )
 def test_what_is_no_state_is_refused(text):
@@ -27,9 +40,12 @@ def test_what_is_no_state_is_refused(text):
 
 
 def test_a_state_that_inflates_without_end_is_refused():
-    assert unpacked_state(packed_state(bytes(1000)), 1000) == bytes(1000)
-    with pytest.raises(CorruptRecordingError, match="more than 1000 bytes"):
-        unpacked_state(packed_state(bytes(1001)), 1000)
+    assert unpacked_state(packed_state(bytes(3000)), 3000) == bytes(3000)
+    for size in (3001, 1 << 20):
+        with pytest.raises(CorruptRecordingError, match="more than 3000 bytes"):
+            unpacked_state(packed_state(bytes(size)), 3000)
+    with pytest.raises(CorruptRecordingError, match="more than 3 bytes"):
+        unpacked_state(packed_state(b"four"), 3)
 
 
 @pytest.mark.parametrize("texts", [[], 7, {"a\0b": packed_state(b"")}, {"a": 7}, {7: packed_state(b"")}], ids=repr)

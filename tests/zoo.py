@@ -211,6 +211,9 @@ SPACES_BY_ID: dict[str, gym.Space[Any]] = dict(SPACES)
 every_space = pytest.mark.parametrize("space", [pytest.param(space, id=name) for name, space in SPACES])
 """Parametrises ``space`` over the whole zoo."""
 
+some_spaces = pytest.mark.parametrize("space", [pytest.param(space, id=name) for name, space in SPACES[::7]])
+"""Parametrises ``space`` over a few of the zoo, for what does not depend much on it."""
+
 
 def samples(space: gym.Space[Any], count: int, seed: int = 0) -> list[Any]:
     """Values of a space, always the same ones."""

@@ -18,6 +18,8 @@ from gym_h5record.errors import SnapshotError
 
 __all__ = ["GeneratorProvider"]
 
+_CACHES = ("_action_space", "_observation_space", "_metadata", "_cached_spec")  # of gymnasium.Wrapper
+_PCG64 = '{"bit_generator":"PCG64","state":{"state":%d,"inc":%d},"has_uint32":%d,"uinteger":%d}'
 _MISFITS = (LookupError, TypeError, ValueError, AttributeError, ImportError, RecursionError, OverflowError)
 
 
@@ -47,14 +49,14 @@ class GeneratorProvider:
                 (depth, places, name)
                 for depth, places in enumerate(attributes)
                 for name, value in places.items()
-                if value is None or _kind(value)  # None may become one
+                if (value is None and name not in _CACHES) or _kind(value)  # None may become one
             ]
         found = [
-            [depth, name, kind, _KINDS[kind].take(value)]
+            f'[{depth},{json.dumps(name)},"{kind}",{_KINDS[kind].take(value)}]'
             for depth, places, name in self._candidates
             if (value := places.get(name)) is not None and (kind := _kind(value))
         ]
-        return _ENCODER.encode(found).encode()
+        return f"[{','.join(found)}]".encode()
 
     def restore(self, env: gym.Env[Any, Any], state: bytes) -> None:
         """See ``SnapshotProvider``."""
@@ -88,8 +90,12 @@ class _NumpyGenerator:
     """State: that of its bit generator."""
 
     @staticmethod
-    def take(generator: np.random.Generator) -> Any:
-        return _plain(generator.bit_generator.state)
+    def take(generator: np.random.Generator) -> str:
+        state = generator.bit_generator.state
+        if state["bit_generator"] == "PCG64":  # of nearly everybody: this is three times as fast as JSON
+            words = state["state"]
+            return _PCG64 % (words["state"], words["inc"], state["has_uint32"], state["uinteger"])
+        return json.dumps(_plain(state))
 
     @staticmethod
     def restored(present: Any, state: Any) -> Any:
@@ -105,8 +111,8 @@ class _NumpyGenerator:
 
 class _NumpyRandomState:
     @staticmethod
-    def take(generator: np.random.RandomState) -> Any:
-        return _plain(generator.get_state(legacy=False))
+    def take(generator: np.random.RandomState) -> str:
+        return json.dumps(_plain(generator.get_state(legacy=False)))
 
     @staticmethod
     def restored(present: Any, state: Any) -> Any:
@@ -117,8 +123,8 @@ class _NumpyRandomState:
 
 class _PythonRandom:
     @staticmethod
-    def take(generator: random.Random) -> Any:
-        return generator.getstate()
+    def take(generator: random.Random) -> str:
+        return json.dumps(generator.getstate())
 
     @staticmethod
     def restored(present: Any, state: Any) -> Any:
@@ -132,11 +138,11 @@ class _JaxKey:
     """State: the words of the key, and whether it is one of JAX's typed keys."""
 
     @staticmethod
-    def take(key: Any) -> Any:
+    def take(key: Any) -> str:
         jax = sys.modules["jax"]
         typed = bool(jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key))
         words = np.asarray(jax.random.key_data(key) if typed else key)
-        return [typed, str(jax.random.key_impl(key)) if typed else "", words.dtype.str, words.tolist()]
+        return json.dumps([typed, str(jax.random.key_impl(key)) if typed else "", words.dtype.str, words.tolist()])
 
     @staticmethod
     def restored(present: Any, state: Any) -> Any:
@@ -158,9 +164,6 @@ _BY_TYPE: dict[type, str] = {
     np.random.RandomState: "numpy-legacy",
     random.Random: "python",
 }
-
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def _kind(value: Any) -> str | None:

@@ -176,10 +176,10 @@ class RowWriter:
 
     def _pack_begin(self, begin: dict[str, Any]) -> bytes:
         text = json.dumps({"columns": begin["columns"], "json": begin["json"]}).encode()
-        states = begin.get("snapshot", {}).items()
-        return pack_segment(Segment.EPISODE, text) + b"".join(
-            pack_segment(Segment.SNAPSHOT, f"{name}\0".encode() + state) for name, state in states
-        )
+        data = pack_segment(Segment.EPISODE, text)
+        for name, state in begin.get("snapshot", {}).items():
+            data += pack_segment(Segment.SNAPSHOT, f"{name}\0".encode() + state)
+        return data
 
     # What does not fit ----------------------------------------------------------------------------
 

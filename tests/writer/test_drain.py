@@ -93,7 +93,8 @@ def drained_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarr
         patch.setattr(Session, "tick", lambda self: None)
         patch.setattr(Drain, "run", lambda self: (runs.append(self), run(self))[1])
         played = record_everything(path, [False] * 999)
-    assert len(runs) == 1
+    own = [each for each in runs if each._file._path == path]  # recorders of other tests may end meanwhile
+    assert len(own) == 1
     check_recorded(h5r.Recording(path), played)
     return committed(path)
 
