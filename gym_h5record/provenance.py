@@ -123,7 +123,7 @@ def _spec_json(env: gym.Env[Any, Any]) -> tuple[str, str]:
 def _parent(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
     """Where an environment branches off another recording, None if it does not."""
     while isinstance(env, gym.Wrapper):
-        parent = vars(env).get("recording_parent")
+        parent = getattr(env, "recording_parent", None)
         if isinstance(parent, dict):
             return parent
         env = env.env

@@ -6,9 +6,11 @@ simulator hides in a library, are not found here.
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import gymnasium as gym
@@ -18,7 +20,7 @@ from gym_h5record.errors import SnapshotError
 
 __all__ = ["GeneratorProvider"]
 
-_CACHES = ("_action_space", "_observation_space", "_metadata", "_cached_spec")  # of gymnasium.Wrapper
+_DICT_AND_CLASS = 2
 _PCG64 = '{"bit_generator":"PCG64","state":{"state":%d,"inc":%d},"has_uint32":%d,"uinteger":%d}'
 _MISFITS = (LookupError, TypeError, ValueError, AttributeError, ImportError, RecursionError, OverflowError)
 
@@ -32,29 +34,14 @@ class GeneratorProvider:
 
     name = "generators"
 
-    def __init__(self) -> None:
-        self._layers: list[Any] = []
-        self._sizes: list[int] = []
-        self._candidates: list[tuple[int, dict[str, Any], str]] = []
-
     def take(self, env: gym.Env[Any, Any]) -> bytes | None:
         """See ``SnapshotProvider``."""
         _create_generator(env.unwrapped)
-        layers = _layers(env)
-        attributes = [getattr(layer, "__dict__", {}) for layer in layers]
-        sizes = [*map(len, attributes)]
-        if sizes != self._sizes or layers != self._layers:  # else the same attributes are worth a look as the last time
-            self._layers, self._sizes = layers, sizes
-            self._candidates = [
-                (depth, places, name)
-                for depth, places in enumerate(attributes)
-                for name, value in places.items()
-                if (value is None and name not in _CACHES) or _kind(value)  # None may become one
-            ]
         found = [
             f'[{depth},{json.dumps(name)},"{kind}",{_KINDS[kind].take(value)}]'
-            for depth, places, name in self._candidates
-            if (value := places.get(name)) is not None and (kind := _kind(value))
+            for depth, layer in enumerate(_layers(env))
+            for name, value in _generators(layer)
+            if (kind := _kind(value))
         ]
         return f"[{','.join(found)}]".encode()
 
@@ -73,6 +60,23 @@ def _create_generator(env: gym.Env[Any, Any]) -> None:
     """Have Gymnasium's generator made now if the first reset would: then it is known."""
     if getattr(env, "_np_random", env) is None and type(env).np_random is gym.Env.np_random:
         _ = env.np_random  # reading the property makes it
+
+
+def _generators(layer: Any) -> Iterable[tuple[str, Any]]:
+    """Attributes of a layer, all that are generators among them.
+
+    ``__dict__`` is not asked for unless it has to be: an object whose ``__dict__`` has been seen is
+    slower from then on, in every step (CPython 3.11 and 3.12 keep attributes elsewhere until then).
+    """
+    held = gc.get_referents(layer)
+    if len(held) <= _DICT_AND_CLASS:  # it has been seen already
+        return getattr(layer, "__dict__", {}).items()
+    found = [each for each in held if _kind(each)]
+    if not found:
+        return ()
+    if len(found) == 1 and getattr(layer, "_np_random", None) is found[0]:
+        return (("_np_random", found[0]),)
+    return getattr(layer, "__dict__", {}).items()
 
 
 def _layers(env: Any) -> list[Any]:

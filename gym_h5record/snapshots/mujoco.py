@@ -45,9 +45,10 @@ class MujocoProvider:
 
 
 def _parts(env: gym.Env[Any, Any]) -> tuple[Any, Any, Any] | None:
-    mujoco, inner = sys.modules.get("mujoco"), vars(env.unwrapped)
+    mujoco = sys.modules.get("mujoco")
     if mujoco is None:
         return None
-    model, data = inner.get("model"), inner.get("data")
+    inner = env.unwrapped  # not its __dict__: see generators
+    model, data = getattr(inner, "model", None), getattr(inner, "data", None)
     is_ours = isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData)
     return (mujoco, model, data) if is_ours else None

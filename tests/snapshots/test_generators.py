@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+import gym_h5record as h5r
 from gym_h5record.errors import SnapshotError
 from gym_h5record.snapshots import GeneratorProvider
 
@@ -68,6 +71,30 @@ def test_taking_disturbs_nothing(new: Any, draw: Any) -> None:
     assert draw(env.unwrapped.rng) == draw(twin.unwrapped.rng)
     assert env.np_random.random() == twin.np_random.random()
     assert env.unwrapped.np_random_seed == twin.unwrapped.np_random_seed == 1
+
+
+def test_taking_does_not_make_the_attributes_of_an_environment_slower(tmp_path: Path) -> None:
+    env = gym.make("CartPole-v1")
+    env.reset(seed=1)
+    layers = [env.unwrapped, env, env.env]  # type: ignore[attr-defined]
+    before = [len(gc.get_referents(layer)) for layer in layers]
+    recorder = h5r.RecordToHDF5(env, tmp_path / "run.h5", writer="inline")
+    recorder.reset()
+    recorder.step(0)
+    recorder.reset()
+    assert [
+        len(gc.get_referents(layer)) for layer in layers
+    ] == before  # a __dict__ would be one thing in place of many
+    recorder.close()
+
+
+def test_attributes_of_an_environment_whose_dict_was_seen_are_found() -> None:
+    env = make(rng=np.random.default_rng(1))
+    assert vars(env.unwrapped)
+    assert vars(env)
+    state = GeneratorProvider().take(env)
+    assert state is not None
+    assert state.count(b"PCG64") == 3
 
 
 def test_a_generator_that_is_shared_stays_shared() -> None:
