@@ -10,7 +10,6 @@ import gc
 import json
 import random
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import gymnasium as gym
@@ -40,8 +39,7 @@ class GeneratorProvider:
         found = [
             f'[{depth},{json.dumps(name)},"{kind}",{_KINDS[kind].take(value)}]'
             for depth, layer in enumerate(_layers(env))
-            for name, value in _generators(layer)
-            if (kind := _kind(value))
+            for name, value, kind in _generators(layer)
         ]
         return f"[{','.join(found)}]".encode()
 
@@ -62,21 +60,23 @@ def _create_generator(env: gym.Env[Any, Any]) -> None:
         _ = env.np_random  # reading the property makes it
 
 
-def _generators(layer: Any) -> Iterable[tuple[str, Any]]:
-    """Attributes of a layer, all that are generators among them.
+def _generators(layer: Any) -> list[tuple[str, Any, str]]:
+    """The attributes of a layer that are generators: name, value, kind.
 
     ``__dict__`` is not asked for unless it has to be: an object whose ``__dict__`` has been seen is
     slower from then on, in every step (CPython 3.11 and 3.12 keep attributes elsewhere until then).
     """
     held = gc.get_referents(layer)
-    if len(held) <= _DICT_AND_CLASS:  # it has been seen already
-        return getattr(layer, "__dict__", {}).items()
-    found = [each for each in held if _kind(each)]
-    if not found:
-        return ()
-    if len(found) == 1 and getattr(layer, "_np_random", None) is found[0]:
-        return (("_np_random", found[0]),)
-    return getattr(layer, "__dict__", {}).items()
+    if len(held) > _DICT_AND_CLASS:  # else it has been seen already
+        if "jax" not in sys.modules and _BY_TYPE.keys().isdisjoint(map(type, held)):
+            return []
+        found = [(each, kind) for each in held if (kind := _kind(each))]
+        if len(found) == 1 and getattr(layer, "_np_random", None) is found[0][0]:
+            return [("_np_random", *found[0])]
+        if not found:
+            return []
+    attributes = getattr(layer, "__dict__", {})
+    return [(name, value, kind) for name, value in attributes.items() if (kind := _kind(value))]
 
 
 def _layers(env: Any) -> list[Any]:
