@@ -10,6 +10,7 @@ import gc
 import json
 import random
 import sys
+from functools import lru_cache
 from typing import Any
 
 import gymnasium as gym
@@ -37,7 +38,7 @@ class GeneratorProvider:
         """See ``SnapshotProvider``."""
         _create_generator(env.unwrapped)
         found = [
-            f'[{depth},{json.dumps(name)},"{kind}",{_KINDS[kind].take(value)}]'
+            f'[{depth},{_quoted(name)},"{kind}",{_KINDS[kind].take(value)}]'
             for depth, layer in enumerate(_layers(env))
             for name, value, kind in _generators(layer)
         ]
@@ -68,13 +69,12 @@ def _generators(layer: Any) -> list[tuple[str, Any, str]]:
     """
     held = gc.get_referents(layer)
     if len(held) > _DICT_AND_CLASS:  # else it has been seen already
-        if "jax" not in sys.modules and _BY_TYPE.keys().isdisjoint(map(type, held)):
-            return []
-        found = [(each, kind) for each in held if (kind := _kind(each))]
-        if len(found) == 1 and getattr(layer, "_np_random", None) is found[0][0]:
-            return [("_np_random", *found[0])]
+        with_jax = "jax" in sys.modules
+        found = [each for each in held if type(each) in _BY_TYPE or (with_jax and _jax_kind(each))]
         if not found:
             return []
+        if len(found) == 1 and getattr(layer, "_np_random", None) is found[0]:
+            return [("_np_random", found[0], _BY_TYPE[type(found[0])])]
     attributes = getattr(layer, "__dict__", {})
     return [(name, value, kind) for name, value in attributes.items() if (kind := _kind(value))]
 
@@ -168,6 +168,11 @@ _BY_TYPE: dict[type, str] = {
     np.random.RandomState: "numpy-legacy",
     random.Random: "python",
 }
+
+
+@lru_cache(maxsize=256)
+def _quoted(name: str) -> str:
+    return json.dumps(name)
 
 
 def _kind(value: Any) -> str | None:
