@@ -73,7 +73,7 @@ def _generators(layer: Any) -> list[tuple[str, Any, str]]:
         found = [each for each in held if type(each) in _BY_TYPE or (with_jax and _jax_kind(each))]
         if not found:
             return []
-        if len(found) == 1 and getattr(layer, "_np_random", None) is found[0]:
+        if len(found) == 1 and type(found[0]) in _BY_TYPE and getattr(layer, "_np_random", None) is found[0]:
             return [("_np_random", found[0], _BY_TYPE[type(found[0])])]
     attributes = getattr(layer, "__dict__", {})
     return [(name, value, kind) for name, value in attributes.items() if (kind := _kind(value))]
