@@ -61,6 +61,7 @@ FAMILIES: dict[str, dict[str, Make]] = {
         "frameskip (2, 5)": partial(gym.make, "ALE/SpaceInvaders-v5", frameskip=(2, 5)),
         "continuous": partial(gym.make, "ALE/Breakout-v5", continuous=True),
         "preprocessed, stacked": _preprocessed,
+        "sound": partial(gym.make, "ALE/Breakout-v5", sound_obs=True),
         "not sticky": partial(gym.make, "ALE/MsPacman-v5", repeat_action_probability=0.0),
     },
     "statistics": {"normalized": partial(_normalized, "Pendulum-v1")},
@@ -68,16 +69,24 @@ FAMILIES: dict[str, dict[str, Make]] = {
 
 # Exact only after the episodes before: docs/determinism.md says why.
 OUTLIVES_A_RESET = {"BipedalWalker-v3", "normalized"}
+NOT_EXACT = {"sound": "observations/sound"}
 
+# One process for each episode; only modules have been loaded in what it is forked from.
 VERIFY = """
-import json, sys, warnings
+import importlib, json, os, sys
 import gym_h5record as h5r
-found = {}
-for path in sys.argv[1:]:
-    reports = [h5r.verify(path, episodes=[number]).episodes[0] for number in range(3)]
-    found[path] = [[each.verdict.value, each.independent, str(each.divergence)] for each in reports]
-print("found", json.dumps(found))
+for name in sys.argv[1].split():
+    importlib.import_module(name)
+for path in sys.argv[2:]:
+    for number in range(3):
+        if not os.fork():
+            report = h5r.verify(path, episodes=[number]).episodes[0]
+            said = [path, number, report.verdict.value, report.independent, str(report.divergence)]
+            os.write(1, f"found {json.dumps(said)}\\n".encode())
+            os._exit(0)
+        os.wait()
 """
+MODULES = {"Box2D": "gymnasium.envs.box2d", "MuJoCo": "gymnasium.envs.mujoco.mujoco_env", "ALE": "ale_py.env"}
 
 
 @pytest.mark.timeout(240)
@@ -90,11 +99,14 @@ def test_every_episode_is_exact_in_a_fresh_process(family: str, tmp_path: Path) 
                 warnings.simplefilter("ignore")  # what environments have to say is not about recording
                 path = record(make(), tmp_path / f"{len(paths)}.h5", seed)
             paths[str(path)] = name
-    said = subprocess.run(
-        [sys.executable, "-c", VERIFY, *paths], check=True, capture_output=True, text=True, timeout=200
-    ).stdout
-    found = json.loads(next(line for line in said.splitlines() if line.startswith("found "))[6:])
-    for path, name in paths.items():
-        for number, (verdict, independent, divergence) in enumerate(found[path]):
+    command = [sys.executable, "-W", "ignore", "-c", VERIFY, MODULES.get(family, ""), *paths]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=200).stdout
+    found = [json.loads(line[6:]) for line in said.splitlines() if line.startswith("found ")]
+    assert len(found) == 3 * len(paths)
+    for path, number, verdict, independent, divergence in found:
+        name = paths[path]
+        if name in NOT_EXACT:
+            assert verdict == "exact" or NOT_EXACT[name] in divergence  # now and then it is
+        else:
             assert verdict == "exact", (name, number, divergence)
             assert independent or name in OUTLIVES_A_RESET, (name, number)
