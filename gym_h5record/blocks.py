@@ -101,6 +101,26 @@ def _check_tree(data: memoryview) -> None:
         raise _refuse(f"a B-tree with nodes of {node} bytes, records of {record} and a depth of {depth}")
 
 
+_NODE_HEAD_BYTES = 6
+_ATTRIBUTE_RECORDS = {8: 17, 9: 13}  # by type of the tree, by name and by age: bytes of a record
+_FLAGS_AT = 8  # in a record: behind the place in the heap
+_SHARED = 0x02  # "in the heap of shared messages", which recordings do not have: HDF5 then follows a null pointer
+
+
+def _check_node(data: memoryview) -> None:
+    record = _ATTRIBUTE_RECORDS.get(data[_SIGNATURE_BYTES + 1]) if len(data) > _NODE_HEAD_BYTES else None
+    if record is None:
+        return
+    shared = [
+        start + record
+        for start in range(_NODE_HEAD_BYTES, len(data) - record, record)
+        if data[start + _FLAGS_AT] & _SHARED
+    ]
+    # Which of them are records, and not what is behind them, tells the checksum alone, which takes time.
+    if shared and any(_is_sealed(data, size) for size in range(shared[0], len(data) - _CHECKSUM.size + 1)):
+        raise _refuse("an attribute that is said to be shared")
+
+
 # The fractal heap: many links or attributes of a group ----------------------------------------------
 
 _FRACTAL = struct.Struct("<4sBHHBIQQQQQQQQQQQQHQQHHQH")
@@ -193,6 +213,8 @@ def _check_messages(data: memoryview, at: int, stop: int, head_bytes: int) -> No
 _CHECKS: dict[bytes, Callable[[memoryview], None]] = {
     b"GCOL": _check_global_heap,
     b"BTHD": _check_tree,
+    b"BTIN": _check_node,
+    b"BTLF": _check_node,
     b"FRHP": _check_fractal_heap,
     b"EAHD": _check_array,
     b"OHDR": _check_header,

@@ -130,3 +130,16 @@ def test_a_file_with_such_a_block_is_an_error_of_ours(good: bytes, tmp_path: Pat
     for access in (Access.CLOSED, Access.DAMAGED):
         with pytest.raises(RecordingError, match=r"run\.h5|cannot be read"):
             Handle(path, access).metadata()
+
+
+def test_an_attribute_that_is_said_to_be_shared_is_refused(good: bytes) -> None:
+    at = next(at for at in range(len(good)) if good.startswith(b"BTLF\x00\x08", at))  # attributes by name
+    leaf = good[at : at + 512]
+    size = next(size for size in range(6 + 17, 509) if leaf[size : size + 4] == struct.pack("<I", lookup3(leaf[:size])))
+    check_block(memoryview(leaf))
+    mutant = bytearray(leaf)
+    mutant[6 + 17 * 2 + 8] |= 0x02
+    check_block(memoryview(bytes(mutant)))  # HDF5 notices itself that the checksum is wrong
+    mutant[size : size + 4] = struct.pack("<I", lookup3(bytes(mutant[:size])))
+    with pytest.raises(OSError, match="an attribute that is said to be shared"):
+        check_block(memoryview(bytes(mutant)))
