@@ -5,8 +5,10 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
+from gym_h5record import RecordToHDF5
 from gym_h5record.blocks import check_block
 from gym_h5record.errors import RecordingError
 from gym_h5record.lookup3 import lookup3
@@ -132,9 +134,13 @@ def test_a_file_with_such_a_block_is_an_error_of_ours(good: bytes, tmp_path: Pat
             Handle(path, access).metadata()
 
 
-def test_an_attribute_that_is_said_to_be_shared_is_refused(good: bytes) -> None:
-    at = next(at for at in range(len(good)) if good.startswith(b"BTLF\x00\x08", at))  # attributes by name
-    leaf = good[at : at + 512]
+def test_an_attribute_that_is_said_to_be_shared_is_refused(tmp_path: Path) -> None:
+    env = RecordToHDF5(gym.make("CartPole-v1"), tmp_path / "run.h5", writer="inline")
+    env.reset()
+    env.close()
+    data = (tmp_path / "run.h5").read_bytes()
+    at = data.index(b"BTLF\x00\x08")  # attributes by name
+    leaf = data[at : at + 512]
     size = next(size for size in range(6 + 17, 509) if leaf[size : size + 4] == struct.pack("<I", lookup3(leaf[:size])))
     check_block(memoryview(leaf))
     mutant = bytearray(leaf)
