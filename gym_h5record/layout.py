@@ -28,6 +28,7 @@ from gym_h5record.guard import check_format, has_group, open_dataset, open_metad
 from gym_h5record.schema import Field, Schema, Text
 from gym_h5record.schema_json import schema_from_json, schema_to_json
 from gym_h5record.superblock import read_superblock
+from gym_h5record.tagged import parse_json
 
 __all__ = ["RecordingFile", "all_fields", "create_file"]
 
@@ -130,7 +131,7 @@ class RecordingFile:
             self._metadata = open_metadata(self._file)
             self._attributes = self._file[fmt.METADATA].attrs
             self.schema = schema_from_json(self._metadata["schema"])
-            self.codec = make_codec(*json.loads(self._metadata["compression"]))
+            self.codec = make_codec(*parse_json(self._metadata["compression"]))
             self._commit = open_dataset(self._file, fmt.COMMIT)
             self.rows, self.episodes = (int(count) for count in self._commit[:2])
             if not 0 <= self.episodes <= self.rows:

@@ -24,6 +24,7 @@ from gym_h5record.reader import Access, Handle
 from gym_h5record.reader.metadata import readable_attributes
 from gym_h5record.reader.remains import RemainingRow, Remains, tried
 from gym_h5record.schema import Schema
+from gym_h5record.tagged import parse_json
 from gym_h5record.writer import Options, RowWriter, Session, make_options
 
 __all__ = ["Salvaged", "check_target", "readable", "salvage"]
@@ -197,7 +198,7 @@ def _compression(source: Remains) -> tuple[str | None, Any]:
     """How the damaged recording is compressed; if it does not say, as new recordings are."""
 
     def read() -> tuple[str | None, Any]:
-        codec = make_codec(*json.loads(source.metadata["compression"]))
+        codec = make_codec(*parse_json(source.metadata["compression"]))
         return codec.name, codec.opts
 
     default: tuple[str | None, Any] = ("gzip", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -63,8 +62,8 @@ def _describe(recording: Recording) -> dict[str, Any]:
             "render_mode": metadata.get("render_mode") or None,
             "rom_md5": metadata.get("rom_md5"),
         },
-        "observation_space": json.loads(metadata["observation_space"]),
-        "action_space": json.loads(metadata["action_space"]),
+        "observation_space": parse_json(metadata["observation_space"]),
+        "action_space": parse_json(metadata["action_space"]),
         "frames": metadata.get("frames"),
         "fps": recording.fps,
         "created_at": metadata.get("created_at"),
