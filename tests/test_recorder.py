@@ -25,7 +25,7 @@ from gym_h5record import errors
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format import Origin
 from gym_h5record.tree import identical
-from tests.zoo import ZooEnv, check_recorded, every_space, play
+from tests.zoo import ZooEnv, check_recorded, every_space, play, some_spaces
 
 gym.register_envs(ale_py)
 
@@ -264,7 +264,7 @@ def test_atari_matches_its_recorded_twin(options: dict[str, Any], tmp_path: Path
     recorded.close()
 
 
-@every_space
+@some_spaces
 def test_environments_of_any_space_match_their_recorded_twins(space: gym.Space[Any], tmp_path: Path) -> None:
     def make() -> gym.Env[Any, Any]:
         return ZooEnv(space, rewards=(1.5, 2), infos=lambda step: {"step": step} if step % 2 else {"other": "x" * step})

@@ -14,6 +14,7 @@ from gym_h5record.evaluation.reports import EpisodeEvaluation, EvaluationReport
 from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory
 from gym_h5record.recording import Recording
+from gym_h5record.resimulate.lineage import chosen_numbers
 
 __all__ = ["evaluate"]
 
@@ -72,7 +73,7 @@ def evaluate(
     with Recording(path) as recording:
         total = make_tally(recording.action_space)
         done: list[EpisodeEvaluation] = []
-        numbers = _checked_numbers(recording, episodes)
+        numbers = chosen_numbers(recording, episodes)
         for number in numbers:
             episode = recording.episodes[number]
             if closed_loop:
@@ -84,15 +85,6 @@ def evaluate(
         if closed_loop:
             return _closed_report(recording, done, seed)
         return EvaluationReport(recording.path, closed_loop, tuple(done), total.agreement())
-
-
-def _checked_numbers(recording: Recording, episodes: Sequence[int] | None) -> list[int]:
-    total = recording.num_episodes
-    numbers = list(range(total)) if episodes is None else [int(number) for number in episodes]
-    missing = [number for number in numbers if not -total <= number < total]
-    if missing:
-        raise OptionError(f"episodes: {recording.path} has {total} episodes, there is no {missing}.")
-    return list(dict.fromkeys(number % total for number in numbers))
 
 
 def _compare(policy: Policy, episode: Episode, tally: Tally, total: Tally) -> EpisodeEvaluation:

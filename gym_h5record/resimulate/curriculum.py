@@ -20,7 +20,7 @@ from gym_h5record.errors import DivergedError, OptionError
 from gym_h5record.reader import Episode
 from gym_h5record.recording import Recording
 from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison, row_difference
-from gym_h5record.resimulate.lineage import alone
+from gym_h5record.resimulate.lineage import alone, chosen_numbers
 from gym_h5record.resimulate.rerun import Rerun
 from gym_h5record.snapshots import SnapshotProvider, make_snapshots
 
@@ -141,16 +141,12 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
 
 def _startable(recording: Recording, episodes: Sequence[int] | None) -> list[Episode]:
     """Episodes with a step that can be run alone."""
-    total = recording.num_episodes
-    if episodes is not None:
-        missing = [number for number in episodes if not -total <= number < total]
-        if missing:
-            raise OptionError(f"episodes: {recording.path} has {total} episodes, there is no {missing}.")
-        for number in episodes:
-            alone(recording, number % total)
-        found = [recording.episodes[number] for number in episodes]
+    found = [recording.episodes[number] for number in chosen_numbers(recording, episodes)]
+    if episodes is None:
+        found = [each for each in found if each.snapshot or each.seed is not None]
     else:
-        found = [each for each in recording.episodes if each.snapshot or each.seed is not None]
+        for each in found:
+            alone(recording, each.number)
     found = [each for each in found if each.length]
     if not found:
         raise OptionError(f"{recording.path} has no episode with a step that can be run alone.")

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
-from gym_h5record.errors import NotReplayableError
+from gym_h5record.errors import NotReplayableError, OptionError
 from gym_h5record.format import Origin
 from gym_h5record.reader import Episode
 from gym_h5record.recording import Recording
 
-__all__ = ["all_before", "alone"]
+__all__ = ["all_before", "alone", "chosen_numbers"]
+
+
+def chosen_numbers(recording: Recording, episodes: Sequence[int] | None) -> list[int]:
+    """Numbers of the episodes that were asked for, each once, none negative; all if none were.
+
+    Raises:
+        OptionError: If one does not exist.
+    """
+    total = recording.num_episodes
+    numbers = list(range(total)) if episodes is None else [int(number) for number in episodes]
+    missing = [number for number in numbers if not -total <= number < total]
+    if missing:
+        raise OptionError(f"episodes: {recording.path} has {total} episodes, there is no {missing}.")
+    return list(dict.fromkeys(number % total for number in numbers))
 
 
 def alone(recording: Recording, number: int) -> list[Episode]:

@@ -18,7 +18,7 @@ from gym_h5record.rebuild import EnvFactory, build_env, version_differences
 from gym_h5record.recording import Recording
 from gym_h5record.resimulate.branch import branches_off, standing
 from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison, check_episode
-from gym_h5record.resimulate.lineage import all_before, alone
+from gym_h5record.resimulate.lineage import all_before, alone, chosen_numbers
 from gym_h5record.resimulate.reports import Divergence, EpisodeReport, Verdict, VerifyReport
 from gym_h5record.resimulate.rerun import Rerun
 from gym_h5record.snapshots import SnapshotProvider, make_snapshots
@@ -81,7 +81,7 @@ def verify(
     """
     task = _Task(os.fspath(path), env, tuple(snapshots), Comparison(atol, (*IGNORED_INFOS, *ignore)))
     with Recording(path) as recording:
-        numbers = _checked_numbers(recording, episodes)
+        numbers = chosen_numbers(recording, episodes)
         differences = tuple(version_differences(recording))
         if workers < 1 or (workers > 1 and isinstance(env, gym.Env)):
             raise OptionError(f"workers={workers}: more than one need a function that makes environments, not one.")
@@ -92,15 +92,6 @@ def verify(
                 on_progress(len(found), len(numbers))
         _mend_in_sequence(task, recording, found)
         return VerifyReport(recording.path, tuple(found[number] for number in numbers), differences, atol)
-
-
-def _checked_numbers(recording: Recording, episodes: Sequence[int] | None) -> list[int]:
-    total = recording.num_episodes
-    numbers = list(range(total)) if episodes is None else [int(number) for number in episodes]
-    missing = [number for number in numbers if not -total <= number < total]
-    if missing:
-        raise OptionError(f"episodes: {recording.path} has {total} episodes, there is no {missing}.")
-    return list(dict.fromkeys(number % total for number in numbers))
 
 
 # Each on its own --------------------------------------------------------------------------------------
