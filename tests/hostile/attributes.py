@@ -94,10 +94,13 @@ def _(file: h5py.File) -> None:
         file.attrs[f"a{number}"] = number
 
 
-def _sequence() -> np.ndarray:
+def _put_sequence(owner: Any, name: str) -> None:
+    if name in owner.attrs:
+        del owner.attrs[name]
     sequence = np.empty((), h5py.vlen_dtype(np.int32))
     sequence[()] = np.array([1, 2], np.int32)
-    return sequence
+    kind, space = h5py.h5t.vlen_create(h5py.h5t.STD_I32LE), h5py.h5s.create(h5py.h5s.SCALAR)
+    h5py.h5a.create(owner.id, name.encode(), kind, space).write(sequence)  # h5py knows what is in its memory
 
 
 KINDS: dict[str, Callable[[Any, str], None]] = {
@@ -111,9 +114,7 @@ KINDS: dict[str, Callable[[Any, str], None]] = {
     "a reference": lambda owner, name: _put(owner, name, owner.ref, h5py.ref_dtype),
     "a compound": lambda owner, name: _put(owner, name, np.zeros((), [("a", "f8"), ("b", "S3")])),
     "opaque": lambda owner, name: _put(owner, name, np.void(b"\x80\x04cos\nsystem\n")),
-    "a sequence of variable length": lambda owner, name: _put_raw(
-        owner, name, h5py.h5t.vlen_create(h5py.h5t.STD_I32LE), h5py.h5s.create(h5py.h5s.SCALAR), _sequence()
-    ),
+    "a sequence of variable length": _put_sequence,
     "an enumeration": lambda owner, name: _put(owner, name, 1, h5py.enum_dtype({"A": 0, "B": 1}, "i4")),
     "an empty text": lambda owner, name: _put(owner, name, ""),
     "not UTF-8": lambda owner, name: _put(owner, name, np.bytes_(b"\xff\xfe{}\xc3")),
