@@ -104,6 +104,7 @@ def _check_tree(data: memoryview) -> None:
 _NODE_HEAD_BYTES = 6
 _ATTRIBUTE_RECORDS = {8: 17, 9: 13}  # by type of the tree, by name and by age: bytes of a record
 _FLAGS_AT = 8  # in a record: behind the place in the heap
+_POINTER_BYTES = range(9, 20)  # in an inner node, behind the records: address, and how many records are there
 _SHARED = 0x02  # "in the heap of shared messages", which recordings do not have: HDF5 then follows a null pointer
 
 
@@ -111,14 +112,13 @@ def _check_node(data: memoryview) -> None:
     record = _ATTRIBUTE_RECORDS.get(data[_SIGNATURE_BYTES + 1]) if len(data) > _NODE_HEAD_BYTES else None
     if record is None:
         return
-    shared = [
-        start + record
-        for start in range(_NODE_HEAD_BYTES, len(data) - record, record)
-        if data[start + _FLAGS_AT] & _SHARED
-    ]
+    starts = range(_NODE_HEAD_BYTES, len(data) - record, record)
+    first = next((number for number, start in enumerate(starts) if data[start + _FLAGS_AT] & _SHARED), len(starts))
     # Which of them are records, and not what is behind them, tells the checksum alone, which takes time.
-    if shared and any(_is_sealed(data, size) for size in range(shared[0], len(data) - _CHECKSUM.size + 1)):
-        raise _refuse("an attribute that is said to be shared")
+    for pointer in _POINTER_BYTES if data[3] == ord("N") else (0,):
+        for count in range(first + 1, len(starts) + 1):
+            if _is_sealed(data, _NODE_HEAD_BYTES + count * record + (count + 1) * pointer):
+                raise _refuse("an attribute that is said to be shared")
 
 
 # The fractal heap: many links or attributes of a group ----------------------------------------------
