@@ -7,21 +7,19 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
-from time import monotonic
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import gym_h5record as h5r
 from gym_h5record.cli.exits import PROBLEM
 from gym_h5record.cli.interrupts import Interrupts
-from gym_h5record.cli.output import make_console, name_table, print_json, show, size_text
+from gym_h5record.cli.output import name_table, print_json, show, size_text
+from gym_h5record.cli.row_progress import row_progress
 from gym_h5record.printable import printable
 from gym_h5record.repair import Amount
 
 __all__ = ["repair"]
 
-_INTERVAL_S = 0.25
 _FOUND = {
     "closed": "closed: nothing to repair",
     "interrupted": "left by a recorder that died",
@@ -137,29 +135,12 @@ def _counted(number: int, what: str) -> str:
 @contextmanager
 def _progress(path: Path, interrupts: Interrupts, *, is_shown: bool) -> Iterator[OnProgress]:
     """What is called between two rows: there, an interrupt is obeyed; a terminal is shown a bar."""
-    console = make_console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[facts]}", markup=False),
-        TimeElapsedColumn(),
-        console=console,
-        auto_refresh=False,  # no thread of its own
-        transient=True,
-        expand=True,
-        disable=not (is_shown and console.is_terminal),
-    )
-    task = bar.add_task(printable(path.name), total=1.0, facts="")
-    due_s = monotonic() + _INTERVAL_S
+    with row_progress(path.name, is_shown=is_shown) as show_progress:
 
-    def on_progress(done: int, rows: int) -> None:
-        nonlocal due_s
-        if interrupts.requested:
-            raise KeyboardInterrupt
-        if monotonic() >= due_s:
-            bar.update(task, completed=done / max(rows, 1), facts=f"{done:,}/{rows:,} rows")
-            bar.refresh()
-            due_s = monotonic() + _INTERVAL_S
+        def on_progress(done: int, rows: int) -> None:
+            if interrupts.requested:
+                raise KeyboardInterrupt
+            if show_progress is not None:
+                show_progress(done, rows)
 
-    with bar:
         yield on_progress

@@ -19,15 +19,16 @@ OnProgress = Callable[[int, int], None]
 
 
 @contextmanager
-def row_progress(name: str, unit: str = "rows") -> Iterator[OnProgress | None]:
+def row_progress(name: str, unit: str = "rows", *, is_shown: bool = True) -> Iterator[OnProgress | None]:
     """A bar on a terminal, nothing elsewhere.
 
     Args:
         name: What to say before it.
         unit: What is counted.
+        is_shown: Whether to show it on a terminal.
     """
     console = make_console(stderr=True)
-    if not console.is_terminal:
+    if not (is_shown and console.is_terminal):
         yield None
         return
     bar = Progress(
@@ -46,7 +47,7 @@ def row_progress(name: str, unit: str = "rows") -> Iterator[OnProgress | None]:
     def on_progress(done: int, rows: int) -> None:
         nonlocal due_s
         if monotonic() >= due_s:
-            bar.update(task, completed=done / rows, facts=f"{done:,}/{rows:,} {unit}")
+            bar.update(task, completed=done / max(rows, 1), facts=f"{done:,}/{rows:,} {unit}")
             bar.refresh()
             due_s = monotonic() + _INTERVAL_S
 
