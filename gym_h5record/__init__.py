@@ -18,6 +18,7 @@
     state                  closed, live or interrupted
     journal   layout       the mapped ring; the HDF5 file
     column                 one dataset: whole chunks
+    chunks                 a stored chunk, as items
     guard                  HDF5 objects of a file that may be a stranger's
     ragged  schema_json  first_row  checksums   values of varying size; the schema as text; planning
     schema                 spaces -> columns
@@ -25,7 +26,7 @@
     frames    provenance   where pictures and metadata come from
     env_spec  wrapped_spec an environment's spec as text; with every wrapper
     snapshots              what a reset depends on
-    codecs    spaces       triggers  lock  durable_file  segments  states
+    codecs    szip  spaces triggers  lock  durable_file  segments  states
     tagged    superblock   named     compare
     errors    tree         atomic    format  shown    distance  blocks
     limits    printable    boot      forks   signals  streams   installed  lookup3  control

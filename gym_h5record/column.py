@@ -11,7 +11,8 @@ import numpy as np
 
 from gym_h5record import format as fmt
 from gym_h5record.checksums import BlockChecksums
-from gym_h5record.codecs import SZIP, Codec, decode_chunk
+from gym_h5record.chunks import StoredChunks
+from gym_h5record.codecs import SZIP, Codec
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.guard import check_field, check_stored
 from gym_h5record.nodes import Field
@@ -85,7 +86,8 @@ class Column:
         self._codec = codec
         self._encode = codec.encode if is_compressed(field) else None
         self._rows = chunk_rows(field)
-        self._extent = len(dataset)
+        self._extent = self._old_extent = len(dataset)
+        self._stored = StoredChunks(dataset)
         self._checksums = None if checksums is None else BlockChecksums(checksums, self._rows)
 
     @property
@@ -107,12 +109,14 @@ class Column:
             self._dataset.id.set_extent((stop, *self.field.shape))
             self._extent = stop
         if self._encode is None:
+            if self._stored.filter_id:
+                self._check_old_chunks(start, stop)
             self._dataset[start:stop] = items
             self._update_checksums(start, items)
             return
         before = start % self._rows
         if before:  # only after a resume: the chunk's first rows are in the file alone
-            items = self._joined(self._read_chunk(start - before)[:before], items)
+            items = self._joined(self._old_items(start - before)[:before], items)
             start -= before
         for low in range(0, len(items), self._rows):
             self._write_chunk(start + low, items[low : low + self._rows])
@@ -137,6 +141,19 @@ class Column:
         if self._checksums is not None:
             self._checksums.update(start, items, self.read)
 
+    def _check_old_chunks(self, start: int, stop: int) -> None:
+        """See for ourselves that chunks which HDF5 will read, to put rows into them, are what it believes."""
+        for first in range(start - start % self._rows, min(stop, self._old_extent), self._rows):
+            is_read = first < start or first + self._rows > stop
+            if is_read and first in self._stored:
+                self._old_items(first)
+
+    def _old_items(self, first: int) -> np.ndarray:
+        try:
+            return self._stored.read(first)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise CorruptRecordingError(f"/{self.field.name} cannot be gone on with: {error}") from error
+
     def _joined(self, *parts: np.ndarray) -> np.ndarray:
         return np.concatenate(parts, dtype=self.field.dtype)  # of itself it has the byte order of the machine
 
@@ -148,11 +165,6 @@ class Column:
             items = self._joined(items, np.zeros((self._rows - len(items), *self.field.shape), self.field.dtype))
         data = np.ascontiguousarray(items).data.cast("B")
         self._dataset.id.write_direct_chunk(self._offset(first), self._encode(data))  # type: ignore[misc]  # not None here
-
-    def _read_chunk(self, first: int) -> np.ndarray:
-        _, data = self._dataset.id.read_direct_chunk(self._offset(first))
-        decoded = decode_chunk(self._codec.filter_id, data, self._rows * self.field.item_bytes)
-        return np.frombuffer(decoded, self.field.dtype).reshape(self._rows, *self.field.shape)
 
 
 def _check_ours(dataset: h5py.Dataset, field: Field, codec: Codec) -> None:

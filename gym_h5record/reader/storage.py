@@ -1,9 +1,7 @@
-"""Items of HDF5 datasets, decoded outside HDF5 where we know the filter.
+"""Items of HDF5 datasets, by any range of rows.
 
-Reading a chunk as it is stored and decompressing it here is faster than HDF5's
-own filters, needs no plugin, and refuses chunks of the wrong size, which HDF5
-2.0 answers with uninitialised memory. The chunk last read of each dataset is
-kept: rows are read one after the other more often than not.
+The chunk last read of each dataset is kept: rows are read one after the other
+more often than not.
 """
 
 from __future__ import annotations
@@ -16,13 +14,12 @@ import h5py
 import numpy as np
 
 from gym_h5record import format as fmt
-from gym_h5record.codecs import SZIP, decode_chunk
+from gym_h5record.chunks import StoredChunks
 from gym_h5record.errors import CorruptRecordingError, RecordingError
-from gym_h5record.guard import READ_ERRORS, check_field, check_stored, chunk_buffer, open_dataset, read_stored_chunk
+from gym_h5record.guard import READ_ERRORS, check_field, check_stored, open_dataset
 from gym_h5record.limits import UNCHECKED_BYTES
 from gym_h5record.nodes import Field
 from gym_h5record.reader.handle import Handle
-from gym_h5record.reader.szip import SzipDecoder
 
 __all__ = ["Storage"]
 
@@ -30,8 +27,6 @@ T = TypeVar("T")
 
 _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Between looks at a file that is being written, where a block of it may be half there."""
-
-_MAX_SPARE_BYTES = 4 << 20  # of memory that is kept for the next chunk of a dataset
 
 _FIXED = {
     field.name: field
@@ -145,14 +140,10 @@ class _Dataset:
         self._dtype = dataset.dtype
         self._shape = dataset.shape[1:]
         self._rows = dataset.chunks[0]
-        self._zeros = (0,) * len(self._shape)
         self._length = len(dataset)
-        self._filter = _only_filter(dataset)
+        self._stored = StoredChunks(dataset)
         self._item_bytes = int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
-        self._chunk_bytes = self._rows * self._item_bytes
-        self._szip = SzipDecoder(dataset) if self._filter == SZIP else None
         self._last: tuple[int, np.ndarray] = (-1, np.empty(0))
-        self._spare: list[np.ndarray] = []  # what the last chunk was read to: new memory takes longer than reading
 
     def __len__(self) -> int:
         return self._length
@@ -167,7 +158,7 @@ class _Dataset:
             return self._chunk(first_chunk)[start - offset : stop - offset].copy()
         if (stop - start) * self._item_bytes > UNCHECKED_BYTES:
             self.check_stored(stop, handle)
-        if not self._filter:
+        if not self._stored.filter_id:
             return self._checked(self._dataset[start:stop])
         items = np.empty((stop - start, *self._shape), self._dtype)
         for chunk in range(first_chunk, (stop - 1) // self._rows + 1):
@@ -204,33 +195,12 @@ class _Dataset:
 
     def _read_chunk(self, number: int) -> np.ndarray:
         first = number * self._rows
-        if not self._filter:
+        if not self._stored.filter_id:
             return self._checked(self._dataset[first : min(first + self._rows, self._length)])
-        try:
-            buffer = self._spare.pop()  # nobody else has it then: other threads may read at the same time
-        except IndexError:
-            buffer = chunk_buffer(self._dataset)
-        decoded = self._decoded(*read_stored_chunk(self._dataset, (first, *self._zeros), buffer))
-        if buffer.nbytes <= _MAX_SPARE_BYTES:
-            self._spare = [buffer]
-        return self._checked(np.frombuffer(decoded, self._dtype).reshape(self._rows, *self._shape))
-
-    def _decoded(self, mask: int, data: memoryview) -> bytes:
-        """A chunk, in memory of its own."""
-        if mask & 1:  # what the filter could not make smaller
-            return decode_chunk(0, data, self._chunk_bytes)
-        if self._szip is not None:
-            return self._szip.decode(bytes(data))
-        return decode_chunk(self._filter, data, self._chunk_bytes)
+        return self._checked(self._stored.read(first))
 
     def _checked(self, items: np.ndarray) -> np.ndarray:
         """The items, if booleans are all 0 or 1: NumPy is wrong about others."""
         if self._dtype.kind == "b" and items.size and items.view(np.uint8).max() > 1:
             raise CorruptRecordingError(f"{self._dataset.name} holds booleans that are neither true nor false")
         return items
-
-
-def _only_filter(dataset: h5py.Dataset) -> int:
-    """The filter of the chunks, 0 if they have none."""
-    create = dataset.id.get_create_plist()
-    return int(create.get_filter(0)[0]) if create.get_nfilters() else 0

@@ -102,7 +102,7 @@ def _drain_left(path: Path, journal: Journal) -> None:
     except DRAIN_ERRORS as error:
         if isinstance(error, RecordingError):
             raise
-        raise CorruptRecordingError(f"the journal {journal.path} cannot be drained: {error!r}") from error
+        raise CorruptRecordingError(f"the journal {journal.path} cannot be drained: {error!r:.200}") from error
 
 
 def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:

@@ -58,7 +58,7 @@ def rehearse(
     except DRAIN_ERRORS as error:
         if isinstance(error, RecordingError):
             raise
-        raise CorruptRecordingError(f"the journal {journal.path} cannot be drained: {error!r}") from error
+        raise CorruptRecordingError(f"the journal {journal.path} cannot be drained: {error!r:.200}") from error
 
 
 class _Stage:
