@@ -25,6 +25,7 @@ from gym_h5record.errors import (
     RecordingNotFoundError,
 )
 from gym_h5record.guard import READ_ERRORS, check_format, open_attribute, open_metadata
+from gym_h5record.reader.ending import open_unclosed, take_over
 from gym_h5record.reader.unclosed_file import UnclosedFile
 from gym_h5record.state import State, has_journal, recording_state
 from gym_h5record.superblock import cut_bytes, is_torn
@@ -170,7 +171,7 @@ class Handle:
         if is_whole and is_torn(self.path):  # HDF5 would not mind; whoever has called looks once more
             raise CorruptRecordingError(f"{self.path} has not been closed.")
         try:
-            return h5py.File(unclosed, "r"), unclosed.fileno()
+            return open_unclosed(unclosed), unclosed.fileno()
         except READ_ERRORS as error:
             kind = NotARecordingError if is_whole else CorruptRecordingError
             raise kind(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
@@ -223,3 +224,8 @@ def _close(file: h5py.File) -> None:
     """Close a file that has only been read: if HDF5 cannot, because of what it has read, nothing is lost."""
     with suppress(*READ_ERRORS):
         file.close()
+
+
+# Finalizers run from the youngest to the oldest: this one after those of all recordings, and of all
+# recorders, whose threads may need the lock to come to an end.
+weakref.finalize(Handle, take_over)

@@ -141,7 +141,11 @@ EPISODES = 2
 
 def modest_journals() -> None:
     """Let the journals of this process be small: it takes time to make a large one."""
-    journal._MAX_BYTES = min(journal._MAX_BYTES, _MODEST_BYTES)  # noqa: SLF001  # for tests
+    journal._MAX_BYTES = _modest_bytes()  # noqa: SLF001  # for tests
+
+
+def _modest_bytes() -> int:
+    return min(journal._MAX_BYTES, _MODEST_BYTES)  # noqa: SLF001  # for tests
 
 
 @contextmanager
@@ -160,8 +164,8 @@ def _same_every_time(name: str) -> Iterator[None]:
 def record(path: Path, subject: str = SUBJECT, episodes: int = EPISODES, **options: Any) -> Path:
     """Record a few episodes; the last one is cut short."""
     make, usual = SUBJECTS[subject]
-    modest_journals()
-    with warnings.catch_warnings(), _same_every_time(subject):
+    modest = mock.patch.object(journal, "_MAX_BYTES", _modest_bytes())  # in this process others record as well
+    with warnings.catch_warnings(), modest, _same_every_time(subject):
         warnings.simplefilter("ignore", RecordingWarning)
         env: Any = h5r.RecordToHDF5(make(), path, **{"writer": "inline", **usual, **options})
         _play(env, episodes)

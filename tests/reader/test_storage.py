@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 import gym_h5record as h5r
+from gym_h5record import chunks as module
 from gym_h5record.codecs import make_codec
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.layout import RecordingFile, create_file
-from gym_h5record.reader import storage as module
 from gym_h5record.reader.handle import Handle
 from gym_h5record.reader.storage import Storage
 from tests.reader import PICTURE, damage_chunk
