@@ -228,6 +228,44 @@ def test_items_of_any_type_come_back(shape: tuple[int, ...], dtype: str, tmp_pat
         assert np.array_equal(file["x"][:], items)
 
 
+# Going on with what somebody else has stored -------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4", "lzf", "szip"])
+@pytest.mark.parametrize("mask", [0, 1], ids=["filtered", "not-filtered"])
+def test_a_damaged_chunk_is_not_gone_on_with(mask: int, compression: str, tmp_path: Path) -> None:
+    """HDF5 would read behind it, or make room for whatever size it announces."""
+    with opened(tmp_path / "run.h5", compression=compression) as column:
+        column.write(0, pictures(20))
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["x"].id.write_direct_chunk((16, 0, 0), b"\x7f", mask)
+    with (
+        opened(tmp_path / "run.h5", compression=compression) as column,
+        pytest.raises(CorruptRecordingError, match="/x cannot be gone on with"),
+    ):
+        column.write(20, pictures(5))
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lzf", "szip"])
+def test_a_damaged_chunk_that_is_written_whole_is_mended(compression: str, tmp_path: Path) -> None:
+    with opened(tmp_path / "run.h5", compression=compression) as column:
+        column.write(0, pictures(20))
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["x"].id.write_direct_chunk((16, 0, 0), b"\x7f")
+    with opened(tmp_path / "run.h5", compression=compression) as column:
+        column.write(16, pictures(32)[16:])
+    check_stored(tmp_path / "run.h5", compression, pictures(32))
+
+
+def test_a_chunk_that_is_not_there_yet_may_be_begun(tmp_path: Path) -> None:
+    with opened(tmp_path / "run.h5", compression="lzf"), h5py.File(tmp_path / "run.h5", "a") as file:
+        file["x"].resize(20, axis=0)
+    with opened(tmp_path / "run.h5", compression="lzf") as column:
+        column.write(3, pictures(1))
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert np.array_equal(file["x"][3], pictures(1)[0])
+
+
 # Checksums ---------------------------------------------------------------------------------------
 
 
