@@ -133,7 +133,9 @@ class RecordingFile:
             self.schema = schema_from_json(self._metadata["schema"])
             self.codec = make_codec(*parse_json(self._metadata["compression"]))
             self._commit = open_dataset(self._file, fmt.COMMIT)
-            self.rows, self.episodes = (int(count) for count in self._commit[:2])
+            if self._commit.shape != (2,):
+                raise CorruptRecordingError(f"/{fmt.COMMIT} has the shape {self._commit.shape}, not (2,)")
+            self.rows, self.episodes = (int(count) for count in self._commit[:])
             if not 0 <= self.episodes <= self.rows:
                 raise CorruptRecordingError(f"/{fmt.COMMIT} claims {self.rows} rows and {self.episodes} episodes")
             self._check_changeable()

@@ -80,6 +80,12 @@ def _swap(file: h5py.File) -> None:
         file[f"episodes/{name}"][:] = file[f"episodes/{name}"][:][::-1]
 
 
+def _lengthen_commit(file: h5py.File) -> None:
+    values = [*file["commit"][:], 0]
+    del file["commit"]
+    file.create_dataset("commit", data=np.array(values, np.int64), chunks=(2,), maxshape=(None,))
+
+
 def _set(name: str, value: int) -> Change:
     def edit(file: h5py.File) -> None:
         file[name][len(file[name]) - 1] = value
@@ -98,6 +104,7 @@ def _attribute(name: str, value: object) -> Change:
 
 NOT_APPENDED: dict[str, Change] = {
     "episodes the wrong way round": _swap,
+    "a commit of three numbers": _lengthen_commit,
     "an episode of a negative length": _set("episodes/lengths", -5),
     "texts that end before they begin": _set("infos/json/ends", -(1 << 63)),
     "texts that end behind the file": _set("infos/json/ends", 1 << 62),

@@ -10,8 +10,8 @@ import pytest
 from gymnasium import spaces
 
 import gym_h5record as h5r
+from gym_h5record import chunks as stored
 from gym_h5record.codecs import decode_chunk
-from gym_h5record.reader import storage
 from gym_h5record.validation import contents
 from tests.validation import found, record, zoo_env
 from tests.writer import Pen, make_schema
@@ -73,7 +73,7 @@ def test_every_chunk_is_read_once(path: Path, monkeypatch: pytest.MonkeyPatch) -
         chunks.append(data)
         return decode_chunk(filter_id, data, size_bytes)
 
-    monkeypatch.setattr(storage, "decode_chunk", counting)
+    monkeypatch.setattr(stored, "decode_chunk", counting)
     monkeypatch.setattr(contents, "_MAX_BLOCK_ROWS", 4)
     assert found(path) == []
     assert len(chunks) == 1 + 3  # the last one of the pictures first, for the structure

@@ -22,7 +22,6 @@ import pytest
 from gymnasium import spaces
 
 import gym_h5record as h5r
-from gym_h5record import journal
 from gym_h5record.errors import RecordingWarning, WriterError
 from gym_h5record.journal import Control, Journal, journal_path
 from gym_h5record.layout import RecordingFile
@@ -30,7 +29,6 @@ from gym_h5record.writer import Session
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.recovery import open_drain
 from tests.writer import (
-    MODEST_BYTES,
     NEVER_S,
     PICTURE,
     Pen,
@@ -52,11 +50,6 @@ from tests.writer import (
 from tests.zoo import check_recorded, play
 
 pytestmark = pytest.mark.timeout(30)
-
-
-@pytest.fixture(autouse=True)
-def modest_journals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_MAX_BYTES", 4 * MODEST_BYTES)
 
 
 EPISODES = [20, 3, 0, 25, 1, 20, 15]

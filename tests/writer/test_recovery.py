@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 
 import gym_h5record as h5r
-from gym_h5record import journal
 from gym_h5record.column import Column
 from gym_h5record.errors import (
     CorruptRecordingError,
@@ -39,7 +38,6 @@ from gym_h5record.writer import Session
 from gym_h5record.writer.recovery import is_interrupted
 from tests.leftovers import mark_torn
 from tests.writer import (
-    MODEST_BYTES,
     PICTURE,
     Pen,
     check_alone,
@@ -59,11 +57,6 @@ from tests.writer import (
 from tests.zoo import Played, check_recorded, play
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(autouse=True)
-def modest_journals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_MAX_BYTES", 4 * MODEST_BYTES)
 
 
 def cut_lengths(lengths: list[int], rows: int) -> list[int]:

@@ -315,6 +315,7 @@ def test_infos_of_any_size_make_the_journal_grow_as_needed_and_nothing_is_lost(
     check_alone(tmp_path / "run.h5")
 
 
+@pytest.mark.usefixtures("usual_journals")
 @each_writer
 def test_infos_of_many_megabytes_are_kept_with_a_journal_of_the_usual_size(writer: str, tmp_path: Path) -> None:
     with Pen(tmp_path / "run.h5", writer=writer, journal_bytes=USUAL_BYTES) as pen:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import gym_h5record as h5r
-from gym_h5record import errors, journal
+from gym_h5record import errors
 from gym_h5record.errors import (
     RecordingError,
     RecordingExistsError,
@@ -30,7 +30,6 @@ from gym_h5record.layout import RecordingFile
 from gym_h5record.lock import is_locked, lock_path
 from gym_h5record.writer.drain import Drain
 from tests.writer import (
-    MODEST_BYTES,
     NEVER_S,
     Pen,
     check_alone,
@@ -47,11 +46,6 @@ from tests.writer import (
 )
 
 pytestmark = pytest.mark.timeout(30)
-
-
-@pytest.fixture(autouse=True)
-def modest_journals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_MAX_BYTES", 4 * MODEST_BYTES)
 
 
 def check_nothing_left(directory: Path) -> None:

@@ -1,0 +1,26 @@
+"""What holds for all tests: journals of a modest size, which thousands of recorders make in a fraction of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gym_h5record import journal
+from tests.writer import MODEST_BYTES
+
+USUAL_BYTES = journal._MAX_BYTES
+
+
+@pytest.fixture(scope="session", autouse=True)
+def modest_journals() -> Iterator[None]:
+    """Processes that a test starts by a command have journals of the usual size all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "_MAX_BYTES", 4 * MODEST_BYTES)
+        yield
+
+
+@pytest.fixture
+def usual_journals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals as users have them."""
+    monkeypatch.setattr(journal, "_MAX_BYTES", USUAL_BYTES)
