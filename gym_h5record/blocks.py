@@ -12,10 +12,11 @@ Specification 3.0, section III.
 from __future__ import annotations
 
 import errno
+import re
 import struct
 from collections.abc import Callable
 
-from gym_h5record.limits import MAX_HEAP_BYTES
+from gym_h5record.limits import MAX_HEAP_BYTES, MAX_TEXT_BYTES
 from gym_h5record.lookup3 import lookup3
 
 __all__ = ["check_block"]
@@ -37,9 +38,7 @@ def check_block(data: memoryview) -> None:
     Raises:
         OSError: If they are a block in which HDF5 would go in circles, crash, or take too much memory.
     """
-    check = _CHECKS.get(bytes(data[:_SIGNATURE_BYTES]))
-    if check is not None:
-        check(data)
+    _CHECKS.get(bytes(data[:_SIGNATURE_BYTES]), _check_unsigned)(data)
 
 
 def _is_sealed(data: memoryview, size: int) -> bool:
@@ -169,6 +168,50 @@ def _check_array(data: memoryview) -> None:
         raise _refuse(f"an index of chunks with entries of {entry} bytes, laid out as {shape}")
 
 
+# Attributes: how long a text says it is ---------------------------------------------------------------
+
+_ATTRIBUTE = struct.Struct("<BBHHH")  # version, flags, bytes of the name, of the type, of the space
+_ATTRIBUTE_VERSIONS = range(1, 4)
+_TYPE_ELSEWHERE = 0x01
+_CLASS, _VARIABLE_LENGTH = 0x0F, 9
+_LENGTH = struct.Struct("<I")
+_MAX_NAME_BYTES = 64  # nobody asks for attributes with longer names
+_BEGINS = re.compile(rb"(?=[\x01-\x03][\x00-\x03][\x02-\x40]\x00)", re.DOTALL)  # as attributes do, of any block
+
+
+def _check_attributes(data: memoryview) -> None:
+    for found in _BEGINS.finditer(data):
+        _check_attribute(data, found.start())
+
+
+def _check_attribute(data: memoryview, at: int) -> None:
+    """HDF5 takes memory for as long a text as an attribute says, before it looks for the text."""
+    if at + _ATTRIBUTE.size > len(data):
+        return
+    version, flags, name_bytes, *others = _ATTRIBUTE.unpack_from(data, at)
+    if version not in _ATTRIBUTE_VERSIONS or not 1 < name_bytes <= _MAX_NAME_BYTES:
+        return
+    name_at = at + _ATTRIBUTE.size + (version == 3)  # which says how the name is encoded
+    if not _is_name(bytes(data[name_at : name_at + name_bytes])):
+        return
+    name_bytes, type_bytes, space_bytes = (
+        -(-each // 8) * 8 if version == 1 else each for each in (name_bytes, *others)
+    )
+    type_at = name_at + name_bytes
+    length_at = type_at + type_bytes + space_bytes
+    if length_at + _LENGTH.size > len(data):
+        return
+    if version > 1 and flags & _TYPE_ELSEWHERE:
+        raise _refuse("an attribute whose type is elsewhere")
+    (length,) = _LENGTH.unpack_from(data, length_at)
+    if data[type_at] & _CLASS == _VARIABLE_LENGTH and length > MAX_TEXT_BYTES:
+        raise _refuse(f"an attribute of {length} bytes")
+
+
+def _is_name(data: bytes) -> bool:
+    return data[-1:] == b"\0" and data[:-1].decode("ascii", "replace").isidentifier()
+
+
 # Headers of groups and datasets: where their other parts are -----------------------------------------
 
 _HEADER_VERSION = 2
@@ -191,12 +234,14 @@ def _check_header(data: memoryview) -> None:
         raise _refuse(f"a header of {stop} bytes")
     if _is_sealed(data, stop):
         _check_messages(data, start, stop, _MESSAGE.size + (_ORDER_BYTES if flags & _ORDER else 0))
+        _check_attributes(data[start:stop])
 
 
 def _check_header_part(data: memoryview) -> None:
     stop = len(data) - _CHECKSUM.size  # HDF5 knows how large it is
     if stop <= _MAX_HEADER_BYTES and _is_sealed(data, stop):
         _check_messages(data, _SIGNATURE_BYTES, stop, _MESSAGE.size)  # no recording keeps the order of attributes
+        _check_attributes(data[:stop])
 
 
 def _check_messages(data: memoryview, at: int, stop: int, head_bytes: int) -> None:
@@ -210,12 +255,27 @@ def _check_messages(data: memoryview, at: int, stop: int, head_bytes: int) -> No
         at += length
 
 
+# What has no signature: headers of version 1, which older HDF5 writes, and large attributes ------------
+
+_OLD_MESSAGE_BYTES = 8
+_OLD_ATTRIBUTE = re.compile(
+    rb"\x0c\x00(?=.{6}[\x01-\x03][\x00-\x03][\x02-\x40]\x00)", re.DOTALL
+)  # a message of kind 12
+
+
+def _check_unsigned(data: memoryview) -> None:
+    _check_attribute(data, 0)
+    for found in _OLD_ATTRIBUTE.finditer(data):
+        _check_attribute(data, found.start() + _OLD_MESSAGE_BYTES)
+
+
 _CHECKS: dict[bytes, Callable[[memoryview], None]] = {
     b"GCOL": _check_global_heap,
     b"BTHD": _check_tree,
     b"BTIN": _check_node,
     b"BTLF": _check_node,
     b"FRHP": _check_fractal_heap,
+    b"FHDB": _check_attributes,
     b"EAHD": _check_array,
     b"OHDR": _check_header,
     b"OCHK": _check_header_part,

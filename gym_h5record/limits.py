@@ -27,10 +27,10 @@ __all__ = [
 ]
 
 MAX_CHUNK_BYTES = 128 << 20
-"""One chunk in memory; a frame of 8K RGB video has 95 MiB."""
+"""One chunk in memory."""
 
-MAX_ITEM_BYTES = MAX_CHUNK_BYTES
-"""One item of a column: it cannot be larger than its chunk."""
+MAX_ITEM_BYTES = 96 << 20
+"""One item of a column; a frame of 8K RGB video has 95 MiB. Gymnasium takes eight times as much for its space."""
 
 MAX_TEXT_BYTES = 32 << 20
 """One text attribute: a space with bounds of its own for each of a million elements has 11 MiB."""

@@ -28,6 +28,9 @@ T = TypeVar("T")
 _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Between looks at a file that is being written, where a block of it may be half there."""
 
+_MAX_EFFORT_S = 0.1
+"""Of processor time, for looks in vain: what is half there is soon found out, what takes long is damaged."""
+
 _FIXED = {
     field.name: field
     for field in (
@@ -101,10 +104,13 @@ class Storage:
         Raises:
             CorruptRecordingError: If it keeps failing.
         """
+        begun_s = time.thread_time()
         for pause_s in _PAUSES_S if self._handle.may_move else ():
             try:
                 return read()
             except READ_ERRORS:  # noqa: PERF203  # whoever writes it is about to finish what is half there
+                if time.thread_time() - begun_s > _MAX_EFFORT_S:
+                    break
                 time.sleep(pause_s)
                 self._handle.renew()
         try:
