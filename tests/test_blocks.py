@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import traceback
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
+import h5py
+import numpy as np
 import pytest
 
 from gym_h5record import RecordToHDF5
@@ -149,3 +154,83 @@ def test_an_attribute_that_is_said_to_be_shared_is_refused(tmp_path: Path) -> No
     mutant[size : size + 4] = struct.pack("<I", lookup3(bytes(mutant[:size])))
     with pytest.raises(OSError, match="an attribute that is said to be shared"):
         check_block(memoryview(bytes(mutant)))
+
+
+# Attributes: how long they say they are -------------------------------------------------------------
+
+LENGTH = 4321  # which nothing else has
+TOO_LONG = (1 << 32) - 1
+
+
+class Spy(io.BytesIO):
+    """Looks at every block that HDF5 reads."""
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        check_block(memoryview(buffer).cast("B"))
+        return count
+
+
+def reseal(data: bytes) -> bytes:
+    """Headers with checksums that fit what is in them now."""
+    mutant, at = bytearray(data), data.find(b"OHDR\x02")
+    while at >= 0:
+        flags = mutant[at + 5]
+        start = at + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
+        stop = start + (1 << (flags & 3))
+        stop += int.from_bytes(mutant[start:stop], "little")
+        mutant[stop : stop + 4] = struct.pack("<I", lookup3(bytes(mutant[at:stop])))
+        at = data.find(b"OHDR\x02", at + 1)
+    return bytes(mutant)
+
+
+@pytest.mark.parametrize("num_others", [0, 20], ids=["in-the-header", "in-a-heap"])
+@pytest.mark.parametrize("libver", ["earliest", "v110"])
+@pytest.mark.parametrize("length", [LENGTH, TOO_LONG], ids=["honest", "too-long"])
+def test_an_attribute_that_says_it_is_too_long_is_refused_before_hdf5_reads_it(
+    length: int, libver: str, num_others: int
+) -> None:
+    """HDF5 would take 4 GiB."""
+    whole = io.BytesIO()
+    with h5py.File(whole, "w", libver=libver) as file:
+        group = file.create_group("metadata")
+        for number in range(num_others):
+            group.attrs[f"other_{number}"] = "text"
+        group.attrs["env_name"] = "x" * LENGTH
+    data = whole.getvalue()
+    (place,) = (
+        at for at in range(len(data)) if data[at : at + 4] == b"GCOL" and struct.pack("<IQ", LENGTH, at) in data
+    )
+    said, says = (struct.pack("<IQ", each, place) for each in (LENGTH, length))
+    assert data.count(said) == 1
+    data = reseal(data.replace(said, says))
+
+    def read() -> str:
+        with h5py.File(Spy(data), "r") as file:
+            return str(file["metadata"].attrs["env_name"])
+
+    if length == LENGTH:
+        assert read() == "x" * LENGTH
+    else:
+        with pytest.raises((OSError, RuntimeError, KeyError)) as caught:
+            read()
+        assert f"an attribute of {TOO_LONG} bytes" in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_attribute_whose_type_is_elsewhere_is_refused() -> None:
+    whole = io.BytesIO()
+    with h5py.File(whole, "w", libver="v110") as file:
+        file["type"] = np.dtype("i4")
+        file.attrs.create("fps", 3, dtype=file["type"])
+    with pytest.raises((OSError, RuntimeError)), h5py.File(Spy(whole.getvalue()), "r") as file:
+        file.attrs["fps"]
+
+
+@pytest.mark.parametrize("step", [1, 3, 8])
+def test_data_with_what_begins_like_an_attribute_pass(step: int) -> None:
+    begin = struct.pack("<HH4xBBHHH", 12, 40, 1, 0, 5, 8, 8)
+    for rest in (bytes(40), b"1bc\0" + b"\xff" * 40, b"abcd\0" + bytes(3), b"abcd\0"):
+        for data in (begin + rest, bytes(step) + (begin + rest) * 3):
+            check_block(memoryview(data))
+            check_block(memoryview(data[8:]))
+            check_block(memoryview(b"FHDB" + data))
