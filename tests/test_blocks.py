@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import traceback
 from pathlib import Path
@@ -198,9 +199,8 @@ def test_an_attribute_that_says_it_is_too_long_is_refused_before_hdf5_reads_it(
             group.attrs[f"other_{number}"] = "text"
         group.attrs["env_name"] = "x" * LENGTH
     data = whole.getvalue()
-    (place,) = (
-        at for at in range(len(data)) if data[at : at + 4] == b"GCOL" and struct.pack("<IQ", LENGTH, at) in data
-    )
+    heaps = [found.start() for found in re.finditer(b"GCOL", data)]
+    (place,) = (heap for heap in heaps if struct.pack("<IQ", LENGTH, heap) in data)
     said, says = (struct.pack("<IQ", each, place) for each in (LENGTH, length))
     assert data.count(said) == 1
     data = reseal(data.replace(said, says))
