@@ -94,9 +94,6 @@ CASES = [
     ("CartPole-v1", "process", "recorder"),
     ("CartPole-v1", "process", "writer"),
     ("CartPole-v1", "process", "both"),
-    ("CartPole-v1", "inline", "recorder"),
-    ("ALE/Breakout-v5", "process", "recorder"),
-    ("ALE/Breakout-v5", "process", "writer"),
     ("ALE/Breakout-v5", "process", "both"),
     ("ALE/Breakout-v5", "inline", "recorder"),
 ]

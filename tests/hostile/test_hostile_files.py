@@ -20,7 +20,7 @@ from tests.hostile.cases import Case, plant
 from tests.hostile.chunks import plugin_path
 from tests.hostile.files import CASES, MODULES
 
-SAMPLED_EVERY = 6
+SAMPLED_EVERY = 8
 
 if os.environ.get("GYM_H5RECORD_HOSTILE") == "all":
     SELECTED = [(case, entry) for case in CASES.values() for entry in ENTRIES]
