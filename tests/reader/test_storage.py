@@ -7,6 +7,7 @@ import resource
 import shutil
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +22,7 @@ from gym_h5record import chunks as module
 from gym_h5record.codecs import make_codec
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.layout import RecordingFile, create_file
-from gym_h5record.reader.handle import Handle
+from gym_h5record.reader.handle import Access, Handle
 from gym_h5record.reader.storage import Storage
 from tests.reader import PICTURE, damage_chunk
 from tests.writer import Pen, make_schema, run_script, write_pairs
@@ -118,7 +119,7 @@ def test_no_plugin_is_needed(compression: str, paths: dict[str | None, Path], tm
         sys.modules["hdf5plugin"] = None
         import h5py, numpy as np
         from pathlib import Path
-        from gym_h5record.reader.handle import Handle
+        from gym_h5record.reader.handle import Access, Handle
         from gym_h5record.reader.storage import Storage
         assert not any(map(h5py.h5z.filter_avail, (32004, 32015)))
         np.save(sys.argv[2], Storage(Handle(Path(sys.argv[1]))).items("observations", 0, 70))
@@ -137,6 +138,26 @@ def test_a_chunk_is_decoded_once_for_all_its_rows(
         storage.row("observations", row)
         storage.items("observations", row, row + 1)
     assert len(decoded) == 5
+
+
+# Again and again ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("effort_s", "looks"), [(0.0, 8), (0.15, 2)], ids=["soon-found-out", "laborious"])
+def test_a_live_file_that_cannot_be_read_is_looked_at_again_but_not_at_any_cost(
+    effort_s: float, looks: int, paths: dict[str | None, Path]
+) -> None:
+    begun_s: list[float] = []
+
+    def read() -> None:
+        begun_s.append(time.thread_time())
+        while time.thread_time() - begun_s[-1] < effort_s:
+            pass
+        raise OSError("half there")
+
+    with pytest.raises(CorruptRecordingError, match="half there"):
+        Storage(Handle(paths["gzip"], Access.LIVE)).reading("rewards", read)
+    assert len(begun_s) == looks
 
 
 # What is not there -------------------------------------------------------------------------------
