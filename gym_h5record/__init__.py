@@ -20,6 +20,7 @@
     column                 one dataset: whole chunks
     chunks                 a stored chunk, as items
     guard                  HDF5 objects of a file that may be a stranger's
+    threads                HDF5 is for one at a time
     ragged  schema_json  first_row  checksums   values of varying size; the schema as text; planning
     schema                 spaces -> columns
     nodes                  what a column can be
@@ -27,8 +28,8 @@
     env_spec  wrapped_spec an environment's spec as text; with every wrapper
     snapshots              what a reset depends on
     codecs    szip  spaces triggers  lock  durable_file  segments  states
-    tagged    superblock   named     compare
-    errors    tree         atomic    format  shown    distance  blocks
+    tagged    superblock   named     compare  blocks
+    errors    tree         atomic    format  shown    distance
     limits    printable    boot      forks   signals  streams   installed  lookup3  control
 
 A module imports from lower lines only.

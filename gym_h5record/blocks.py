@@ -16,6 +16,7 @@ import re
 import struct
 from collections.abc import Callable
 
+from gym_h5record.format import METADATA_ATTRIBUTES, ROOT_ATTRIBUTES
 from gym_h5record.limits import MAX_HEAP_BYTES, MAX_TEXT_BYTES
 from gym_h5record.lookup3 import lookup3
 
@@ -32,13 +33,17 @@ def check_block(data: memoryview) -> None:
     """Make sure that HDF5 comes back from what it has just read.
 
     Args:
-        data: Any bytes of a file, read at once; those that begin no block, or only part of one, are fine, and so is
-            a block whose checksum is wrong, which HDF5 refuses itself: data may begin like a block by chance.
+        data: Any bytes of a file, read at once. Those that begin no block, or only part of one, are fine, and so is
+            a block whose checksum is wrong, which HDF5 refuses itself: data may begin like a block by chance. What
+            has no checksum is refused for what can hardly be chance, the name of an attribute of recordings.
 
     Raises:
         OSError: If they are a block in which HDF5 would go in circles, crash, or take too much memory.
     """
-    _CHECKS.get(bytes(data[:_SIGNATURE_BYTES]), _check_unsigned)(data)
+    check = _CHECKS.get(bytes(data[:_SIGNATURE_BYTES]))
+    if check is not None:
+        check(data)
+    _check_unsigned(data)  # what begins like a block may be something else
 
 
 def _is_sealed(data: memoryview, size: int) -> bool:
@@ -171,16 +176,17 @@ def _check_array(data: memoryview) -> None:
 # Attributes: how long a text says it is ---------------------------------------------------------------
 
 _ATTRIBUTE = struct.Struct("<BBHHH")  # version, flags, bytes of the name, of the type, of the space
-_ATTRIBUTE_VERSIONS = range(1, 4)
 _TYPE_ELSEWHERE = 0x01
-_CLASS, _VARIABLE_LENGTH = 0x0F, 9
+_CLASS, _WHOLE_NUMBER, _STRING, _VARIABLE_LENGTH = 0x0F, 0, 3, 9
+_TYPE = struct.Struct("<B3xI")  # class and version, bytes of a value
 _LENGTH = struct.Struct("<I")
-_MAX_NAME_BYTES = 64  # nobody asks for attributes with longer names
-_BEGINS = re.compile(rb"(?=[\x01-\x03][\x00-\x03][\x02-\x40]\x00)", re.DOTALL)  # as attributes do, of any block
+_NAMES = frozenset(name.encode() for name in (*ROOT_ATTRIBUTES, *METADATA_ATTRIBUTES))  # nobody asks for others
+_BEGIN = rb"(?=[\x01-\x03].[\x02-\x40]\x00)"  # version, flags and size of a name, in front of other attributes as well
+_IN_BLOCKS = re.compile(_BEGIN, re.DOTALL)
 
 
 def _check_attributes(data: memoryview) -> None:
-    for found in _BEGINS.finditer(data):
+    for found in _IN_BLOCKS.finditer(data):
         _check_attribute(data, found.start())
 
 
@@ -188,28 +194,23 @@ def _check_attribute(data: memoryview, at: int) -> None:
     """HDF5 takes memory for as long a text as an attribute says, before it looks for the text."""
     if at + _ATTRIBUTE.size > len(data):
         return
-    version, flags, name_bytes, *others = _ATTRIBUTE.unpack_from(data, at)
-    if version not in _ATTRIBUTE_VERSIONS or not 1 < name_bytes <= _MAX_NAME_BYTES:
-        return
+    version, flags, *sizes = _ATTRIBUTE.unpack_from(data, at)
     name_at = at + _ATTRIBUTE.size + (version == 3)  # which says how the name is encoded
-    if not _is_name(bytes(data[name_at : name_at + name_bytes])):
+    if bytes(data[name_at : name_at + sizes[0] - 1]) not in _NAMES:  # HDF5 does not look at the last byte
         return
-    name_bytes, type_bytes, space_bytes = (
-        -(-each // 8) * 8 if version == 1 else each for each in (name_bytes, *others)
-    )
+    name_bytes, type_bytes, space_bytes = (-(-size // 8) * 8 if version == 1 else size for size in sizes)
     type_at = name_at + name_bytes
     length_at = type_at + type_bytes + space_bytes
-    if length_at + _LENGTH.size > len(data):
-        return
     if version > 1 and flags & _TYPE_ELSEWHERE:
         raise _refuse("an attribute whose type is elsewhere")
+    if length_at + _LENGTH.size > len(data) or type_at + 2 * _TYPE.size > len(data):
+        return
+    if data[type_at] & _CLASS != _VARIABLE_LENGTH:
+        return
+    kind, character_bytes = _TYPE.unpack_from(data, type_at + _TYPE.size)
     (length,) = _LENGTH.unpack_from(data, length_at)
-    if data[type_at] & _CLASS == _VARIABLE_LENGTH and length > MAX_TEXT_BYTES:
-        raise _refuse(f"an attribute of {length} bytes")
-
-
-def _is_name(data: bytes) -> bool:
-    return data[-1:] == b"\0" and data[:-1].decode("ascii", "replace").isidentifier()
+    if kind & _CLASS not in (_WHOLE_NUMBER, _STRING) or character_bytes != 1 or length > MAX_TEXT_BYTES:
+        raise _refuse(f"an attribute of {length} times {character_bytes} bytes")
 
 
 # Headers of groups and datasets: where their other parts are -----------------------------------------
@@ -255,18 +256,24 @@ def _check_messages(data: memoryview, at: int, stop: int, head_bytes: int) -> No
         at += length
 
 
-# What has no signature: headers of version 1, which older HDF5 writes, and large attributes ------------
+# Headers of version 1, which older HDF5 writes, and large attributes: nothing says what they are -------
 
 _OLD_MESSAGE_BYTES = 8
-_OLD_ATTRIBUTE = re.compile(
-    rb"\x0c\x00(?=.{6}[\x01-\x03][\x00-\x03][\x02-\x40]\x00)", re.DOTALL
-)  # a message of kind 12
+_IN_OLD_HEADERS = re.compile(rb"\x0c\x00(?=.{6}" + _BEGIN + rb")", re.DOTALL)  # in a message of kind 12
 
 
 def _check_unsigned(data: memoryview) -> None:
+    """Look for attributes in any data: mostly they are chunks, which have none by chance."""
     _check_attribute(data, 0)
-    for found in _OLD_ATTRIBUTE.finditer(data):
+    for found in _IN_OLD_HEADERS.finditer(data):
         _check_attribute(data, found.start() + _OLD_MESSAGE_BYTES)
+
+
+# All metadata in one piece, to open a file faster: no recording has it, and no block in it would pass here
+
+
+def _refuse_image(data: memoryview) -> None:
+    raise _refuse("an image of a metadata cache")
 
 
 _CHECKS: dict[bytes, Callable[[memoryview], None]] = {
@@ -276,6 +283,7 @@ _CHECKS: dict[bytes, Callable[[memoryview], None]] = {
     b"BTLF": _check_node,
     b"FRHP": _check_fractal_heap,
     b"FHDB": _check_attributes,
+    b"MDCI": _refuse_image,
     b"EAHD": _check_array,
     b"OHDR": _check_header,
     b"OCHK": _check_header_part,

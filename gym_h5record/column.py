@@ -86,8 +86,9 @@ class Column:
         self._codec = codec
         self._encode = codec.encode if is_compressed(field) else None
         self._rows = chunk_rows(field)
-        self._extent = self._old_extent = len(dataset)
+        self._extent = len(dataset)
         self._stored = StoredChunks(dataset)
+        self._ours = range(0)  # rows of the chunks that have been written to
         self._checksums = None if checksums is None else BlockChecksums(checksums, self._rows)
 
     @property
@@ -110,7 +111,7 @@ class Column:
             self._extent = stop
         if self._encode is None:
             if self._stored.filter_id:
-                self._check_old_chunks(start, stop)
+                self._check_foreign_chunks(start, stop)
             self._dataset[start:stop] = items
             self._update_checksums(start, items)
             return
@@ -141,12 +142,15 @@ class Column:
         if self._checksums is not None:
             self._checksums.update(start, items, self.read)
 
-    def _check_old_chunks(self, start: int, stop: int) -> None:
+    def _check_foreign_chunks(self, start: int, stop: int) -> None:
         """See for ourselves that chunks which HDF5 will read, to put rows into them, are what it believes."""
-        for first in range(start - start % self._rows, min(stop, self._old_extent), self._rows):
+        aligned = start - start % self._rows
+        for first in range(aligned, stop, self._rows):
             is_read = first < start or first + self._rows > stop
-            if is_read and first in self._stored:
+            if is_read and first not in self._ours and first in self._stored:
                 self._old_items(first)
+        ours = self._ours or range(aligned, stop)
+        self._ours = range(min(ours.start, aligned), max(ours.stop, stop))
 
     def _old_items(self, first: int) -> np.ndarray:
         try:

@@ -17,6 +17,7 @@ import io
 import os
 import stat
 import struct
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from gym_h5record.blocks import check_block
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.superblock import marked_live
 
-__all__ = ["DurableFile", "logged_changes", "patch", "redo", "redo_path"]
+__all__ = ["DurableFile", "abandon_all", "logged_changes", "patch", "redo", "redo_path"]
 
 _MAGIC = b"GH5REDO1"
 _HEADER = struct.Struct("<8sQI")  # magic, bytes that follow, their CRC-32
@@ -76,6 +77,7 @@ class DurableFile(io.RawIOBase):
         self._changes: list[tuple[int, bytes]] = []
         self._is_abandoned = False
         self._tail_bytes = tail_bytes
+        _all.add(self)
 
     # What HDF5 calls ------------------------------------------------------------------------------
 
@@ -187,6 +189,15 @@ class DurableFile(io.RawIOBase):
             os.close(self._descriptor)
             os.close(self._log)
         super().close()
+
+
+_all: weakref.WeakSet[DurableFile] = weakref.WeakSet()
+
+
+def abandon_all() -> None:
+    """Keep this process from ever touching any of its files again."""
+    for file in list(_all):
+        file.abandon()
 
 
 def patch(view: memoryview, start: int, changes: Iterable[tuple[int, bytes]]) -> None:

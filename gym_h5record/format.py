@@ -26,10 +26,12 @@ __all__ = [
     "INFOS",
     "INFOS_JSON",
     "METADATA",
+    "METADATA_ATTRIBUTES",
     "NO_SEED",
     "NUMPY_SCALARS",
     "OBSERVATIONS",
     "REWARDS",
+    "ROOT_ATTRIBUTES",
     "SEED_IN_JSON",
     "SNAPSHOT",
     "TERMINATIONS",
@@ -60,6 +62,32 @@ TYPES = "types"
 EPISODES = "episodes"
 COMMIT = "commit"
 CHECKSUMS = "checksums"
+
+ROOT_ATTRIBUTES = ("format", "format_version", "fps")
+METADATA_ATTRIBUTES = (
+    "run_id",
+    "agent_id",
+    "user",
+    "env_name",
+    "env_class",
+    "env_wrappers",
+    "env_spec",
+    "env_spec_problem",
+    "observation_space",
+    "action_space",
+    "render_mode",
+    "frames",
+    "rom_md5",
+    "recording_parent",
+    "created_at",
+    "versions",
+    "platform",
+    "total_steps",
+    "total_episodes",
+    "schema",
+    "compression",
+    "journal_id",
+)
 
 # The two children of every ragged column.
 VALUES = "values"

@@ -19,7 +19,7 @@ import numpy as np
 
 from gym_h5record.codecs import FILTERS
 from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
-from gym_h5record.format import FORMAT, FORMAT_VERSION, METADATA
+from gym_h5record.format import FORMAT, FORMAT_VERSION, METADATA, METADATA_ATTRIBUTES
 from gym_h5record.limits import (
     MAX_CHUNK_BYTES,
     MAX_METADATA_BYTES,
@@ -31,7 +31,6 @@ from gym_h5record.nodes import Field
 from gym_h5record.schema import storable
 
 __all__ = [
-    "ATTRIBUTES",
     "READ_ERRORS",
     "check_field",
     "check_format",
@@ -52,32 +51,6 @@ READ_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryErr
 _NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
 _INDEX_ENTRY_BYTES = 8  # the address of a chunk
 _SPARE_BYTES = 64 << 10  # what a compressed chunk may have beside an eighth more than its items
-
-ATTRIBUTES = (
-    "run_id",
-    "agent_id",
-    "user",
-    "env_name",
-    "env_class",
-    "env_wrappers",
-    "env_spec",
-    "env_spec_problem",
-    "observation_space",
-    "action_space",
-    "render_mode",
-    "frames",
-    "rom_md5",
-    "recording_parent",
-    "created_at",
-    "versions",
-    "platform",
-    "total_steps",
-    "total_episodes",
-    "schema",
-    "compression",
-    "journal_id",
-)
-"""Attributes of ``/metadata``. Never are they listed by HDF5: it would read all that are there, of any size."""
 
 
 def check_format(file: h5py.File, path: Path) -> None:
@@ -231,8 +204,9 @@ def open_metadata(file: h5py.File) -> dict[str, Any]:
     try:
         group = h5py.Group(_member(file, METADATA))
         found: dict[str, Any] = {}
+        # Never are all that there are listed by HDF5: it would read them, of any size.
         left_bytes = MAX_METADATA_BYTES
-        for name in sorted(ATTRIBUTES):
+        for name in sorted(METADATA_ATTRIBUTES):
             if h5py.h5a.exists(group.id, name.encode()):
                 found[name] = _attribute(group, name)
                 left_bytes -= len(found[name]) if isinstance(found[name], str) else 0

@@ -29,6 +29,7 @@ from gym_h5record.schema import Field, Schema, Text
 from gym_h5record.schema_json import schema_from_json, schema_to_json
 from gym_h5record.superblock import read_superblock
 from gym_h5record.tagged import parse_json
+from gym_h5record.threads import open_through_python
 
 __all__ = ["RecordingFile", "all_fields", "create_file"]
 
@@ -63,7 +64,7 @@ def create_file(
     """
     image = io.BytesIO()  # not on the disk, which may be full: HDF5 may crash when it is told
     # Space that is given up must not be used again under the eyes of whoever reads the live file: no strategy for it.
-    with h5py.File(image, "w", libver=_LIBVER, fs_strategy="none") as file:
+    with open_through_python(image, "w", libver=_LIBVER, fs_strategy="none") as file:
         file.attrs["format"] = fmt.FORMAT
         file.attrs["format_version"] = np.int64(fmt.FORMAT_VERSION)
         file.attrs["fps"] = np.float64(fps)
@@ -155,7 +156,7 @@ class RecordingFile:
     def _open(self, *, durable: bool) -> h5py.File:
         self._durable = DurableFile(self._path, survives_power_cut=durable, tail_bytes=_TAIL_BYTES)
         try:
-            return h5py.File(self._durable, "r+", libver=_LIBVER, rdcc_nbytes=256 << 10)
+            return open_through_python(self._durable, "r+", libver=_LIBVER, rdcc_nbytes=256 << 10)
         except BaseException:
             self._durable.abandon()
             self._durable.finish()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gym_h5record.compare import ABSENT, first_difference
-from gym_h5record.guard import ATTRIBUTES
+from gym_h5record.format import METADATA_ATTRIBUTES
 from gym_h5record.printable import printable
 from gym_h5record.recording import Recording
 from gym_h5record.shown import shown
@@ -50,7 +50,9 @@ def metadata_differences(first: Recording, second: Recording, where: tuple[str, 
 def _facts(recording: Recording) -> dict[str, Any]:
     """What is worth a sentence if it differs, by name; of objects each entry has one of its own."""
     metadata = recording.metadata
-    found: dict[str, Any] = {name: metadata[name] for name in ATTRIBUTES if name in metadata and name not in _NO_FACTS}
+    found: dict[str, Any] = {
+        name: metadata[name] for name in METADATA_ATTRIBUTES if name in metadata and name not in _NO_FACTS
+    }
     if found.get("env_spec"):
         found["env_spec"] = parse_json(found["env_spec"])
     found |= {"metadata": metadata["user"], "fps": recording.fps}

@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ class Spy(io.BytesIO):
         return count
 
 
-def reseal(data: bytes) -> bytes:
+def reseal(data: bytes | bytearray) -> bytes:
     """Headers with checksums that fit what is in them now."""
     mutant, at = bytearray(data), data.find(b"OHDR\x02")
     while at >= 0:
@@ -185,11 +186,43 @@ def reseal(data: bytes) -> bytes:
     return bytes(mutant)
 
 
+NAME = b"env_name\0"
+VARIABLE_LENGTH = bytes.fromhex("19010100 10000000 10000000 01000000")
+"""The type of a text, up to the size of a character."""
+
+
+def say_length(data: bytearray, at: int, said: int) -> None:
+    data[said : said + 4] = struct.pack("<I", TOO_LONG)
+
+
+def leave_name_open(data: bytearray, at: int, said: int) -> None:
+    """HDF5 does not look at the last byte of a name."""
+    say_length(data, at, said)
+    data[at + len(NAME) - 1] = ord("X")
+
+
+def widen_characters(data: bytearray, at: int, said: int) -> None:
+    end = data.index(VARIABLE_LENGTH, at) + len(VARIABLE_LENGTH)
+    data[end - 4 : end] = struct.pack("<I", 1 << 20)
+
+
+def nest(data: bytearray, at: int, said: int) -> None:
+    """Texts of texts: how long the inner ones are stands elsewhere."""
+    data[data.index(VARIABLE_LENGTH, at) + 8] = VARIABLE_LENGTH[0]
+
+
+def set_reserved_byte(data: bytearray, at: int, said: int) -> None:
+    """HDF5 ignores it, of attributes of version 1."""
+    say_length(data, at, said)
+    if data[at - 8] == 1:
+        data[at - 7] = 0xFF
+
+
+@pytest.mark.parametrize("lie", [None, say_length, leave_name_open, widen_characters, nest, set_reserved_byte])
 @pytest.mark.parametrize("num_others", [0, 20], ids=["in-the-header", "in-a-heap"])
 @pytest.mark.parametrize("libver", ["earliest", "v110"])
-@pytest.mark.parametrize("length", [LENGTH, TOO_LONG], ids=["honest", "too-long"])
 def test_an_attribute_that_says_it_is_too_long_is_refused_before_hdf5_reads_it(
-    length: int, libver: str, num_others: int
+    libver: str, num_others: int, lie: Callable[[bytearray, int, int], None] | None
 ) -> None:
     """HDF5 would take 4 GiB."""
     whole = io.BytesIO()
@@ -198,23 +231,30 @@ def test_an_attribute_that_says_it_is_too_long_is_refused_before_hdf5_reads_it(
         for number in range(num_others):
             group.attrs[f"other_{number}"] = "text"
         group.attrs["env_name"] = "x" * LENGTH
-    data = whole.getvalue()
-    heaps = [found.start() for found in re.finditer(b"GCOL", data)]
-    (place,) = (heap for heap in heaps if struct.pack("<IQ", LENGTH, heap) in data)
-    said, says = (struct.pack("<IQ", each, place) for each in (LENGTH, length))
-    assert data.count(said) == 1
-    data = reseal(data.replace(said, says))
+    data = bytearray(whole.getvalue())
+    (said,) = (
+        data.index(reference)
+        for found in re.finditer(b"GCOL", data)
+        if (reference := struct.pack("<IQ", LENGTH, found.start())) in data
+    )
+    if lie is not None:
+        lie(data, data.rindex(NAME, 0, said), said)
 
     def read() -> str:
-        with h5py.File(Spy(data), "r") as file:
+        with h5py.File(Spy(reseal(data)), "r") as file:
             return str(file["metadata"].attrs["env_name"])
 
-    if length == LENGTH:
+    if lie is None:
         assert read() == "x" * LENGTH
     else:
         with pytest.raises((OSError, RuntimeError, KeyError)) as caught:
             read()
-        assert f"an attribute of {TOO_LONG} bytes" in "".join(traceback.format_exception(caught.value))
+        assert "a damaged file: an attribute of" in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_image_of_the_metadata_in_which_no_block_could_be_looked_at_is_refused() -> None:
+    with pytest.raises(OSError, match="an image"):
+        check_block(memoryview(b"MDCI" + bytes(100)))
 
 
 def test_an_attribute_whose_type_is_elsewhere_is_refused() -> None:
@@ -226,11 +266,25 @@ def test_an_attribute_whose_type_is_elsewhere_is_refused() -> None:
         file.attrs["fps"]
 
 
-@pytest.mark.parametrize("step", [1, 3, 8])
+def test_what_others_keep_beside_a_recording_does_no_harm() -> None:
+    whole = io.BytesIO()
+    with h5py.File(whole, "w", libver="v110") as file:
+        file["type"] = np.dtype("i4")
+        file.attrs.create("my_number", 3, dtype=file["type"])
+        file.attrs.create("my_texts", ["a", "b"], dtype=h5py.string_dtype())
+    with h5py.File(Spy(whole.getvalue()), "r") as file:
+        assert file.attrs["my_number"] == 3
+        assert len(file.attrs["my_texts"]) == 2
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 8])
 def test_data_with_what_begins_like_an_attribute_pass(step: int) -> None:
-    begin = struct.pack("<HH4xBBHHH", 12, 40, 1, 0, 5, 8, 8)
-    for rest in (bytes(40), b"1bc\0" + b"\xff" * 40, b"abcd\0" + bytes(3), b"abcd\0"):
-        for data in (begin + rest, bytes(step) + (begin + rest) * 3):
-            check_block(memoryview(data))
-            check_block(memoryview(data[8:]))
-            check_block(memoryview(b"FHDB" + data))
+    begin = struct.pack("<HH4xBBHHH", 12, 40, 1, 1, 5, 8, 8)
+    small = np.array([12, 5, 6, 7, 0x0102, 2, 30, 40, 97] * 9, "<i2").tobytes()
+    for data in (
+        small,
+        *(begin + rest for rest in (bytes(40), b"1bc\0" + b"\xff" * 40, b"abcd\0" + bytes(3), b"abcd\0")),
+    ):
+        check_block(memoryview(bytes(step) + data * 3))
+        check_block(memoryview(data[8:]))
+        check_block(memoryview(b"FHDB" + data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from gym_h5record.codecs import decode_chunk, make_codec
 from gym_h5record.column import Column, chunk_rows, create_column, is_compressed
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.nodes import Field
+from tests.test_blocks import reseal
 
 PICTURE = Field("x", np.dtype(np.uint8), (84, 84))
 NUMBER = Field("x", np.dtype(np.float64))
@@ -255,6 +257,25 @@ def test_a_damaged_chunk_that_is_written_whole_is_mended(compression: str, tmp_p
     with opened(tmp_path / "run.h5", compression=compression) as column:
         column.write(16, pictures(32)[16:])
     check_stored(tmp_path / "run.h5", compression, pictures(32))
+
+
+@pytest.mark.parametrize("compression", ["lzf", "szip"])
+def test_a_damaged_chunk_behind_the_last_row_is_not_gone_on_with(compression: str, tmp_path: Path) -> None:
+    """Only a stranger leaves one there: HDF5 removes them when a dataset shrinks."""
+    with opened(tmp_path / "run.h5", compression=compression) as column:
+        column.write(0, pictures(20))
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["x"].id.write_direct_chunk((16, 0, 0), b"\x7f")
+    data = bytearray((tmp_path / "run.h5").read_bytes())
+    shape = struct.pack("<QQQ", 20, 84, 84)
+    assert data.count(shape) == 1
+    data[data.index(shape)] = 16
+    (tmp_path / "run.h5").write_bytes(reseal(data))
+    with (
+        opened(tmp_path / "run.h5", compression=compression) as column,
+        pytest.raises(CorruptRecordingError, match="/x cannot be gone on with"),
+    ):
+        column.write(16, pictures(5))
 
 
 def test_a_chunk_that_is_not_there_yet_may_be_begun(tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ from gym_h5record.errors import (
     RecordingNotFoundError,
 )
 from gym_h5record.guard import READ_ERRORS, check_format, open_attribute, open_metadata
-from gym_h5record.reader.ending import open_unclosed, take_over
 from gym_h5record.reader.unclosed_file import UnclosedFile
 from gym_h5record.state import State, has_journal, recording_state
 from gym_h5record.superblock import cut_bytes, is_torn
+from gym_h5record.threads import open_through_python
 
 __all__ = ["Access", "Handle"]
 
@@ -83,11 +83,19 @@ class Handle:
         Raises:
             RecordingClosedError: If ``close`` has been called.
         """
-        if not self._release.alive:
-            raise RecordingClosedError(f"{self.path} has been closed.")
+        self.check_open()
         if self._pid != os.getpid():  # a handle from before a fork is its parent's
             self.renew()
         return self._file
+
+    def check_open(self) -> None:
+        """Make sure that nobody has closed it, in whatever thread.
+
+        Raises:
+            RecordingClosedError: If so.
+        """
+        if not self._release.alive:
+            raise RecordingClosedError(f"{self.path} has been closed.")
 
     def metadata(self) -> dict[str, Any]:
         """The attributes of ``/metadata``.
@@ -121,9 +129,8 @@ class Handle:
         Raises:
             RecordingError: As when it is opened first; it then stays open as it was.
         """
+        self.check_open()
         release = self._release
-        if not release.alive:
-            raise RecordingClosedError(f"{self.path} has been closed.")
         self._open()
         release()
 
@@ -171,7 +178,7 @@ class Handle:
         if is_whole and is_torn(self.path):  # HDF5 would not mind; whoever has called looks once more
             raise CorruptRecordingError(f"{self.path} has not been closed.")
         try:
-            return open_unclosed(unclosed), unclosed.fileno()
+            return open_through_python(unclosed, "r"), unclosed.fileno()
         except READ_ERRORS as error:
             kind = NotARecordingError if is_whole else CorruptRecordingError
             raise kind(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
@@ -224,8 +231,3 @@ def _close(file: h5py.File) -> None:
     """Close a file that has only been read: if HDF5 cannot, because of what it has read, nothing is lost."""
     with suppress(*READ_ERRORS):
         file.close()
-
-
-# Finalizers run from the youngest to the oldest: this one after those of all recordings, and of all
-# recorders, whose threads may need the lock to come to an end.
-weakref.finalize(Handle, take_over)

@@ -7,7 +7,7 @@ from typing import Any
 
 from gym_h5record import format as fmt
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.guard import ATTRIBUTES
+from gym_h5record.format import METADATA_ATTRIBUTES
 from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.spaces import space_from_json
 from gym_h5record.tagged import loads, parse_json
@@ -29,7 +29,7 @@ def metadata_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = {name: _value(name, attributes[name]) for name in attributes}
     user = found.get("user", {})
-    own = {key: value for key, value in user.items() if key not in ATTRIBUTES}
+    own = {key: value for key, value in user.items() if key not in METADATA_ATTRIBUTES}
     return {**own, **found, "user": user}
 
 

@@ -121,6 +121,7 @@ class Storage:
     def _corrupt(self, field: str, error: Exception) -> Exception:
         if isinstance(error, RecordingError) and not isinstance(error, CorruptRecordingError):
             return error
+        self._handle.check_open()  # closed meanwhile by another thread, it cannot be read either
         what = str(error) if isinstance(error, CorruptRecordingError) else f"/{field} cannot be read: {error}"
         return CorruptRecordingError(f"{self._handle.path}: {what}")
 

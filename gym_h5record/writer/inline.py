@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +10,12 @@ from gym_h5record.errors import RecordingError
 from gym_h5record.journal import Journal
 from gym_h5record.layout import RecordingFile
 from gym_h5record.signals import signals_held
+from gym_h5record.threads import HDF5_LOCK
 from gym_h5record.writer.drain import Drain
 from gym_h5record.writer.recovery import finish, open_drain
 from gym_h5record.writer.worker import WRITE_ERRORS, describe_error, writer_error
 
 __all__ = ["InlineWorker"]
-
-# One drain at a time, and no fork in the middle of one: a child could neither go on with the file
-# nor let go of it. Also, at the end of a program, its main thread closes while others still step.
-_draining = threading.RLock()
-os.register_at_fork(before=_draining.acquire, after_in_parent=_draining.release, after_in_child=_draining.release)
 
 
 class InlineWorker:
@@ -37,6 +31,7 @@ class InlineWorker:
         self._path = path
         self._drain: Drain | None = None
         self._file: RecordingFile | None = None
+        self._is_finished = False
 
     def start(self, journal: Journal) -> None:
         """See ``Worker``."""
@@ -64,13 +59,17 @@ class InlineWorker:
 
     def finish(self) -> None:
         """See ``Worker``."""
-        if self._journal.is_laid_out:
-            with self._letting_go_on_failure():
-                finish(*self._opened())
-        try:
-            self._journal.path.unlink()
-        except OSError as error:  # the directory has vanished, say
-            raise writer_error(self._path, describe_error(error)) from error
+        with HDF5_LOCK:  # at the end of a program, its main thread closes what others may be about to close
+            if self._is_finished:
+                return
+            if self._journal.is_laid_out:
+                with self._letting_go_on_failure():
+                    finish(*self._opened())
+            self._is_finished = True
+            try:
+                self._journal.path.unlink()
+            except OSError as error:  # the directory has vanished, say
+                raise writer_error(self._path, describe_error(error)) from error
 
     def cancel(self) -> None:
         """See ``Worker``."""
@@ -87,7 +86,7 @@ class InlineWorker:
 
     @contextmanager
     def _letting_go_on_failure(self) -> Iterator[None]:
-        with _draining, signals_held():
+        with HDF5_LOCK, signals_held():  # one drain at a time, and no fork in the middle of one
             try:
                 yield
             except BaseException as error:

@@ -39,7 +39,8 @@ class Prober:
         if ENTRIES[name].writes and os.path.realpath(site.path).startswith(("/dev/", "/proc/")):
             return Outcome("refused", "not tried: this machine needs what is there")
         # Who records to a link records to what it leads to.
-        target = site.path.resolve().name if name in ("append", "overwrite") and site.path.is_symlink() else None
+        is_link = name in ("append", "overwrite") and site.path.is_symlink()
+        target = Path(os.path.realpath(site.path)).name if is_link else None
         outcome = self._ask(name, site)
         changed, outside = site.changes(), [each for each in site.changes_outside() if each != target]
         allowed = [each for each in changed if ENTRIES[name].writes and each.startswith(site.path.name)]

@@ -469,3 +469,13 @@ def test_the_journal_holds_only_what_is_not_in_the_file(tmp_path: Path, monkeypa
         journal = Journal.open(journal_path(tmp_path / "run.h5"))
         assert journal.capacity_rows == 64
         assert np.prod(journal.columns["observations"].shape) == 128
+
+
+def test_a_worker_that_two_threads_finish_is_finished_once(tmp_path: Path) -> None:
+    """At the end of a program its main thread closes what another one is closing."""
+    pen = Pen(tmp_path / "run.h5")
+    write_pairs(pen, [5])
+    pen.session._worker.finish()
+    pen.close()
+    check_pairs(tmp_path / "run.h5", [5])
+    assert [each.name for each in tmp_path.iterdir()] == ["run.h5"]
