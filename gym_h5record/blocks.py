@@ -196,7 +196,8 @@ def _check_attribute(data: memoryview, at: int) -> None:
         return
     version, flags, *sizes = _ATTRIBUTE.unpack_from(data, at)
     name_at = at + _ATTRIBUTE.size + (version == 3)  # which says how the name is encoded
-    if bytes(data[name_at : name_at + sizes[0] - 1]) not in _NAMES:  # HDF5 does not look at the last byte
+    name = bytes(data[name_at : name_at + sizes[0] - 1])  # HDF5 does not look at its last byte
+    if name.partition(b"\0")[0] not in _NAMES:
         return
     name_bytes, type_bytes, space_bytes = (-(-size // 8) * 8 if version == 1 else size for size in sizes)
     type_at = name_at + name_bytes
