@@ -161,7 +161,9 @@ def _check_size(json: Json) -> None:
     for _ in range(MAX_DEPTH):
         num_bytes += sum(copies * _array_bytes(each) for each, copies in level)
         if num_bytes > MAX_ITEM_BYTES:
-            raise CorruptRecordingError(f"not the description of a space: {num_bytes} bytes are too large")
+            raise CorruptRecordingError(
+                f"not the description of a space: a value of {num_bytes} bytes, at most {MAX_ITEM_BYTES} can be stored"
+            )
         inside = [(_parts(each), copies * _copies(each)) for each, copies in level]
         num_spaces += sum(len(parts) * copies for parts, copies in inside)
         if num_spaces > MAX_NODES:  # before any of them is looked at
