@@ -16,7 +16,7 @@ from typing import Any
 
 from gymnasium import Space
 
-from gym_h5record.errors import RecordingWarning
+from gym_h5record.errors import RecordingClosedError, RecordingWarning
 from gym_h5record.first_row import FirstRow, array_bytes, check_same, plan_columns
 from gym_h5record.format import Origin
 from gym_h5record.tagged import no_exact_form, tag, untag
@@ -49,7 +49,9 @@ class Subject:
 class Tape:
     """Where the rows of a recorder go. The file is opened with the first episode.
 
-    Every method may raise what ``Session`` raises.
+    Every method may raise what ``Session`` raises, and all but ``close`` and ``abandon``
+    raise ``RecordingClosedError`` once one of those two has been called: at the end of a
+    program its main thread closes what another may still be recording.
 
     Args:
         options: How to record.
@@ -90,9 +92,11 @@ class Tape:
             Where its steps go, None if the first of them is to go to ``record_first_step``.
         """
         self.lay_out_first_row()  # left over if the last episode had no step
-        if self.rows is not None:
-            self.rows.begin_episode(observation, info, frame, begin)
-            return self.rows
+        rows = self.rows
+        if rows is not None:
+            rows.begin_episode(observation, info, frame, begin)
+            return rows
+        self._check_open()  # now that there are no rows: whoever closes says so before letting go of them
         if self._session is None:
             self._session = self._opened(array_bytes(observation) + array_bytes(frame))
         # Environments reuse their buffers: what is kept until the first step is kept as a copy.
@@ -108,6 +112,7 @@ class Tape:
             result: What it gave.
             frame: The rendered picture after it.
         """
+        self._check_open()
         if self._first_row is None:
             raise RuntimeError("there is no first row")
         observation, reward, terminated, truncated, info = result
@@ -130,18 +135,22 @@ class Tape:
         Returns:
             Where its steps go, None if there is no row yet.
         """
-        if self.rows is not None and self._first_row is None:
-            self.rows.repeat_last_row(begin_json(None, None, Origin.AFTER_DONE, episode_id))
-            return self.rows
+        rows = self.rows
+        if rows is not None and self._first_row is None:
+            rows.repeat_last_row(begin_json(None, None, Origin.AFTER_DONE, episode_id))
+            return rows
+        self._check_open()
         return None
 
     def tick(self) -> None:
         """Notice a writer that has failed although no row is written."""
+        self._check_open()
         if self._session is not None:
             self._session.tick()
 
     def flush(self) -> None:
         """Return once every row so far is committed in the file."""
+        self._check_open()
         if self._session is not None:
             self._session.flush()
 
@@ -160,6 +169,10 @@ class Tape:
         if session is not None:
             session.abandon()
         self._release()
+
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise RecordingClosedError(f"{self._options.path} has been closed: nothing is recorded any more.")
 
     def _release(self) -> None:
         self._is_over = True

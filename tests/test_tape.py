@@ -18,6 +18,7 @@ from gym_h5record.lock import is_locked
 from gym_h5record.provenance import describe_environment, user_metadata
 from gym_h5record.tape import Subject, Tape
 from gym_h5record.writer import begin_json, make_options
+from gym_h5record.writer.inline import InlineWorker
 
 ENV = gym.make("CartPole-v1")
 START = np.zeros(4, np.float32)
@@ -120,6 +121,39 @@ def test_an_abandoned_tape_lets_go_without_closing(path: Path) -> None:
     with pytest.raises(errors.InterruptedRecordingError):
         h5r.Recording(path)
     assert h5r.repair(path).num_steps == 1
+
+
+def test_whoever_goes_on_while_the_tape_is_being_closed_is_refused_and_nothing_is_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape = make_tape(path)
+    begin(tape)
+    rows = take_first_step(tape)
+    finish = InlineWorker.finish
+    finished: list[InlineWorker] = []
+
+    def finish_late(worker: InlineWorker) -> None:
+        for go_on in (
+            lambda: begin(tape, 1),
+            lambda: take_first_step(tape),
+            lambda: tape.step_on(0),
+            lambda: rows.begin_episode(START, {}, None, begin_json(None, None, Origin.RESET, 1)),
+            lambda: rows.put_action(0),
+            lambda: rows.put_step(START, 1.0, False, False, {}, None),
+            rows.end_episode,
+            tape.flush,
+            tape.tick,
+        ):
+            with pytest.raises(errors.RecordingClosedError, match="closed: nothing is recorded any more"):
+                go_on()
+        finish(worker)
+        finished.append(worker)
+
+    monkeypatch.setattr(InlineWorker, "finish", finish_late)
+    tape.close()
+    assert len(finished) == 1
+    with h5r.Recording(path) as recording:
+        assert [each.length for each in recording.episodes] == [1]
 
 
 def test_other_columns_cannot_be_appended_and_leave_the_file_as_it_was(path: Path) -> None:

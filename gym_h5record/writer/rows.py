@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record import format as fmt
-from gym_h5record.errors import RecordingWarning
+from gym_h5record.errors import RecordingClosedError, RecordingWarning
 from gym_h5record.format import NO_SEED, SEED_IN_JSON, Origin, RowFlag, TypeCode
 from gym_h5record.journal import BLOB_ENDS, FLAGS, Control
 from gym_h5record.schema import Schema
@@ -28,6 +28,7 @@ from gym_h5record.writer.session import Session
 
 __all__ = ["RowWriter", "begin_json"]
 
+_CALLED_BY_RECORDERS = ("begin_episode", "put_action", "put_step", "end_episode", "repeat_last_row")
 _INT64_MAX = np.iinfo(np.int64).max
 
 
@@ -124,12 +125,13 @@ class RowWriter:
         self._publish(new, RowFlag.FIRST, self._pack_begin(begin) + self._last_row_blob)
 
     def release(self) -> None:
-        """Let go of the journal; the writer is of no use afterwards.
+        """Let go of the journal; from here on every method raises ``RecordingClosedError``.
 
         Its puts refer to it and it to them: without this, 64 MiB of mapped file
         would wait for the garbage collector, and stall whatever step it runs in.
         """
         self.__dict__.clear()
+        self.__dict__.update(dict.fromkeys(_CALLED_BY_RECORDERS, _refuse))
 
     # One row --------------------------------------------------------------------------------------
 
@@ -285,6 +287,10 @@ def begin_json(
         more["seed"] = tag(seed)
     columns = {"seeds": column, "ids": episode_id, "origins": int(origin)}
     return {"columns": columns, "json": more, "snapshot": dict(snapshot or {})}
+
+
+def _refuse(*_: object) -> None:
+    raise RecordingClosedError("the recording has been closed: nothing is recorded any more.")
 
 
 def _describe(value: Any) -> str:
