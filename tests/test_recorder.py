@@ -771,50 +771,6 @@ def test_a_wrapper_dropped_without_close_completes_its_file(tmp_path: Path) -> N
     assert [each.length for each in h5r.Recording(tmp_path / "run.h5").episodes] == [5, 2]
 
 
-@pytest.mark.parametrize("writer", WRITERS)
-@pytest.mark.parametrize("ending", ["pass", "sys.exit(3)", "raise KeyboardInterrupt", "os.kill(os.getpid(), 15)"])
-def test_a_process_that_ends_without_close_loses_nothing(writer: str, ending: str, tmp_path: Path) -> None:
-    code = f"""
-import os, sys, gymnasium as gym, gym_h5record as h5r
-env = h5r.RecordToHDF5(gym.make("CartPole-v1"), sys.argv[1], writer="{writer}")
-env.reset(seed=1)
-for _ in range(7):
-    env.step(0)
-{ending}
-"""
-    path = tmp_path / "run.h5"
-    subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=False, cwd=tmp_path)
-    h5r.repair(path)  # waits for the writer; the inline one had no chance against a signal
-    assert h5r.Recording(path).num_steps == 7
-    assert [each.name for each in tmp_path.iterdir()] == ["run.h5"]
-
-
-@pytest.mark.parametrize("writer", WRITERS)
-@pytest.mark.parametrize("ending", ["os._exit(0)", "sys.exit(0)"])
-def test_a_forked_child_cannot_harm_its_parents_recording(writer: str, ending: str, tmp_path: Path) -> None:
-    code = f"""
-import os, sys, warnings, gymnasium as gym, gym_h5record as h5r
-env = h5r.RecordToHDF5(gym.make("CartPole-v1"), sys.argv[1], writer="{writer}")
-env.reset(seed=1)
-env.step(0)
-env.flush()
-pid = os.fork()
-if pid == 0:
-    env.step(1)
-    env.close()
-    {ending}
-os.waitpid(pid, 0)
-for _ in range(5):
-    env.step(0)
-env.close()
-"""
-    path = tmp_path / "run.h5"
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert h5r.Recording(path).num_steps == 6
-    assert [each.name for each in tmp_path.iterdir()] == ["run.h5"]
-
-
 def test_a_copy_does_not_record(tmp_path: Path) -> None:
     env = record(CountingEnv(), tmp_path / "run.h5")
     env.reset()
@@ -826,18 +782,6 @@ def test_a_copy_does_not_record(tmp_path: Path) -> None:
     env.step(np.zeros(2, np.float32))
     env.close()
     assert h5r.Recording(tmp_path / "run.h5").num_steps == 2
-
-
-def test_each_worker_of_an_async_vector_env_records_its_own_file(tmp_path: Path) -> None:
-    def make(number: int) -> Any:
-        return lambda: h5r.RecordToHDF5(gym.make("CartPole-v1"), tmp_path / f"{number}.h5")
-
-    envs = gym.vector.AsyncVectorEnv([make(number) for number in range(2)])
-    envs.reset(seed=1)
-    for _ in range(10):
-        envs.step(np.zeros(2, np.int64))
-    envs.close()
-    assert [h5r.Recording(tmp_path / f"{number}.h5").num_rows for number in range(2)] == [11, 11]
 
 
 def test_the_spec_rebuilds_the_wrapper(tmp_path: Path) -> None:

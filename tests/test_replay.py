@@ -18,7 +18,7 @@ from gym_h5record import errors
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.replay import INCOMPLETE_KEY
 from gym_h5record.tree import identical
-from tests.zoo import Played, ZooEnv, every_space, play
+from tests.zoo import Played, ZooEnv, play, some_spaces
 
 gym.register_envs(ale_py)
 
@@ -42,7 +42,7 @@ def check_replayed(env: gym.Env[Any, Any], episodes: list[Played]) -> None:
             assert identical(info, played.infos[step + 1])
 
 
-@every_space
+@some_spaces
 def test_replay_gives_the_stream_that_recording_saw(space: gym.Space[Any], tmp_path: Path) -> None:
     env = h5r.RecordToHDF5(ZooEnv(space), tmp_path / "run.h5", writer="inline")
     with warnings.catch_warnings():

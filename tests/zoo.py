@@ -79,6 +79,11 @@ def _pair() -> Box:
     return Box(0, 1, (2,), np.float32)
 
 
+def _text(max_length: int) -> Text:
+    """Of few characters: Gymnasium copies the set of them for every item of a graph or sequence it samples."""
+    return Text(max_length, charset="abc")
+
+
 def _extremes(dtype: Any) -> Box:
     kind = np.dtype(dtype).kind
     if kind == "f":
@@ -159,10 +164,10 @@ def _sequences() -> Iterator[tuple[str, gym.Space[Any]]]:
         "MultiBinary": MultiBinary(3),
         "Text": Text(5, min_length=0),
         "Dict": Dict(a=_pair(), b=Discrete(2)),
-        "Dict-of-Text": Dict([("a", Text(3)), (1, spaces.Sequence(Discrete(2)))]),
+        "Dict-of-Text": Dict([("a", _text(3)), (1, spaces.Sequence(Discrete(2)))]),
         "Dict-empty": Dict(),
         "Tuple": Tuple((_pair(), Discrete(2), Tuple((MultiBinary(2),)))),
-        "Sequence": spaces.Sequence(Text(4)),
+        "Sequence": spaces.Sequence(_text(4)),
         "Sequence-stacked": spaces.Sequence(_pair(), stack=True),
         "Graph": Graph(_pair(), Discrete(2)),
         "OneOf": OneOf([_pair(), Discrete(2)]),
@@ -177,23 +182,23 @@ def _graphs_and_choices() -> Iterator[tuple[str, gym.Space[Any]]]:
     yield "Graph-without-edges", Graph(_pair(), None)
     yield "Graph-discrete-nodes", Graph(Discrete(3), _pair())
     yield "Graph-of-trees", Graph(Dict(a=_pair(), b=Discrete(2)), Tuple((_pair(), Discrete(2))))
-    yield "Graph-of-ragged", Graph(Text(3), spaces.Sequence(_pair()))
-    yield "Graph-of-graphs", Graph(Graph(_pair(), Discrete(2)), OneOf([_pair(), Text(2)]))
+    yield "Graph-of-ragged", Graph(_text(3), spaces.Sequence(_pair()))
+    yield "Graph-of-graphs", Graph(Graph(_pair(), Discrete(2)), OneOf([_pair(), _text(2)]))
     yield "OneOf", OneOf([_pair(), Discrete(3)])
-    yield "OneOf-single", OneOf([Text(3)])
-    yield "OneOf-of-ragged", OneOf([spaces.Sequence(Discrete(3)), Dict(a=_pair(), b=Text(4)), Graph(_pair(), _pair())])
-    yield "OneOf-nested", OneOf([OneOf([_pair(), OneOf([Discrete(2), Text(2)])]), Discrete(3), Tuple(())])
+    yield "OneOf-single", OneOf([_text(3)])
+    yield "OneOf-of-ragged", OneOf([spaces.Sequence(Discrete(3)), Dict(a=_pair(), b=_text(4)), Graph(_pair(), _pair())])
+    yield "OneOf-nested", OneOf([OneOf([_pair(), OneOf([Discrete(2), _text(2)])]), Discrete(3), Tuple(())])
     yield (
         "Tuple-of-ragged",
-        Tuple((OneOf([_pair(), Discrete(2)]), Graph(_pair(), _pair()), Text(2), spaces.Sequence(Text(2)))),
+        Tuple((OneOf([_pair(), Discrete(2)]), Graph(_pair(), _pair()), _text(2), spaces.Sequence(_text(2)))),
     )
     yield (
         "Dict-of-ragged",
-        Dict(s=spaces.Sequence(OneOf([_pair(), Discrete(2)])), t=Text(6), u=spaces.Sequence(_pair(), stack=True)),
+        Dict(s=spaces.Sequence(OneOf([_pair(), Discrete(2)])), t=_text(6), u=spaces.Sequence(_pair(), stack=True)),
     )
     yield (
         "Sequence-of-everything",
-        spaces.Sequence(Tuple((spaces.Sequence(Graph(Text(2), None)), Dict(a=OneOf([Text(1), _pair()]))))),
+        spaces.Sequence(Tuple((spaces.Sequence(Graph(_text(2), None)), Dict(a=OneOf([_text(1), _pair()]))))),
     )
 
 
