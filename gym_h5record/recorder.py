@@ -172,6 +172,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, warn_of_repr, snapshot)
         result = self.env.reset(seed=seed, options=options)
         try:
+            self._snapshots.complete(self.env, begin["snapshot"])
             self._record_reset(*result, begin)
         except _FAILURES as error:
             if not self._goes_on_after(error):

@@ -16,7 +16,7 @@ import gymnasium as gym
 
 from gym_h5record.errors import SnapshotError
 
-__all__ = ["AleProvider", "splice", "twisters"]
+__all__ = ["AleProvider", "is_ale", "splice", "twisters"]
 
 _HEADER_WORDS = 6  # paddles, frame, frame of the episode, mode, difficulty: 32 bits each
 _FRAME_WORDS = slice(2, 4)
@@ -32,7 +32,7 @@ class AleProvider:
     def take(self, env: gym.Env[Any, Any]) -> bytes | None:
         """See ``SnapshotProvider``; about 40 microseconds."""
         inner = env.unwrapped
-        if type(inner).__module__ != "ale_py.env":
+        if not is_ale(inner):
             return None
         state: bytes = inner.clone_state(include_rng=True).serialize()  # type: ignore[attr-defined]
         return f"{sys.modules['ale_py'].__version__}\0".encode() + state
@@ -40,7 +40,7 @@ class AleProvider:
     def restore(self, env: gym.Env[Any, Any], state: bytes) -> None:
         """See ``SnapshotProvider``. States of other versions of ALE are spliced into one of this version."""
         inner = env.unwrapped
-        if type(inner).__module__ != "ale_py.env":
+        if not is_ale(inner):
             raise SnapshotError(f"a state of ALE cannot be restored into a {type(inner).__qualname__}")
         ale_py = sys.modules["ale_py"]
         version, _, content = state.partition(b"\0")
@@ -50,6 +50,12 @@ class AleProvider:
             inner.restore_state(ale_py.ALEState(content))  # type: ignore[attr-defined]
         except (RuntimeError, ValueError) as error:
             raise SnapshotError(f"ALE refuses the state that was recorded: {error}") from error
+
+
+def is_ale(env: gym.Env[Any, Any]) -> bool:
+    """Whether an environment without wrappers is one of ALE, or derived from it."""
+    module = sys.modules.get("ale_py.env")
+    return module is not None and isinstance(env, module.AtariEnv)
 
 
 def twisters(state: bytes) -> list[list[int]]:

@@ -49,6 +49,9 @@ def _parts(env: gym.Env[Any, Any]) -> tuple[Any, Any, Any] | None:
     if mujoco is None:
         return None
     inner = env.unwrapped  # not its __dict__: see generators
-    model, data = getattr(inner, "model", None), getattr(inner, "data", None)
+    try:
+        model, data = getattr(inner, "model", None), getattr(inner, "data", None)
+    except Exception:  # noqa: BLE001  # a property of some other environment, which raises what it likes before a reset
+        return None
     is_ours = isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData)
     return (mujoco, model, data) if is_ours else None

@@ -30,6 +30,7 @@ class Snapshots:
 
     def __init__(self, providers: Sequence[SnapshotProvider]) -> None:
         self._providers = {provider.name: provider for provider in providers}
+        self._completing = [each for each in self._providers.values() if isinstance(each, GeneratorProvider)]
 
     def take(self, env: gym.Env[Any, Any]) -> dict[str, bytes]:
         """The states that the next reset of ``env`` depends on, by provider.
@@ -40,6 +41,12 @@ class Snapshots:
             return {}
         taken = {name: provider.take(env) for name, provider in self._providers.items()}
         return {name: state for name, state in taken.items() if state is not None}
+
+    def complete(self, env: gym.Env[Any, Any], taken: dict[str, bytes]) -> None:
+        """Add to what ``take`` gave, after the reset, what that has brought into the world."""
+        for provider in self._completing:
+            if provider.name in taken:
+                taken[provider.name] = provider.complete(env, taken[provider.name])
 
     def restore(self, env: gym.Env[Any, Any], taken: Mapping[str, bytes]) -> None:
         """Put states back before a reset.

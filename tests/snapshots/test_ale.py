@@ -73,3 +73,21 @@ def test_taking_disturbs_nothing() -> None:
     AleProvider().take(env)
     assert play(env) == play(twin)
     assert np.array_equal(env.unwrapped._np_random.random(3), twin.unwrapped._np_random.random(3))  # type: ignore[union-attr]
+
+
+class Doubled(ale_py.AtariEnv):  # type: ignore[misc]  # has no types
+    """An environment of a user's, derived from ALE's."""
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, 2 * reward, terminated, truncated, info
+
+
+def test_environments_derived_from_ales_are_ales() -> None:
+    env, other = (Doubled("breakout", obs_type="ram") for _ in range(2))
+    env.reset(seed=4)
+    state = AleProvider().take(env)
+    assert state is not None
+    expected = play(env)
+    AleProvider().restore(other, state)
+    assert play(other) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import random
@@ -16,11 +17,14 @@ import pytest
 import gym_h5record as h5r
 from gym_h5record.errors import SnapshotError
 from gym_h5record.snapshots import GeneratorProvider
+from gym_h5record.tree import identical
+from tests.zoo import SPACES
 
 
 class Gambler(gym.Env[Any, Any]):
-    observation_space = gym.spaces.Box(0, 1, (1,), np.float64)
-    action_space = gym.spaces.Discrete(2)
+    def __init__(self) -> None:
+        self.observation_space = gym.spaces.Box(0, 1, (1,), np.float64)
+        self.action_space = gym.spaces.Discrete(2)
 
 
 class Noise(gym.Wrapper[Any, Any, Any, Any]):
@@ -31,6 +35,7 @@ class Noise(gym.Wrapper[Any, Any, Any, Any]):
 
 def make(**attributes: Any) -> Any:
     env = Gambler()
+    env.reset(seed=1)  # makes Gymnasium's generator
     for name, value in attributes.items():
         setattr(env, name, value)
     return Noise(env)
@@ -118,14 +123,97 @@ def test_what_becomes_a_generator_later_is_found() -> None:
     assert provider.take(make(rng=None)).count(b"PCG64") == 2  # type: ignore[union-attr]
 
 
-def test_a_never_seeded_environment_is_given_the_generator_it_would_give_itself() -> None:
-    env = make()
-    assert env.unwrapped._np_random is None
+class Lazy(Gambler):
+    """Asks for what Gymnasium makes on demand, in its resets only."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        if seed is None and self._np_random is None:
+            seed = 42  # an environment may look, so nobody may have made one before
+        super().reset(seed=seed)
+        return np.array([self.np_random.random(), *self.observation_space.sample()]), {}
+
+
+def test_nothing_is_made_before_a_reset_that_would_make_it() -> None:
+    env = Lazy()
+    assert GeneratorProvider().take(env) == b"[]"
+    assert env._np_random is None
+    assert env.observation_space._np_random is None
+
+
+def test_what_a_reset_has_made_is_put_back_as_it_was_made() -> None:
+    provider = GeneratorProvider()
+    for make_env in (Lazy, lambda: Noise(Lazy())):
+        env, other = make_env(), make_env()
+        state = provider.take(env)
+        assert state is not None
+        first, _ = env.reset()
+        state = provider.complete(env, state)
+        second, _ = env.reset()
+        provider.restore(other, state)
+        found = [other.reset()[0] for _ in range(2)]
+        assert np.array_equal(found, [first, second])
+        assert other.unwrapped.np_random_seed == 42
+
+
+def test_what_was_there_before_a_reset_is_not_taken_for_what_it_has_made() -> None:
+    provider, env = GeneratorProvider(), make(rng=np.random.default_rng(1))
+    state = provider.take(env)
+    assert state is not None
+    env.reset(seed=7)
+    assert provider.complete(env, state) == state
+
+
+@pytest.mark.parametrize("space", [space for _, space in SPACES], ids=[name for name, _ in SPACES])
+def test_samples_of_a_space_go_on_as_they_would_have(space: gym.Space[Any]) -> None:
+    env, other = Gambler(), Gambler()
+    env.observation_space, other.observation_space = copy.deepcopy(space), copy.deepcopy(space)
+    env.observation_space.seed(5)
+    env.observation_space.sample()
     state = GeneratorProvider().take(env)
-    expected = env.np_random.random()
-    other = make()
+    assert state is not None
+    expected = env.observation_space.sample()
     GeneratorProvider().restore(other, state)
-    assert other.np_random.random() == expected
+    assert identical(other.observation_space.sample(), expected)
+
+
+def test_children_are_spawned_as_they_would_have_been() -> None:
+    env, other = make(), make()
+    env.unwrapped.np_random.spawn(2)
+    state = GeneratorProvider().take(env)
+    assert state is not None
+    expected = env.np_random.spawn(1)[0].random()
+    other.reset(seed=9)
+    held = other.unwrapped.np_random
+    GeneratorProvider().restore(other, state)
+    assert other.np_random.spawn(1)[0].random() == expected
+    assert (other.np_random is held) == (not np.__version__.startswith("1."))
+
+
+def test_the_seed_is_the_one_that_was_recorded() -> None:
+    env, other = make(), make()
+    env.reset(seed=2**70)
+    state = GeneratorProvider().take(env)
+    assert state is not None
+    GeneratorProvider().restore(other, state)
+    assert other.unwrapped.np_random_seed == 2**70
+    assert other.np_random.random() == env.np_random.random()
+
+
+def test_generators_that_were_two_when_recorded_are_two_again_and_one_is_one() -> None:
+    apart, together = make(), make()
+    apart.unwrapped.rng = np.random.default_rng(1)
+    together.unwrapped.rng = together.noise = together.unwrapped.np_random
+    states = [GeneratorProvider().take(env) for env in (apart, together)]
+    assert None not in states
+    GeneratorProvider().restore(together, states[0])  # type: ignore[arg-type]
+    assert len({id(each) for each in (together.np_random, together.unwrapped.rng, together.noise)}) == 3
+    assert [together.np_random.random(), together.unwrapped.rng.random(), together.noise.random()] == [
+        apart.np_random.random(),
+        apart.unwrapped.rng.random(),
+        apart.noise.random(),
+    ]
+    GeneratorProvider().restore(apart, states[1])  # type: ignore[arg-type]
+    assert apart.np_random is apart.unwrapped.rng is apart.noise
 
 
 def test_an_environment_that_makes_its_own_generator_is_left_alone() -> None:
@@ -149,6 +237,11 @@ def test_an_environment_that_makes_its_own_generator_is_left_alone() -> None:
         b"7",
         b"[[7]]",
         json.dumps([[9, "rng", "numpy", {}]]).encode(),
+        json.dumps([[0, "rng", "same", 3]]).encode(),
+        json.dumps([[0, "_np_random_seed", "seed", []]]).encode(),
+        json.dumps([[0, "action_space/7/_np_random", "python", []]]).encode(),
+        json.dumps([[0, "metadata/0/_np_random", "python", []]]).encode(),
+        json.dumps([[0, "rng", "numpy", {"bit_generator": "PCG64", "state": {}, "seed_seq": [-1, [], 0]}]]).encode(),
         json.dumps([[0, "rng", "unknown", {}]]).encode(),
         json.dumps([[0, "rng", "numpy", {"bit_generator": "system"}]]).encode(),
         json.dumps([[0, "rng", "numpy", {"bit_generator": "PCG64", "state": 3}]]).encode(),

@@ -48,3 +48,12 @@ def test_environments_without_it_have_no_state_of_it() -> None:
     assert MujocoProvider().take(env) is None
     with pytest.raises(SnapshotError, match="cannot be restored into a CartPoleEnv"):
         MujocoProvider().restore(env, b"")
+
+
+def test_an_environment_whose_model_cannot_be_asked_for_yet_is_not_mujocos() -> None:
+    class Shy(gym.Env[Any, Any]):
+        @property
+        def model(self) -> Any:
+            raise RuntimeError("there is no model before the first reset")
+
+    assert MujocoProvider().take(Shy()) is None
