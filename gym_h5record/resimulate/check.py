@@ -37,9 +37,16 @@ class Comparison:
 
 
 def check_episode(
-    rerun: Rerun, episode: Episode, comparison: Comparison, *, restore: bool
+    rerun: Rerun, episode: Episode, comparison: Comparison, *, restore: bool, num_steps: int | None = None
 ) -> tuple[int, Divergence | None]:
     """Run an episode and compare everything that was recorded of it, up to the first difference.
+
+    Args:
+        rerun: The environment.
+        episode: The episode.
+        comparison: How to compare.
+        restore: Whether to put back what its reset depended on.
+        num_steps: How many of its steps to take, None for all.
 
     Returns:
         Steps that were taken, and the first difference.
@@ -56,7 +63,8 @@ def check_episode(
     difference = row_difference(episode, 0, outcome, comparison)
     if difference is not None:
         return 0, _divergence(episode, 0, difference)
-    for step in range(episode.length):
+    length = episode.length if num_steps is None else num_steps
+    for step in range(length):
         action = episode.actions[step]
         try:
             outcome = rerun.step(action)
@@ -68,7 +76,7 @@ def check_episode(
         difference = row_difference(episode, step + 1, outcome, comparison)
         if difference is not None:
             return step + 1, _divergence(episode, step + 1, difference)
-    return episode.length, None
+    return length, None
 
 
 def _step_difference(episode: Episode, step: int, outcome: Outcome, comparison: Comparison) -> Difference | None:
