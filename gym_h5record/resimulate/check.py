@@ -9,17 +9,19 @@ from typing import Any
 from gym_h5record import format as fmt
 from gym_h5record.compare import Difference, first_difference
 from gym_h5record.errors import SnapshotError
+from gym_h5record.printable import printable
 from gym_h5record.reader import Episode
 from gym_h5record.resimulate.reports import Divergence
 from gym_h5record.resimulate.rerun import Outcome, Rerun
 from gym_h5record.tagged import tag, untag
 from gym_h5record.tree import identical
 
-__all__ = ["IGNORED_INFOS", "Comparison", "check_episode", "row_difference"]
+__all__ = ["IGNORED_INFOS", "Comparison", "check_episode", "error_text", "row_difference"]
 
 IGNORED_INFOS = ("episode/t",)
 """What tells the time of day: how long ``RecordEpisodeStatistics`` has waited."""
 
+_MAX_ERROR = 300  # characters
 _STEP_LEAVES = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
 
 
@@ -37,9 +39,16 @@ class Comparison:
 
 
 def check_episode(
-    rerun: Rerun, episode: Episode, comparison: Comparison, *, restore: bool
+    rerun: Rerun, episode: Episode, comparison: Comparison, *, restore: bool, num_steps: int | None = None
 ) -> tuple[int, Divergence | None]:
     """Run an episode and compare everything that was recorded of it, up to the first difference.
+
+    Args:
+        rerun: The environment.
+        episode: The episode.
+        comparison: How to compare.
+        restore: Whether to put back what its reset depended on.
+        num_steps: How many of its steps to take, None for all.
 
     Returns:
         Steps that were taken, and the first difference.
@@ -56,7 +65,8 @@ def check_episode(
     difference = row_difference(episode, 0, outcome, comparison)
     if difference is not None:
         return 0, _divergence(episode, 0, difference)
-    for step in range(episode.length):
+    length = episode.length if num_steps is None else num_steps
+    for step in range(length):
         action = episode.actions[step]
         try:
             outcome = rerun.step(action)
@@ -68,7 +78,7 @@ def check_episode(
         difference = row_difference(episode, step + 1, outcome, comparison)
         if difference is not None:
             return step + 1, _divergence(episode, step + 1, difference)
-    return episode.length, None
+    return length, None
 
 
 def _step_difference(episode: Episode, step: int, outcome: Outcome, comparison: Comparison) -> Difference | None:
@@ -114,8 +124,16 @@ def _without_one(info: Any, path: list[str]) -> Any:
 
 
 def _raised(episode: Episode, step: int, leaf: str, given: Any, error: Exception) -> Divergence:
-    message = f"{leaf}: the environment raised {error!r}"
-    return Divergence(episode.number, step, leaf, given, error, None, message)
+    found = error_text(error)  # not the error itself: it may be of any kind, and not every kind can be sent or kept
+    return Divergence(episode.number, step, leaf, given, found, None, f"{leaf}: the environment raised {found}")
+
+
+def error_text(error: Exception) -> str:
+    """What an environment raised, in a few hundred printable characters."""
+    try:
+        return f"{printable(repr(error)):.{_MAX_ERROR}}"
+    except Exception:  # noqa: BLE001  # its own code says what it is
+        return type(error).__name__
 
 
 def _divergence(episode: Episode, step: int, difference: Difference) -> Divergence:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import takewhile
 
 from gym_h5record.errors import NotReplayableError, OptionError
 from gym_h5record.format import Origin
 from gym_h5record.reader import Episode
 from gym_h5record.recording import Recording
+from gym_h5record.shown import shown
 
-__all__ = ["all_before", "alone", "chosen_numbers"]
+__all__ = ["all_before", "alone", "check_beginning", "chosen_numbers", "continued", "from_known", "in_one_life"]
 
 
 def chosen_numbers(recording: Recording, episodes: Sequence[int] | None) -> list[int]:
@@ -23,8 +24,16 @@ def chosen_numbers(recording: Recording, episodes: Sequence[int] | None) -> list
     numbers = list(range(total)) if episodes is None else [int(number) for number in episodes]
     missing = [number for number in numbers if not -total <= number < total]
     if missing:
-        raise OptionError(f"episodes: {recording.path} has {total} episodes, there is no {missing}.")
+        raise OptionError(f"episodes: {recording.path} has {total} episodes, there is no {shown(missing)}.")
     return list(dict.fromkeys(number % total for number in numbers))
+
+
+def continued(recording: Recording, number: int) -> list[Episode]:
+    """The episode, behind those that it continues without a reset, as far as they were recorded."""
+    chain = [recording.episodes[number]]
+    while chain[-1].origin is Origin.AFTER_DONE and chain[-1].number:
+        chain.append(recording.episodes[chain[-1].number - 1])
+    return chain[::-1]
 
 
 def alone(recording: Recording, number: int) -> list[Episode]:
@@ -33,16 +42,70 @@ def alone(recording: Recording, number: int) -> list[Episode]:
     Raises:
         NotReplayableError: If it does not go back to a reset whose generators are known.
     """
-    chain = [recording.episodes[number]]
-    while chain[0].origin is Origin.AFTER_DONE:
-        if not chain[0].number:
-            raise NotReplayableError("what it continues was not recorded")
-        chain.insert(0, recording.episodes[chain[0].number - 1])
-    _check_reset(chain[0])
-    is_branch = not chain[0].number and "recording_parent" in recording.metadata
-    if not is_branch and not chain[0].snapshot and chain[0].seed is None:
-        raise NotReplayableError("neither a seed nor a snapshot of the generators was recorded with its reset")
+    chain = continued(recording, number)
+    check_beginning(recording, chain[0])
     return chain
+
+
+def check_beginning(recording: Recording, episode: Episode) -> None:
+    """See that an episode can be begun with nothing before it.
+
+    Raises:
+        NotReplayableError: If it did not begin with a reset whose generators are known.
+    """
+    if episode.origin is Origin.AFTER_DONE:
+        raise NotReplayableError("what it continues was not recorded")
+    if episode.origin is Origin.STEP_TRIGGER:
+        raise NotReplayableError("its recording began in the middle of an episode")
+    if not _is_known(recording, episode):
+        raise NotReplayableError("neither a seed nor a snapshot of the generators was recorded with its reset")
+
+
+def in_one_life(recording: Recording, number: int) -> list[Episode]:
+    """The episode, behind those that its environment went through before it, as far as they were recorded."""
+    life = [recording.episodes[number]]
+    while life[-1].number:
+        before = recording.episodes[life[-1].number - 1]
+        if not _follows(before, life[-1]):
+            break
+        life.append(before)
+    return life[::-1]
+
+
+def from_known(recording: Recording, life: Sequence[Episode]) -> tuple[list[Episode], str]:
+    """What can be run again of the episodes that an environment went through.
+
+    Returns:
+        Those from the first one whose generators are known on; and what is missing before them, as
+        the end of a sentence, empty if nothing is.
+    """
+    missing = _missing_before(recording, life[0])
+    unknown = list(takewhile(lambda each: not _is_known(recording, each), life))
+    if len(unknown) == len(life):
+        missing = missing or "neither a seed nor a snapshot of the generators was recorded up to it"
+    return list(life[len(unknown) :]), missing
+
+
+def _is_known(recording: Recording, episode: Episode) -> bool:
+    """Whether all that its reset depends on can be put back, in an environment that keeps nothing else."""
+    is_branch = not episode.number and "recording_parent" in recording.metadata
+    return episode.origin is Origin.RESET and (is_branch or bool(episode.snapshot) or episode.seed is not None)
+
+
+def _follows(before: Episode, after: Episode) -> bool:
+    """Whether nothing happened to the environment between two episodes; a recorder counts its resets from 0."""
+    if after.origin is Origin.RESET:
+        return after.episode_id == before.episode_id + 1
+    return after.origin is Origin.AFTER_DONE
+
+
+def _missing_before(recording: Recording, first: Episode) -> str:
+    if first.origin is Origin.STEP_TRIGGER:
+        return f"the recording of episode {first.number} began in the middle of an episode"
+    resets = first.episode_id
+    if first.number and recording.episodes[first.number - 1].episode_id < resets:
+        resets -= recording.episodes[first.number - 1].episode_id + 1
+    return f"{resets} resets of the environment before episode {first.number} were not recorded" if resets else ""
 
 
 def all_before(recording: Recording, number: int) -> list[Episode]:
@@ -51,24 +114,7 @@ def all_before(recording: Recording, number: int) -> list[Episode]:
     Raises:
         NotReplayableError: If one of them was not recorded, or cannot be run.
     """
-    chain = [recording.episodes[each] for each in range(number + 1)]
-    known = [each.number for each in chain if each.snapshot or each.seed is not None]
-    if not known:
-        raise NotReplayableError("neither a seed nor a snapshot of the generators was recorded up to it")
-    chain = chain[known[0] :]
-    for before, after in pairwise(chain):
-        _check_follows(before, after)
-    _check_reset(chain[0])
+    chain, missing = from_known(recording, in_one_life(recording, number))
+    if missing:
+        raise NotReplayableError(missing)
     return chain
-
-
-def _check_reset(episode: Episode) -> None:
-    if episode.origin is Origin.STEP_TRIGGER:
-        raise NotReplayableError("its recording began in the middle of an episode")
-
-
-def _check_follows(before: Episode, after: Episode) -> None:
-    _check_reset(after)
-    if after.origin is Origin.RESET and after.episode_id != before.episode_id + 1:
-        missing = after.episode_id - before.episode_id - 1
-        raise NotReplayableError(f"{missing} resets of the environment before episode {after.number} were not recorded")

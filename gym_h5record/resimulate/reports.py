@@ -54,9 +54,10 @@ class EpisodeReport:
         episode: Its number.
         verdict: What came out.
         steps: How many steps were compared.
-        independent: Whether it was run alone, from its own snapshot or seed; otherwise
-            after all episodes before it.
-        reason: Why it was not exact on its own, or not replayable; "" otherwise.
+        independent: Whether it was run alone, from its own snapshot or seed; otherwise behind
+            those that it continues without a reset, or, as ``reason`` says, behind all before it.
+        reason: Why it was not exact on its own, or not replayable, or what kept it from another
+            try; "" otherwise.
         divergence: Where it first differs, if it does.
     """
 

@@ -51,6 +51,11 @@ class Rerun:
         self._source = choose_frame_source(env, "render" if recording.metadata["frames"] == "render" else False)
         self._last: Outcome | None = None
 
+    @property
+    def last(self) -> Outcome | None:
+        """What the newest reset or step gave; None before the first."""
+        return self._last
+
     def begin(self, episode: Episode, *, restore: bool) -> Outcome:
         """Reset as the recorded agent did, or go on after an end as it did.
 

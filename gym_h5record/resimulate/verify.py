@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from multiprocessing import get_context
 
 import gymnasium as gym
 
-from gym_h5record.errors import NotReplayableError, OptionError, RecordingError, SnapshotError
+from gym_h5record.errors import NotReplayableError, OptionError, RecordingError
 from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory, build_env, version_differences
 from gym_h5record.recording import Recording
 from gym_h5record.resimulate.branch import branches_off, standing
-from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison, check_episode
-from gym_h5record.resimulate.lineage import all_before, alone, chosen_numbers
-from gym_h5record.resimulate.reports import Divergence, EpisodeReport, Verdict, VerifyReport
+from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
+from gym_h5record.resimulate.lineage import check_beginning, chosen_numbers, continued, from_known, in_one_life
+from gym_h5record.resimulate.passes import check_pass, not_replayable
+from gym_h5record.resimulate.reports import EpisodeReport, Verdict, VerifyReport
 from gym_h5record.resimulate.rerun import Rerun
 from gym_h5record.snapshots import SnapshotProvider, make_snapshots
 
@@ -27,6 +29,7 @@ __all__ = ["verify"]
 
 _SHARES = 4  # of each worker: episodes differ in length
 _SEQUENTIAL = "it is exact only after the episodes before it: something in the environment outlives a reset"
+_PASSED = "it was not tried in a fresh environment, nor after the episodes before it: pass a function that makes it"
 _SURVIVORS = {
     "NormalizeObservation": "the running statistics of NormalizeObservation",
     "NormalizeReward": "the running statistics of NormalizeReward",
@@ -58,13 +61,14 @@ def verify(
     """Run recorded episodes again on the real environment, and compare everything they gave.
 
     Every episode is run on its own, from what was recorded before its reset; where
-    that is not exact, in a fresh environment after all episodes before it.
+    that is not exact, in a fresh environment after all that its environment went
+    through before it.
     Environment, wrappers and modules that the file names are imported: verify
     recordings of people you trust.
 
     Args:
         path: The recording.
-        env: The environment, or a function that makes one; None to make it from the file.
+        env: The environment, or a function that makes one, which can try more; None to make it from the file.
         episodes: Numbers of the episodes to run, None for all.
         atol: How far floating numbers may be apart, for simulators that are not exact.
         ignore: Paths into infos that are not compared, such as ``"timing/seconds"``,
@@ -101,8 +105,9 @@ def _alone(task: _Task, recording: Recording, numbers: list[int], workers: int) 
     if workers == 1:
         yield from _verify_alone(task, recording, numbers)
         return
-    share = max(1, len(numbers) // (_SHARES * workers))
-    shares = [numbers[at : at + share] for at in range(0, len(numbers), share)]
+    chains = [wanted for _, wanted in _grouped(recording, numbers, continued)]
+    size = max(1, len(chains) // (_SHARES * workers))
+    shares = [list(chain.from_iterable(chains[at : at + size])) for at in range(0, len(chains), size)]
     # Not forked: environments and their libraries start threads.
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for reports in pool.map(partial(_verify_share, task), shares):
@@ -120,41 +125,46 @@ def _verify_alone(task: _Task, recording: Recording, numbers: Sequence[int]) -> 
     The last one goes first: nothing that outlives a reset is as it was when they were recorded.
     """
     with _opened(task, recording) as rerun:
-        for position, number in enumerate(reversed(numbers)):
-            if branches_off(recording, number):
-                yield _verify_branch(task, recording, number)
-                continue
-            report = _verify_one(rerun, recording, number, task.comparison)
-            if report.verdict is Verdict.DIVERGED and position and not isinstance(task.env, gym.Env):
-                with _opened(task, recording) as fresh:
-                    report = _verify_one(fresh, recording, number, task.comparison)
-            yield report
+        for position, (episodes, wanted) in enumerate(_grouped(recording, numbers, continued)):
+            again = []
+            for report in _verify_continued(task, recording, rerun, episodes, wanted):
+                if report.verdict is Verdict.DIVERGED and position and not isinstance(task.env, gym.Env):
+                    again.append(report.episode)
+                else:
+                    yield report
+            if again:
+                yield from _in_fresh(task, recording, episodes, again)
 
 
-def _verify_branch(task: _Task, recording: Recording, number: int) -> EpisodeReport:
-    """An episode that goes on where another recording stood."""
+def _verify_continued(
+    task: _Task, recording: Recording, rerun: Rerun, episodes: list[Episode], wanted: list[int]
+) -> Iterator[EpisodeReport]:
+    """Episodes without a reset between them, in one pass from the reset that the first one began with."""
     try:
-        with _opened(task, recording, number) as rerun:
-            return _verify_one(rerun, recording, number, task.comparison)
-    except RecordingError as error:
-        return EpisodeReport(number, Verdict.NOT_REPLAYABLE, reason=str(error))
+        check_beginning(recording, episodes[0])
+    except NotReplayableError as error:
+        return not_replayable(wanted, str(error))
+    if branches_off(recording, episodes[0].number):
+        return _in_fresh(task, recording, episodes, wanted)
+    return check_pass(rerun, episodes, wanted, task.comparison)
 
 
-def _verify_one(rerun: Rerun, recording: Recording, number: int, comparison: Comparison) -> EpisodeReport:
-    try:
-        chain = alone(recording, number)
-        if chain[:-1]:
-            rerun.play(chain[:-1], chain[-2].length, restore_all=True)
-        steps, divergence = check_episode(rerun, chain[-1], comparison, restore=True)
-    except (NotReplayableError, SnapshotError) as error:
-        return EpisodeReport(number, Verdict.NOT_REPLAYABLE, reason=str(error))
-    return _judged(number, steps, divergence, comparison)
+def _grouped(
+    recording: Recording, numbers: Iterable[int], behind: Callable[[Recording, int], list[Episode]]
+) -> Iterator[tuple[list[Episode], list[int]]]:
+    """What has to be run for each of the episodes, once for those that need the same; and which these are.
+
+    The last ones come first.
+    """
+    left = sorted(numbers)
+    while left:
+        episodes, wanted = behind(recording, left[-1]), []
+        while left and left[-1] >= episodes[0].number:
+            wanted.append(left.pop())
+        yield episodes, wanted
 
 
-def _judged(number: int, steps: int, divergence: Divergence | None, comparison: Comparison) -> EpisodeReport:
-    if divergence is not None:
-        return EpisodeReport(number, Verdict.DIVERGED, steps, divergence=divergence)
-    return EpisodeReport(number, Verdict.CLOSE if comparison.atol else Verdict.EXACT, steps)
+# Environments -----------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -168,49 +178,39 @@ def _opened(task: _Task, recording: Recording, number: int = -1) -> Iterator[Rer
             env.close()
 
 
+def _in_fresh(task: _Task, recording: Recording, episodes: list[Episode], wanted: list[int]) -> Iterator[EpisodeReport]:
+    """A pass in an environment of its own, which stands where another recording stood if that is needed."""
+    with ExitStack() as stack:
+        try:
+            rerun = stack.enter_context(_opened(task, recording, episodes[0].number))
+        except RecordingError as error:  # the other recording's: this one's environment has been made before
+            yield from not_replayable(wanted, str(error))
+            return
+        yield from check_pass(rerun, episodes, wanted, task.comparison)
+
+
 # One after the other ----------------------------------------------------------------------------------
 
 
 def _mend_in_sequence(task: _Task, recording: Recording, found: dict[int, EpisodeReport]) -> None:
-    """Run what was not exact on its own once more, behind everything before it."""
-    failed = sorted(number for number, report in found.items() if not report.ok)
-    if not failed or isinstance(task.env, gym.Env):
-        return
-    try:
-        chain = all_before(recording, failed[-1])
-    except NotReplayableError:
-        return
-    with _opened(task, recording, chain[0].number) as rerun:
-        for position, episode in enumerate(chain):
-            try:
-                steps, divergence = check_episode(rerun, episode, task.comparison, restore=not position)
-            except SnapshotError:
-                return
-            if episode.number in failed:
-                report = _judged(episode.number, steps, divergence, task.comparison)
-                found[episode.number] = _better(found[episode.number], report, recording)
-            if not _at_its_end(rerun, episode, steps):
-                return
-
-
-def _at_its_end(rerun: Rerun, episode: Episode, steps: int) -> bool:
-    """Take the steps that are left: the next episode begins where this one ended, whatever it gave.
-
-    Returns:
-        False if the environment refuses.
-    """
-    actions = episode.actions
-    try:
-        for step in range(steps, episode.length):
-            rerun.step(actions[step])
-    except Exception:  # noqa: BLE001  # has been reported as the divergence of this episode, or will be of the next
-        return False
-    return True
+    """Run what was not exact on its own once more, behind everything that its environment went through before."""
+    failed = [number for number, report in found.items() if not report.ok]
+    for life, wanted in _grouped(recording, failed, in_one_life):
+        episodes, missing = from_known(recording, life)
+        if isinstance(task.env, gym.Env):
+            missing = _PASSED
+        elif len(episodes) > len(continued(recording, wanted[0])):
+            within = [number for number in wanted if number >= episodes[0].number]
+            for report in _in_fresh(task, recording, episodes, within):
+                found[report.episode] = _better(found[report.episode], report, recording)
+        for number in wanted:
+            if not found[number].ok:
+                found[number] = replace(found[number], reason=found[number].reason or missing)
 
 
 def _better(alone: EpisodeReport, after: EpisodeReport, recording: Recording) -> EpisodeReport:
     if not after.ok:
-        return alone
+        return replace(alone, reason=alone.reason or after.reason)
     names = f"{recording.metadata.get('env_wrappers', '')} {recording.metadata.get('env_class', '')}"
     known = [what for name, what in _SURVIVORS.items() if name in names]
     reason = f"{_SEQUENTIAL}{f' ({known[0]})' if known else ''}"

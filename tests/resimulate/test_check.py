@@ -100,3 +100,16 @@ def test_parts_of_infos_can_be_left_out_at_any_depth(tmp_path: Path) -> None:
             rerun = Rerun(recording, changed, make_snapshots(()))
             _, found = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
             assert (found is not None) == is_found
+
+
+def test_an_episode_is_run_as_far_as_a_step_if_one_is_given(tmp_path: Path) -> None:
+    path = record(Scripted(), tmp_path / "run.h5")
+    with h5r.Recording(path) as recording:
+        rerun = Rerun(recording, Scripted(reward=2.0), make_snapshots(()))
+        assert rerun.last is None
+        for num_steps, expected in ((0, None), (1, (1.0, False, False))):
+            found = check_episode(rerun, recording.episodes[0], EXACT, restore=True, num_steps=num_steps)
+            assert found == (num_steps, None)
+            assert rerun.last is not None
+            assert rerun.last.step == expected
+        assert check_episode(rerun, recording.episodes[0], EXACT, restore=True, num_steps=2)[1] is not None

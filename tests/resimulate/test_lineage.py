@@ -9,7 +9,7 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record.errors import NotReplayableError
-from gym_h5record.resimulate.lineage import all_before, alone
+from gym_h5record.resimulate.lineage import all_before, alone, from_known, in_one_life
 from tests.resimulate.recordings import record
 
 
@@ -52,3 +52,24 @@ def test_a_reset_that_was_not_recorded_is_missing_on_the_way(tmp_path: Path) -> 
         assert numbers(alone(recording, 1)) == [1]
         with pytest.raises(NotReplayableError, match="1 resets of the environment before episode 1 were not recorded"):
             all_before(recording, 1)
+
+
+def test_what_was_appended_is_another_life(tmp_path: Path) -> None:
+    path = record(gym.make("Acrobot-v1"), tmp_path / "run.h5")
+    record(gym.make("Acrobot-v1"), path, mode="a")
+    with h5r.Recording(path) as recording:
+        assert [numbers(in_one_life(recording, number)) for number in (2, 3, 5)] == [[0, 1, 2], [3], [3, 4, 5]]
+        assert numbers(all_before(recording, 5)) == [3, 4, 5]
+
+
+def test_a_life_begins_anew_behind_what_is_missing_and_says_what(tmp_path: Path) -> None:
+    path = record(gym.make("Acrobot-v1"), tmp_path / "run.h5", episode_trigger=lambda number: number != 1)
+    with h5r.Recording(path) as recording:
+        life, missing = from_known(recording, in_one_life(recording, 1))
+        assert numbers(life) == [1]
+        assert missing == "1 resets of the environment before episode 1 were not recorded"
+    path = record(gym.make("Acrobot-v1"), path, mode="w", step_trigger=[3].__contains__, episode_trigger=bool)
+    with h5r.Recording(path) as recording:
+        life, missing = from_known(recording, in_one_life(recording, 2))
+        assert numbers(life) == [1, 2]
+        assert missing == "the recording of episode 0 began in the middle of an episode"

@@ -93,6 +93,38 @@ def test_steps_after_the_end_go_on_from_there(path: Path) -> None:
         assert len(recording.episodes) > 1
     report = h5r.verify(path)
     assert report.ok, report
+    assert [each.independent for each in report.episodes] == [True] + [False] * (len(report.episodes) - 1)
+
+
+def test_episodes_without_resets_between_them_are_run_in_one_pass(path: Path) -> None:
+    steps = []
+
+    class Counted(gym.Wrapper[Any, Any, Any, Any]):
+        def step(self, action: Any) -> Any:
+            steps.append(action)
+            return super().step(action)
+
+    def make() -> Any:
+        return Counted(gym.wrappers.Autoreset(gym.make("CartPole-v1")))
+
+    env = h5r.RecordToHDF5(make(), path, writer="inline")
+    env.action_space.seed(3)
+    env.reset(seed=3)
+    for _ in range(200):
+        env.step(env.action_space.sample())
+    env.close()
+    with h5r.Recording(path) as recording:
+        assert len(recording.episodes) > 3
+    steps.clear()
+    assert h5r.verify(path, env=make).ok
+    assert len(steps) == 200
+    steps.clear()
+    report = h5r.verify(path, env=make, episodes=[3, 1])
+    assert [(each.episode, each.verdict) for each in report.episodes] == [(n, h5r.Verdict.EXACT) for n in (3, 1)]
+    assert len(steps) < 200
+    tamper(path, "rewards", 1, 0, lambda reward: reward + 1)
+    found = [each.ok for each in h5r.verify(path, env=make).episodes]
+    assert found == [number != 1 for number in range(len(found))]
 
 
 def test_in_many_processes_it_is_the_same(acrobot: Path) -> None:
@@ -195,6 +227,42 @@ def test_running_statistics_are_named_as_what_outlives_a_reset(path: Path) -> No
     assert report.ok
     assert [each.independent for each in report.episodes] == [True, False, False]
     assert "running statistics of NormalizeObservation" in report.episodes[1].reason
+
+
+def test_each_session_of_a_recording_is_a_life_of_its_own(path: Path) -> None:
+    record(Wanderer(), path)
+    record(Wanderer(), path, 8, mode="a")
+    report = h5r.verify(path, env=Wanderer)
+    assert report.ok
+    assert [each.independent for each in report.episodes] == [True, False, False] * 2
+
+
+def test_a_step_trigger_does_not_keep_those_before_it_from_being_exact(path: Path) -> None:
+    record(Wanderer(), path, step_trigger=[LENGTHS[0] + LENGTHS[1] + 3].__contains__, episode_trigger=lambda _: True)
+    report = h5r.verify(path, env=Wanderer)
+    assert [each.ok for each in report.episodes] == [True, True, True, False]
+    assert report.episodes[3].verdict is h5r.Verdict.NOT_REPLAYABLE
+
+
+def test_what_is_missing_on_the_way_is_the_reason(path: Path) -> None:
+    record(Wanderer(), path, episode_trigger=lambda number: number != 1)
+    episode = h5r.verify(path, env=Wanderer).episodes[1]
+    assert episode.verdict is h5r.Verdict.DIVERGED
+    assert episode.reason == "1 resets of the environment before episode 1 were not recorded"
+
+
+def test_one_environment_cannot_be_fresh_and_the_report_says_so(path: Path) -> None:
+    record(Wanderer(), path)
+    for episode in h5r.verify(path, env=Wanderer()).episodes[1:]:
+        assert episode.verdict is h5r.Verdict.DIVERGED
+        assert "pass a function that makes it" in episode.reason
+
+
+def test_episodes_in_any_order_are_run_last_one_first(path: Path) -> None:
+    record(Wanderer(), path)
+    report = h5r.verify(path, env=Wanderer, episodes=[2, 1, 0])
+    assert report.ok
+    assert [each.independent for each in report.episodes] == [False, False, True]
 
 
 def test_a_change_in_an_early_episode_does_not_accuse_later_ones(path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Episodes that follow each other in one environment, each beside its recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from gym_h5record.errors import NotReplayableError, SnapshotError
+from gym_h5record.reader import Episode
+from gym_h5record.resimulate.check import Comparison, check_episode, error_text
+from gym_h5record.resimulate.reports import Divergence, EpisodeReport, Verdict
+from gym_h5record.resimulate.rerun import Rerun
+
+__all__ = ["check_pass", "not_replayable"]
+
+
+def check_pass(
+    rerun: Rerun, chain: Sequence[Episode], wanted: Iterable[int], comparison: Comparison
+) -> Iterator[EpisodeReport]:
+    """Run episodes one after the other, each where the one before it ended, whatever that gave.
+
+    Args:
+        rerun: An environment in which the first one can begin.
+        chain: The episodes.
+        wanted: Numbers of those to report on.
+        comparison: How to compare.
+
+    Returns:
+        The reports, in the order of the episodes.
+    """
+    left = set(wanted)
+    try:
+        for position, episode in enumerate(chain):
+            steps, divergence = check_episode(rerun, episode, comparison, restore=not position)
+            if episode.number in left:
+                left.remove(episode.number)
+                yield _judged(episode.number, steps, divergence, comparison, is_alone=not position)
+            if not left:
+                return
+            _go_to_the_end(rerun, episode, steps)
+    except (NotReplayableError, SnapshotError) as error:
+        yield from not_replayable(sorted(left), str(error))
+
+
+def not_replayable(numbers: Iterable[int], reason: str) -> Iterator[EpisodeReport]:
+    """Episodes that cannot be run, all for the same reason."""
+    for number in numbers:
+        yield EpisodeReport(number, Verdict.NOT_REPLAYABLE, reason=reason)
+
+
+def _judged(
+    number: int, steps: int, divergence: Divergence | None, comparison: Comparison, *, is_alone: bool
+) -> EpisodeReport:
+    verdict = Verdict.CLOSE if comparison.atol else Verdict.EXACT
+    return EpisodeReport(number, Verdict.DIVERGED if divergence else verdict, steps, is_alone, divergence=divergence)
+
+
+def _go_to_the_end(rerun: Rerun, episode: Episode, steps: int) -> None:
+    """Take the steps that are left: the next episode begins where this one ended."""
+    actions = episode.actions
+    try:
+        for step in range(steps, episode.length):
+            rerun.step(actions[step])
+    except Exception as error:  # whatever the environment raises
+        message = f"the environment raised {error_text(error)} in episode {episode.number}, which is before it"
+        raise NotReplayableError(message) from error

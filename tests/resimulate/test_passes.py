@@ -1,0 +1,51 @@
+"""Episodes that follow each other in one environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+
+import gym_h5record as h5r
+from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
+from gym_h5record.resimulate.passes import check_pass
+from gym_h5record.resimulate.rerun import Rerun
+from gym_h5record.snapshots import make_snapshots
+from tests.resimulate.recordings import record, tamper
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return record(gym.make("CartPole-v1"), tmp_path / "run.h5")
+
+
+def reports(path: Path, *wanted: int) -> list[h5r.EpisodeReport]:
+    """Of a pass through the first three episodes."""
+    with h5r.Recording(path) as recording, gym.make("CartPole-v1") as env:
+        rerun = Rerun(recording, env, make_snapshots(()))
+        chain = [recording.episodes[number] for number in range(3)]
+        return list(check_pass(rerun, chain, wanted, Comparison(0.0, IGNORED_INFOS)))
+
+
+def test_only_those_that_are_wanted_are_reported_on(path: Path) -> None:
+    found = reports(path, 2, 0)
+    assert [(each.episode, each.verdict) for each in found] == [(0, h5r.Verdict.EXACT), (2, h5r.Verdict.EXACT)]
+    assert [each.independent for each in found] == [True, False]
+
+
+def test_after_a_divergence_the_pass_goes_on(path: Path) -> None:
+    tamper(path, "rewards", 0, 2, lambda reward: reward + 1)
+    assert [each.ok for each in reports(path, 0, 1, 2)] == [False, True, True]
+
+
+def test_behind_an_action_that_is_refused_nothing_can_be_run(path: Path) -> None:
+    tamper(path, "actions", 1, 2, lambda _: 17)
+    assert [each.verdict for each in reports(path, 0, 1, 2)] == [
+        h5r.Verdict.EXACT,
+        h5r.Verdict.DIVERGED,
+        h5r.Verdict.NOT_REPLAYABLE,
+    ]
+    (last,) = reports(path, 2)
+    assert last.reason.startswith("the environment raised AssertionError")
+    assert last.reason.endswith("in episode 1, which is before it")
