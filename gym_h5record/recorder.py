@@ -168,7 +168,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         if self._is_inert:
             return self.env.reset(seed=seed, options=options)
         # Before anyone changes the options, or draws from a generator:
-        snapshot = self._snapshots.take(self.env)
+        snapshot = self._snapshots.take(self.env, is_bare=seed is None and options is None)
         begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, warn_of_repr, snapshot)
         result = self.env.reset(seed=seed, options=options)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,20 @@ _OPTIONS = (
         help="For --closed-loop, when to stop an episode that does not end.",
     ),
     click.option(
+        "--ignore",
+        multiple=True,
+        metavar="KEY/KEY",
+        help="For --closed-loop, a path into infos that is not compared with the recording's; repeatable.",
+    ),
+    click.option(
         "--episodes", callback=parse_episodes, metavar="0,3-5", help="For --policy, only these.  [default: all]"
     ),
     click.option(
         "--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of the intervals of --closed-loop."
     ),
 )
-_OF_EVALUATION = ("closed_loop", "make_env", "max_steps", "episodes", "seed")
-_OF_CLOSED_LOOP = ("make_env", "max_steps", "seed")
+_OF_CLOSED_LOOP = ("make_env", "max_steps", "ignore", "seed")
+_OF_EVALUATION = ("closed_loop", *_OF_CLOSED_LOOP, "episodes")
 
 
 def or_evaluate(command: Command) -> Command:
@@ -69,6 +76,7 @@ def or_evaluate(command: Command) -> Command:
         closed_loop: bool,
         make_env: str | None,
         max_steps: int | None,
+        ignore: tuple[str, ...],
         episodes: list[int] | None,
         seed: int,
         **of_command: Any,
@@ -81,7 +89,7 @@ def or_evaluate(command: Command) -> Command:
         _refuse(ctx, of_command, "cannot be combined with --policy.")
         if not closed_loop:
             _refuse(ctx, _OF_CLOSED_LOOP, "needs --closed-loop.")
-        options = {"closed_loop": closed_loop, "seed": seed, "max_steps": max_steps}
+        options = {"closed_loop": closed_loop, "seed": seed, "max_steps": max_steps, "ignore": ignore}
         _evaluate(path, policy, make_env, episodes, options, as_json=as_json)
 
     for option in reversed(_OPTIONS):
@@ -104,7 +112,9 @@ def _evaluate(
     policy = load_policy(name)
     env = None if make_env is None else load_callable(make_env, "environment")
     if as_json:
-        print_json(report_json(h5r.evaluate(policy, path, episodes, env=env, **options)))
+        with redirect_stdout(sys.stderr):  # what the policy and the environment print is not JSON
+            report = h5r.evaluate(policy, path, episodes, env=env, **options)
+        print_json(report_json(report))
         return
     with row_progress(path.name, "episodes") as on_progress:
         report = h5r.evaluate(policy, path, episodes, env=env, on_progress=on_progress, **options)

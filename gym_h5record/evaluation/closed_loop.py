@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gymnasium as gym
 
 from gym_h5record.errors import DivergedError, NotReplayableError, SnapshotError
@@ -12,20 +14,28 @@ from gym_h5record.rebuild import EnvFactory
 from gym_h5record.recording import Recording
 from gym_h5record.resimulate.branch import branch
 from gym_h5record.resimulate.rerun import Outcome, Rerun
-from gym_h5record.snapshots import make_snapshots
+from gym_h5record.snapshots import SnapshotProvider, make_snapshots
 
 __all__ = ["run_live"]
 
 
 def run_live(
-    policy: Policy, recording: Recording, episode: Episode, env: EnvFactory | None, max_steps: int | None
+    policy: Policy,
+    recording: Recording,
+    episode: Episode,
+    env: EnvFactory | None,
+    max_steps: int | None,
+    *,
+    ignore: Sequence[str] = (),
+    snapshots: Sequence[SnapshotProvider] = (),
 ) -> EpisodeEvaluation:
     """Begin as a recorded episode did and let the policy go on.
 
     Every episode has an environment of its own, unless the user passes one: nothing that the policy
     does in one episode may reach the next.
-    Whether it begins where the episode did is told by the first observation. What outlives a reset
-    and does not show in it, as the world of BipedalWalker, is not put back.
+    Whether it begins where the episode did is told by the first observation. Something that outlives a
+    reset and does not show in it is put back only where it is known to be there, as the world of
+    BipedalWalker and running statistics are.
 
     Args:
         policy: Chooses the actions.
@@ -33,13 +43,15 @@ def run_live(
         episode: One of its episodes.
         env: The environment, or what makes one; None to make it from the file.
         max_steps: When to stop if the environment has not ended the episode, None for never.
+        ignore: Paths into infos that are not compared, as for ``verify``.
+        snapshots: Providers for simulators that are not known here.
 
     Returns:
         The episode, with ``reason`` if the environment could not be put where it began.
     """
     number, length, total, complete = episode.number, episode.length, episode.total_reward, episode.complete
     try:
-        live, observation, info = branch(recording.path, number, 0, env)
+        live, observation, info = branch(recording.path, number, 0, env, ignore=ignore, snapshots=snapshots)
     except (NotReplayableError, SnapshotError, DivergedError) as error:
         return EpisodeEvaluation(number, length, total, complete, reason=str(error))
     try:

@@ -15,6 +15,7 @@ from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory
 from gym_h5record.recording import Recording
 from gym_h5record.resimulate.lineage import chosen_numbers
+from gym_h5record.snapshots import SnapshotProvider
 
 __all__ = ["evaluate"]
 
@@ -28,6 +29,8 @@ def evaluate(
     env: EnvFactory | None = None,
     seed: int = 0,
     max_steps: int | None = None,
+    ignore: Sequence[str] = (),
+    snapshots: Sequence[SnapshotProvider] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationReport:
     """Evaluate a policy on recorded episodes.
@@ -49,6 +52,8 @@ def evaluate(
         env: For a closed loop the environment, or a function that makes one; None to make it from the file.
         seed: Of the bootstrap's resamples; nothing else is random here.
         max_steps: For a closed loop, when to stop an episode that the environment has not ended.
+        ignore: For a closed loop, paths into infos that are not compared, as for ``verify``.
+        snapshots: For a closed loop, providers for simulators that are not known here.
         on_progress: Called with the number of episodes that are done, and of all.
 
     Raises:
@@ -66,8 +71,10 @@ def evaluate(
     """
     if seed < 0:
         raise OptionError(f"seed={seed}: expected 0 or more.")
-    if not closed_loop and (env is not None or max_steps is not None):
-        raise OptionError("env and max_steps are for a closed loop; in an open one no environment is run.")
+    if not closed_loop and (env is not None or max_steps is not None or ignore or snapshots):
+        raise OptionError(
+            "env, max_steps, ignore and snapshots are for a closed loop; in an open one no environment is run."
+        )
     if max_steps is not None and max_steps < 1:
         raise OptionError(f"max_steps={max_steps}: expected 1 or more, or None.")
     with Recording(path) as recording:
@@ -77,7 +84,7 @@ def evaluate(
         for number in numbers:
             episode = recording.episodes[number]
             if closed_loop:
-                done.append(run_live(policy, recording, episode, env, max_steps))
+                done.append(run_live(policy, recording, episode, env, max_steps, ignore=ignore, snapshots=snapshots))
             else:
                 done.append(_compare(policy, episode, make_tally(recording.action_space), total))
             if on_progress is not None:

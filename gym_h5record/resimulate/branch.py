@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from gym_h5record.errors import DivergedError, NotReplayableError, OptionError
 from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory, build_env
 from gym_h5record.recording import Recording
-from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison, row_difference
+from gym_h5record.resimulate.arrival import go_to
+from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
 from gym_h5record.resimulate.lineage import all_before, alone
+from gym_h5record.resimulate.origins import branches_off, survivor
+from gym_h5record.resimulate.reports import Divergence
 from gym_h5record.resimulate.rerun import Outcome, Rerun
 from gym_h5record.snapshots import SnapshotProvider, Snapshots, make_snapshots
 
-__all__ = ["Branch", "branch", "branches_off", "standing"]
+__all__ = ["Branch", "branch", "standing"]
 
 
 class Branch(gym.Wrapper[ObsType, ActType, ObsType, ActType]):
@@ -80,17 +84,21 @@ def branch(
     step: int,
     env: EnvFactory | None = None,
     *,
+    ignore: Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
 ) -> tuple[Branch[Any, Any], Any, dict[str, Any]]:
     """Put a live environment where a recording stood, generators included, and play on from there.
 
-    The way there is the recorded one, from the reset on; what is there is compared with the recording.
+    The way there is the recorded one, from the reset on; what it gives is compared with the recording
+    at every step. Where that differs, or something is known to outlive resets, it leads
+    through all episodes before.
 
     Args:
         path: The recording.
         episode: Number of the episode; negative ones count from the end.
         step: How many of its steps are behind the environment: 0 is just after the reset.
         env: The environment, or a function that makes one; None to make it from the file.
+        ignore: Paths into infos that are not compared, as for ``verify``.
         snapshots: Providers for simulators that are not known here.
 
     Returns:
@@ -105,29 +113,33 @@ def branch(
     with Recording(path) as recording:
         if not -recording.num_episodes <= episode < recording.num_episodes:
             raise OptionError(f"episode={episode}: {recording.path} has {recording.num_episodes} episodes.")
-        target = recording.episodes[episode]
+        target, step = recording.episodes[episode], index(step)
         if not 0 <= step <= target.length:
             raise OptionError(f"step={step}: episode {target.number} has {target.length} steps.")
-        live, outcome = _arrive(recording, target, step, env, make_snapshots(tuple(snapshots)))
+        comparison = Comparison(0.0, (*IGNORED_INFOS, *ignore))
+        live, outcome = _arrive(recording, target, step, env, make_snapshots(tuple(snapshots)), comparison)
         run_id = recording.metadata.get("run_id", "")
         parent = {"path": str(recording.path), "run_id": run_id, "episode": target.number, "step": step}
         return Branch(live, outcome.observation, outcome.info, parent), outcome.observation, outcome.info
 
 
 def _arrive(
-    recording: Recording, target: Episode, step: int, env: EnvFactory | None, snapshots: Snapshots
+    recording: Recording,
+    target: Episode,
+    step: int,
+    env: EnvFactory | None,
+    snapshots: Snapshots,
+    comparison: Comparison,
 ) -> tuple[gym.Env[Any, Any], Outcome]:
-    """Go to a step in one episode alone; if that leads elsewhere, after all episodes before it."""
-    where = ""
+    """Go to a step by the first way that is the recorded one."""
+    where: Divergence | None = None
     for chain, is_alone in _ways(recording, target.number):
         live = build_env(recording, env)
         try:
             rerun = Rerun(recording, standing(live, recording, chain[0].number), snapshots)
-            outcome = rerun.play(chain, step, restore_all=is_alone)
-            difference = row_difference(target, step, outcome, Comparison(0.0, IGNORED_INFOS))
-            if difference is None:
-                return live, outcome
-            where = difference.message
+            where = go_to(rerun, chain, step, comparison, restore_all=is_alone)
+            if where is None and rerun.last is not None:
+                return live, rerun.last
         except BaseException:
             _close(live, env)
             raise
@@ -135,26 +147,21 @@ def _arrive(
         if isinstance(env, gym.Env):
             break
     raise DivergedError(
-        f"{recording.path}: the environment is not where the recording was, at step {step} of episode {target.number}: "
-        f"{where}. gym_h5record.verify says where it left it."
+        f"{recording.path}: the environment is not where the recording was: {where}. gym_h5record.verify says more."
     )
 
 
 def _ways(recording: Recording, number: int) -> list[tuple[list[Episode], bool]]:
-    """Episodes that lead to one: itself alone, all before it; and whether it is the first way."""
+    """Episodes that lead to one: itself alone, all before it, the likelier way first; and whether it is the former."""
     try:
         first = [(alone(recording, number), True)]
     except NotReplayableError:
         return [(all_before(recording, number), False)]
     try:
-        return [*first, (all_before(recording, number), False)]
+        second = [(all_before(recording, number), False)]
     except NotReplayableError:
         return first
-
-
-def branches_off(recording: Recording, number: int) -> bool:
-    """Whether an episode goes on where another recording stood."""
-    return number == 0 and "recording_parent" in recording.metadata
+    return [*second, *first] if survivor(recording) else [*first, *second]
 
 
 def standing(live: gym.Env[Any, Any], recording: Recording, number: int) -> gym.Env[Any, Any]:

@@ -19,7 +19,8 @@ from gymnasium.utils import RecordConstructorArgs
 from gym_h5record.errors import DivergedError, OptionError
 from gym_h5record.reader import Episode
 from gym_h5record.recording import Recording
-from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison, row_difference
+from gym_h5record.resimulate.arrival import go_to
+from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
 from gym_h5record.resimulate.lineage import alone, chosen_numbers
 from gym_h5record.resimulate.rerun import Rerun
 from gym_h5record.snapshots import SnapshotProvider, make_snapshots
@@ -49,6 +50,7 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         window_steps: Size of the window at first.
         grow_steps: By how much it grows.
         grow_resets: After how many resets that began in a recording.
+        ignore: Paths into infos that are not compared, as for ``verify``.
         snapshots: Providers for simulators that are not known here.
 
     Raises:
@@ -73,6 +75,7 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         window_steps: int = 25,
         grow_steps: int = 25,
         grow_resets: int = 100,
+        ignore: Sequence[str] = (),
         snapshots: Sequence[SnapshotProvider] = (),
     ) -> None:
         _check_options(scheme, probability, window_steps, grow_steps, grow_resets)
@@ -85,6 +88,7 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
             window_steps=window_steps,
             grow_steps=grow_steps,
             grow_resets=grow_resets,
+            ignore=ignore,
             snapshots=snapshots,
         )
         gym.Wrapper.__init__(self, env)
@@ -93,6 +97,7 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         self._window = (window_steps, grow_steps, grow_resets)
         self._rng = np.random.default_rng()
         self._starts = 0
+        self._comparison = Comparison(0.0, (*IGNORED_INFOS, *ignore))
         self._recording = Recording(path)
         self._episodes = _startable(self._recording, episodes)
         self._rerun = Rerun(self._recording, env, make_snapshots(tuple(snapshots)))
@@ -118,12 +123,12 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         episode = self._episodes[self._rng.integers(len(self._episodes))]
         step = self._choose_step(episode.length)
         self._starts += 1
-        outcome = self._rerun.play(alone(self._recording, episode.number), step, restore_all=True)
-        difference = row_difference(episode, step, outcome, Comparison(0.0, IGNORED_INFOS))
-        if difference is not None:
+        chain = alone(self._recording, episode.number)
+        where, outcome = go_to(self._rerun, chain, step, self._comparison, restore_all=True), self._rerun.last
+        if where is not None or outcome is None:
             raise DivergedError(
-                f"{self._recording.path}: the environment is not where the recording was, at step {step} of episode "
-                f"{episode.number}: {difference.message}. Is it made in the same way? See gym_h5record.verify."
+                f"{self._recording.path}: the environment is not where the recording was: {where}. "
+                "Is it made in the same way? See gym_h5record.verify."
             )
         return outcome.observation, {**outcome.info, START_KEY: {"episode": episode.number, "step": step}}
 

@@ -9,6 +9,7 @@ from gym_h5record.errors import NotReplayableError, OptionError
 from gym_h5record.format import Origin
 from gym_h5record.reader import Episode
 from gym_h5record.recording import Recording
+from gym_h5record.resimulate.origins import branches_off
 from gym_h5record.shown import shown
 
 __all__ = ["all_before", "alone", "check_beginning", "chosen_numbers", "continued", "from_known", "in_one_life"]
@@ -88,8 +89,9 @@ def from_known(recording: Recording, life: Sequence[Episode]) -> tuple[list[Epis
 
 def _is_known(recording: Recording, episode: Episode) -> bool:
     """Whether all that its reset depends on can be put back, in an environment that keeps nothing else."""
-    is_branch = not episode.number and "recording_parent" in recording.metadata
-    return episode.origin is Origin.RESET and (is_branch or bool(episode.snapshot) or episode.seed is not None)
+    if episode.origin is not Origin.RESET:
+        return False
+    return bool(episode.snapshot) or episode.seed is not None or branches_off(recording, episode.number)
 
 
 def _follows(before: Episode, after: Episode) -> bool:

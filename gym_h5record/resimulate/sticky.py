@@ -10,20 +10,25 @@ beside it. At the end both have to be in the same state.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from gym_h5record.errors import DivergedError, OptionError, UnsupportedEnvError
+from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory, build_env
 from gym_h5record.recording import Recording
+from gym_h5record.resimulate.arrival import go_to
+from gym_h5record.resimulate.branch import standing
+from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
 from gym_h5record.resimulate.lineage import alone
-from gym_h5record.resimulate.rerun import Rerun
-from gym_h5record.snapshots import make_snapshots
-from gym_h5record.snapshots.ale import twisters
+from gym_h5record.resimulate.rerun import Outcome, Rerun
+from gym_h5record.snapshots import SnapshotProvider, Snapshots, make_snapshots
+from gym_h5record.snapshots.ale import is_ale, twisters
 
 __all__ = ["executed_actions"]
 
@@ -32,13 +37,24 @@ _PADDING = -1
 _DRAWS = 2  # a frame: one for each player
 
 
-def executed_actions(path: str | os.PathLike[str], episode: int, env: EnvFactory | None = None) -> np.ndarray:
+def executed_actions(
+    path: str | os.PathLike[str],
+    episode: int,
+    env: EnvFactory | None = None,
+    *,
+    ignore: Sequence[str] = (),
+    snapshots: Sequence[SnapshotProvider] = (),
+) -> np.ndarray:
     """The actions that ALE executed in an episode, frame by frame.
+
+    The episode is run again, and has to give what was recorded at every step.
 
     Args:
         path: A recording of an Atari environment, wrapped in any way.
         episode: Number of the episode; negative ones count from the end.
         env: The environment, or a function that makes one; None to make it from the file.
+        ignore: Paths into infos that are not compared, as for ``verify``.
+        snapshots: Providers for simulators that are not known here.
 
     Returns:
         An int64 array of shape ``(T, F)``: for each step the ids of ALE's actions (0 is no
@@ -48,14 +64,17 @@ def executed_actions(path: str | os.PathLike[str], episode: int, env: EnvFactory
         OptionError: If there is no such episode.
         UnsupportedEnvError: If it is no environment of ALE.
         NotReplayableError: If the episode cannot be run again.
-        DivergedError: If ALE's generator is not where it should be at the end.
+        DivergedError: If the environment does not do again what was recorded, or ALE's
+            generator is not where it should be at the end.
     """
     with Recording(path) as recording:
         if not -recording.num_episodes <= episode < recording.num_episodes:
             raise OptionError(f"episode={episode}: {recording.path} has {recording.num_episodes} episodes.")
         live = build_env(recording, env)
         try:
-            steps = _executed(recording, recording.episodes[episode].number, live)
+            comparison = Comparison(0.0, (*IGNORED_INFOS, *ignore))
+            number = recording.episodes[episode].number
+            steps = _executed(recording, number, live, comparison, make_snapshots(tuple(snapshots)))
         finally:
             if not isinstance(env, gym.Env):
                 live.close()
@@ -63,22 +82,38 @@ def executed_actions(path: str | os.PathLike[str], episode: int, env: EnvFactory
     return np.array([[*step, *[_PADDING] * (width - len(step))] for step in steps], np.int64).reshape(len(steps), width)
 
 
-def _executed(recording: Recording, number: int, live: gym.Env[Any, Any]) -> list[list[int]]:
-    if type(live.unwrapped).__module__ != "ale_py.env":
+def _executed(
+    recording: Recording, number: int, live: gym.Env[Any, Any], comparison: Comparison, snapshots: Snapshots
+) -> list[list[int]]:
+    if not is_ale(live.unwrapped):
         raise UnsupportedEnvError(f"{type(live.unwrapped).__qualname__} is no environment of ALE: no action sticks.")
     chain = alone(recording, number)
-    rerun = Rerun(recording, live, make_snapshots(()))
-    steps: list[list[int]] = []
-    with _listening(live) as listener:
-        for position, each in enumerate(chain):
-            rerun.begin(each, restore=True)
-            for step in range(each.length):
-                done = len(listener.executed)
-                rerun.step(each.actions[step])
-                if position == len(chain) - 1:
-                    steps.append(listener.executed[done:])
+    with _listening(live) as listener:  # also on the way to where a branch begins
+        rerun = _Counting(recording, standing(live, recording, chain[0].number), snapshots, listener)
+        where = go_to(rerun, chain, chain[-1].length, comparison, restore_all=True)
+        if where is not None:
+            raise DivergedError(f"{recording.path}: the environment does not do what was recorded: {where}.")
         listener.check()
-    return steps
+    return [listener.executed[start:stop] for start, stop in pairwise(rerun.frames)]
+
+
+class _Counting(Rerun):
+    """Notes how many frames there were before the episode's first step, and after each of its steps."""
+
+    def __init__(self, recording: Recording, env: gym.Env[Any, Any], snapshots: Snapshots, listener: _Listener) -> None:
+        super().__init__(recording, env, snapshots)
+        self._listener = listener
+        self.frames: list[int] = []
+
+    def begin(self, episode: Episode, *, restore: bool) -> Outcome:
+        outcome = super().begin(episode, restore=restore)
+        self.frames = [len(self._listener.executed)]
+        return outcome
+
+    def step(self, action: Any) -> Outcome:
+        outcome = super().step(action)
+        self.frames.append(len(self._listener.executed))
+        return outcome
 
 
 @contextmanager

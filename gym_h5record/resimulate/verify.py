@@ -17,9 +17,10 @@ from gym_h5record.errors import NotReplayableError, OptionError, RecordingError
 from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory, build_env, version_differences
 from gym_h5record.recording import Recording
-from gym_h5record.resimulate.branch import branches_off, standing
+from gym_h5record.resimulate.branch import standing
 from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
 from gym_h5record.resimulate.lineage import check_beginning, chosen_numbers, continued, from_known, in_one_life
+from gym_h5record.resimulate.origins import branches_off, survivor
 from gym_h5record.resimulate.passes import check_pass, not_replayable
 from gym_h5record.resimulate.reports import EpisodeReport, Verdict, VerifyReport
 from gym_h5record.resimulate.rerun import Rerun
@@ -30,11 +31,6 @@ __all__ = ["verify"]
 _SHARES = 4  # of each worker: episodes differ in length
 _SEQUENTIAL = "it is exact only after the episodes before it: something in the environment outlives a reset"
 _PASSED = "it was not tried in a fresh environment, nor after the episodes before it: pass a function that makes it"
-_SURVIVORS = {
-    "NormalizeObservation": "the running statistics of NormalizeObservation",
-    "NormalizeReward": "the running statistics of NormalizeReward",
-    "BipedalWalker": "the world of BipedalWalker",
-}
 
 
 @dataclass(frozen=True)
@@ -211,7 +207,6 @@ def _mend_in_sequence(task: _Task, recording: Recording, found: dict[int, Episod
 def _better(alone: EpisodeReport, after: EpisodeReport, recording: Recording) -> EpisodeReport:
     if not after.ok:
         return replace(alone, reason=alone.reason or after.reason)
-    names = f"{recording.metadata.get('env_wrappers', '')} {recording.metadata.get('env_class', '')}"
-    known = [what for name, what in _SURVIVORS.items() if name in names]
-    reason = f"{_SEQUENTIAL}{f' ({known[0]})' if known else ''}"
+    known = survivor(recording)
+    reason = f"{_SEQUENTIAL} ({known})" if known else _SEQUENTIAL
     return replace(after, independent=False, reason=reason)

@@ -32,12 +32,16 @@ class Snapshots:
         self._providers = {provider.name: provider for provider in providers}
         self._completing = [each for each in self._providers.values() if isinstance(each, GeneratorProvider)]
 
-    def take(self, env: gym.Env[Any, Any]) -> dict[str, bytes]:
+    def take(self, env: gym.Env[Any, Any], *, is_bare: bool = True) -> dict[str, bytes]:
         """The states that the next reset of ``env`` depends on, by provider.
 
-        None if the reset resets nothing, as the first one of ``gym_h5record.resimulate.Branch``.
+        None if the reset resets nothing, as the first one of ``gym_h5record.resimulate.Branch`` if it is a bare one.
+
+        Args:
+            env: The environment.
+            is_bare: Whether the reset is given neither a seed nor options.
         """
-        if getattr(env, "continues_episode", False):
+        if is_bare and getattr(env, "continues_episode", False):
             return {}
         taken = {name: provider.take(env) for name, provider in self._providers.items()}
         return {name: state for name, state in taken.items() if state is not None}

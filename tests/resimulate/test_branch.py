@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium import wrappers
 
 import gym_h5record as h5r
 from gym_h5record import errors
@@ -127,7 +129,7 @@ def test_a_step_that_there_is_not_is_an_error(episode: int, step: int, acrobot: 
 
 def test_an_environment_that_goes_elsewhere_is_an_error_that_says_where(acrobot: Path) -> None:
     tamper(acrobot, "actions", 1, 4, lambda action: (action + 1) % 3)
-    with pytest.raises(errors.DivergedError, match=r"not where .* was, at step 6 of episode 1: observations"):
+    with pytest.raises(errors.DivergedError, match=r"not where .* was: episode 1, step 5, observations"):
         h5r.branch(acrobot, 1, 6)
     env, _, _ = h5r.branch(acrobot, 1, 4)
     env.close()
@@ -160,3 +162,72 @@ def test_another_recording_in_the_place_of_the_parent_is_noticed(acrobot: Path, 
     report = h5r.verify(tmp_path / "child.h5")
     assert report.episodes[0].verdict is h5r.Verdict.NOT_REPLAYABLE
     assert "or another recording by now" in report.episodes[0].reason
+
+
+def test_what_shows_in_rewards_only_leads_through_all_episodes_before(tmp_path: Path) -> None:
+    path = record(wrappers.NormalizeReward(gym.make("Pendulum-v1")), tmp_path / "run.h5")
+    with h5r.Recording(path) as recording:
+        for step in (0, 10):
+            env, observation, info = h5r.branch(path, 2, step)
+            check_goes_on(env, observation, info, recording.episodes[2], step)
+
+
+class Drifting(gym.Wrapper[Any, Any, Any, Any]):
+    """Rewards grow with all steps that there ever were; nobody knows it."""
+
+    steps = 0
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        observation, reward, *rest = self.env.step(action)
+        return observation, float(reward) + self.steps, *rest
+
+
+def test_a_difference_on_the_way_leads_through_all_episodes_before(tmp_path: Path) -> None:
+    path = record(Drifting(gym.make("Pendulum-v1")), tmp_path / "run.h5")
+    with h5r.Recording(path) as recording:
+        env, observation, info = h5r.branch(path, 2, 10, env=lambda: Drifting(gym.make("Pendulum-v1")))
+        check_goes_on(env, observation, info, recording.episodes[2], 10)
+
+
+class Clock(gym.Wrapper[Any, Any, Any, Any]):
+    """Tells the time of day."""
+
+    def step(self, action: Any) -> Any:
+        *rest, info = self.env.step(action)
+        return *rest, {**info, "time": time.perf_counter()}
+
+
+def test_what_tells_the_time_can_be_left_out(tmp_path: Path) -> None:
+    path = record(Clock(gym.make("Pendulum-v1")), tmp_path / "run.h5")
+
+    def make() -> gym.Env[Any, Any]:
+        return Clock(gym.make("Pendulum-v1"))
+
+    with pytest.raises(errors.DivergedError, match="infos/time"):
+        h5r.branch(path, 1, 5, make)
+    h5r.branch(path, 1, 5, make, ignore=["time"])[0].close()
+    env = h5r.ResetFromRecording(make(), path, ignore=["time"])
+    env.reset(seed=1)
+    env.close()
+    report = h5r.evaluate(lambda _: np.zeros(1), path, closed_loop=True, env=make, ignore=["time"], max_steps=3)
+    assert [each.reason for each in report.episodes] == ["", "", ""]
+
+
+@pytest.mark.parametrize("first", ["step", "seeded reset", "reset with options", "reset that is not recorded"])
+def test_a_recording_that_begins_after_a_branch_has_been_moved_on_is_no_continuation(
+    first: str, acrobot: Path, tmp_path: Path
+) -> None:
+    env = h5r.branch(acrobot, 1, np.int64(2))[0]
+    if first == "step":
+        env.step(0)
+    path = tmp_path / "more.h5"
+    trigger = (lambda number: number > 0) if first == "reset that is not recorded" else None
+    recorder = h5r.RecordToHDF5(env, path, writer="inline", episode_trigger=trigger)
+    options: Any = {"seeded reset": {"seed": 3}, "reset with options": {"options": {}}}.get(first, {})
+    recorder.reset(**options)
+    play(recorder, seed=None)
+    recorder.close()
+    report = h5r.verify(path)
+    assert report.ok, report
+    assert all(each.independent for each in report.episodes)

@@ -71,3 +71,23 @@ def test_other_environments_have_none(tmp_path: Path) -> None:
         h5r.executed_actions(path, 0)
     with pytest.raises(errors.OptionError, match="has 3 episodes"):
         h5r.executed_actions(path, 3)
+
+
+def test_a_recording_that_branches_off_another_goes_on_with_what_stuck_there(tmp_path: Path) -> None:
+    path = record(gym.make("ALE/Breakout-v5", obs_type="ram"), tmp_path / "run.h5", None)
+    whole = h5r.executed_actions(path, 2)
+    with h5r.Recording(path) as recording:
+        actions = [recording.episodes[2].actions[step] for step in range(9, 25)]
+    more = h5r.RecordToHDF5(h5r.branch(path, 2, 9)[0], tmp_path / "more.h5", writer="inline")
+    more.reset()
+    for action in actions:
+        more.step(action)
+    more.close()
+    assert np.array_equal(h5r.executed_actions(tmp_path / "more.h5", 0), whole[9:])
+
+
+@pytest.mark.parametrize("other", [{"repeat_action_probability": 0.0}, {"frameskip": 2}])
+def test_another_game_than_the_recorded_one_has_nothing_to_tell(other: Any, tmp_path: Path) -> None:
+    path = record(gym.make("ALE/Breakout-v5", obs_type="ram"), tmp_path / "run.h5", None)
+    with pytest.raises(errors.DivergedError, match="does not do what was recorded: episode 2, step"):
+        h5r.executed_actions(path, 2, lambda: gym.make("ALE/Breakout-v5", obs_type="ram", **other))
