@@ -10,7 +10,8 @@ object with one key, its tag::
     {"$object": [shape, [...]]}      an array of Python objects
     {"$graph": [nodes, edges, links]}  Gymnasium's GraphInstance
     {"$surrogates": base64}          a string with two halves of a surrogate pair side by side
-    {"$repr": [class, text]}         anything else: its text only, see ``Tagger``
+    {"$as": [class, value]}          of a derived class: the value of Python's own class that it is
+    {"$repr": [class, text]}         anything else: its text only, see ``TaggedText``
 
 The text is ASCII, so any Unicode survives, lone surrogates included. Reading
 never imports or calls anything that the text names.
@@ -30,9 +31,9 @@ import numpy as np
 from gymnasium.spaces import GraphInstance
 
 from gym_h5record.limits import MAX_DEPTH, MAX_VALUES, num_elements
-from gym_h5record.tree import foreign_array
+from gym_h5record.tree import base_value, foreign_array
 
-__all__ = ["TaggedText", "dumps", "loads", "no_exact_form", "parse_json", "tag", "untag"]
+__all__ = ["IN_ITS_PLACE", "TaggedText", "dumps", "holds_text", "loads", "no_exact_form", "parse_json", "tag", "untag"]
 
 _JSON_LEVELS = 4 * MAX_DEPTH  # a space or a node in another takes four at most
 _ARRAY_KINDS = "?biufcSUmM"
@@ -40,6 +41,12 @@ _MAX_HOLLOW = 1 << 20  # rows of arrays without elements: they cost no text, but
 # A string that does not end is one as well: looked for from each of its quotes, its end would take forever.
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # would come back from JSON as one character
+
+
+IN_ITS_PLACE = (
+    "its NumPy array, or the value of Python's own class that it stands for, else its repr, is recorded in its place"
+)
+"""Of an object without an exact form."""
 
 
 class TaggedText(str):
@@ -54,7 +61,8 @@ def dumps(value: Any, *, on_repr: Callable[[object], None] | None = None) -> str
     Args:
         value: Any nesting of Python and NumPy values.
         on_repr: Called with every object that does not come back as it was: of arrays
-            of other libraries the NumPy array is kept, of anything else the ``repr``.
+            of other libraries the NumPy array is kept, of derived classes the value of
+            Python's own class, of masked arrays data and mask, of anything else the ``repr``.
 
     Raises:
         ValueError: If ``value`` is nested more than 100 deep or contains itself.
@@ -135,8 +143,20 @@ def no_exact_form(part: object) -> str:
     kind = type(part)
     return (
         f"an object of type {kind.__module__}.{kind.__qualname__} in an info or in reset options has no exact "
-        "form in the file; its NumPy array if it has one, else its repr, is recorded in its place."
+        f"form in the file; {IN_ITS_PLACE}."
     )
+
+
+def holds_text(value: Any) -> bool:
+    """Whether something is left only as text in a value that was read."""
+    kind = type(value)
+    if kind is TaggedText:
+        return True
+    if kind is dict:
+        return any(map(holds_text, value)) or any(map(holds_text, value.values()))
+    if kind is np.ndarray:
+        return bool(value.dtype.hasobject) and any(map(holds_text, value.ravel().tolist()))
+    return isinstance(value, (list, tuple, set, frozenset)) and any(map(holds_text, value))
 
 
 def _untag(value: Any, depth: int) -> Any:
@@ -201,7 +221,12 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
     array = foreign_array(value)
     if array is not None:
         return _tag(array, on_repr, depth + 1)
-    return {"$repr": [f"{kind.__module__}.{kind.__qualname__}", repr(value)]}
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(value, np.ma.MaskedArray):
+        parts = {"data": np.asarray(value.data), "mask": np.ma.getmaskarray(value)}
+        return {"$as": [name, _tag(parts, on_repr, depth + 1)]}
+    base = base_value(value)
+    return {"$repr": [name, repr(value)]} if base is None else {"$as": [name, _tag(base, on_repr, depth + 1)]}
 
 
 def _has_halves(text: str) -> bool:
@@ -268,5 +293,6 @@ _READERS: dict[str, Callable[[Any, int], Any]] = {
     "$array": _read_array,
     "$object": _read_object,
     "$numpy": _read_numpy,
+    "$as": lambda content, depth: _untag(content[1], depth),
     "$repr": lambda content, depth: TaggedText(content[1]),
 }

@@ -1,4 +1,4 @@
-"""Exact comparison of values, as environments give and take them; arrays of other libraries.
+"""Exact comparison of values, as environments give and take them; what stands for those of other classes.
 
 "Exact" means what recording promises: the same types, dtypes and shapes, and
 the same bits in every number, NaN payloads and signs of zero included.
@@ -7,11 +7,12 @@ the same bits in every number, NaN payloads and signs of zero included.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["foreign_array", "identical"]
+__all__ = ["base_value", "foreign_array", "identical"]
 
 
 def identical(first: Any, second: Any) -> bool:
@@ -48,14 +49,43 @@ def identical(first: Any, second: Any) -> bool:
 
 
 def foreign_array(value: Any) -> np.ndarray | None:
-    """The NumPy array of another library's array (JAX, PyTorch on the CPU ...), None for anything else."""
-    if isinstance(value, (np.generic, type)) or type(value) is np.ndarray or not hasattr(value, "__array__"):
+    """The NumPy array of another library's array (JAX, PyTorch on the CPU ...), None for anything else.
+
+    Masked arrays are more than an array.
+    """
+    if isinstance(value, (np.generic, np.ma.MaskedArray, type)) or type(value) is np.ndarray:
+        return None
+    if not hasattr(value, "__array__"):
         return None
     try:
         array = np.array(value, subok=False)
     except (TypeError, ValueError, RuntimeError):  # on another device, or part of a gradient
         return None
     return None if array.dtype.hasobject else array
+
+
+def base_value(value: Any) -> Any:
+    """The value of Python's own class that one of a derived class is, such as the int of an ``IntEnum``.
+
+    What the derived class has made of methods does not matter. None for anything else.
+    """
+    if type(value) in _PLAIN or isinstance(value, (bool, np.generic)):
+        return None
+    return next((plain(value) for base, plain in _PLAIN.items() if isinstance(value, base)), None)
+
+
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    dict: lambda value: dict(dict.items(value)),
+    list: lambda value: list(list.__iter__(value)),
+    tuple: lambda value: tuple(tuple.__iter__(value)),
+    str: str.__str__,
+    bytes: lambda value: memoryview(value).tobytes(),
+    int: int.__int__,
+    float: float.__float__,
+    complex: lambda value: complex(complex.real.__get__(value), complex.imag.__get__(value)),
+    set: lambda value: set(set.__iter__(value)),
+    frozenset: lambda value: frozenset(frozenset.__iter__(value)),
+}
 
 
 def _identical_arrays(first: np.ndarray, second: np.ndarray) -> bool:

@@ -3,13 +3,13 @@
 import base64
 import enum
 import json
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, deque, namedtuple
 
 import numpy as np
 import pytest
 from gymnasium.spaces import GraphInstance
 
-from gym_h5record.tagged import TaggedText, dumps, loads, parse_json, tag, untag
+from gym_h5record.tagged import TaggedText, dumps, holds_text, loads, parse_json, tag, untag
 from tests.zoo import (
     NAN_WITH_PAYLOAD,
     NEGATIVE_NAN,
@@ -202,9 +202,8 @@ INEXACT = {
     "class": Custom,
     "numpy-class": np.float32,
     "function": len,
-    "int-enum": Colour.RED,
-    "named-tuple": namedtuple("Point", "x y")(1, 2),
-    "ordered-dict": OrderedDict(a=1),
+    "enum": enum.Enum("Shape", "ROUND").ROUND,
+    "deque": deque([1]),
     "bytearray": bytearray(b"a"),
     "range": range(3),
     "structured": np.zeros(2, [("a", "i4"), ("b", "f8")]),
@@ -223,6 +222,49 @@ def test_what_has_no_exact_form_leaves_its_repr_and_is_reported(value):
     assert reported[0] is value
 
 
+MASKED = np.ma.masked_array(np.arange(3, dtype=np.int8), [True, False, False])
+DERIVED = {
+    "int-enum": (Colour.RED, 1),
+    "str-enum": (enum.Enum("Word", {"HI": "hi"}, type=str).HI, "hi"),
+    "named-tuple": (namedtuple("Point", "x y")(1, {"a": Colour.RED}), (1, {"a": 1})),
+    "ordered-dict": (OrderedDict(b=1, a=np.zeros(2000)), {"b": 1, "a": np.zeros(2000)}),
+    "defaultdict": (defaultdict(list, {(1, 2): [0.1]}), {(1, 2): [0.1]}),
+    "float": (type("Metres", (float,), {"__float__": lambda _: 7.0})(-0.0), -0.0),
+    "bytes": (type("Packet", (bytes,), {"__bytes__": lambda _: b""})(b"\0a\0"), b"\0a\0"),
+    "complex": (type("Phase", (complex,), {"real": 7})(1 - 2j), 1 - 2j),
+    "list": (type("Items", (list,), {"__iter__": lambda _: iter("x")})([1]), [1]),
+    "set": (type("Bag", (set,), {})({1}), {1}),
+    "frozenset": (type("Ice", (frozenset,), {})({1}), frozenset({1})),
+    "masked-array": (MASKED, {"data": np.arange(3, dtype=np.int8), "mask": np.array([True, False, False])}),
+}
+
+
+@pytest.mark.parametrize(("value", "base"), DERIVED.values(), ids=list(DERIVED))
+def test_a_value_of_a_derived_class_comes_back_as_pythons_and_is_reported(value, base):
+    reported = []
+    read = loads(dumps({"a": [value]}, on_repr=reported.append))["a"][0]
+    check_identical(read, base, "loads of dumps")
+    assert reported[0] is value
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda v: v,
+        lambda v: [1, v],
+        lambda v: (v,),
+        lambda v: {"a": {"b": v}},
+        lambda v: {v: 1},
+        lambda v: np.array([1, v], object),
+        lambda v: GraphInstance(np.zeros(1), None, v),
+    ],
+    ids=["itself", "list", "tuple", "dict", "key", "array", "graph"],
+)
+def test_what_is_left_as_text_is_found_at_any_depth(wrap):
+    assert holds_text(loads(dumps(wrap(Custom()))))
+    assert not holds_text(loads(dumps(wrap("a text of its own"))))
+
+
 @pytest.mark.parametrize("value", KEPT.values(), ids=list(KEPT))
 def test_what_has_an_exact_form_is_not_reported(value):
     reported = []
@@ -233,7 +275,6 @@ def test_what_has_an_exact_form_is_not_reported(value):
 FOREIGN = {
     "array": ForeignArray(np.arange(3, dtype=np.int8)),
     "array-rank0": ForeignArray(np.float32(1.5)),
-    "masked-array": np.ma.masked_array(np.arange(3, dtype=np.int8), [True, False, False]),
     "subclass": np.eye(2).view(np.memmap),
 }
 
@@ -305,6 +346,8 @@ HOSTILE = {
     "object-no-list": '{"$object": [[1], 1]}',
     "graph-parts": '{"$graph": [1]}',
     "repr-alone": '{"$repr": []}',
+    "as-alone": '{"$as": []}',
+    "as-nothing": '{"$as": ["x"]}',
     "nested-too-deep": "[" * 100_000 + "]" * 100_000,
     "tags-nested-too-deep": '{"$tuple":[' * 10_000 + "]}" * 10_000,
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import GraphInstance
 
-from gym_h5record.tree import foreign_array, identical
+from gym_h5record.tree import base_value, foreign_array, identical
 from tests.zoo import (
     NAN_WITH_PAYLOAD,
     NEGATIVE_NAN,
@@ -143,15 +143,24 @@ def test_array_of_another_library_is_given_as_numpys(array):
     check_identical(foreign_array(ForeignArray(array)), array, "foreign_array")
 
 
-@pytest.mark.parametrize("kind", [np.ma.MaskedArray, np.memmap], ids=["masked", "memmap"])
+@pytest.mark.parametrize("kind", [np.matrix, np.memmap], ids=["matrix", "memmap"])
 def test_special_arrays_of_numpy_are_given_as_plain_ones(kind):
     check_identical(foreign_array(np.array([[1, 2]]).view(kind)), np.array([[1, 2]]), "foreign_array")
 
 
+def test_a_masked_array_is_more_than_its_data():
+    assert foreign_array(np.ma.masked_array([1, 2])) is None
+
+
+@pytest.mark.parametrize("value", [1, True, None, 1.5, "a", (), np.float64(1), np.str_("a"), np.bytes_(b"a"), object()])
+def test_what_is_of_no_derived_class_has_no_base(value):
+    assert base_value(value) is None
+
+
 def test_array_of_another_library_is_copied():
-    masked = np.ma.masked_array([1, 2])
-    foreign_array(masked)[0] = 5
-    assert masked[0] == 1
+    mapped = np.array([1, 2]).view(np.memmap)
+    foreign_array(mapped)[0] = 5
+    assert mapped[0] == 1
 
 
 class OnAnotherDevice:

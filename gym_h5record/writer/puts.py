@@ -20,7 +20,7 @@ from gym_h5record import ragged
 from gym_h5record import schema as sc
 from gym_h5record.format import NUMPY_SCALARS, TypeCode, numpy_scalar_code
 from gym_h5record.journal import CODES, Journal
-from gym_h5record.tree import foreign_array
+from gym_h5record.tree import base_value, foreign_array
 
 __all__ = ["Odd", "Put", "Ring", "Segments", "make_infos_put", "make_put"]
 
@@ -41,12 +41,21 @@ class Ring:
     Attributes:
         journal: The journal.
         schema: The columns.
-        note_foreign: Told of arrays of other libraries, which are stored as NumPy's.
+        note_foreign: Told of values that are stored as one of another type: arrays of other libraries
+            as NumPy's, values of derived classes as those of Python's own.
     """
 
     journal: Journal
     schema: sc.Schema
-    note_foreign: Callable[[str, Any], None]
+    note_foreign: Callable[[str, Any, Any], None]
+
+    def plain(self, name: str, value: Any, *kinds: type) -> Any:
+        """A value of a class derived from one of these as one of that class; anything else as it is."""
+        base = base_value(value)
+        if type(base) not in kinds:
+            return value
+        self.note_foreign(name, value, base)
+        return base
 
     def code(self, node: sc.Node) -> tuple[memoryview, int, int]:
         """The codes as flat bytes, codes per slot, and the code of this node."""
@@ -82,7 +91,7 @@ def _(node: sc.Array, ring: Ring, odd: Odd, segments: Segments) -> Put:
             return
         array = foreign_array(value)
         if array is not None and array.dtype == dtype and array.shape == shape:
-            note_foreign(name, value)
+            note_foreign(name, value, array)
             value, codes[slot * width + index] = array, code
         else:
             codes[slot * width + index] = odd(name, value)
@@ -109,7 +118,11 @@ def _(node: sc.Scalar, ring: Ring, odd: Odd, segments: Segments) -> Put:
                 raise ValueError
             cells[slot] = value
         except (KeyError, ValueError, TypeError, OverflowError):
-            code = _put_checked(column, dtype, slot, value) or odd(name, value)
+            code = (
+                _put_checked(column, dtype, slot, value)
+                or _put_checked(column, dtype, slot, ring.plain(name, value, int, float))
+                or odd(name, value)
+            )
         codes[slot * width + index] = code
 
     return put
@@ -133,6 +146,8 @@ def _(node: sc.DictOf, ring: Ring, odd: Odd, segments: Segments) -> Put:
     keys = {key for key, _ in node.items}
 
     def put(slot: int, value: Any) -> None:
+        if type(value) is not dict:
+            value = ring.plain(node.name, value, dict)
         if type(value) is not dict or value.keys() != keys:
             blank(slot)
             codes[slot * width + index] = odd(node.name, value)
@@ -151,6 +166,8 @@ def _(node: sc.TupleOf, ring: Ring, odd: Odd, segments: Segments) -> Put:
     blank = _make_blank(node, ring)
 
     def put(slot: int, value: Any) -> None:
+        if type(value) is not tuple:
+            value = ring.plain(node.name, value, tuple)
         if type(value) is not tuple or len(value) != len(children):
             blank(slot)
             codes[slot * width + index] = odd(node.name, value)

@@ -22,7 +22,7 @@ from gym_h5record.format import NO_SEED, SEED_IN_JSON, Origin, RowFlag, TypeCode
 from gym_h5record.journal import BLOB_ENDS, FLAGS, Control
 from gym_h5record.schema import Schema
 from gym_h5record.segments import Segment, pack_segment
-from gym_h5record.tagged import tag
+from gym_h5record.tagged import IN_ITS_PLACE, tag
 from gym_h5record.writer.puts import Ring, Segments, make_infos_put, make_put
 from gym_h5record.writer.session import Session
 
@@ -197,7 +197,7 @@ class RowWriter:
         self._warn_once(
             name,
             f"/{name}: got {_describe(value)}, which is not what its column holds. "
-            "It is kept exactly, but as text, which is slow; further ones are kept without this warning.",
+            "It is kept as text, which is slow; further ones are kept without this warning.",
         )
         return self._tag_anything(name, value)
 
@@ -206,7 +206,7 @@ class RowWriter:
             self._warn_once(
                 f"{name} {type(part).__qualname__}",
                 f"/{name}: an object of type {type(part).__module__}.{type(part).__qualname__} has no exact form in "
-                "the file; its NumPy array if it has one, else its repr, is recorded in its place.",
+                f"the file; {IN_ITS_PLACE}.",
             )
 
         try:
@@ -215,10 +215,11 @@ class RowWriter:
             on_repr(value)
             return {"$repr": [type(value).__qualname__, repr(value)]}
 
-    def _note_foreign(self, name: str, value: Any) -> None:
+    def _note_foreign(self, name: str, value: Any, stored: Any) -> None:
+        what = "NumPy arrays" if isinstance(stored, np.ndarray) else type(stored).__qualname__
         self._warn_once(
             f"{name} {type(value).__qualname__}",
-            f"/{name}: arrays of type {type(value).__qualname__} are recorded as NumPy arrays.",
+            f"/{name}: values of type {type(value).__qualname__} are recorded as {what}.",
         )
 
     def _put_other_infos(self, rest: Any) -> None:
