@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -82,6 +84,7 @@ def verify(
         UnbuildableEnvError: If the environment cannot be made from the file.
         EnvMismatchError: If it is another one.
         OptionError: If an episode does not exist, or ``workers`` is not possible.
+        RecordingError: If one of the ``workers`` ended early.
     """
     task = _Task(os.fspath(path), env, tuple(snapshots), Comparison(atol, (*IGNORED_INFOS, *ignore)))
     with Recording(path) as recording:
@@ -108,10 +111,27 @@ def _alone(task: _Task, recording: Recording, numbers: list[int], workers: int) 
     chains = [wanted for _, wanted in _grouped(recording, numbers, continued)]
     size = max(1, len(chains) // (_SHARES * workers))
     shares = [list(chain.from_iterable(chains[at : at + size])) for at in range(0, len(chains), size)]
-    # Not forked: environments and their libraries start threads.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for reports in pool.map(partial(_verify_share, task), shares):
-            yield from reports
+    _check_sendable(task, workers)
+    try:
+        # Not forked: environments and their libraries start threads.
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            for reports in pool.map(partial(_verify_share, task), shares):
+                yield from reports
+    except BrokenProcessPool as error:
+        raise RecordingError(
+            f"{recording.path}: workers={workers}: a process that ran episodes has ended, or could not begin: "
+            'scripts that start processes need if __name__ == "__main__". With workers=1 it may say more.'
+        ) from error
+
+
+def _check_sendable(task: _Task, workers: int) -> None:
+    try:
+        pickle.dumps(task)
+    except Exception as error:  # of any kind, from the pickling of anybody's objects
+        raise OptionError(
+            f"workers={workers}: what makes the environment, or a snapshot provider, cannot be sent "
+            f"to other processes: {error!s:.200}. Pass a function that a module defines."
+        ) from error
 
 
 def _verify_share(task: _Task, numbers: list[int]) -> list[EpisodeReport]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,29 @@ class Drifting(gym.Env[Any, Any]):
 
     def step(self, action: Any) -> Any:
         return np.array([float(action) + self.error]), 1.0, False, False, {}
+
+
+class TwoPartError(Exception):
+    """One that cannot be unpickled."""
+
+    def __init__(self, one: Any, other: Any) -> None:
+        super().__init__(f"{one} {other}")
+
+
+class Raising(Wanderer):
+    """Its resets raise, unless it is told otherwise."""
+
+    def __init__(self, *, is_broken: bool = True) -> None:
+        self.is_broken = is_broken
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        if self.is_broken:
+            raise TwoPartError(1, 2)
+        return super().reset(seed=seed)
+
+
+def end_the_process() -> gym.Env[Any, Any]:
+    os._exit(3)
 
 
 # Exact --------------------------------------------------------------------------------------------
@@ -189,6 +213,24 @@ def test_an_action_that_the_environment_refuses_is_a_divergence(path: Path) -> N
     assert found is not None
     assert (found.step, found.leaf, found.recorded) == (2, "actions", 17)
     assert "the environment raised AssertionError" in found.message
+    assert found.found.startswith("AssertionError")
+
+
+def test_an_error_of_any_kind_comes_back_from_a_worker_as_text(path: Path) -> None:
+    record(Raising(is_broken=False), path)
+    for workers in (1, 2):
+        report = h5r.verify(path, env=Raising, workers=workers)
+        assert [each.divergence.found for each in report.episodes if each.divergence] == ["TwoPartError('1 2')"] * 3
+
+
+def test_what_no_other_process_can_be_given_is_a_sentence(acrobot: Path) -> None:
+    with pytest.raises(errors.OptionError, match=r"workers=2: .* cannot be sent to other processes: .*<lambda>"):
+        h5r.verify(acrobot, env=lambda: gym.make("Acrobot-v1"), workers=2)
+
+
+def test_a_worker_that_ends_early_is_a_sentence(acrobot: Path) -> None:
+    with pytest.raises(errors.RecordingError, match=r"workers=2: a process that ran episodes has ended"):
+        h5r.verify(acrobot, env=end_the_process, workers=2)
 
 
 def test_another_environment_is_found_out_at_its_first_difference(acrobot: Path) -> None:
