@@ -15,6 +15,7 @@ from multiprocessing import get_context
 
 import gymnasium as gym
 
+from gym_h5record.distance import check_atol
 from gym_h5record.errors import NotReplayableError, OptionError, RecordingError
 from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory, build_env, version_differences
@@ -55,7 +56,7 @@ def verify(
     episodes: Sequence[int] | None = None,
     *,
     atol: float = 0.0,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
@@ -74,7 +75,7 @@ def verify(
         episodes: Numbers of the episodes to run, None for all.
         atol: How far floating numbers may be apart, for simulators that are not exact.
         ignore: Paths into infos that are not compared, such as ``"timing/seconds"``,
-            besides ``"episode/t"``.
+            besides ``"episode/t"``; or one path.
         snapshots: Providers for simulators that are not known here.
         workers: Processes to run episodes in; with an environment that is passed, it has
             to be a function that can be pickled.
@@ -83,10 +84,12 @@ def verify(
     Raises:
         UnbuildableEnvError: If the environment cannot be made from the file.
         EnvMismatchError: If it is another one.
-        OptionError: If an episode does not exist, or ``workers`` is not possible.
+        OptionError: If an episode does not exist, ``atol`` is negative or no number, or ``workers``
+            is not possible.
         RecordingError: If one of the ``workers`` ended early.
     """
-    task = _Task(os.fspath(path), env, tuple(snapshots), Comparison(atol, (*IGNORED_INFOS, *ignore)))
+    atol, ignored = check_atol(atol), (*IGNORED_INFOS, *([ignore] if isinstance(ignore, str) else ignore))
+    task = _Task(os.fspath(path), env, tuple(snapshots), Comparison(atol, ignored))
     with Recording(path) as recording:
         numbers = chosen_numbers(recording, episodes)
         differences = tuple(version_differences(recording))

@@ -102,6 +102,17 @@ def test_parts_of_infos_can_be_left_out_at_any_depth(tmp_path: Path) -> None:
             assert (found is not None) == is_found
 
 
+def test_a_key_with_a_slash_can_be_left_out(tmp_path: Path) -> None:
+    path = record(Scripted(info={"time/now": 1, "deep": {"time/now": 1}, "time": {"now": 1}}), tmp_path / "run.h5")
+    changed = Scripted(info={"time/now": 2, "deep": {"time/now": 2}, "time": {"now": 2}})
+    with h5r.Recording(path) as recording:
+        for ignore, leaf in ((("deep/time/now",), "infos/time/now"), (("time/now",), "infos/deep/time/now")):
+            rerun = Rerun(recording, changed, make_snapshots(()))
+            _, found = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
+            assert found is not None
+            assert found.leaf == leaf
+
+
 def test_an_episode_is_run_as_far_as_a_step_if_one_is_given(tmp_path: Path) -> None:
     path = record(Scripted(), tmp_path / "run.h5")
     with h5r.Recording(path) as recording:

@@ -106,6 +106,17 @@ def test_frames_are_compared_where_they_were_rendered(path: Path) -> None:
     assert (found.episode, found.step, found.leaf[:6]) == (1, 3, "frames")
 
 
+def test_a_picture_that_is_not_rendered_any_more_is_a_difference(path: Path) -> None:
+    class Blind(gym.Wrapper[Any, Any, Any, Any]):
+        def render(self) -> Any:
+            return None
+
+    record(gym.make("CartPole-v1", render_mode="rgb_array"), path)
+    found = h5r.verify(path, env=lambda: Blind(gym.make("CartPole-v1", render_mode="rgb_array"))).first_divergence
+    assert found is not None
+    assert (found.step, found.leaf, found.found) == (0, "frames", None)
+
+
 def test_steps_after_the_end_go_on_from_there(path: Path) -> None:
     env = h5r.RecordToHDF5(gym.make("FrozenLake-v1"), path, writer="inline")
     env.action_space.seed(3)
@@ -174,6 +185,8 @@ def test_chosen_episodes_in_their_order(acrobot: Path) -> None:
     assert [each.episode for each in report.episodes] == [2, 0]
     with pytest.raises(errors.OptionError, match=r"has 3 episodes, there is no \[3\]"):
         h5r.verify(acrobot, episodes=[3])
+    with pytest.raises(errors.OptionError, match=r"has 3 episodes, there is no \[3, 4, 5, 6, ...\]"):
+        h5r.verify(acrobot, episodes=range(100_000))
 
 
 # Not exact ----------------------------------------------------------------------------------------
@@ -250,6 +263,12 @@ def test_a_simulator_that_is_not_exact_is_within_its_tolerance(path: Path) -> No
     assert report.ok
     assert {each.verdict for each in report.episodes} == {h5r.Verdict.CLOSE}
     assert report.atol == 1e-6
+
+
+@pytest.mark.parametrize("atol", [-1.0, float("nan"), "x", None])
+def test_a_tolerance_is_a_number_from_0_on(atol: Any, acrobot: Path) -> None:
+    with pytest.raises(errors.OptionError, match=r"atol: expected a number from 0 on"):
+        h5r.verify(acrobot, atol=atol)
 
 
 # After others, or not at all ----------------------------------------------------------------------
@@ -377,6 +396,7 @@ def test_more_of_infos_can_be_left_out(path: Path) -> None:
     assert found is not None
     assert found.leaf == "infos/timing/now"
     assert h5r.verify(path, env=make, ignore=["timing/now"]).ok
+    assert h5r.verify(path, env=make, ignore="timing/now").ok
 
 
 # Branches -----------------------------------------------------------------------------------------
