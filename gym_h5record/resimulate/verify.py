@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -115,9 +116,10 @@ def _alone(task: _Task, recording: Recording, numbers: list[int], workers: int) 
     size = max(1, len(chains) // (_SHARES * workers))
     shares = [list(chain.from_iterable(chains[at : at + size])) for at in range(0, len(chains), size)]
     _check_sendable(task, workers)
+    where_to_print = _print_on_stderr if sys.stdout is sys.stderr else None  # workers do as this process does
     try:
         # Not forked: environments and their libraries start threads.
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), where_to_print) as pool:
             for reports in pool.map(partial(_verify_share, task), shares):
                 yield from reports
     except BrokenProcessPool as error:
@@ -125,6 +127,10 @@ def _alone(task: _Task, recording: Recording, numbers: list[int], workers: int) 
             f"{recording.path}: workers={workers}: a process that ran episodes has ended, or could not begin: "
             'scripts that start processes need if __name__ == "__main__". With workers=1 it may say more.'
         ) from error
+
+
+def _print_on_stderr() -> None:
+    sys.stdout = sys.stderr
 
 
 def _check_sendable(task: _Task, workers: int) -> None:
