@@ -16,10 +16,13 @@ from gym_h5record.resimulate.rerun import Outcome, Rerun
 from gym_h5record.tagged import tag, untag
 from gym_h5record.tree import identical
 
-__all__ = ["IGNORED_INFOS", "Comparison", "check_episode", "error_text", "row_difference"]
+__all__ = ["IGNORED_INFOS", "REFUSALS", "Comparison", "check_episode", "error_text", "row_difference"]
 
 IGNORED_INFOS = ("episode/t",)
 """What tells the time of day: how long ``RecordEpisodeStatistics`` has waited."""
+
+REFUSALS = ("reset", fmt.ACTIONS)
+"""Leaves of what the environment raised at."""
 
 _MAX_ERROR = 300  # characters
 _STEP_LEAVES = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)

@@ -414,3 +414,14 @@ def test_a_recording_that_branches_off_another_is_verified_through_it(acrobot: P
     report = h5r.verify(child)
     assert [each.verdict for each in report.episodes] == [h5r.Verdict.NOT_REPLAYABLE, h5r.Verdict.EXACT]
     assert "branches off" in report.episodes[0].reason
+
+
+def test_what_outlives_a_reset_of_a_branch_comes_from_the_other_recording(path: Path, tmp_path: Path) -> None:
+    record(Wanderer(), path)
+    env, _, _ = h5r.branch(path, 0, 5, Wanderer)
+    recorder = h5r.RecordToHDF5(env, tmp_path / "child.h5", writer="inline")
+    play(recorder, (10, 10), seed=None)
+    recorder.close()
+    report = h5r.verify(tmp_path / "child.h5", env=Wanderer)
+    assert report.ok, report
+    assert [each.independent for each in report.episodes] == [True, False]
