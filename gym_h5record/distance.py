@@ -12,10 +12,23 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["are_close", "blocks", "close", "distance", "largest_distance"]
+from gym_h5record.errors import OptionError
+
+__all__ = ["are_close", "blocks", "check_atol", "close", "distance", "largest_distance"]
 
 _BLOCK_ELEMENTS = 1 << 20
 _NUMERIC_KINDS = "biufc"
+
+
+def check_atol(atol: Any) -> float:
+    """A tolerance that was asked for.
+
+    Raises:
+        OptionError: If it is negative or no number.
+    """
+    if not (isinstance(atol, (int, float)) and atol >= 0):
+        raise OptionError(f"atol: expected a number from 0 on, got {atol!r:.80}")
+    return float(atol)
 
 
 def blocks(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

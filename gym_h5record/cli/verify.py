@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,14 @@ def verify(
       gym-h5record verify run.h5 --episodes 0,3-5 --json
     """
     sys.path.insert(0, str(Path.cwd()))  # environments of the user's own
-    env = None if make_env is None else load_callable(make_env, "environment")
     options: dict[str, Any] = {"atol": atol, "ignore": ignore, "workers": workers}
+    with redirect_stdout(sys.stderr if as_json else sys.stdout):  # what environments print is no JSON
+        env = None if make_env is None else load_callable(make_env, "environment")
+        with row_progress(path.name, "episodes", is_shown=not as_json) as on_progress:
+            report = h5r.verify(path, env, episodes, on_progress=on_progress, **options)
     if as_json:
-        report = h5r.verify(path, env, episodes, **options)
         print_json(_as_json(report))
     else:
-        with row_progress(path.name, "episodes") as on_progress:
-            report = h5r.verify(path, env, episodes, on_progress=on_progress, **options)
         _show(report)
     if not report.ok:
         ctx.exit(PROBLEM)
@@ -86,7 +87,8 @@ def _show(report: h5r.VerifyReport) -> None:
         table.add_column("verdict", no_wrap=True)
         table.add_column("why", overflow="fold")
         for each in notable:
-            why = each.reason if each.divergence is None else f"step {each.divergence.step}, {each.divergence.message}"
+            where = "" if each.divergence is None else f"step {each.divergence.step}, {each.divergence.message}"
+            why = "; ".join(filter(None, (where, each.reason)))
             table.add_row(str(each.episode), each.verdict.value, safe(why))
         show(table)
         click.echo()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gym_h5record import format as fmt
-from gym_h5record.compare import Difference, first_difference
+from gym_h5record.compare import ABSENT, Difference, first_difference
 from gym_h5record.errors import SnapshotError
 from gym_h5record.printable import printable
 from gym_h5record.reader import Episode
@@ -16,10 +16,13 @@ from gym_h5record.resimulate.rerun import Outcome, Rerun
 from gym_h5record.tagged import tag, untag
 from gym_h5record.tree import identical
 
-__all__ = ["IGNORED_INFOS", "Comparison", "check_episode", "error_text", "row_difference"]
+__all__ = ["IGNORED_INFOS", "REFUSALS", "Comparison", "check_episode", "error_text", "row_difference"]
 
 IGNORED_INFOS = ("episode/t",)
 """What tells the time of day: how long ``RecordEpisodeStatistics`` has waited."""
+
+REFUSALS = ("reset", fmt.ACTIONS)
+"""Leaves of what the environment raised at."""
 
 _MAX_ERROR = 300  # characters
 _STEP_LEAVES = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
@@ -93,7 +96,7 @@ def _step_difference(episode: Episode, step: int, outcome: Outcome, comparison: 
 def row_difference(episode: Episode, row: int, outcome: Outcome, comparison: Comparison) -> Difference | None:
     """The first difference in what a reset or a step gave to see: observation, frame, info."""
     difference = _compare(fmt.OBSERVATIONS, episode.observations[row], outcome.observation, comparison)
-    if difference is None and outcome.frame is not None and episode.frames is not None:
+    if difference is None and outcome.frame is not ABSENT and episode.frames is not None:
         difference = _compare(fmt.FRAMES, episode.frames[row], outcome.frame, comparison)
     if difference is None and episode.infos is not None:
         recorded, found = (_without(each, comparison.ignore) for each in (episode.infos[row], outcome.info))
@@ -110,17 +113,17 @@ def _compare(leaf: str, recorded: Any, found: Any, comparison: Comparison) -> Di
 
 def _without(info: Any, paths: Sequence[str]) -> Any:
     for path in paths:
-        info = _without_one(info, path.split("/"))
+        info = _without_one(info, path)
     return info
 
 
-def _without_one(info: Any, path: list[str]) -> Any:
-    key, *below = path
-    if type(info) is not dict or key not in info:
+def _without_one(info: Any, path: str) -> Any:
+    if type(info) is not dict:
         return info
-    if below:
-        return {**info, key: _without_one(info[key], below)}
-    return {each: value for each, value in info.items() if each != key}
+    if path in info:  # keys may have slashes themselves
+        info = {key: value for key, value in info.items() if key != path}
+    key, _, below = path.partition("/")
+    return {**info, key: _without_one(info[key], below)} if below and key in info else info
 
 
 def _raised(episode: Episode, step: int, leaf: str, given: Any, error: Exception) -> Divergence:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gym_h5record.errors import NotReplayableError, SnapshotError
 from gym_h5record.reader import Episode
-from gym_h5record.resimulate.check import Comparison, check_episode, error_text
+from gym_h5record.resimulate.check import REFUSALS, Comparison, check_episode, error_text
 from gym_h5record.resimulate.reports import Divergence, EpisodeReport, Verdict
 from gym_h5record.resimulate.rerun import Rerun
 
@@ -36,6 +36,8 @@ def check_pass(
                 yield _judged(episode.number, steps, divergence, comparison, is_alone=not position)
             if not left:
                 return
+            if divergence is not None and divergence.leaf in REFUSALS:
+                raise _refused(episode, divergence.found)
             _go_to_the_end(rerun, episode, steps)
     except (NotReplayableError, SnapshotError) as error:
         yield from not_replayable(sorted(left), str(error))
@@ -61,5 +63,8 @@ def _go_to_the_end(rerun: Rerun, episode: Episode, steps: int) -> None:
         for step in range(steps, episode.length):
             rerun.step(actions[step])
     except Exception as error:  # whatever the environment raises
-        message = f"the environment raised {error_text(error)} in episode {episode.number}, which is before it"
-        raise NotReplayableError(message) from error
+        raise _refused(episode, error_text(error)) from error
+
+
+def _refused(episode: Episode, error: str) -> NotReplayableError:
+    return NotReplayableError(f"the environment raised {error} in episode {episode.number}, which is before it")

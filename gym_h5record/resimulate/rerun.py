@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from gym_h5record.compare import ABSENT
 from gym_h5record.format import Origin
 from gym_h5record.frames import choose_frame_source
 from gym_h5record.reader import Episode
@@ -25,7 +26,7 @@ class Outcome:
     Attributes:
         observation: The observation.
         info: The info.
-        frame: The picture, None if none were recorded.
+        frame: The picture, ``ABSENT`` if none were rendered for the recording.
         step: Reward, terminated and truncated; None after a reset.
     """
 
@@ -72,14 +73,17 @@ class Rerun:
         if restore:
             self._snapshots.restore(self.env, episode.snapshot)
         observation, info = self.env.reset(seed=episode.seed, options=episode.options)
-        self._last = Outcome(observation, info, self._source.capture())
+        self._last = Outcome(observation, info, self._frame())
         return self._last
 
     def step(self, action: Any) -> Outcome:
         """Take a recorded action."""
         observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(action))
-        self._last = Outcome(observation, info, self._source.capture(), (reward, terminated, truncated))
+        self._last = Outcome(observation, info, self._frame(), (reward, terminated, truncated))
         return self._last
+
+    def _frame(self) -> Any:
+        return self._source.capture() if self._source.kind == "render" else ABSENT
 
     def play(self, chain: Sequence[Episode], num_steps: int, *, restore_all: bool) -> Outcome:
         """Run episodes one after the other, of the last one the first steps only.

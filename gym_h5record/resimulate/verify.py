@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +16,7 @@ from multiprocessing import get_context
 
 import gymnasium as gym
 
+from gym_h5record.distance import check_atol
 from gym_h5record.errors import NotReplayableError, OptionError, RecordingError
 from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory, build_env, version_differences
@@ -49,7 +53,7 @@ def verify(
     episodes: Sequence[int] | None = None,
     *,
     atol: float = 0.0,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
@@ -68,7 +72,7 @@ def verify(
         episodes: Numbers of the episodes to run, None for all.
         atol: How far floating numbers may be apart, for simulators that are not exact.
         ignore: Paths into infos that are not compared, such as ``"timing/seconds"``,
-            besides ``"episode/t"``.
+            besides ``"episode/t"``; or one path.
         snapshots: Providers for simulators that are not known here.
         workers: Processes to run episodes in; with an environment that is passed, it has
             to be a function that can be pickled.
@@ -77,9 +81,12 @@ def verify(
     Raises:
         UnbuildableEnvError: If the environment cannot be made from the file.
         EnvMismatchError: If it is another one.
-        OptionError: If an episode does not exist, or ``workers`` is not possible.
+        OptionError: If an episode does not exist, ``atol`` is negative or no number, or ``workers``
+            is not possible.
+        RecordingError: If one of the ``workers`` ended early.
     """
-    task = _Task(os.fspath(path), env, tuple(snapshots), Comparison(atol, (*IGNORED_INFOS, *ignore)))
+    atol, ignored = check_atol(atol), (*IGNORED_INFOS, *([ignore] if isinstance(ignore, str) else ignore))
+    task = _Task(os.fspath(path), env, tuple(snapshots), Comparison(atol, ignored))
     with Recording(path) as recording:
         numbers = chosen_numbers(recording, episodes)
         differences = tuple(version_differences(recording))
@@ -104,10 +111,32 @@ def _alone(task: _Task, recording: Recording, numbers: list[int], workers: int) 
     chains = [wanted for _, wanted in _grouped(recording, numbers, continued)]
     size = max(1, len(chains) // (_SHARES * workers))
     shares = [list(chain.from_iterable(chains[at : at + size])) for at in range(0, len(chains), size)]
-    # Not forked: environments and their libraries start threads.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for reports in pool.map(partial(_verify_share, task), shares):
-            yield from reports
+    _check_sendable(task, workers)
+    where_to_print = _print_on_stderr if sys.stdout is sys.stderr else None  # workers do as this process does
+    try:
+        # Not forked: environments and their libraries start threads.
+        with ProcessPoolExecutor(workers, get_context("spawn"), where_to_print) as pool:
+            for reports in pool.map(partial(_verify_share, task), shares):
+                yield from reports
+    except BrokenProcessPool as error:
+        raise RecordingError(
+            f"{recording.path}: workers={workers}: a process that ran episodes has ended, or could not begin: "
+            'scripts that start processes need if __name__ == "__main__". With workers=1 it may say more.'
+        ) from error
+
+
+def _print_on_stderr() -> None:
+    sys.stdout = sys.stderr
+
+
+def _check_sendable(task: _Task, workers: int) -> None:
+    try:
+        pickle.dumps(task)
+    except Exception as error:  # of any kind, from the pickling of anybody's objects
+        raise OptionError(
+            f"workers={workers}: what makes the environment, or a snapshot provider, cannot be sent "
+            f"to other processes: {error!s:.200}. Pass a function that a module defines."
+        ) from error
 
 
 def _verify_share(task: _Task, numbers: list[int]) -> list[EpisodeReport]:

@@ -55,6 +55,31 @@ def test_json_has_everything(path: Path) -> None:
     assert not found["ok"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_an_environment_prints_is_not_among_the_json(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loud_envs.py").write_text(
+        "from gymnasium.envs.classic_control import AcrobotEnv\n"
+        "print('imported')\n"
+        "def make():\n    print('made')\n    return AcrobotEnv()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = record(AcrobotEnv(), tmp_path / "run.h5")
+    result = run(path, "--env", "loud_envs:make", "--workers", workers, "--json")
+    printed = capfd.readouterr()
+    assert json.loads(result.stdout)["ok"]
+    assert "made" in result.stderr + printed.err
+    assert printed.out == ""
+
+
+def test_where_an_episode_differs_and_why_it_had_no_other_try_is_one_line(tmp_path: Path) -> None:
+    path = record(gym.make("Acrobot-v1"), tmp_path / "run.h5", episode_trigger=lambda number: number != 1)
+    tamper(path, "rewards", 1, 5, lambda reward: reward + 0.25)
+    told = " ".join(run(path).output.split())
+    assert "-0.75 recorded, -1.0 found; 1 resets of the environment before episode 1 were not recorded" in told
+
+
 def test_an_environment_that_the_file_cannot_name_is_made_by_a_callable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gym_h5record as h5r
-from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison, check_episode
+from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison, check_episode, error_text
 from gym_h5record.resimulate.rerun import Rerun
 from gym_h5record.snapshots import make_snapshots
 from tests.resimulate.recordings import record
@@ -102,6 +102,17 @@ def test_parts_of_infos_can_be_left_out_at_any_depth(tmp_path: Path) -> None:
             assert (found is not None) == is_found
 
 
+def test_a_key_with_a_slash_can_be_left_out(tmp_path: Path) -> None:
+    path = record(Scripted(info={"time/now": 1, "deep": {"time/now": 1}, "time": {"now": 1}}), tmp_path / "run.h5")
+    changed = Scripted(info={"time/now": 2, "deep": {"time/now": 2}, "time": {"now": 2}})
+    with h5r.Recording(path) as recording:
+        for ignore, leaf in ((("deep/time/now",), "infos/time/now"), (("time/now",), "infos/deep/time/now")):
+            rerun = Rerun(recording, changed, make_snapshots(()))
+            _, found = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
+            assert found is not None
+            assert found.leaf == leaf
+
+
 def test_an_episode_is_run_as_far_as_a_step_if_one_is_given(tmp_path: Path) -> None:
     path = record(Scripted(), tmp_path / "run.h5")
     with h5r.Recording(path) as recording:
@@ -113,3 +124,13 @@ def test_an_episode_is_run_as_far_as_a_step_if_one_is_given(tmp_path: Path) -> N
             assert rerun.last is not None
             assert rerun.last.step == expected
         assert check_episode(rerun, recording.episodes[0], EXACT, restore=True, num_steps=2)[1] is not None
+
+
+def test_an_error_is_told_in_few_characters_whatever_it_is() -> None:
+    class MuteError(Exception):
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    assert error_text(ValueError("no", 1)) == "ValueError('no', 1)"
+    assert error_text(MuteError()) == "MuteError"
+    assert len(error_text(ValueError("\x1b" * 100_000))) < 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import pytest
@@ -49,3 +50,15 @@ def test_behind_an_action_that_is_refused_nothing_can_be_run(path: Path) -> None
     (last,) = reports(path, 2)
     assert last.reason.startswith("the environment raised AssertionError")
     assert last.reason.endswith("in episode 1, which is before it")
+
+
+def test_behind_a_reset_that_is_refused_nothing_can_be_run(path: Path) -> None:
+    class Closed(gym.Wrapper[Any, Any, Any, Any]):
+        def reset(self, **_: Any) -> Any:
+            raise RuntimeError("closed")
+
+    with h5r.Recording(path) as recording, Closed(gym.make("CartPole-v1")) as env:
+        rerun = Rerun(recording, env, make_snapshots(()))
+        first, second = check_pass(rerun, recording.episodes[:2], (0, 1), Comparison(0.0, ()))
+    assert (first.verdict, first.steps) == (h5r.Verdict.DIVERGED, 0)
+    assert second.reason == "the environment raised RuntimeError('closed') in episode 0, which is before it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,29 @@ class Drifting(gym.Env[Any, Any]):
         return np.array([float(action) + self.error]), 1.0, False, False, {}
 
 
+class TwoPartError(Exception):
+    """One that cannot be unpickled."""
+
+    def __init__(self, one: Any, other: Any) -> None:
+        super().__init__(f"{one} {other}")
+
+
+class Raising(Wanderer):
+    """Its resets raise, unless it is told otherwise."""
+
+    def __init__(self, *, is_broken: bool = True) -> None:
+        self.is_broken = is_broken
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        if self.is_broken:
+            raise TwoPartError(1, 2)
+        return super().reset(seed=seed)
+
+
+def end_the_process() -> gym.Env[Any, Any]:
+    os._exit(3)
+
+
 # Exact --------------------------------------------------------------------------------------------
 
 
@@ -80,6 +104,17 @@ def test_frames_are_compared_where_they_were_rendered(path: Path) -> None:
     found = h5r.verify(path).first_divergence
     assert found is not None
     assert (found.episode, found.step, found.leaf[:6]) == (1, 3, "frames")
+
+
+def test_a_picture_that_is_not_rendered_any_more_is_a_difference(path: Path) -> None:
+    class Blind(gym.Wrapper[Any, Any, Any, Any]):
+        def render(self) -> Any:
+            return None
+
+    record(gym.make("CartPole-v1", render_mode="rgb_array"), path)
+    found = h5r.verify(path, env=lambda: Blind(gym.make("CartPole-v1", render_mode="rgb_array"))).first_divergence
+    assert found is not None
+    assert (found.step, found.leaf, found.found) == (0, "frames", None)
 
 
 def test_steps_after_the_end_go_on_from_there(path: Path) -> None:
@@ -150,6 +185,8 @@ def test_chosen_episodes_in_their_order(acrobot: Path) -> None:
     assert [each.episode for each in report.episodes] == [2, 0]
     with pytest.raises(errors.OptionError, match=r"has 3 episodes, there is no \[3\]"):
         h5r.verify(acrobot, episodes=[3])
+    with pytest.raises(errors.OptionError, match=r"has 3 episodes, there is no \[3, 4, 5, 6, ...\]"):
+        h5r.verify(acrobot, episodes=range(100_000))
 
 
 # Not exact ----------------------------------------------------------------------------------------
@@ -189,6 +226,24 @@ def test_an_action_that_the_environment_refuses_is_a_divergence(path: Path) -> N
     assert found is not None
     assert (found.step, found.leaf, found.recorded) == (2, "actions", 17)
     assert "the environment raised AssertionError" in found.message
+    assert found.found.startswith("AssertionError")
+
+
+def test_an_error_of_any_kind_comes_back_from_a_worker_as_text(path: Path) -> None:
+    record(Raising(is_broken=False), path)
+    for workers in (1, 2):
+        report = h5r.verify(path, env=Raising, workers=workers)
+        assert [each.divergence.found for each in report.episodes if each.divergence] == ["TwoPartError('1 2')"] * 3
+
+
+def test_what_no_other_process_can_be_given_is_a_sentence(acrobot: Path) -> None:
+    with pytest.raises(errors.OptionError, match=r"workers=2: .* cannot be sent to other processes: .*<lambda>"):
+        h5r.verify(acrobot, env=lambda: gym.make("Acrobot-v1"), workers=2)
+
+
+def test_a_worker_that_ends_early_is_a_sentence(acrobot: Path) -> None:
+    with pytest.raises(errors.RecordingError, match=r"workers=2: a process that ran episodes has ended"):
+        h5r.verify(acrobot, env=end_the_process, workers=2)
 
 
 def test_another_environment_is_found_out_at_its_first_difference(acrobot: Path) -> None:
@@ -208,6 +263,12 @@ def test_a_simulator_that_is_not_exact_is_within_its_tolerance(path: Path) -> No
     assert report.ok
     assert {each.verdict for each in report.episodes} == {h5r.Verdict.CLOSE}
     assert report.atol == 1e-6
+
+
+@pytest.mark.parametrize("atol", [-1.0, float("nan"), "x", None])
+def test_a_tolerance_is_a_number_from_0_on(atol: Any, acrobot: Path) -> None:
+    with pytest.raises(errors.OptionError, match=r"atol: expected a number from 0 on"):
+        h5r.verify(acrobot, atol=atol)
 
 
 # After others, or not at all ----------------------------------------------------------------------
@@ -335,6 +396,7 @@ def test_more_of_infos_can_be_left_out(path: Path) -> None:
     assert found is not None
     assert found.leaf == "infos/timing/now"
     assert h5r.verify(path, env=make, ignore=["timing/now"]).ok
+    assert h5r.verify(path, env=make, ignore="timing/now").ok
 
 
 # Branches -----------------------------------------------------------------------------------------
@@ -352,3 +414,14 @@ def test_a_recording_that_branches_off_another_is_verified_through_it(acrobot: P
     report = h5r.verify(child)
     assert [each.verdict for each in report.episodes] == [h5r.Verdict.NOT_REPLAYABLE, h5r.Verdict.EXACT]
     assert "branches off" in report.episodes[0].reason
+
+
+def test_what_outlives_a_reset_of_a_branch_comes_from_the_other_recording(path: Path, tmp_path: Path) -> None:
+    record(Wanderer(), path)
+    env, _, _ = h5r.branch(path, 0, 5, Wanderer)
+    recorder = h5r.RecordToHDF5(env, tmp_path / "child.h5", writer="inline")
+    play(recorder, (10, 10), seed=None)
+    recorder.close()
+    report = h5r.verify(tmp_path / "child.h5", env=Wanderer)
+    assert report.ok, report
+    assert [each.independent for each in report.episodes] == [True, False]
