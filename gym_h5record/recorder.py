@@ -6,7 +6,6 @@ the environment's own objects go on to the agent untouched.
 
 from __future__ import annotations
 
-import copy
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from gym_h5record.format import Origin
 from gym_h5record.frames import choose_frame_source
 from gym_h5record.provenance import describe_environment, frames_per_second, user_metadata
 from gym_h5record.snapshots import SnapshotProvider, make_snapshots
-from gym_h5record.tape import Subject, Tape, warn, warn_of_repr
+from gym_h5record.tape import Subject, Tape, kept_copy, warn, warn_of_repr
 from gym_h5record.triggers import Schedule
 from gym_h5record.writer import RowWriter, begin_json, checked_on_error, make_options
 
@@ -260,7 +259,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         if self._rows is not None:
             return self.step(action)
         is_first = tape.has_first_row
-        kept_action = copy.deepcopy(action) if is_first else None
+        kept_action = kept_copy(action) if is_first else None
         result = self.env.step(action)
         with self._failing_as_wanted():
             if is_first and tape.has_first_row:

@@ -24,7 +24,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,17 @@ from gymnasium.spaces import GraphInstance
 from gym_h5record.limits import MAX_DEPTH, MAX_VALUES, num_elements
 from gym_h5record.tree import base_value, foreign_array
 
-__all__ = ["IN_ITS_PLACE", "TaggedText", "dumps", "holds_text", "loads", "no_exact_form", "parse_json", "tag", "untag"]
+__all__ = [
+    "IN_ITS_PLACE",
+    "TaggedText",
+    "dumps",
+    "loads",
+    "no_exact_form",
+    "parse_json",
+    "places_of_text",
+    "tag",
+    "untag",
+]
 
 _JSON_LEVELS = 4 * MAX_DEPTH  # a space or a node in another takes four at most
 _ARRAY_KINDS = "?biufcSUmM"
@@ -147,16 +157,26 @@ def no_exact_form(part: object) -> str:
     )
 
 
-def holds_text(value: Any) -> bool:
-    """Whether something is left only as text in a value that was read."""
+def places_of_text(value: Any) -> Iterator[str]:
+    """Where something is left only as text in a value that was read.
+
+    Returns:
+        Places such as ``"/player/team[1]"``; ``""`` for the value itself.
+    """
     kind = type(value)
     if kind is TaggedText:
-        return True
-    if kind is dict:
-        return any(map(holds_text, value)) or any(map(holds_text, value.values()))
-    if kind is np.ndarray:
-        return bool(value.dtype.hasobject) and any(map(holds_text, value.ravel().tolist()))
-    return isinstance(value, (list, tuple, set, frozenset)) and any(map(holds_text, value))
+        yield ""
+    elif kind is dict:
+        for key, each in value.items():
+            if next(places_of_text(key), None) is not None:
+                yield ""
+            yield from (f"/{key}{place}" for place in places_of_text(each))
+    elif kind is np.ndarray:
+        if value.dtype.hasobject:
+            yield from places_of_text(value.ravel().tolist())
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for number, each in enumerate(value):
+            yield from (f"[{number}]{place}" for place in places_of_text(each))
 
 
 def _untag(value: Any, depth: int) -> Any:

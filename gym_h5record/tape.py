@@ -22,7 +22,7 @@ from gym_h5record.format import Origin
 from gym_h5record.tagged import no_exact_form, tag, untag
 from gym_h5record.writer import Options, RowWriter, Session, begin_json
 
-__all__ = ["Subject", "Tape", "warn", "warn_of_repr"]
+__all__ = ["Subject", "Tape", "kept_copy", "warn", "warn_of_repr"]
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ class Tape:
         if self._session is None:
             self._session = self._opened(array_bytes(observation) + array_bytes(frame))
         # Environments reuse their buffers: what is kept until the first step is kept as a copy.
-        kept_info = untag(tag(info, on_repr=warn_of_repr))  # not everything in it can be deep-copied
-        self._first_row = FirstRow(copy.deepcopy(observation), kept_info, copy.deepcopy(frame), begin)
+        kept_info = untag(tag(info, on_repr=warn_of_repr))
+        self._first_row = FirstRow(kept_copy(observation), kept_info, copy.deepcopy(frame), begin)
         return None
 
     def record_first_step(self, action: Any, result: tuple[Any, Any, Any, Any, Any], frame: Any) -> RowWriter:
@@ -205,6 +205,14 @@ class Tape:
         self.rows = RowWriter(session, schema if session.existing is None else session.existing.schema)
         self.rows.begin_episode(first.observation, first.info, first.frame, first.begin)
         return self.rows
+
+
+def kept_copy(value: Any) -> Any:
+    """A copy of what an environment or its agent goes on with."""
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001  # its own code says no, as arrays do that are part of a gradient
+        return untag(tag(value, on_repr=warn_of_repr))
 
 
 def warn(message: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import GraphInstance
 
-from gym_h5record.tagged import TaggedText, dumps, holds_text, loads, parse_json, tag, untag
+from gym_h5record.tagged import TaggedText, dumps, loads, parse_json, places_of_text, tag, untag
 from tests.zoo import (
     NAN_WITH_PAYLOAD,
     NEGATIVE_NAN,
@@ -247,22 +247,21 @@ def test_a_value_of_a_derived_class_comes_back_as_pythons_and_is_reported(value,
     assert reported[0] is value
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda v: v,
-        lambda v: [1, v],
-        lambda v: (v,),
-        lambda v: {"a": {"b": v}},
-        lambda v: {v: 1},
-        lambda v: np.array([1, v], object),
-        lambda v: GraphInstance(np.zeros(1), None, v),
-    ],
-    ids=["itself", "list", "tuple", "dict", "key", "array", "graph"],
-)
-def test_what_is_left_as_text_is_found_at_any_depth(wrap):
-    assert holds_text(loads(dumps(wrap(Custom()))))
-    assert not holds_text(loads(dumps(wrap("a text of its own"))))
+PLACES = {
+    "itself": (lambda v: v, ""),
+    "list": (lambda v: [1, v], "[1]"),
+    "tuple": (lambda v: (v,), "[0]"),
+    "dict": (lambda v: {"a": {"b": v}}, "/a/b"),
+    "key": (lambda v: {v: 1}, ""),
+    "array": (lambda v: np.array([1, v], object), "[1]"),
+    "graph": (lambda v: GraphInstance(np.zeros(1), None, v), "[2]"),
+}
+
+
+@pytest.mark.parametrize(("wrap", "place"), PLACES.values(), ids=list(PLACES))
+def test_what_is_left_as_text_is_found_at_its_place(wrap, place):
+    assert [*places_of_text(loads(dumps(wrap(Custom()))))] == [place]
+    assert [*places_of_text(loads(dumps(wrap("a text of its own"))))] == []
 
 
 @pytest.mark.parametrize("value", KEPT.values(), ids=list(KEPT))

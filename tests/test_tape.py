@@ -19,6 +19,7 @@ from gym_h5record.provenance import describe_environment, user_metadata
 from gym_h5record.tape import Subject, Tape
 from gym_h5record.writer import begin_json, make_options
 from gym_h5record.writer.inline import InlineWorker
+from tests.zoo import ForeignArray
 
 ENV = gym.make("CartPole-v1")
 START = np.zeros(4, np.float32)
@@ -78,6 +79,20 @@ def test_what_waits_for_its_first_step_is_a_copy(path: Path) -> None:
     with h5r.Recording(path) as recording:
         assert recording.episodes[0].observations[0].tolist() == [0, 0, 0, 0]
         assert recording.episodes[0].infos[0] == {"kept": [1]}  # type: ignore[index]
+
+
+def test_what_cannot_be_copied_is_kept_as_what_can_be_recorded_of_it(path: Path) -> None:
+    class Gradient(ForeignArray):
+        def __deepcopy__(self, memo: Any) -> Any:
+            raise RuntimeError("only leaves of a graph can be copied")
+
+    tape = make_tape(path)
+    with pytest.warns(errors.RecordingWarning, match="its NumPy array"):
+        tape.begin_episode(Gradient(START), {}, None, begin_json(None, None, Origin.RESET, 0))
+    take_first_step(tape)
+    tape.close()
+    with h5r.Recording(path) as recording:
+        assert recording.episodes[0].observations[0].tolist() == START.tolist()
 
 
 def test_a_first_row_without_a_step_is_recorded_when_the_tape_is_closed(path: Path) -> None:

@@ -33,4 +33,4 @@ def go_to(
     if before:
         rerun.play(before, before[-1].length, restore_all=restore_all)
     restore = restore_all or not before
-    return check_episode(rerun, chain[-1], comparison, restore=restore, num_steps=num_steps)[1]
+    return check_episode(rerun, chain[-1], comparison, restore=restore, num_steps=num_steps).divergence

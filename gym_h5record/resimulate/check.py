@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gym_h5record import format as fmt
 from gym_h5record.compare import ABSENT, Difference, first_difference
-from gym_h5record.errors import SnapshotError
+from gym_h5record.errors import NotReplayableError, SnapshotError
 from gym_h5record.printable import printable
 from gym_h5record.reader import Episode
 from gym_h5record.resimulate.reports import Divergence
 from gym_h5record.resimulate.rerun import Outcome, Rerun
-from gym_h5record.tagged import tag, untag
+from gym_h5record.tagged import places_of_text, tag, untag
 from gym_h5record.tree import identical
 
-__all__ = ["IGNORED_INFOS", "REFUSALS", "Comparison", "check_episode", "error_text", "row_difference"]
+__all__ = ["IGNORED_INFOS", "REFUSALS", "Checked", "Comparison", "check_episode", "error_text"]
 
 IGNORED_INFOS = ("episode/t",)
 """What tells the time of day: how long ``RecordEpisodeStatistics`` has waited."""
@@ -41,9 +41,23 @@ class Comparison:
     ignore: Sequence[str]
 
 
+class Checked(NamedTuple):
+    """What came of an episode.
+
+    Attributes:
+        steps: How many steps were taken.
+        divergence: The first difference, if there is one.
+        texts: Places of values that the file has as text only, so that nobody knows whether they are the same.
+    """
+
+    steps: int
+    divergence: Divergence | None
+    texts: tuple[str, ...] = ()
+
+
 def check_episode(
     rerun: Rerun, episode: Episode, comparison: Comparison, *, restore: bool, num_steps: int | None = None
-) -> tuple[int, Divergence | None]:
+) -> Checked:
     """Run an episode and compare everything that was recorded of it, up to the first difference.
 
     Args:
@@ -54,61 +68,81 @@ def check_episode(
         num_steps: How many of its steps to take, None for all.
 
     Returns:
-        Steps that were taken, and the first difference.
+        What came of it.
 
     Raises:
         SnapshotError: If what its reset depended on does not fit the environment.
+        NotReplayableError: If the file has an action, or the options of the reset, as text only.
     """
+    beside = _Beside(episode, comparison)
     try:
         outcome = rerun.begin(episode, restore=restore)
-    except SnapshotError:
+    except (SnapshotError, NotReplayableError):
         raise
     except Exception as error:  # noqa: BLE001  # whatever the environment raises, it did not when it was recorded
-        return 0, _raised(episode, 0, "reset", episode.options, error)
-    difference = row_difference(episode, 0, outcome, comparison)
+        return Checked(0, _raised(episode, 0, "reset", episode.options, error))
+    difference = beside.row(0, outcome)
     if difference is not None:
-        return 0, _divergence(episode, 0, difference)
+        return Checked(0, _divergence(episode, 0, difference))
     length = episode.length if num_steps is None else num_steps
     for step in range(length):
         action = episode.actions[step]
         try:
             outcome = rerun.step(action)
+        except NotReplayableError:
+            raise
         except Exception as error:  # noqa: BLE001  # likewise
-            return step, _raised(episode, step, fmt.ACTIONS, action, error)
-        difference = _step_difference(episode, step, outcome, comparison)
+            return Checked(step, _raised(episode, step, fmt.ACTIONS, action, error))
+        difference = beside.step(step, outcome)
         if difference is not None:
-            return step + 1, _divergence(episode, step, difference)
-        difference = row_difference(episode, step + 1, outcome, comparison)
+            return Checked(step + 1, _divergence(episode, step, difference))
+        difference = beside.row(step + 1, outcome)
         if difference is not None:
-            return step + 1, _divergence(episode, step + 1, difference)
-    return length, None
+            return Checked(step + 1, _divergence(episode, step + 1, difference))
+    return Checked(length, None, tuple(beside.texts))
 
 
-def _step_difference(episode: Episode, step: int, outcome: Outcome, comparison: Comparison) -> Difference | None:
-    columns = (episode.rewards, episode.terminations, episode.truncations)
-    for leaf, column, found in zip(_STEP_LEAVES, columns, outcome.step or (), strict=True):
-        difference = _compare(leaf, column[step], found, comparison)
-        if difference is not None:
-            return difference
-    return None
+class _Beside:
+    """Compares what an environment gives with what was recorded of an episode.
 
+    Attributes:
+        texts: Places of what could be compared as text only, in the order in which they were found.
+    """
 
-def row_difference(episode: Episode, row: int, outcome: Outcome, comparison: Comparison) -> Difference | None:
-    """The first difference in what a reset or a step gave to see: observation, frame, info."""
-    difference = _compare(fmt.OBSERVATIONS, episode.observations[row], outcome.observation, comparison)
-    if difference is None and outcome.frame is not ABSENT and episode.frames is not None:
-        difference = _compare(fmt.FRAMES, episode.frames[row], outcome.frame, comparison)
-    if difference is None and episode.infos is not None:
-        recorded, found = (_without(each, comparison.ignore) for each in (episode.infos[row], outcome.info))
-        difference = _compare(fmt.INFOS, recorded, found, comparison)
-    return difference
+    def __init__(self, episode: Episode, comparison: Comparison) -> None:
+        self._episode = episode
+        self._comparison = comparison
+        self.texts: dict[str, None] = {}
 
-
-def _compare(leaf: str, recorded: Any, found: Any, comparison: Comparison) -> Difference | None:
-    if identical(recorded, found):
+    def step(self, step: int, outcome: Outcome) -> Difference | None:
+        """The first difference in reward and flags."""
+        episode = self._episode
+        columns = (episode.rewards, episode.terminations, episode.truncations)
+        for leaf, column, found in zip(_STEP_LEAVES, columns, outcome.step or (), strict=True):
+            difference = self._compare(leaf, column[step], found)
+            if difference is not None:
+                return difference
         return None
-    # What has no form of its own in a file is recorded as something else: arrays of JAX as those of NumPy, say.
-    return first_difference(leaf, recorded, untag(tag(found)), atol=comparison.atol)
+
+    def row(self, row: int, outcome: Outcome) -> Difference | None:
+        """The first difference in what a reset or a step gave to see: observation, frame, info."""
+        episode, ignore = self._episode, self._comparison.ignore
+        difference = self._compare(fmt.OBSERVATIONS, episode.observations[row], outcome.observation)
+        if difference is None and outcome.frame is not ABSENT and episode.frames is not None:
+            difference = self._compare(fmt.FRAMES, episode.frames[row], outcome.frame)
+        if difference is None and episode.infos is not None:
+            recorded, found = (_without(each, ignore) for each in (episode.infos[row], outcome.info))
+            difference = self._compare(fmt.INFOS, recorded, found)
+        return difference
+
+    def _compare(self, leaf: str, recorded: Any, found: Any) -> Difference | None:
+        if identical(recorded, found):
+            return None
+        # What has no form of its own in a file is recorded as something else: arrays of JAX as those of NumPy, say.
+        difference = first_difference(leaf, recorded, untag(tag(found)), atol=self._comparison.atol)
+        if difference is None:
+            self.texts.update((f"{leaf}{place}", None) for place in places_of_text(recorded))
+        return difference
 
 
 def _without(info: Any, paths: Sequence[str]) -> Any:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gym_h5record.errors import NotReplayableError, SnapshotError
 from gym_h5record.reader import Episode
-from gym_h5record.resimulate.check import REFUSALS, Comparison, check_episode, error_text
-from gym_h5record.resimulate.reports import Divergence, EpisodeReport, Verdict
+from gym_h5record.resimulate.check import REFUSALS, Checked, Comparison, check_episode, error_text
+from gym_h5record.resimulate.reports import EpisodeReport, Verdict
 from gym_h5record.resimulate.rerun import Rerun
 
 __all__ = ["check_pass", "not_replayable"]
+
+_MAX_PLACES = 3
 
 
 def check_pass(
@@ -30,15 +32,16 @@ def check_pass(
     left = set(wanted)
     try:
         for position, episode in enumerate(chain):
-            steps, divergence = check_episode(rerun, episode, comparison, restore=not position)
+            checked = check_episode(rerun, episode, comparison, restore=not position)
             if episode.number in left:
                 left.remove(episode.number)
-                yield _judged(episode.number, steps, divergence, comparison, is_alone=not position)
+                yield _judged(episode.number, checked, comparison, is_alone=not position)
             if not left:
                 return
+            divergence = checked.divergence
             if divergence is not None and divergence.leaf in REFUSALS:
                 raise _refused(episode, divergence.found)
-            _go_to_the_end(rerun, episode, steps)
+            _go_to_the_end(rerun, episode, checked.steps)
     except (NotReplayableError, SnapshotError) as error:
         yield from not_replayable(sorted(left), str(error))
 
@@ -49,11 +52,17 @@ def not_replayable(numbers: Iterable[int], reason: str) -> Iterator[EpisodeRepor
         yield EpisodeReport(number, Verdict.NOT_REPLAYABLE, reason=reason)
 
 
-def _judged(
-    number: int, steps: int, divergence: Divergence | None, comparison: Comparison, *, is_alone: bool
-) -> EpisodeReport:
-    verdict = Verdict.CLOSE if comparison.atol else Verdict.EXACT
-    return EpisodeReport(number, Verdict.DIVERGED if divergence else verdict, steps, is_alone, divergence=divergence)
+def _judged(number: int, checked: Checked, comparison: Comparison, *, is_alone: bool) -> EpisodeReport:
+    steps, divergence, texts = checked
+    if divergence is not None:
+        return EpisodeReport(number, Verdict.DIVERGED, steps, is_alone, divergence=divergence)
+    if texts:
+        places = ", ".join(texts[:_MAX_PLACES]) + (", ..." if len(texts) > _MAX_PLACES else "")
+        reason = (
+            f"the file has only text of {places}, which was the same; leave out what is in infos to compare the rest"
+        )
+        return EpisodeReport(number, Verdict.UNPROVEN, steps, is_alone, reason)
+    return EpisodeReport(number, Verdict.CLOSE if comparison.atol else Verdict.EXACT, steps, is_alone)
 
 
 def _go_to_the_end(rerun: Rerun, episode: Episode, steps: int) -> None:

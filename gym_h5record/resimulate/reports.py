@@ -15,6 +15,7 @@ class Verdict(str, Enum):
 
     EXACT = "exact"
     CLOSE = "within tolerance"
+    UNPROVEN = "not proven"
     DIVERGED = "diverged"
     NOT_REPLAYABLE = "not replayable"
 

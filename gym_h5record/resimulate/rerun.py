@@ -10,11 +10,14 @@ from typing import Any
 import gymnasium as gym
 
 from gym_h5record.compare import ABSENT
+from gym_h5record.errors import NotReplayableError
 from gym_h5record.format import Origin
 from gym_h5record.frames import choose_frame_source
 from gym_h5record.reader import Episode
 from gym_h5record.recording import Recording
+from gym_h5record.shown import shown
 from gym_h5record.snapshots import Snapshots
+from gym_h5record.tagged import places_of_text
 
 __all__ = ["Outcome", "Rerun"]
 
@@ -67,9 +70,11 @@ class Rerun:
 
         Raises:
             SnapshotError: If that does not fit the environment.
+            NotReplayableError: If the file has the options as text only.
         """
         if episode.origin is Origin.AFTER_DONE and self._last is not None:
             return self._last
+        _check_given("reset options", episode.options)
         if restore:
             self._snapshots.restore(self.env, episode.snapshot)
         observation, info = self.env.reset(seed=episode.seed, options=episode.options)
@@ -77,7 +82,12 @@ class Rerun:
         return self._last
 
     def step(self, action: Any) -> Outcome:
-        """Take a recorded action."""
+        """Take a recorded action.
+
+        Raises:
+            NotReplayableError: If the file has it as text only.
+        """
+        _check_given("an action", action)
         observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(action))
         self._last = Outcome(observation, info, self._frame(), (reward, terminated, truncated))
         return self._last
@@ -99,3 +109,9 @@ class Rerun:
             for step in range(num_steps if episode is chain[-1] else episode.length):
                 outcome = self.step(actions[step])
         return outcome
+
+
+def _check_given(what: str, value: Any) -> None:
+    text = next(places_of_text(value), None)
+    if text is not None:
+        raise NotReplayableError(f"it was given {what} without an exact form: the file has {shown(value)} as text only")

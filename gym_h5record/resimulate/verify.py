@@ -32,6 +32,7 @@ from gym_h5record.snapshots import SnapshotProvider, make_snapshots
 
 __all__ = ["verify"]
 
+_FAILED = (Verdict.DIVERGED, Verdict.NOT_REPLAYABLE)
 _SHARES = 4  # of each worker: episodes differ in length
 _SEQUENTIAL = "it is exact only after the episodes before it: something in the environment outlives a reset"
 _PASSED = "it was not tried in a fresh environment, nor after the episodes before it: pass a function that makes it"
@@ -219,7 +220,7 @@ def _in_fresh(task: _Task, recording: Recording, episodes: list[Episode], wanted
 
 def _mend_in_sequence(task: _Task, recording: Recording, found: dict[int, EpisodeReport]) -> None:
     """Run what was not exact on its own once more, behind everything that its environment went through before."""
-    failed = [number for number, report in found.items() if not report.ok]
+    failed = [number for number, report in found.items() if report.verdict in _FAILED]
     for life, wanted in _grouped(recording, failed, in_one_life):
         episodes, missing = from_known(recording, life)
         if isinstance(task.env, gym.Env):
@@ -229,13 +230,13 @@ def _mend_in_sequence(task: _Task, recording: Recording, found: dict[int, Episod
             for report in _in_fresh(task, recording, episodes, within):
                 found[report.episode] = _better(found[report.episode], report, recording)
         for number in wanted:
-            if not found[number].ok:
+            if found[number].verdict in _FAILED:
                 found[number] = replace(found[number], reason=found[number].reason or missing)
 
 
 def _better(alone: EpisodeReport, after: EpisodeReport, recording: Recording) -> EpisodeReport:
-    if not after.ok:
+    if after.verdict in _FAILED:
         return replace(alone, reason=alone.reason or after.reason)
     known = survivor(recording)
     reason = f"{_SEQUENTIAL} ({known})" if known else _SEQUENTIAL
-    return replace(after, independent=False, reason=reason)
+    return replace(after, independent=False, reason="; ".join(filter(None, (reason, after.reason))))

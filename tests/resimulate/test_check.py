@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import gym_h5record as h5r
+from gym_h5record import errors
 from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison, check_episode, error_text
 from gym_h5record.resimulate.rerun import Rerun
 from gym_h5record.snapshots import make_snapshots
@@ -69,14 +71,14 @@ def test_each_difference_is_found_at_its_place(changes: dict[str, Any], step: in
     path = record(Scripted(), tmp_path / "run.h5")
     with h5r.Recording(path) as recording:
         rerun = Rerun(recording, Scripted(**changes), make_snapshots(()))
-        _, found = check_episode(rerun, recording.episodes[0], EXACT, restore=True)
+        _, found, _ = check_episode(rerun, recording.episodes[0], EXACT, restore=True)
         assert found is not None
         assert (found.step, found.leaf) == (step, leaf)
-        assert check_episode(
-            Rerun(recording, Scripted(), make_snapshots(())), recording.episodes[0], EXACT, restore=True
-        ) == (
+        same = Rerun(recording, Scripted(), make_snapshots(()))
+        assert check_episode(same, recording.episodes[0], EXACT, restore=True) == (
             recording.episodes[0].length,
             None,
+            (),
         )
 
 
@@ -85,10 +87,10 @@ def test_within_a_tolerance_small_differences_of_numbers_are_none(tmp_path: Path
     with h5r.Recording(path) as recording:
         env = Scripted(reward=1.0000000001, x=np.full(2, 2 + 2**-20, np.float32))
         rerun = Rerun(recording, env, make_snapshots(()))
-        _, found = check_episode(rerun, recording.episodes[0], Comparison(1e-5, ()), restore=True)
+        _, found, _ = check_episode(rerun, recording.episodes[0], Comparison(1e-5, ()), restore=True)
         assert found is None
         rerun = Rerun(recording, Scripted(reward=1), make_snapshots(()))
-        _, found = check_episode(rerun, recording.episodes[0], Comparison(1e-5, ()), restore=True)
+        _, found, _ = check_episode(rerun, recording.episodes[0], Comparison(1e-5, ()), restore=True)
         assert found is not None  # another type is no small difference
 
 
@@ -98,7 +100,7 @@ def test_parts_of_infos_can_be_left_out_at_any_depth(tmp_path: Path) -> None:
     with h5r.Recording(path) as recording:
         for ignore, is_found in (((), True), (("time/now",), False), (("time",), False), (("time/zone",), True)):
             rerun = Rerun(recording, changed, make_snapshots(()))
-            _, found = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
+            _, found, _ = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
             assert (found is not None) == is_found
 
 
@@ -108,7 +110,7 @@ def test_a_key_with_a_slash_can_be_left_out(tmp_path: Path) -> None:
     with h5r.Recording(path) as recording:
         for ignore, leaf in ((("deep/time/now",), "infos/time/now"), (("time/now",), "infos/deep/time/now")):
             rerun = Rerun(recording, changed, make_snapshots(()))
-            _, found = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
+            _, found, _ = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
             assert found is not None
             assert found.leaf == leaf
 
@@ -120,7 +122,7 @@ def test_an_episode_is_run_as_far_as_a_step_if_one_is_given(tmp_path: Path) -> N
         assert rerun.last is None
         for num_steps, expected in ((0, None), (1, (1.0, False, False))):
             found = check_episode(rerun, recording.episodes[0], EXACT, restore=True, num_steps=num_steps)
-            assert found == (num_steps, None)
+            assert found == (num_steps, None, ())
             assert rerun.last is not None
             assert rerun.last.step == expected
         assert check_episode(rerun, recording.episodes[0], EXACT, restore=True, num_steps=2)[1] is not None
@@ -134,3 +136,18 @@ def test_an_error_is_told_in_few_characters_whatever_it_is() -> None:
     assert error_text(ValueError("no", 1)) == "ValueError('no', 1)"
     assert error_text(MuteError()) == "MuteError"
     assert len(error_text(ValueError("\x1b" * 100_000))) < 1000
+
+
+def test_what_is_the_same_as_text_only_is_said(tmp_path: Path) -> None:
+    info = {"lives": 3, "queue": deque([1]), "deep": [{"queue": deque([2])}]}
+    with pytest.warns(errors.RecordingWarning, match="else its repr"):
+        path = record(Scripted(info=info), tmp_path / "run.h5")
+    with h5r.Recording(path) as recording:
+        for ignore, texts in (((), ("infos/queue", "infos/deep[0]/queue")), (("queue", "deep"), ())):
+            rerun = Rerun(recording, Scripted(info=info), make_snapshots(()))
+            found = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
+            assert found == (recording.episodes[0].length, None, texts)
+        rerun = Rerun(recording, Scripted(info={**info, "queue": deque([3])}), make_snapshots(()))
+        divergence = check_episode(rerun, recording.episodes[0], EXACT, restore=True).divergence
+        assert divergence is not None
+        assert divergence.leaf == "infos/queue"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict, deque
+from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -425,3 +428,101 @@ def test_what_outlives_a_reset_of_a_branch_comes_from_the_other_recording(path: 
     report = h5r.verify(tmp_path / "child.h5", env=Wanderer)
     assert report.ok, report
     assert [each.independent for each in report.episodes] == [True, False]
+
+
+# Values without a form of their own ---------------------------------------------------------------
+
+
+class Posture(NamedTuple):
+    arm: float
+    picture: np.ndarray
+
+
+class Move(IntEnum):
+    LEFT = 0
+    RIGHT = 1
+
+
+class Task(Enum):
+    HARD = 1
+
+
+class Robot(gym.Env[Any, Any]):
+    """Gives what ``make`` makes of its number; is asked for moves and tasks."""
+
+    observation_space = gym.spaces.Discrete(1 << 40)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, make: Any, moved: int = 0) -> None:
+        self._make = make
+        self._moved = moved
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        return np.int64(0), {"state": self._make(self.np_random.random(4000), self._moved)}
+
+    def step(self, action: Any) -> Any:
+        return np.int64(action), 1.0, False, False, {"state": self._make(self.np_random.random(4000), self._moved)}
+
+
+def put(numbers: np.ndarray, moved: int) -> np.ndarray:
+    """Numbers, one of them changed where no repr shows it."""
+    numbers[2000] += moved
+    return numbers
+
+
+DERIVED = {
+    "ordered dict": lambda numbers, moved: OrderedDict(a=put(numbers, moved)),
+    "named tuple": lambda numbers, moved: Posture(1.0, put(numbers, moved)),
+    "masked array": lambda numbers, moved: np.ma.masked_array(numbers, np.arange(4000) == 2000 + moved),
+}
+AS_TEXT = {
+    "deque": lambda numbers, moved: deque([put(numbers, moved)]),
+    "namespace": lambda numbers, moved: SimpleNamespace(numbers=put(numbers, moved)),
+}
+
+
+@pytest.mark.parametrize("make", DERIVED.values(), ids=DERIVED)
+@pytest.mark.filterwarnings("ignore::gym_h5record.errors.RecordingWarning")
+def test_values_of_derived_classes_are_compared_bit_for_bit(make: Any, path: Path) -> None:
+    record(Robot(make), path, None)
+    assert [each.verdict for each in h5r.verify(path, lambda: Robot(make)).episodes] == [h5r.Verdict.EXACT] * 3
+    other = h5r.verify(path, lambda: Robot(make, moved=1))
+    assert [each.verdict for each in other.episodes] == [h5r.Verdict.DIVERGED] * 3
+
+
+@pytest.mark.parametrize("make", AS_TEXT.values(), ids=AS_TEXT)
+@pytest.mark.filterwarnings("ignore::gym_h5record.errors.RecordingWarning")
+def test_what_the_file_has_as_text_only_is_not_proven_to_be_the_same(make: Any, path: Path) -> None:
+    record(Robot(make), path, None)
+    for moved in (0, 1):
+        report = h5r.verify(path, lambda moved=moved: Robot(make, moved))  # type: ignore[misc]
+        assert not report.ok
+        assert report.count(h5r.Verdict.UNPROVEN) == 3
+        assert "only text of infos/state" in report.episodes[0].reason
+    assert h5r.verify(path, lambda: Robot(make), ignore=["state"]).count(h5r.Verdict.EXACT) == 3
+
+
+def test_moves_of_an_enumeration_are_numbers(path: Path) -> None:
+    with h5r.RecordToHDF5(Robot(lambda *_: 0), path, writer="inline") as env:
+        env.reset(seed=1)
+        with pytest.warns(errors.RecordingWarning, match="values of type Move are recorded as int"):
+            env.step(Move.RIGHT)
+        env.step(Move.LEFT)
+    with h5r.Recording(path) as recording:
+        assert [recording.episodes[0].actions[step] for step in range(2)] == [1, 0]
+    assert h5r.verify(path, lambda: Robot(lambda *_: 0)).ok
+
+
+def test_an_episode_that_was_asked_for_with_what_is_text_now_is_not_replayable(path: Path) -> None:
+    with h5r.RecordToHDF5(Robot(lambda *_: 0), path, writer="inline") as env:
+        with pytest.warns(errors.RecordingWarning, match="else its repr"):
+            env.reset(seed=1, options={"task": Task.HARD})
+        env.step(0)
+        env.reset(seed=2)
+        env.step(0)
+    report = h5r.verify(path, lambda: Robot(lambda *_: 0))
+    assert [each.verdict for each in report.episodes] == [h5r.Verdict.NOT_REPLAYABLE, h5r.Verdict.EXACT]
+    assert "reset options without an exact form" in report.episodes[0].reason
+    with pytest.raises(errors.NotReplayableError, match="as text only"):
+        h5r.branch(path, 0, 1, lambda: Robot(lambda *_: 0))
