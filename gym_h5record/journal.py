@@ -40,6 +40,7 @@ __all__ = [
     "RecorderState",
     "Segment",
     "WriterState",
+    "has_rows",
     "is_unfinished",
     "journal_path",
     "spare_path",
@@ -94,17 +95,28 @@ class Journal:
         self._blob_reserved = _MIN_BLOB_BYTES
 
     @classmethod
-    def reserve(cls, path: Path, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0) -> Journal:
+    def reserve(
+        cls, path: Path, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0, num_rows: int = 0
+    ) -> Journal:
         """Make a journal with room for rows of about ``row_bytes``, not laid out yet.
 
         The disk blocks are allocated, so that a full disk is an error here and
         not a bus error when a row is copied.
+
+        Args:
+            path: Where.
+            row_bytes: What the slots of a row take.
+            header_bytes: What the header takes, at most.
+            blob_bytes: Room for segments, at least.
+            num_rows: Room for rows, at least, if ``row_bytes`` is exact.
 
         Raises:
             OSError: If there is no room or no permission.
         """
         ring_bytes = min(_MAX_BYTES, _MAX_CAPACITY_ROWS * (row_bytes + 256))
         ring_bytes = max(ring_bytes, 2 * _MIN_CAPACITY_ROWS * (row_bytes + 4096))
+        if num_rows:
+            ring_bytes = max(ring_bytes, num_rows * row_bytes + MAX_NODES * _ALIGNMENT_BYTES)
         blob_bytes = max(blob_bytes, ring_bytes // 4, _MIN_BLOB_BYTES)
         size_bytes = _HEADER_AT + _round_up(header_bytes, _PAGE) + _round_up(ring_bytes + blob_bytes, _PAGE)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
@@ -169,7 +181,12 @@ class Journal:
 
         Returns:
             False if the space reserved does not do; then nothing has changed.
+
+        Raises:
+            RuntimeError: If it has been laid out already: rows would be lost.
         """
+        if self.is_laid_out:
+            raise RuntimeError(f"{self.path} has been laid out already")
         ring = [
             Field(FLAGS, np.dtype(np.uint8)),
             Field(CODES, np.dtype(np.uint8), (num_codes,)),
@@ -288,7 +305,8 @@ class Journal:
             Field(name, np.dtype(dtype), tuple(shape)) for name, dtype, shape in other.header["ring"][_OWN_COLUMNS:]
         ]
         num_codes = other.columns[CODES].shape[1]
-        if not self.lay_out(header, ring, num_codes, other.header["first_row"]) or self.blob_bytes < other.blob_bytes:
+        is_laid_out = self.lay_out(header, ring, num_codes, other.header["first_row"])
+        if not is_laid_out or self.blob_bytes < other.blob_bytes or self.capacity_rows < other.capacity_rows:
             raise CorruptRecordingError(f"{self.path} has no room for the rows of {other.path}")
         head, tail = other.control[Control.HEAD], other.control[Control.TAIL]
         for row in range(max(tail - 1, 0), head + 1):
@@ -369,6 +387,16 @@ def is_unfinished(path: Path) -> bool:
     """Whether the recorder died while it made the journal: there can be no row in it."""
     with os.fdopen(_open_regular(path, os.O_RDONLY), "rb") as file:
         return not any(file.read(_HEADER_AT)) or os.fstat(file.fileno()).st_size < _HEADER_AT
+
+
+def has_rows(path: Path) -> bool:
+    """Whether there is a journal in which there can be rows: one that was laid out, or whatever else lies there."""
+    if not os.path.lexists(path):
+        return False
+    try:
+        return not is_unfinished(path) and Journal.open(path).is_laid_out
+    except CorruptRecordingError:
+        return True
 
 
 def _open_regular(path: Path, flags: int) -> int:

@@ -173,7 +173,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         try:
             self._snapshots.complete(self.env, begin["snapshot"])
             self._record_reset(*result, begin)
-        except _FAILURES as error:
+        except BaseException as error:
+            self._rows, self._is_recording = None, False  # the steps that follow are of no episode that is recorded
             if not self._goes_on_after(error):
                 raise
         return result

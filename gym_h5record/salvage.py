@@ -8,6 +8,7 @@ before it, incomplete, and another begins behind it. The damaged file is only re
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import warnings
 from contextlib import closing
@@ -152,11 +153,14 @@ class _Copy:
         """Leave nothing of it."""
         if self._session is None:  # nothing there is ours
             return
-        path = self._options.path
+        path, header = self._options.path, self._session.journal.header
         try:
             self.close()
         finally:
-            for each in (path, journal_path(path), redo_path(path)):
+            leftovers = [journal_path(path), redo_path(path)]
+            if "journal_id" in header and _mentions(path, header["journal_id"]):  # else somebody has taken the path
+                leftovers.append(path)
+            for each in leftovers:
                 each.unlink(missing_ok=True)
 
     def _opened(self) -> RowWriter:
@@ -171,6 +175,14 @@ class _Copy:
             self._session.lay_out(source.schema, source.fps, metadata)
             self._writer = RowWriter(self._session, source.schema)
         return self._writer
+
+
+def _mentions(path: Path, journal_id: str) -> bool:
+    """Whether a file is the one that a journal is drained into, torn or not."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(journal_id.encode()) >= 0
 
 
 def _go_through(source: Remains, sink: Sink, on_progress: OnProgress | None) -> Salvaged:

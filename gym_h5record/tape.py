@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from gymnasium import Space
@@ -19,6 +21,7 @@ from gymnasium import Space
 from gym_h5record.errors import RecordingClosedError, RecordingWarning
 from gym_h5record.first_row import FirstRow, array_bytes, check_same, plan_columns
 from gym_h5record.format import Origin
+from gym_h5record.signals import signals_held
 from gym_h5record.tagged import no_exact_form, tag, untag
 from gym_h5record.writer import Options, RowWriter, Session, begin_json
 
@@ -68,6 +71,7 @@ class Tape:
         self._first_row: FirstRow | None = None
         self.rows: RowWriter | None = None
         self._is_over = False
+        self._laying_out = threading.RLock()  # against being closed meanwhile
 
     @property
     def is_closed(self) -> bool:
@@ -99,6 +103,9 @@ class Tape:
         self._check_open()  # now that there are no rows: whoever closes says so before letting go of them
         if self._session is None:
             self._session = self._opened(array_bytes(observation) + array_bytes(frame))
+            if self._is_over:  # closed by another thread, which knew nothing of the session
+                self._session.close()
+                self._check_open()
         # Environments reuse their buffers: what is kept until the first step is kept as a copy.
         kept_info = untag(tag(info, on_repr=warn_of_repr))
         self._first_row = FirstRow(kept_copy(observation), kept_info, copy.deepcopy(frame), begin)
@@ -143,9 +150,9 @@ class Tape:
         return None
 
     def tick(self) -> None:
-        """Notice a writer that has failed although no row is written."""
+        """Notice a writer that has failed although no row is written, if it is time to look."""
         self._check_open()
-        if self._session is not None:
+        if self._session is not None and monotonic() >= self._session.due_s:
             self._session.tick()
 
     def flush(self) -> None:
@@ -165,6 +172,7 @@ class Tape:
 
     def abandon(self) -> None:
         """Let go of the file without touching it: called in a forked child."""
+        self._laying_out = threading.RLock()  # a thread that holds the other one is not in this process
         session, self._session = self._session, None
         if session is not None:
             session.abandon()
@@ -175,10 +183,11 @@ class Tape:
             raise RecordingClosedError(f"{self._options.path} has been closed: nothing is recorded any more.")
 
     def _release(self) -> None:
-        self._is_over = True
-        if self.rows is not None:
-            self.rows.release()
-        self.rows = self._first_row = None
+        with self._laying_out:
+            self._is_over = True
+            if self.rows is not None:
+                self.rows.release()
+            self.rows = self._first_row = None
 
     def _opened(self, row_bytes: int) -> Session:
         attributes, path = self._subject.attributes, self._options.path
@@ -201,10 +210,12 @@ class Tape:
             raise RuntimeError("a first row without a session")
         self._first_row = None
         schema = plan_columns(first, subject.spaces, subject.frames, step, infos=subject.infos, warn=warn)
-        session.lay_out(schema, subject.fps, subject.attributes)
-        self.rows = RowWriter(session, schema if session.existing is None else session.existing.schema)
-        self.rows.begin_episode(first.observation, first.info, first.frame, first.begin)
-        return self.rows
+        with self._laying_out, signals_held():  # it is done once
+            self._check_open()
+            session.lay_out(schema, subject.fps, subject.attributes)
+            rows = self.rows = RowWriter(session, schema if session.existing is None else session.existing.schema)
+        rows.begin_episode(first.observation, first.info, first.frame, first.begin)
+        return rows
 
 
 def kept_copy(value: Any) -> Any:

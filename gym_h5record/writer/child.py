@@ -10,9 +10,10 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from gym_h5record.errors import WriterError
+from gym_h5record.errors import RecordingClosedError, WriterError
 from gym_h5record.journal import Control, Journal, RecorderState, WriterState
 from gym_h5record.lock import RecordingLock
 from gym_h5record.signals import signals_held
@@ -50,6 +51,8 @@ class ChildWorker:
         except OSError as error:
             raise self._not_started(describe_error(error)) from error
         self.follow(journal)
+        while journal.control[Control.WRITER] == WriterState.STARTING:
+            self.urge()
 
     def _started(self, interpreter: str) -> subprocess.Popen[bytes]:
         # A subprocess, not multiprocessing: daemonic workers may have no children of that kind.
@@ -74,8 +77,6 @@ class ChildWorker:
     def follow(self, journal: Journal) -> None:
         """See ``Worker``."""
         self._journal = journal
-        while journal.control[Control.WRITER] == WriterState.STARTING:
-            self.urge()
 
     def watch(self) -> None:
         """See ``Worker``."""
@@ -107,7 +108,11 @@ class ChildWorker:
             return
         self._journal.control[Control.RECORDER] = RecorderState.CLOSING
         self._process.stdin.close()
-        code = self._process.wait()
+        # Not Popen.wait: a handler of a signal that closes the recording as well would wait for its lock for ever.
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        with signals_held():
+            code = self._process.wait()
         if self._journal.control[Control.WRITER] == WriterState.DONE:
             return
         if self._journal.control[Control.WRITER] == WriterState.FAILED or not self._journal.path.exists():
@@ -129,11 +134,14 @@ class ChildWorker:
         self._process = None
 
     def _wake(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            try:
-                os.write(self._process.stdin.fileno(), b".")
-            except BrokenPipeError:
-                self.watch()  # it has died; say why
+        if self._process is None or self._process.stdin is None:
+            return
+        if self._process.stdin.closed:  # by another thread
+            raise RecordingClosedError(f"{self._path} has been closed: nothing is recorded any more.")
+        try:
+            os.write(self._process.stdin.fileno(), b".")
+        except BrokenPipeError:
+            self.watch()  # it has died; say why
 
     def _recovered(self, code: int) -> WriterError:
         try:

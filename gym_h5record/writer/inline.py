@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gym_h5record.errors import RecordingError
+from gym_h5record.errors import RecordingClosedError, RecordingError
 from gym_h5record.journal import Journal
 from gym_h5record.layout import RecordingFile
 from gym_h5record.signals import signals_held
@@ -50,8 +50,11 @@ class InlineWorker:
 
     def flush(self) -> None:
         """See ``Worker``."""
-        with self._letting_go_on_failure():
-            self._opened()[0].run()
+        with HDF5_LOCK:
+            if self._is_finished:  # by another thread; to open the file again would be to begin a new one
+                raise RecordingClosedError(f"{self._path} has been closed: nothing is recorded any more.")
+            with self._letting_go_on_failure():
+                self._opened()[0].run()
 
     def urge(self) -> None:
         """See ``Worker``."""
@@ -59,7 +62,8 @@ class InlineWorker:
 
     def finish(self) -> None:
         """See ``Worker``."""
-        with HDF5_LOCK:  # at the end of a program, its main thread closes what others may be about to close
+        # Others may be about to close it too: the main thread at the end of a program, the handler of a signal.
+        with HDF5_LOCK, signals_held():
             if self._is_finished:
                 return
             if self._journal.is_laid_out:

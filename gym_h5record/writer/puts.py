@@ -217,6 +217,8 @@ def make_infos_put(schema: sc.Schema, ring: Ring, put_rest: Callable[[Any], None
     ]
 
     def put(slot: int, info: Any) -> None:
+        if rest:  # of a row that raised
+            rest.clear()
         if type(info) is not dict:
             for _, _, blank in puts:
                 blank(slot)
@@ -233,7 +235,6 @@ def make_infos_put(schema: sc.Schema, ring: Ring, put_rest: Callable[[Any], None
             rest.update((key, value) for key, value in info.items() if key not in known)
         if rest:
             put_rest(rest)
-            rest.clear()
 
     known = set(keys.values())
     return put

@@ -28,7 +28,6 @@ from gym_h5record.writer.session import Session
 
 __all__ = ["RowWriter", "begin_json"]
 
-_CALLED_BY_RECORDERS = ("begin_episode", "put_action", "put_step", "end_episode", "repeat_last_row")
 _INT64_MAX = np.iinfo(np.int64).max
 
 
@@ -39,9 +38,6 @@ class _Extras:
         self.segments: Segments = []
         self.exceptions: dict[str, Any] = {}
         self._exceptions_number = exceptions_number
-
-    def __bool__(self) -> bool:
-        return bool(self.segments or self.exceptions)
 
     def clear(self) -> None:
         self.segments.clear()
@@ -87,10 +83,10 @@ class RowWriter:
             frame: The rendered picture, if the schema has frames.
             begin: What ``begin_json`` gives.
         """
+        self._forget_unfinished()
         if monotonic() >= self._session.due_s:
             self._session.tick()
         slot = self._next_slot()
-        self._step.clear()
         self._put_row(slot, observation, info, frame)
         self._publish(slot, RowFlag.FIRST, self._pack_begin(begin))
 
@@ -119,10 +115,13 @@ class RowWriter:
 
     def repeat_last_row(self, begin: dict[str, Any]) -> None:
         """Open an episode with a copy of the newest row: the agent steps on after the end."""
+        self._forget_unfinished()
+        blob = self._last_row_blob
         old, new = self._open_slot, self._next_slot()
         for column in self._journal.columns.values():
             column[new] = column[old]
-        self._publish(new, RowFlag.FIRST, self._pack_begin(begin) + self._last_row_blob)
+        self._publish(new, RowFlag.FIRST, self._pack_begin(begin) + blob)
+        self._last_row_blob = blob
 
     def release(self) -> None:
         """Let go of the journal; from here on every method raises ``RecordingClosedError``.
@@ -131,7 +130,16 @@ class RowWriter:
         would wait for the garbage collector, and stall whatever step it runs in.
         """
         self.__dict__.clear()
-        self.__dict__.update(dict.fromkeys(_CALLED_BY_RECORDERS, _refuse))
+        self.__class__ = _ReleasedRowWriter
+
+    def _forget_unfinished(self) -> None:
+        """Be where the newest row left everything: one that raised, or was interrupted, may have got anywhere."""
+        if self._session.journal is not self._journal:  # it was interrupted while the journal was replaced
+            self._bind()
+        self._open_slot = (self._head - 1) & self._mask
+        self._blob_head = self._journal.blob_start(self._head)
+        self._step.clear()
+        self._row.clear()
 
     # One row --------------------------------------------------------------------------------------
 
@@ -161,10 +169,8 @@ class RowWriter:
         self._control[Control.HEAD] = self._head
 
     def _write_segments(self, slot: int, segments: bytes) -> int:
-        data = segments + self._step.pack(self._numbers)
-        if self._row:
-            self._last_row_blob = self._row.pack(self._numbers)
-            data += self._last_row_blob
+        row_blob = self._row.pack(self._numbers)
+        data = segments + self._step.pack(self._numbers) + row_blob
         self._step.clear()
         self._row.clear()
         if self._blob_head + len(data) > self._blob_limit:
@@ -174,6 +180,7 @@ class RowWriter:
                 slot = self._head & self._mask
         self._journal.write_blob(self._blob_head, data)
         self._blob_head += len(data)
+        self._last_row_blob = row_blob
         return slot
 
     def _pack_begin(self, begin: dict[str, Any]) -> bytes:
@@ -290,8 +297,11 @@ def begin_json(
     return {"columns": columns, "json": more, "snapshot": dict(snapshot or {})}
 
 
-def _refuse(*_: object) -> None:
-    raise RecordingClosedError("the recording has been closed: nothing is recorded any more.")
+class _ReleasedRowWriter(RowWriter):
+    """What is left of one: also for a thread that is in the middle of a method."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RecordingClosedError("the recording has been closed: nothing is recorded any more.")
 
 
 def _describe(value: Any) -> str:

@@ -7,6 +7,7 @@ known, and closed once. It turns every failure of the writer into a
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -25,11 +26,12 @@ from gym_h5record.errors import (
     RecordingPathError,
     WriterError,
 )
-from gym_h5record.journal import Control, Journal, journal_path, spare_path
+from gym_h5record.journal import Control, Journal, has_rows, journal_path, spare_path
 from gym_h5record.layout import RecordingFile
 from gym_h5record.lock import RecordingLock, check_only_name
 from gym_h5record.schema import Schema
 from gym_h5record.schema_json import schema_to_json
+from gym_h5record.signals import signals_held
 from gym_h5record.writer.child import ChildWorker
 from gym_h5record.writer.index import next_start
 from gym_h5record.writer.inline import InlineWorker
@@ -66,6 +68,8 @@ class Session:
     """
 
     journal: Journal
+    _lock: RecordingLock
+    _worker: Worker
 
     def __init__(self, options: Options, row_bytes: int, header_bytes: int) -> None:
         self._options = options
@@ -73,19 +77,13 @@ class Session:
         self.is_closed = False
         self.existing: Existing | None = None
         self.due_s = 0.0
-        path = options.path
         try:
-            self._lock = RecordingLock(path, patience_s=PATIENCE_S if options.mode == "a" else 0.0)
-        except RecordingInUseError:
-            raise
-        except OSError as error:
-            raise RecordingPathError(f"cannot record to {path}: {error.strerror}: {error.filename}") from error
-        self._worker: Worker = (
-            InlineWorker(path, options.flush_interval_s) if options.in_process else ChildWorker(path, self._lock)
-        )
-        try:
+            with signals_held():  # what has been made is to be known to whoever gives it up
+                self._lock = self._acquired()
+            self._worker = self._hired()
             self.existing = self._existing()
-            self.journal = self._reserve(row_bytes, header_bytes)
+            with signals_held():
+                self.journal = self._reserve(row_bytes, header_bytes)
             self._worker.start(self.journal)
         except BaseException:
             self._give_up()
@@ -118,7 +116,7 @@ class Session:
         row_bytes = num_codes + sum(field.item_bytes for field in schema.ring_fields)
         while not self.journal.lay_out(header, schema.ring_fields, num_codes, first_row):
             row_bytes *= 2  # the first values were larger than those of the reset
-            self._replace_journal(self._reserve(row_bytes, len(str(header)) * 2, spare=True))
+            self._replace_journal(self._reserve(row_bytes, 2 * len(json.dumps(header)), spare=True))
         self.due_s = time.monotonic() + self._worker.watch_interval_s
 
     # While recording ------------------------------------------------------------------------------
@@ -209,6 +207,21 @@ class Session:
             self._error = error
             raise
 
+    def _acquired(self) -> RecordingLock:
+        path = self._options.path
+        try:
+            return RecordingLock(path, patience_s=PATIENCE_S if self._options.mode == "a" else 0.0)
+        except RecordingInUseError:
+            raise
+        except OSError as error:
+            raise RecordingPathError(f"cannot record to {path}: {error.strerror}: {error.filename}") from error
+
+    def _hired(self) -> Worker:
+        path = self._options.path
+        if self._options.in_process:
+            return InlineWorker(path, self._options.flush_interval_s)
+        return ChildWorker(path, self._lock)
+
     def _existing(self) -> Existing | None:
         path = self._options.path
         try:
@@ -220,12 +233,14 @@ class Session:
 
     # The journal ----------------------------------------------------------------------------------
 
-    def _reserve(self, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0, spare: bool = False) -> Journal:
+    def _reserve(
+        self, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0, num_rows: int = 0, spare: bool = False
+    ) -> Journal:
         path = (spare_path if spare else journal_path)(self._options.path)
         try:
             if spare:
                 path.unlink(missing_ok=True)  # of a recorder that died while making it
-            return Journal.reserve(path, row_bytes, header_bytes, blob_bytes=blob_bytes)
+            return Journal.reserve(path, row_bytes, header_bytes, blob_bytes=blob_bytes, num_rows=num_rows)
         except OSError as error:
             raise RecordingPathError(f"cannot make the journal {path}: {error.strerror}") from error
 
@@ -237,24 +252,28 @@ class Session:
         """Replace the journal, all of it committed, by one with a larger ring of segments."""
         old = self.journal
         row_bytes = sum(column[0].nbytes for column in old.columns.values())
-        new = self._reserve(row_bytes, len(str(old.header)) * 2, blob_bytes=blob_bytes, spare=True)
+        header_bytes = 2 * len(json.dumps(old.header))
+        new = self._reserve(row_bytes, header_bytes, blob_bytes=blob_bytes, num_rows=old.capacity_rows, spare=True)
         new.copy_rows(old)
         self._replace_journal(new)
 
     def _replace_journal(self, new: Journal) -> None:
         """Put ``new`` in the place of the journal; the worker follows."""
-        old, self.journal = self.journal, new
-        new.take_place(old.path)
-        old.control[Control.MOVED] = 1
-        with self._remembering_failure():
+        with signals_held():  # rows that go into the old one from here on would be lost
+            old = self.journal
+            new.take_place(old.path)
+            self.journal = new
             self._worker.follow(new)
+            old.control[Control.MOVED] = 1
 
     def _give_up(self) -> None:
         """Undo what a failed opening has done so far."""
-        self._worker.cancel()
+        if hasattr(self, "_worker"):
+            self._worker.cancel()
         if hasattr(self, "journal"):
             self.journal.path.unlink(missing_ok=True)
-        self._lock.release()
+        if hasattr(self, "_lock"):
+            self._lock.release()
 
 
 def _clear_path(path: Path, mode: str) -> Existing | None:
@@ -265,7 +284,7 @@ def _clear_path(path: Path, mode: str) -> Existing | None:
     """
     if mode == "x" and path.exists():
         raise exists_error(path)
-    if mode == "x" and journal_path(path).exists():
+    if mode == "x" and has_rows(journal_path(path)):
         raise RecordingExistsError(
             f'an interrupted recording has left {journal_path(path)}. Record with mode="a" to bring it into '
             'the file and go on, or with mode="w" to throw it away.'

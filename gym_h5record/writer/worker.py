@@ -27,7 +27,7 @@ class Worker(Protocol):
         """Get ready to drain ``journal``, which is not laid out yet."""
 
     def follow(self, journal: Journal) -> None:
-        """Go over to a journal that has taken the place of the one before."""
+        """Go over to a journal that has taken the place of the one before; at once, nothing is waited for."""
 
     def watch(self) -> None:
         """Do what is due; notice if the work has failed."""
