@@ -394,7 +394,9 @@ def has_rows(path: Path) -> bool:
     if not os.path.lexists(path):
         return False
     try:
-        return not is_unfinished(path) and Journal.open(path).is_laid_out
+        with os.fdopen(_open_regular(path, os.O_RDONLY), "rb") as file:
+            is_blank = not any(file.read(_HEADER_AT))
+        return not is_blank and Journal.open(path).is_laid_out
     except CorruptRecordingError:
         return True
 

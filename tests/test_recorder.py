@@ -771,6 +771,25 @@ def test_a_wrapper_dropped_without_close_completes_its_file(tmp_path: Path) -> N
     assert [each.length for each in h5r.Recording(tmp_path / "run.h5").episodes] == [5, 2]
 
 
+def test_a_reset_whose_recording_raised_ends_the_episode_before_it(tmp_path: Path) -> None:
+    inner = CountingEnv(length=9, render_mode="rgb_array")
+    env = record(inner, tmp_path / "run.h5", writer="inline")
+    env.reset()
+    for _ in range(3):
+        env.step(np.zeros(2, np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inner, "render", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            env.reset()
+    for _ in range(2):
+        env.step(np.zeros(2, np.float32))  # of no episode that is recorded
+    env.reset()
+    env.step(np.zeros(2, np.float32))
+    env.close()
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        assert [[row[0] for row in each.observations] for each in recording.episodes] == [[0, 1, 2, 3], [0, 1]]
+
+
 def test_a_copy_does_not_record(tmp_path: Path) -> None:
     env = record(CountingEnv(), tmp_path / "run.h5")
     env.reset()

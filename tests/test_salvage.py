@@ -31,6 +31,7 @@ from gym_h5record.format import Origin
 from gym_h5record.layout import RecordingFile
 from gym_h5record.reader.remains import Remains
 from gym_h5record.salvage import Salvaged, check_target, readable, salvage
+from gym_h5record.writer import Session
 from tests.leftovers import closed, contents, edited, left_open, pictures, set_item, shorter, unreadable_chunk
 from tests.reader import record
 from tests.writer import MODEST_BYTES, Pen, check_pairs, everything_env, make_schema, pair, run_script, write_pairs
@@ -612,3 +613,24 @@ def test_metadata_that_cannot_be_read_is_left_out_and_the_rest_is_kept(tmp_path:
         assert "versions" not in saved.metadata
         assert (saved.metadata["run_id"], saved.metadata["total_steps"]) == ("run 7", 5)
     check_pairs(tmp_path / "saved.h5", [3, 2])
+
+
+@pytest.mark.parametrize("content", [b"", b"somebody's thesis"])
+def test_what_somebody_else_has_put_in_the_place_of_the_copy_meanwhile_is_left(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = tmp_path / "run.h5", tmp_path / "out.h5"
+    with Pen(path) as pen:
+        write_pairs(pen, [30, 30])
+
+    lay_out = Session.lay_out
+
+    def and_take_its_place(*arguments: Any) -> None:
+        lay_out(*arguments)
+        out.write_bytes(content)
+
+    monkeypatch.setattr(Session, "lay_out", and_take_its_place)
+    with pytest.raises((WriterError, RecordingExistsError, NotARecordingError)):
+        salvage(path, out)
+    assert out.read_bytes() == content
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.h5", "run.h5"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,35 @@ def test_whoever_goes_on_while_the_tape_is_being_closed_is_refused_and_nothing_i
     assert len(finished) == 1
     with h5r.Recording(path) as recording:
         assert [each.length for each in recording.episodes] == [1]
+
+
+@pytest.mark.parametrize("when", ["the columns are planned", "the session is opened"])
+def test_a_tape_that_is_closed_by_another_thread_in_its_first_step_leaves_nothing_open(
+    when: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape = make_tape(path)
+
+    def then_close(function: Any) -> Any:
+        def closing(*arguments: Any, **options: Any) -> Any:
+            found = function(*arguments, **options)
+            thread = threading.Thread(target=tape.close)
+            thread.start()
+            thread.join()
+            return found
+
+        return closing
+
+    if when == "the columns are planned":
+        begin(tape)
+        monkeypatch.setattr(tape_module, "plan_columns", then_close(tape_module.plan_columns))
+    else:
+        monkeypatch.setattr(tape_module, "Session", then_close(tape_module.Session))
+    with pytest.raises(errors.RecordingClosedError):
+        begin(tape)
+        take_first_step(tape)
+    assert tape.is_closed
+    assert not is_locked(path)
+    assert [*path.parent.iterdir()] == []
 
 
 def test_other_columns_cannot_be_appended_and_leave_the_file_as_it_was(path: Path) -> None:
