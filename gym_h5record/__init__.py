@@ -28,7 +28,7 @@
     env_spec  wrapped_spec an environment's spec as text; with every wrapper
     snapshots              what a reset depends on
     codecs    szip  spaces triggers  lock  durable_file  segments  states
-    tagged    superblock   named     compare  blocks
+    tagged    superblock   named     compare  blocks   journal_file
     errors    tree         atomic    format  shown    distance
     limits    printable    boot      forks   signals  streams   installed  lookup3  control
 

@@ -12,11 +12,9 @@ the parts of a row whose size varies.
 
 from __future__ import annotations
 
-import errno
 import json
 import mmap
 import os
-import stat
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,6 +25,7 @@ import numpy as np
 from gym_h5record.control import Control, RecorderState, WriterState
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import RowFlag
+from gym_h5record.journal_file import HEADER_AT, MAGIC, has_rows, is_unfinished, journal_path, open_regular, spare_path
 from gym_h5record.limits import MAX_ITEM_BYTES, MAX_METADATA_BYTES, MAX_NODES, MAX_VALUE_BYTES, num_elements
 from gym_h5record.schema import Field, storable
 from gym_h5record.segments import Segment, unpack_segments
@@ -46,10 +45,8 @@ __all__ = [
     "spare_path",
 ]
 
-_MAGIC = int.from_bytes(b"GH5RJRN1", "little")
 _PAGE = 4096
 _ERROR_AT = _PAGE
-_HEADER_AT = 2 * _PAGE
 _ALIGNMENT_BYTES = 64
 _MAX_CAPACITY_ROWS = 1 << 16
 _MIN_CAPACITY_ROWS = 8
@@ -84,7 +81,7 @@ class Journal:
         flags = mmap.MAP_SHARED | (getattr(mmap, "MAP_POPULATE", 0) if populate else 0)
         status = os.fstat(descriptor)
         size_bytes, self._stored_bytes = status.st_size, status.st_blocks * 512
-        if size_bytes < _HEADER_AT:
+        if size_bytes < HEADER_AT:
             raise CorruptRecordingError(f"{path} is no journal: it has only {size_bytes} bytes")
         self._map = memoryview(mmap.mmap(descriptor, size_bytes, flags=flags))
         self.control = self._map[:_PAGE].cast("Q")
@@ -118,7 +115,7 @@ class Journal:
         if num_rows:
             ring_bytes = max(ring_bytes, num_rows * row_bytes + MAX_NODES * _ALIGNMENT_BYTES)
         blob_bytes = max(blob_bytes, ring_bytes // 4, _MIN_BLOB_BYTES)
-        size_bytes = _HEADER_AT + _round_up(header_bytes, _PAGE) + _round_up(ring_bytes + blob_bytes, _PAGE)
+        size_bytes = HEADER_AT + _round_up(header_bytes, _PAGE) + _round_up(ring_bytes + blob_bytes, _PAGE)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             os.posix_fallocate(descriptor, 0, size_bytes)
@@ -131,7 +128,7 @@ class Journal:
         # Mapping only reads the pages in; the first write to each would still be a fault, inside a step().
         np.frombuffer(journal._map, np.uint8)[::_PAGE] = 0
         journal._blob_reserved = blob_bytes
-        journal.control[Control.MAGIC] = _MAGIC
+        journal.control[Control.MAGIC] = MAGIC
         return journal
 
     @classmethod
@@ -142,14 +139,14 @@ class Journal:
             FileNotFoundError: If there is none.
             CorruptRecordingError: If the file is no journal.
         """
-        descriptor = _open_regular(path, os.O_RDWR)
+        descriptor = open_regular(path, os.O_RDWR)
         try:
             journal = cls(path, descriptor)
         except OSError as error:
             raise CorruptRecordingError(f"{path} cannot be mapped: {error.strerror}") from error
         finally:
             os.close(descriptor)
-        if journal.control[Control.MAGIC] != _MAGIC:
+        if journal.control[Control.MAGIC] != MAGIC:
             raise CorruptRecordingError(f"{path} is no journal of gym_h5record")
         if journal.is_laid_out:
             journal.read_header()
@@ -194,7 +191,7 @@ class Journal:
             *fields,
         ]
         described = [[field.name, field.dtype.str, list(field.shape)] for field in ring]
-        room = len(self._map) - _HEADER_AT
+        room = len(self._map) - HEADER_AT
         layout = {"ring": described, "capacity_rows": _MAX_CAPACITY_ROWS, "blob_bytes": room, "first_row": first_row}
         layout["size_bytes"] = len(self._map)
         text = json.dumps({**header, **layout}).encode()
@@ -207,12 +204,12 @@ class Journal:
         capacity_rows = min(_MAX_CAPACITY_ROWS, 1 << (fitting.bit_length() - 1))
         layout |= {"capacity_rows": capacity_rows, "blob_bytes": blob_bytes}
         text = json.dumps({**header, **layout}).encode().ljust(len(text))  # the columns start behind its pages
-        self._map[_HEADER_AT : _HEADER_AT + len(text)] = text
+        self._map[HEADER_AT : HEADER_AT + len(text)] = text
         self.control[Control.HEAD] = self.control[Control.TAIL] = first_row
         self.control[Control.COMMITTED_HEAD] = first_row
         survives_power_cut = header.get("durability") == "power"
         if survives_power_cut:
-            self._sync(_HEADER_AT + len(text))
+            self._sync(HEADER_AT + len(text))
         self.control[Control.HEADER_BYTES] = len(text)  # last: from here on it can be drained
         if survives_power_cut:
             self._sync(_PAGE)
@@ -257,11 +254,11 @@ class Journal:
         try:
             if header_bytes > _MAX_HEADER_BYTES:
                 raise ValueError(f"a header of {header_bytes} bytes")
-            self.header = json.loads(bytes(self._map[_HEADER_AT : _HEADER_AT + header_bytes]))
+            self.header = json.loads(bytes(self._map[HEADER_AT : HEADER_AT + header_bytes]))
             self.capacity_rows, blob_bytes = int(self.header["capacity_rows"]), int(self.header["blob_bytes"])
             if self.capacity_rows not in _CAPACITIES or blob_bytes < 1 or len(self.header["ring"]) > MAX_NODES:
                 raise ValueError(f"a ring of {self.capacity_rows} rows and {blob_bytes} bytes")
-            at = _HEADER_AT + _round_up(header_bytes, _PAGE)
+            at = HEADER_AT + _round_up(header_bytes, _PAGE)
             for name, dtype_text, shape in self.header["ring"]:
                 dtype = np.dtype(dtype_text)
                 if not storable(dtype) or num_elements(shape) * dtype.itemsize > MAX_ITEM_BYTES:
@@ -381,48 +378,6 @@ class Journal:
         """The message of ``write_error``."""
         (size_bytes,) = struct.unpack_from("<Q", self._map, _ERROR_AT)
         return bytes(self._map[_ERROR_AT + 8 : _ERROR_AT + 8 + min(size_bytes, _PAGE - 8)]).decode("utf-8", "replace")
-
-
-def is_unfinished(path: Path) -> bool:
-    """Whether the recorder died while it made the journal: there can be no row in it."""
-    with os.fdopen(_open_regular(path, os.O_RDONLY), "rb") as file:
-        return not any(file.read(_HEADER_AT)) or os.fstat(file.fileno()).st_size < _HEADER_AT
-
-
-def has_rows(path: Path) -> bool:
-    """Whether there is a journal in which there can be rows: one that was laid out, or whatever else lies there."""
-    if not os.path.lexists(path):
-        return False
-    try:
-        with os.fdopen(_open_regular(path, os.O_RDONLY), "rb") as file:
-            is_blank = not any(file.read(_HEADER_AT))
-        return not is_blank and Journal.open(path).is_laid_out
-    except CorruptRecordingError:
-        return True
-
-
-def _open_regular(path: Path, flags: int) -> int:
-    """Open a journal, but not what a link, a FIFO or a device in its place leads to."""
-    try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise CorruptRecordingError(f"{path} is no journal but a symbolic link") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise CorruptRecordingError(f"{path} is no journal: it is not a regular file")
-    return descriptor
-
-
-def spare_path(recording: Path) -> Path:
-    """Where a larger journal is made before it takes the place of the journal."""
-    return recording.with_name(f"{recording.name}.journal.new")
-
-
-def journal_path(recording: Path) -> Path:
-    """Where the journal of a recording lies."""
-    return recording.with_name(f"{recording.name}.journal")
 
 
 def _round_up(number: int, unit: int) -> int:

@@ -23,6 +23,7 @@ import sys
 import gymnasium as gym, gym_h5record as h5r
 env = h5r.RecordToHDF5(gym.make("CartPole-v1"), sys.argv[1], writer="inline", flush_interval_s=0.05)
 env.reset(seed=0)
+env.step(0)
 print("recording", flush=True)
 while True:
     _, _, terminated, truncated, _ = env.step(env.action_space.sample())

@@ -39,7 +39,7 @@ from gym_h5record.errors import (
     RecordingNotFoundError,
 )
 from gym_h5record.journal import journal_path
-from gym_h5record.lock import RecordingLock
+from gym_h5record.lock import RecordingLock, is_locked
 from gym_h5record.lookup3 import lookup3
 from gym_h5record.reader import handle
 from gym_h5record.state import State, recording_state
@@ -216,6 +216,8 @@ class Recorder:
             os.kill(writer_pid(self._path), signal.SIGKILL)
         self.process.kill()
         self.process.join(PATIENCE_S)
+        if writer:  # a dying process holds its lock a little longer than it can be seen
+            wait_until(lambda: not is_locked(self._path))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def run_live(
     env: EnvFactory | None,
     max_steps: int | None,
     *,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
 ) -> EpisodeEvaluation:
     """Begin as a recorded episode did and let the policy go on.

@@ -29,7 +29,7 @@ def evaluate(
     env: EnvFactory | None = None,
     seed: int = 0,
     max_steps: int | None = None,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationReport:

@@ -17,7 +17,7 @@ from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory, build_env
 from gym_h5record.recording import Recording
 from gym_h5record.resimulate.arrival import go_to
-from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
+from gym_h5record.resimulate.check import Comparison, make_comparison
 from gym_h5record.resimulate.lineage import all_before, alone
 from gym_h5record.resimulate.origins import branches_off, survivor
 from gym_h5record.resimulate.reports import Divergence
@@ -84,7 +84,7 @@ def branch(
     step: int,
     env: EnvFactory | None = None,
     *,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
 ) -> tuple[Branch[Any, Any], Any, dict[str, Any]]:
     """Put a live environment where a recording stood, generators included, and play on from there.
@@ -116,7 +116,7 @@ def branch(
         target, step = recording.episodes[episode], index(step)
         if not 0 <= step <= target.length:
             raise OptionError(f"step={step}: episode {target.number} has {target.length} steps.")
-        comparison = Comparison(0.0, (*IGNORED_INFOS, *ignore))
+        comparison = make_comparison(ignore=ignore)
         live, outcome = _arrive(recording, target, step, env, make_snapshots(tuple(snapshots)), comparison)
         run_id = recording.metadata.get("run_id", "")
         parent = {"path": str(recording.path), "run_id": run_id, "episode": target.number, "step": step}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from gym_h5record import format as fmt
 from gym_h5record.compare import ABSENT, Difference, first_difference
+from gym_h5record.distance import check_atol
 from gym_h5record.errors import NotReplayableError, SnapshotError
 from gym_h5record.printable import printable
 from gym_h5record.reader import Episode
@@ -16,7 +17,7 @@ from gym_h5record.resimulate.rerun import Outcome, Rerun
 from gym_h5record.tagged import places_of_text, tag, untag
 from gym_h5record.tree import identical
 
-__all__ = ["IGNORED_INFOS", "REFUSALS", "Checked", "Comparison", "check_episode", "error_text"]
+__all__ = ["IGNORED_INFOS", "REFUSALS", "Checked", "Comparison", "check_episode", "error_text", "make_comparison"]
 
 IGNORED_INFOS = ("episode/t",)
 """What tells the time of day: how long ``RecordEpisodeStatistics`` has waited."""
@@ -39,6 +40,15 @@ class Comparison:
 
     atol: float
     ignore: Sequence[str]
+
+
+def make_comparison(atol: float = 0.0, ignore: str | Sequence[str] = ()) -> Comparison:
+    """How to compare as a user wants it: besides his paths, what tells the time of day is left out.
+
+    Raises:
+        OptionError: If ``atol`` is no number from 0 on.
+    """
+    return Comparison(check_atol(atol), (*IGNORED_INFOS, *([ignore] if isinstance(ignore, str) else ignore)))
 
 
 class Checked(NamedTuple):

@@ -20,7 +20,7 @@ from gym_h5record.errors import DivergedError, OptionError
 from gym_h5record.reader import Episode
 from gym_h5record.recording import Recording
 from gym_h5record.resimulate.arrival import go_to
-from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
+from gym_h5record.resimulate.check import make_comparison
 from gym_h5record.resimulate.lineage import alone, chosen_numbers
 from gym_h5record.resimulate.rerun import Rerun
 from gym_h5record.snapshots import SnapshotProvider, make_snapshots
@@ -75,7 +75,7 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         window_steps: int = 25,
         grow_steps: int = 25,
         grow_resets: int = 100,
-        ignore: Sequence[str] = (),
+        ignore: str | Sequence[str] = (),
         snapshots: Sequence[SnapshotProvider] = (),
     ) -> None:
         _check_options(scheme, probability, window_steps, grow_steps, grow_resets)
@@ -97,7 +97,7 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         self._window = (window_steps, grow_steps, grow_resets)
         self._rng = np.random.default_rng()
         self._starts = 0
-        self._comparison = Comparison(0.0, (*IGNORED_INFOS, *ignore))
+        self._comparison = make_comparison(ignore=ignore)
         self._recording = Recording(path)
         self._episodes = _startable(self._recording, episodes)
         self._rerun = Rerun(self._recording, env, make_snapshots(tuple(snapshots)))

@@ -24,7 +24,7 @@ from gym_h5record.rebuild import EnvFactory, build_env
 from gym_h5record.recording import Recording
 from gym_h5record.resimulate.arrival import go_to
 from gym_h5record.resimulate.branch import standing
-from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
+from gym_h5record.resimulate.check import Comparison, make_comparison
 from gym_h5record.resimulate.lineage import alone
 from gym_h5record.resimulate.rerun import Outcome, Rerun
 from gym_h5record.snapshots import SnapshotProvider, Snapshots, make_snapshots
@@ -42,7 +42,7 @@ def executed_actions(
     episode: int,
     env: EnvFactory | None = None,
     *,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
 ) -> np.ndarray:
     """The actions that ALE executed in an episode, frame by frame.
@@ -72,7 +72,7 @@ def executed_actions(
             raise OptionError(f"episode={episode}: {recording.path} has {recording.num_episodes} episodes.")
         live = build_env(recording, env)
         try:
-            comparison = Comparison(0.0, (*IGNORED_INFOS, *ignore))
+            comparison = make_comparison(ignore=ignore)
             number = recording.episodes[episode].number
             steps = _executed(recording, number, live, comparison, make_snapshots(tuple(snapshots)))
         finally:

@@ -16,13 +16,12 @@ from multiprocessing import get_context
 
 import gymnasium as gym
 
-from gym_h5record.distance import check_atol
 from gym_h5record.errors import NotReplayableError, OptionError, RecordingError
 from gym_h5record.reader import Episode
 from gym_h5record.rebuild import EnvFactory, build_env, version_differences
 from gym_h5record.recording import Recording
 from gym_h5record.resimulate.branch import standing
-from gym_h5record.resimulate.check import IGNORED_INFOS, Comparison
+from gym_h5record.resimulate.check import Comparison, make_comparison
 from gym_h5record.resimulate.lineage import check_beginning, chosen_numbers, continued, from_known, in_one_life
 from gym_h5record.resimulate.origins import branches_off, survivor
 from gym_h5record.resimulate.passes import check_pass, not_replayable
@@ -86,8 +85,7 @@ def verify(
             is not possible.
         RecordingError: If one of the ``workers`` ended early.
     """
-    atol, ignored = check_atol(atol), (*IGNORED_INFOS, *([ignore] if isinstance(ignore, str) else ignore))
-    task = _Task(os.fspath(path), env, tuple(snapshots), Comparison(atol, ignored))
+    task = _Task(os.fspath(path), env, tuple(snapshots), make_comparison(atol, ignore))
     with Recording(path) as recording:
         numbers = chosen_numbers(recording, episodes)
         differences = tuple(version_differences(recording))
@@ -99,7 +97,9 @@ def verify(
             if on_progress is not None:
                 on_progress(len(found), len(numbers))
         _mend_in_sequence(task, recording, found)
-        return VerifyReport(recording.path, tuple(found[number] for number in numbers), differences, atol)
+        return VerifyReport(
+            recording.path, tuple(found[number] for number in numbers), differences, task.comparison.atol
+        )
 
 
 # Each on its own --------------------------------------------------------------------------------------
