@@ -1,7 +1,8 @@
-"""What holds for all tests: journals of a modest size, which thousands of recorders make in a fraction of the time."""
+"""What holds for all tests: journals of a modest size, made in a fraction of the time, and little for the collector."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,12 @@ from gym_h5record import journal
 from tests.writer import MODEST_BYTES
 
 USUAL_BYTES = journal._MAX_BYTES
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests live as long as the session: the garbage collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
