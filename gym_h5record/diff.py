@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from gym_h5record import format as fmt
 from gym_h5record.compare import Difference, first_difference
-from gym_h5record.errors import CorruptRecordingError, OptionError
+from gym_h5record.distance import check_atol
+from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.metadata_diff import metadata_differences
 from gym_h5record.printable import printable
 from gym_h5record.reader import Column, Episode, InfoColumn
@@ -112,11 +113,10 @@ def diff(
         >>> diff(cartpole_path, cartpole_path).same
         True
     """
-    if not (isinstance(atol, (int, float)) and atol >= 0):
-        raise OptionError(f"atol: expected a number from 0 on, got {atol!r:.80}")
+    atol = check_atol(atol)
     where = _where(a, b)
     with Recording(a) as first, Recording(b) as second:
-        report = _Comparison(first, second, where, float(atol), on_progress).report()
+        report = _Comparison(first, second, where, atol, on_progress).report()
         return replace(report, metadata=tuple(metadata_differences(first, second, where)))
 
 

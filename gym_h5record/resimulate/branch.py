@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -110,33 +111,43 @@ def branch(
         NotReplayableError: If the episode cannot be run again.
         UnbuildableEnvError: If the environment cannot be made from the file.
     """
+    means = _Means(env, make_snapshots(tuple(snapshots)), make_comparison(ignore=ignore))
+    return _branch(path, episode, index(step), means)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What it takes to run a recording again: an environment, who puts back its states, how to compare."""
+
+    env: EnvFactory | None
+    snapshots: Snapshots
+    comparison: Comparison
+
+
+def _branch(
+    path: str | os.PathLike[str], episode: int, step: int, means: _Means
+) -> tuple[Branch[Any, Any], Any, dict[str, Any]]:
     with Recording(path) as recording:
         if not -recording.num_episodes <= episode < recording.num_episodes:
             raise OptionError(f"episode={episode}: {recording.path} has {recording.num_episodes} episodes.")
-        target, step = recording.episodes[episode], index(step)
+        target = recording.episodes[episode]
         if not 0 <= step <= target.length:
             raise OptionError(f"step={step}: episode {target.number} has {target.length} steps.")
-        comparison = make_comparison(ignore=ignore)
-        live, outcome = _arrive(recording, target, step, env, make_snapshots(tuple(snapshots)), comparison)
+        live, outcome = _arrive(recording, target, step, means)
         run_id = recording.metadata.get("run_id", "")
         parent = {"path": str(recording.path), "run_id": run_id, "episode": target.number, "step": step}
         return Branch(live, outcome.observation, outcome.info, parent), outcome.observation, outcome.info
 
 
-def _arrive(
-    recording: Recording,
-    target: Episode,
-    step: int,
-    env: EnvFactory | None,
-    snapshots: Snapshots,
-    comparison: Comparison,
-) -> tuple[gym.Env[Any, Any], Outcome]:
+def _arrive(recording: Recording, target: Episode, step: int, means: _Means) -> tuple[gym.Env[Any, Any], Outcome]:
     """Go to a step by the first way that is the recorded one."""
+    env, snapshots, comparison = means.env, means.snapshots, means.comparison
     where: Divergence | None = None
     for chain, is_alone in _ways(recording, target.number):
         live = build_env(recording, env)
         try:
-            rerun = Rerun(recording, standing(live, recording, chain[0].number), snapshots)
+            begun = standing(live, recording, chain[0].number, snapshots, comparison)
+            rerun = Rerun(recording, begun, snapshots)
             where = go_to(rerun, chain, step, comparison, restore_all=is_alone)
             if where is None and rerun.last is not None:
                 return live, rerun.last
@@ -164,8 +175,17 @@ def _ways(recording: Recording, number: int) -> list[tuple[list[Episode], bool]]
     return [*second, *first] if survivor(recording) else [*first, *second]
 
 
-def standing(live: gym.Env[Any, Any], recording: Recording, number: int) -> gym.Env[Any, Any]:
+def standing(
+    live: gym.Env[Any, Any], recording: Recording, number: int, snapshots: Snapshots, comparison: Comparison
+) -> gym.Env[Any, Any]:
     """An environment in which an episode can begin: where another recording stood, if it branches off one.
+
+    Args:
+        live: The environment.
+        recording: The episode is of it.
+        number: Of the episode.
+        snapshots: Puts generators and simulators back on the way there.
+        comparison: How to compare what the way there gives.
 
     Raises:
         NotReplayableError: If that other one is not there.
@@ -173,7 +193,8 @@ def standing(live: gym.Env[Any, Any], recording: Recording, number: int) -> gym.
     if not branches_off(recording, number):
         return live
     parent = recording.metadata["recording_parent"]
-    return branch(_found(recording, parent), int(parent["episode"]), int(parent["step"]), live)[0]
+    means = _Means(live, snapshots, comparison)
+    return _branch(_found(recording, parent), int(parent["episode"]), int(parent["step"]), means)[0]
 
 
 def _found(recording: Recording, parent: dict[str, Any]) -> Path:

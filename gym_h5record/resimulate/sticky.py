@@ -89,7 +89,8 @@ def _executed(
         raise UnsupportedEnvError(f"{type(live.unwrapped).__qualname__} is no environment of ALE: no action sticks.")
     chain = alone(recording, number)
     with _listening(live) as listener:  # also on the way to where a branch begins
-        rerun = _Counting(recording, standing(live, recording, chain[0].number), snapshots, listener)
+        begun = standing(live, recording, chain[0].number, snapshots, comparison)
+        rerun = _Counting(recording, begun, snapshots, listener)
         where = go_to(rerun, chain, chain[-1].length, comparison, restore_all=True)
         if where is not None:
             raise DivergedError(f"{recording.path}: the environment does not do what was recorded: {where}.")

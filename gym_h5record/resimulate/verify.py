@@ -198,7 +198,8 @@ def _opened(task: _Task, recording: Recording, number: int = -1) -> Iterator[Rer
     """An environment in which an episode can begin; one that the user has passed is not closed."""
     env = build_env(recording, task.env)
     try:
-        yield Rerun(recording, standing(env, recording, number), make_snapshots(task.providers))
+        snapshots = make_snapshots(task.providers)
+        yield Rerun(recording, standing(env, recording, number, snapshots, task.comparison), snapshots)
     finally:
         if not isinstance(task.env, gym.Env):
             env.close()

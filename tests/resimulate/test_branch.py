@@ -231,3 +231,42 @@ def test_a_recording_that_begins_after_a_branch_has_been_moved_on_is_no_continua
     report = h5r.verify(path)
     assert report.ok, report
     assert all(each.independent for each in report.episodes)
+
+
+class Dice(gym.Env[Any, Any]):
+    """Throws what only its own provider knows."""
+
+    observation_space = gym.spaces.Discrete(1 << 40)
+    action_space = gym.spaces.Discrete(2)
+    thrown = 1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.thrown = self.thrown * 48271 % 2147483647
+        return np.int64(self.thrown), {"time": time.perf_counter()}
+
+    def step(self, action: Any) -> Any:
+        return np.int64(self.thrown), 1.0, False, False, {}
+
+
+class DiceProvider:
+    name = "dice"
+
+    def take(self, env: gym.Env[Any, Any]) -> bytes | None:
+        return str(env.unwrapped.thrown).encode() if isinstance(env.unwrapped, Dice) else None
+
+    def restore(self, env: gym.Env[Any, Any], state: bytes) -> None:
+        env.unwrapped.thrown = int(state)  # type: ignore[attr-defined]
+
+
+def test_a_branch_of_a_branch_is_reached_with_the_users_provider_and_what_he_leaves_out(tmp_path: Path) -> None:
+    means: Any = {"snapshots": [DiceProvider()], "ignore": "time"}
+    path = record(Dice(), tmp_path / "run.h5", snapshots=[DiceProvider()])
+    child = tmp_path / "child.h5"
+    with h5r.RecordToHDF5(h5r.branch(path, 2, 3, Dice, **means)[0], child, writer="inline") as recorder:
+        observation, _ = recorder.reset()
+        recorder.step(0)
+        recorder.step(1)
+    env, there, _ = h5r.branch(child, 0, 1, Dice, **means)
+    assert there == observation
+    env.close()
+    assert h5r.verify(child, Dice, **means).ok
