@@ -198,6 +198,11 @@ class Tape:
                 check_same(existing.schema, existing.metadata, attributes, path, infos=self._subject.infos)
                 if self._subject.has_user_metadata:
                     warn(f"{path} keeps the metadata it began with; the one given is not recorded.")
+                if existing.metadata.get("env_spec") != attributes["env_spec"]:
+                    warn(
+                        f"{path} keeps the env_spec it began with; this environment has another one. "
+                        "To simulate the episodes that are appended again, pass an environment made like this one."
+                    )
             except BaseException:  # whatever it is: the lock and the journal must not be left
                 session.close()
                 raise

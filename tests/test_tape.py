@@ -225,6 +225,19 @@ def test_metadata_given_while_appending_is_not_recorded_and_that_is_said(path: P
     tape.close()
 
 
+def test_appending_from_an_environment_with_another_spec_is_warned_of(path: Path) -> None:
+    for mode, options in (("x", {}), ("a", {}), ("a", {"sutton_barto_reward": True})):
+        env = gym.make("CartPole-v1", **options)
+        recorder = h5r.RecordToHDF5(env, path, mode=mode, writer="inline")
+        if options:
+            with pytest.warns(errors.RecordingWarning, match="this environment has another one"):
+                recorder.reset()
+        else:
+            recorder.reset()
+        recorder.step(0)
+        recorder.close()
+
+
 # What cannot begin --------------------------------------------------------------------------------
 
 
