@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ def none(observation):
 
 def same(observation):
     return observation % 20
+
+def talk(observation):
+    print("thinking")
+    return 1
 
 def fail(observation):
     raise ZeroDivisionError("no idea")
@@ -200,3 +205,32 @@ def test_what_is_not_there_is_1(arguments: str, message: str, cli: Any, counted:
     result = cli("replay", "run.h5", *arguments.split())
     assert result.exit_code == 1
     assert message in result.stderr
+
+
+def test_what_a_policy_prints_is_no_json(cli: Any, counted: Path) -> None:
+    result = cli("replay", "run.h5", "--policy", "some_agent:talk", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["agreement"]["steps"] == 10
+    assert "thinking" in result.stderr
+
+
+def test_infos_that_tell_the_time_can_be_left_out_of_a_closed_loop(cli: Any, tmp_path: Path) -> None:
+    record(Clock(gym.make("CartPole-v1")), tmp_path / "run.h5")
+    arguments = ("replay", "run.h5", "--policy", "some_agent:one", "--closed-loop", "--env", f"{__name__}:make_clock")
+    result = cli(*arguments, "--max-steps", "3", "--json")
+    assert "infos/time" in json.loads(result.stdout)["episodes"][0]["reason"]
+    result = cli(*arguments, "--max-steps", "3", "--json", "--ignore", "time")
+    assert result.exit_code == 0, result.output
+    assert [each["reason"] for each in json.loads(result.stdout)["episodes"]] == ["", "", ""]
+
+
+class Clock(gym.Wrapper[Any, Any, Any, Any]):
+    """Tells the time of day with every reset."""
+
+    def reset(self, **options: Any) -> Any:
+        observation, info = self.env.reset(**options)
+        return observation, {**info, "time": time.perf_counter()}
+
+
+def make_clock() -> gym.Env[Any, Any]:
+    return Clock(gym.make("CartPole-v1"))
