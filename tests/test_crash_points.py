@@ -20,6 +20,7 @@ from scripts.crash.plays import make_env, play
 from scripts.crash.scenes import SCENES, Scene
 from scripts.crash.tally import Tally, markdown
 from scripts.crash.tracing import why_not
+from tests.writer import Pen
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the writer through /proc")
 traced = pytest.mark.skipif(bool(why_not()), reason=why_not() or "traced")
@@ -123,6 +124,15 @@ def test_the_inspection_finds_a_whole_recording_good(recorded: Path, inspector: 
     finding = inspector.inspect(recorded, "FrozenLake-v1", [steps])
     assert (finding.opens, finding.found, finding.contradicting, finding.strays) == (True, [steps], [], [])
     assert not finding.problems
+
+
+def test_a_file_without_a_row_is_good_if_nothing_had_returned(tmp_path: Path, inspector: Inspector) -> None:
+    path = tmp_path / "files" / "run.h5"
+    path.parent.mkdir()
+    with Pen(path):
+        pass
+    finding = inspector.inspect(path, "FrozenLake-v1", [0])
+    assert (finding.opens, finding.found, finding.problems) == (True, [0], [])
 
 
 @pytest.mark.parametrize("name", ["observations", "rewards", "terminations", "episodes/returns", "episodes/lengths"])

@@ -147,7 +147,7 @@ def _check_index(path: Path, finding: Finding) -> None:
         rows, episodes = (int(count) for count in file["commit"][:])
         starts, lengths = file["episodes/starts"][:episodes], file["episodes/lengths"][:episodes]
         ends = starts + lengths + 1
-        for number, (start, end) in enumerate(zip(starts, [0, *ends[:-1]], strict=True)):
+        for number, (start, end) in enumerate(zip(starts, [0, *ends][: len(starts)], strict=True)):
             if start != end:
                 finding.contradict(number, f"it starts at row {start}, the one before ends at row {end}")
         if (ends[-1] if episodes else 0) != rows:
