@@ -100,7 +100,7 @@ def _compare(recording: h5r.Recording, env: str, acknowledged: list[int], findin
     """Compare all episodes; lives and the episodes of a life have to be in order and without a gap."""
     seeds = [episode.seed for episode in recording.episodes]
     before = -1
-    for number, (seed, after) in enumerate(zip(seeds, [*seeds[1:], None], strict=True)):
+    for number, (seed, after) in enumerate(zip(seeds, [*seeds[1:], None][: len(seeds)], strict=True)):
         if seed is None or not 0 <= seed // LIFE < len(finding.found):
             finding.contradict(number, f"it has the seed {seed}")
             continue
