@@ -72,9 +72,7 @@ def evaluate(
     if seed < 0:
         raise OptionError(f"seed={seed}: expected 0 or more.")
     if not closed_loop and (env is not None or max_steps is not None or ignore or snapshots):
-        raise OptionError(
-            "env, max_steps, ignore and snapshots are for a closed loop; in an open one no environment is run."
-        )
+        raise OptionError("env, max_steps, ignore and snapshots are for a closed loop; no environment is run here.")
     if max_steps is not None and max_steps < 1:
         raise OptionError(f"max_steps={max_steps}: expected 1 or more, or None.")
     with Recording(path) as recording:

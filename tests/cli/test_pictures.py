@@ -49,7 +49,9 @@ def test_frames_of_varying_size_are_shown_at_the_size_of_the_first() -> None:
 
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3), (20, 30, 4)])
 def test_grey_and_transparent_pictures_are_pictures(shape: tuple[int, ...]) -> None:
-    contact_sheet([Tile(np.zeros(shape, np.uint8), "left", "right")], "title", 3)
+    sheet = contact_sheet([Tile(np.zeros(shape, np.uint8), "left", "right")], "title", 3)
+    with Image.open(io.BytesIO(sheet)) as picture:
+        assert picture.size >= (30, 20)
 
 
 @pytest.mark.parametrize(

@@ -188,8 +188,8 @@ def test_close_frees_the_file(path: Path, tmp_path: Path) -> None:
     recording = h5r.Recording(tmp_path / "run.h5")
     recording.close()
     recording.close()
-    with h5py.File(tmp_path / "run.h5", "r+"):
-        pass
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        assert file["commit"][0] > 0
 
 
 # Processes ---------------------------------------------------------------------------------------

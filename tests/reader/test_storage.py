@@ -241,7 +241,7 @@ def test_a_damaged_chunk_that_hdf5_decodes_is_never_an_error_of_hdf5(
     shutil.copy(paths["lzf"], tmp_path / "run.h5")
     damage_chunk(tmp_path / "run.h5", "observations", damage, chunk=1)
     with suppress(CorruptRecordingError):  # LZF does not notice everything
-        Storage(Handle(tmp_path / "run.h5")).items("observations", 0, ROWS)
+        assert len(Storage(Handle(tmp_path / "run.h5")).items("observations", 0, ROWS)) == ROWS
 
 
 def test_one_flipped_bit_in_a_gzip_chunk_is_noticed(paths: dict[str | None, Path], tmp_path: Path) -> None:
