@@ -1,63 +1,58 @@
 """Record any Gymnasium environment into one HDF5 file, read it, replay it exactly.
 
-::
-
-    cli                    the command line
-    evaluation             a policy against recorded episodes
-    resimulate             recorded episodes, run again
-    rebuild                file -> the environment that was recorded
-    recorder  replay       environment -> file, file -> environment
-    diff   metadata_diff   where two recordings differ first
-    tape                   one recording being made
-    recording              the front door to a file
-    repair                 complete a recording that was interrupted
-    survey                 what a dead recorder left
-    salvage   validation   save what can be read; say what is wrong
-    pieces                 episodes of what is left of the rows
-    writer    reader       rows -> journal -> commit; file -> exact values
-    state                  closed, live or interrupted
-    journal   layout       the mapped ring; the HDF5 file
-    column                 one dataset: whole chunks
-    chunks                 a stored chunk, as items
-    guard                  HDF5 objects of a file that may be a stranger's
-    threads                HDF5 is for one at a time
-    ragged  schema_json  first_row  checksums   values of varying size; the schema as text; planning
-    schema                 spaces -> columns
-    nodes                  what a column can be
-    frames    provenance   where pictures and metadata come from
-    env_spec  wrapped_spec an environment's spec as text; with every wrapper
-    snapshots              what a reset depends on
-    codecs    szip  spaces triggers  lock  durable_file  segments  states
-    tagged    superblock   named     compare  blocks   journal_file
-    errors    tree         atomic    format  shown    distance
-    limits    printable    boot      forks   signals  streams   installed  lookup3  control
-
-A module imports from lower lines only.
+The names below are loaded when they are first used: a program that only reads
+loads nothing that writes. The rooms of the package and the layers between them
+are listed in ``pyproject.toml``, where import-linter checks them.
 """
 
-from gym_h5record import errors
-from gym_h5record.diff import DiffReport, diff
-from gym_h5record.errors import RecordingError
-from gym_h5record.evaluation import EvaluationReport, evaluate
-from gym_h5record.reader import Column, Episode
-from gym_h5record.recorder import RecordToHDF5
-from gym_h5record.recording import Recording
-from gym_h5record.repair import Amount, RepairReport, repair
-from gym_h5record.replay import ReplayFromHDF5
-from gym_h5record.replay import register as _register
-from gym_h5record.resimulate import (
-    Divergence,
-    EpisodeReport,
-    ResetFromRecording,
-    Verdict,
-    VerifyReport,
-    branch,
-    executed_actions,
-    verify,
-)
-from gym_h5record.snapshots import SnapshotProvider
-from gym_h5record.validation import Problem, Severity, validate
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gym_h5record.registration import register_with_gymnasium as _register_with_gymnasium
 from gym_h5record.version import __version__
+
+if TYPE_CHECKING:
+    from gym_h5record import errors
+    from gym_h5record.errors import RecordingError
+    from gym_h5record.maintenance.comparing import DiffReport, diff
+    from gym_h5record.maintenance.repairs.repairing import Amount, RepairReport, repair
+    from gym_h5record.maintenance.validation.problems import Problem, Severity
+    from gym_h5record.maintenance.validation.validator import validate
+    from gym_h5record.reading.columns import Column
+    from gym_h5record.reading.episodes import Episode
+    from gym_h5record.reading.recording import Recording
+    from gym_h5record.recorder.snapshots.provider import SnapshotProvider
+    from gym_h5record.recorder.wrapper import RecordToHDF5
+    from gym_h5record.replay.branching import branch
+    from gym_h5record.replay.curriculum import ResetFromRecording
+    from gym_h5record.replay.environment import ReplayFromHDF5
+    from gym_h5record.replay.evaluation.evaluator import evaluate
+    from gym_h5record.replay.evaluation.reports import EvaluationReport
+    from gym_h5record.replay.reports import Divergence, EpisodeReport, Verdict, VerifyReport
+    from gym_h5record.replay.sticky_actions import executed_actions
+    from gym_h5record.replay.verification import verify
+
+_NAMES_BY_MODULE = {
+    "errors": ("RecordingError",),
+    "maintenance.comparing": ("DiffReport", "diff"),
+    "maintenance.repairs.repairing": ("Amount", "RepairReport", "repair"),
+    "maintenance.validation.problems": ("Problem", "Severity"),
+    "maintenance.validation.validator": ("validate",),
+    "reading.columns": ("Column",),
+    "reading.episodes": ("Episode",),
+    "reading.recording": ("Recording",),
+    "recorder.snapshots.provider": ("SnapshotProvider",),
+    "recorder.wrapper": ("RecordToHDF5",),
+    "replay.branching": ("branch",),
+    "replay.curriculum": ("ResetFromRecording",),
+    "replay.environment": ("ReplayFromHDF5",),
+    "replay.evaluation.evaluator": ("evaluate",),
+    "replay.evaluation.reports": ("EvaluationReport",),
+    "replay.reports": ("Divergence", "EpisodeReport", "Verdict", "VerifyReport"),
+    "replay.sticky_actions": ("executed_actions",),
+    "replay.verification": ("verify",),
+}
+_MODULE_OF = {name: f"{__name__}.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
     "Amount",
@@ -89,4 +84,18 @@ __all__ = [
     "verify",
 ]
 
-_register()
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module(f"{__name__}.errors")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+_register_with_gymnasium()

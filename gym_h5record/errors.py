@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from gymnasium.error import ResetNeeded
 
-from gym_h5record.printable import printable_lines
+from gym_h5record.display import printable_lines
 
 __all__ = [
     "ActionMismatchError",

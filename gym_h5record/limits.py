@@ -26,6 +26,7 @@ __all__ = [
     "num_elements",
 ]
 
+
 MAX_CHUNK_BYTES = 128 << 20
 """One chunk in memory."""
 

@@ -15,7 +15,7 @@ import warnings
 import ale_py
 import gymnasium as gym
 
-from gym_h5record.snapshots import make_snapshots
+from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
 
 ENVIRONMENTS = ("CartPole-v1", "LunarLander-v3", "HalfCheetah-v5", "ALE/Breakout-v5")
 PAIRS = 200
@@ -25,7 +25,7 @@ def main() -> int:
     """Run it."""
     warnings.simplefilter("ignore")
     gym.register_envs(ale_py)
-    snapshots = make_snapshots(())
+    snapshots = make_snapshot_set(())
     print("| environment | snapshot, bytes | snapshot, microseconds | reset, microseconds | share |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in ENVIRONMENTS:

@@ -21,7 +21,7 @@ import gymnasium as gym
 import numpy as np
 
 import gym_h5record as h5r
-from gym_h5record.tree import identical
+from gym_h5record.values.exact import identical
 
 GAMES = ("Breakout", "MsPacman", "Pong", "Qbert", "SpaceInvaders")
 STEPS = 300

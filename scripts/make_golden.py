@@ -19,8 +19,8 @@ import numpy as np
 from gymnasium import spaces
 
 import gym_h5record as h5r
-from gym_h5record.format import FORMAT_VERSION
-from gym_h5record.tagged import dumps
+from gym_h5record.format.names import FORMAT_VERSION
+from gym_h5record.values.tagged_json import dumps
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
-from gym_h5record import journal
-from tests.writer import MODEST_BYTES
+from gym_h5record.writing import journal
+from tests.paintings import Painter, record_paintings
+from tests.writing import MODEST_BYTES
 
 USUAL_BYTES = journal._MAX_BYTES
 
@@ -31,3 +34,16 @@ def modest_journals() -> Iterator[None]:
 def usual_journals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Journals as users have them."""
     monkeypatch.setattr(journal, "_MAX_BYTES", USUAL_BYTES)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _painter() -> Iterator[None]:
+    gym.register("Painter-v0", Painter)
+    yield
+    gym.registry.pop("Painter-v0")
+
+
+@pytest.fixture(scope="session")
+def paintings(tmp_path_factory: pytest.TempPathFactory, _painter: None) -> Path:
+    """A recording of two episodes with frames; do not change it."""
+    return record_paintings(tmp_path_factory.mktemp("paintings") / "paintings.h5", metadata={"agent_id": "hand"})

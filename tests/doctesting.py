@@ -9,8 +9,6 @@ import pytest
 
 import gym_h5record as h5r
 
-__all__ = ["cartpole_path", "doctest_names", "record_cartpole"]
-
 
 def record_cartpole(path: Path, episodes: int = 3, **options: object) -> Path:
     """Record CartPole with random actions, all seeded."""

@@ -19,14 +19,14 @@ import numpy as np
 import pytest
 
 import gym_h5record as h5r
-from gym_h5record import durable_file
-from gym_h5record import format as fmt
-from gym_h5record.durable_file import redo_path
-from gym_h5record.journal import Control, Journal, journal_path, spare_path
-from gym_h5record.lock import lock_path
-from gym_h5record.superblock import SUPERBLOCK_BYTES, marked_live
-from tests.reader import damage_chunk, record
-from tests.writer import PICTURE, Pen, everything_env, make_schema, pair, small_journal, write_pairs
+from gym_h5record.format import names as fmt
+from gym_h5record.storage.hdf5 import crash_safe_file, redo_log
+from gym_h5record.storage.hdf5.superblock import SUPERBLOCK_BYTES, marked_live
+from gym_h5record.storage.paths import journal_path, lock_path, redo_path, spare_path
+from gym_h5record.writing.journal import Journal
+from gym_h5record.writing.journal_format import Control
+from tests.reading import damage_chunk, record
+from tests.writing import PICTURE, Pen, everything_env, make_schema, pair, small_journal, write_pairs
 
 Maker = Callable[[Path], Path]
 
@@ -137,7 +137,7 @@ def left_everything(folder: Path) -> Path:
     """Columns of every kind, of which the journal has the newest."""
     with pytest.MonkeyPatch.context() as patch:
         small_journal(patch, 64, max_bytes=1 << 20)
-        patch.setattr("gym_h5record.writer.Session.tick", lambda self: None)
+        patch.setattr("gym_h5record.writing.session.Session.tick", lambda self: None)
         path = folder / "run.h5"
 
         def leave(env: Any) -> Path:
@@ -194,14 +194,14 @@ def _amid_a_sync(folder: Path) -> Path:
         write_pairs(pen, [3])
         pen.flush()
         write_pairs(pen, [2], first_row=4)
-        apply = durable_file._apply
+        apply = redo_log._apply
 
         def applying(*arguments: Any) -> None:
             if not found and os.stat(redo_path(folder / "run.h5")).st_size:
                 found.append(snapshot(folder / "run.h5"))
             apply(*arguments)
 
-        patch.setattr(durable_file, "_apply", applying)
+        patch.setattr(crash_safe_file, "_apply", applying)
         pen.flush()
     return found[0]
 

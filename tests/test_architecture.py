@@ -138,4 +138,4 @@ def test_no_except_is_bare(path):
 
 
 def test_modules_have_been_found():
-    assert {"__init__.py", "format.py", "writer/drain.py"} <= MODULES.keys()
+    assert {"__init__.py", "format/names.py", "writing/drain.py"} <= MODULES.keys()

@@ -23,7 +23,7 @@ from gymnasium import spaces
 from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, OneOf, Text, Tuple
 
 from gym_h5record import Recording
-from gym_h5record.tree import identical
+from gym_h5record.values.exact import identical
 
 DTYPES = (
     np.bool_,

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import click
 
-from gym_h5record.cli.diff import diff
-from gym_h5record.cli.exits import Program
-from gym_h5record.cli.info import info
-from gym_h5record.cli.record import record
-from gym_h5record.cli.repair import repair
-from gym_h5record.cli.replay import replay
-from gym_h5record.cli.tail import tail
-from gym_h5record.cli.validate import validate
-from gym_h5record.cli.verify import verify
+from gym_h5record.cli.commands.diff import diff
+from gym_h5record.cli.commands.info import info
+from gym_h5record.cli.commands.record import record
+from gym_h5record.cli.commands.repair import repair
+from gym_h5record.cli.commands.replay import replay
+from gym_h5record.cli.commands.tail import tail
+from gym_h5record.cli.commands.validate import validate
+from gym_h5record.cli.commands.verify import verify
+from gym_h5record.cli.program import Program
 from gym_h5record.version import __version__
 
 __all__ = ["main"]

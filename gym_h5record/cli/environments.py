@@ -15,10 +15,11 @@ from typing import Any
 import gymnasium as gym
 from gymnasium import wrappers
 
-from gym_h5record.cli.exits import Problem
+from gym_h5record.cli.program import CommandError
 from gym_h5record.errors import MissingDependencyError
 
 __all__ = ["default_path", "make_environment"]
+
 
 # What ids, arguments and wrappers that do not fit raise, gymnasium.make and constructors alike.
 _MISFITS = (gym.error.Error, ImportError, TypeError, ValueError, KeyError)
@@ -53,7 +54,7 @@ def make_environment(
 
     Raises:
         MissingDependencyError: If a library is needed that is not installed.
-        Problem: If there is no such environment, or its arguments are wrong.
+        CommandError: If there is no such environment, or its arguments are wrong.
     """
     _register_atari(env_id)
     arguments = {"frameskip": 1, **kwargs} if atari_preprocessing else dict(kwargs)
@@ -63,7 +64,7 @@ def make_environment(
         env: gym.Env[Any, Any] = gym.make(env_id, **arguments)
     except _MISFITS as error:
         hint = " (--atari-preprocessing needs an Atari game that takes frameskip=1)" if atari_preprocessing else ""
-        raise Problem(f"cannot make {env_id}: {_reason(error)}{hint}") from error
+        raise CommandError(f"cannot make {env_id}: {_reason(error)}{hint}") from error
     try:
         if atari_preprocessing:
             env = _preprocess(env, env_id)
@@ -90,7 +91,7 @@ def _register_atari(env_id: str) -> None:
 
 def _preprocess(env: gym.Env[Any, Any], env_id: str) -> gym.Env[Any, Any]:
     if not hasattr(env.unwrapped, "ale"):
-        raise Problem(f"--atari-preprocessing is for Atari games, ids like ALE/Breakout-v5; {env_id} is none.")
+        raise CommandError(f"--atari-preprocessing is for Atari games, ids like ALE/Breakout-v5; {env_id} is none.")
     try:
         return wrappers.AtariPreprocessing(env)
     except gym.error.DependencyNotInstalled as error:
@@ -98,7 +99,7 @@ def _preprocess(env: gym.Env[Any, Any], env_id: str) -> gym.Env[Any, Any]:
             '--atari-preprocessing needs OpenCV, which is not installed: pip install "gym_h5record[preprocessing]"'
         ) from error
     except ValueError as error:
-        raise Problem(f"--atari-preprocessing does not fit {env_id}: {error}") from error
+        raise CommandError(f"--atari-preprocessing does not fit {env_id}: {error}") from error
 
 
 def _reason(error: BaseException) -> str:

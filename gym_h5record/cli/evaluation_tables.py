@@ -9,12 +9,19 @@ from typing import Any
 import click
 from rich.table import Table
 
-from gym_h5record import EvaluationReport
 from gym_h5record.cli.output import safe, show
-from gym_h5record.evaluation import ActionError, Agreement, Confusion, EpisodeEvaluation, Interval
-from gym_h5record.printable import printable
+from gym_h5record.display import printable
+from gym_h5record.replay.evaluation.bootstrap import Interval
+from gym_h5record.replay.evaluation.reports import (
+    ActionError,
+    Agreement,
+    Confusion,
+    EpisodeEvaluation,
+    EvaluationReport,
+)
 
 __all__ = ["report_json", "show_report"]
+
 
 _MAX_ACTIONS = 18  # all of the Atari games' controller
 _MAX_DIMENSIONS = 32

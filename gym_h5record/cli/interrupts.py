@@ -13,6 +13,7 @@ from typing import Any
 
 __all__ = ["Interrupts"]
 
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

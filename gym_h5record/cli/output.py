@@ -6,6 +6,7 @@ the terminal nor is taken for Rich's markup.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -19,7 +20,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gym_h5record.printable import printable
+from gym_h5record.display import printable
 
 __all__ = [
     "file_bytes",
@@ -31,7 +32,9 @@ __all__ = [
     "safe_line",
     "show",
     "size_text",
+    "summary",
 ]
+
 
 _BOUNDLESS = 10_000  # characters, of a line that may be as long as it needs
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
@@ -133,3 +136,36 @@ def json_value(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [json_value(each) for each in value]
     return str(value)
+
+
+_MAX_ITEMS = 8
+
+
+def summary(value: Any) -> str:
+    """A value in a few words.
+
+    Example:
+        >>> import numpy as np
+        >>> summary({"position": np.array([0.123456, -1.0]), "camera": np.zeros((84, 84), np.uint8)})
+        'position=[0.123 -1] camera=84x84 uint8'
+    """
+    if isinstance(value, np.ndarray) and value.ndim:
+        return _array(value)
+    if isinstance(value, (float, np.floating)):
+        return f"{float(value):.3g}"
+    if isinstance(value, Mapping):
+        return _joined((f"{key}={summary(each)}" for key, each in value.items()), len(value))
+    if isinstance(value, (list, tuple)):
+        return f"({_joined(map(summary, value), len(value))})"
+    return str(value)
+
+
+def _array(array: np.ndarray) -> str:
+    if array.ndim > 1 or array.size > _MAX_ITEMS:
+        return f"{'x'.join(map(str, array.shape))} {array.dtype}"
+    return f"[{' '.join(map(summary, array))}]"
+
+
+def _joined(parts: Iterable[str], count: int) -> str:
+    shown = " ".join(itertools.islice(parts, _MAX_ITEMS))
+    return f"{shown} ..." if count > _MAX_ITEMS else shown

@@ -10,6 +10,7 @@ import click
 
 __all__ = ["parse_episodes", "parse_pairs"]
 
+
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _MAX_EPISODES = 1 << 20
 

@@ -10,17 +10,19 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gym_h5record.cli.exits import Problem
+from gym_h5record.cli.program import CommandError
+
+__all__ = ["Tile", "animated_gif", "check_targets", "contact_sheet", "evenly_spaced", "frame_delays", "write_picture"]
+
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
-
-__all__ = ["Tile", "animated_gif", "contact_sheet", "evenly_spaced", "frame_delays"]
 
 _MAX_SIDE_PX = 16_384  # beyond it somebody has mistyped --scale
 _GIF_MAX_FPS = 50  # browsers slow down what is faster
@@ -168,11 +170,11 @@ def _image(frame: Any, scale: float, size: tuple[int, int] | None = None) -> Ima
 
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or not _is_picture(frame.shape):
         what = f"{frame.dtype} of shape {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-        raise Problem(f"a frame is no picture: expected uint8 of shape (height, width, 3), found {what}.")
+        raise CommandError(f"a frame is no picture: expected uint8 of shape (height, width, 3), found {what}.")
     image = Image.fromarray(frame[:, :, 0] if frame.shape[2:] == (1,) else frame).convert("RGB")
     wanted = size or (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if max(wanted) > _MAX_SIDE_PX:
-        raise Problem(f"a picture of {wanted[0]} by {wanted[1]} pixels is too large: choose a smaller --scale.")
+        raise CommandError(f"a picture of {wanted[0]} by {wanted[1]} pixels is too large: choose a smaller --scale.")
     if wanted == image.size:
         return image
     whole = wanted[0] % image.width == 0 and wanted[1] % image.height == 0
@@ -181,3 +183,39 @@ def _image(frame: Any, scale: float, size: tuple[int, int] | None = None) -> Ima
 
 def _is_picture(shape: tuple[int, ...]) -> bool:
     return min(shape, default=0) > 0 and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
+
+
+def check_targets(targets: Iterable[Path], recording: Path, *, overwrite: bool) -> None:
+    """Find out before any work is done that a picture cannot be written.
+
+    Args:
+        targets: Where the pictures are to be written.
+        recording: What must not be overwritten in any case.
+        overwrite: Whether other files may be.
+
+    Raises:
+        CommandError: If one exists, is the recording, or has no directory.
+    """
+    for target in targets:
+        name = str(target)
+        if not target.parent.is_dir():
+            raise CommandError(f"cannot write {name}: the directory {target.parent} does not exist.")
+        if not target.exists():
+            continue
+        if recording.exists() and target.samefile(recording):
+            raise CommandError(f"cannot write {name}: it is the recording itself.")
+        if not overwrite:
+            raise CommandError(f"{name} exists: choose another name, or replace it with --overwrite.")
+
+
+def write_picture(target: Path, picture: bytes, *, overwrite: bool) -> None:
+    """Write an encoded picture.
+
+    Raises:
+        CommandError: If it cannot be written.
+    """
+    try:
+        with target.open("wb" if overwrite else "xb") as file:
+            file.write(picture)
+    except OSError as error:
+        raise CommandError(f"cannot write {target}: {error.strerror}") from error

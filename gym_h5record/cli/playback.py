@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gym_h5record import Episode, Recording, ReplayFromHDF5
-from gym_h5record.cli.exits import Problem
-from gym_h5record.cli.summaries import summary
+from gym_h5record.cli.output import summary
+from gym_h5record.cli.program import CommandError
+from gym_h5record.reading.episodes import Episode
+from gym_h5record.reading.recording import Recording
+from gym_h5record.replay.environment import ReplayFromHDF5
 
 __all__ = ["Reset", "Step", "choose_episode", "describe_end", "play", "reward_number"]
 
@@ -68,18 +70,18 @@ def choose_episode(recording: Recording, number: int | None) -> Episode:
     """An episode by its number, negative ones from the end; None for the first one with a step.
 
     Raises:
-        Problem: If there is none.
+        CommandError: If there is none.
     """
     episodes, name = recording.episodes, recording.path
     if number is None:
         for episode in episodes:
             if episode.length:
                 return episode
-        raise Problem(f"{name} has no episode with a step: nothing to replay.")
+        raise CommandError(f"{name} has no episode with a step: nothing to replay.")
     if not episodes:
-        raise Problem(f"{name} has no episodes.")
+        raise CommandError(f"{name} has no episodes.")
     if not -len(episodes) <= number < len(episodes):
-        raise Problem(f"{name} has episodes 0 to {len(episodes) - 1}, there is no episode {number}.")
+        raise CommandError(f"{name} has episodes 0 to {len(episodes) - 1}, there is no episode {number}.")
     return episodes[number]
 
 

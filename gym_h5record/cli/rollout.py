@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 
-__all__ = ["Limits", "Tally", "Watch", "rollout"]
+__all__ = ["Limits", "RolloutStats", "Watch", "rollout"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Limits:
     episodes: int | None = None
     steps: int | None = None
 
-    def fraction(self, tally: Tally) -> float:
+    def fraction(self, tally: RolloutStats) -> float:
         """How much is done, from 0 to 1."""
         episodes = tally.ended / self.episodes if self.episodes else 0.0
         steps = tally.steps / self.steps if self.steps else 0.0
@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass
-class Tally:
+class RolloutStats:
     """What has happened so far.
 
     Attributes:
@@ -82,7 +82,7 @@ class Watch(Protocol):
 
     due_s: float
 
-    def show(self, tally: Tally) -> None:
+    def show(self, tally: RolloutStats) -> None:
         """Show what has happened so far, and set ``due_s`` anew."""
 
 
@@ -96,7 +96,7 @@ def rollout(
     env: gym.Env[Any, Any],
     policy: Callable[[Any], Any],
     limits: Limits,
-    tally: Tally,
+    tally: RolloutStats,
     *,
     seed: int | None,
     stop: Stop,
@@ -122,7 +122,7 @@ def _play_episode(
     env: gym.Env[Any, Any],
     policy: Callable[[Any], Any],
     limits: Limits,
-    tally: Tally,
+    tally: RolloutStats,
     *,
     seed: int | None,
     stop: Stop,

@@ -16,7 +16,7 @@ import h5py
 
 import gym_h5record as h5r
 from gym_h5record.errors import RecordingInUseError, RecordingNotFoundError
-from gym_h5record.tree import identical
+from gym_h5record.values.exact import identical
 
 from .plays import LIFE, Play, rehearse
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import gym_h5record as h5r
-from gym_h5record import journal
+from gym_h5record.writing import journal
 
 from .plays import LIFE, make_env, play
 

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 import gym_h5record as h5r
 from gym_h5record.cli import main
-from gym_h5record.reader.storage_report import column_storage
+from gym_h5record.storage.usage import column_storage
 
 from .harvest import Harvest, Violation, check_memory
 from .subjects import make_scene
@@ -71,7 +71,8 @@ def _read_live(path: Path, harvest: Harvest, scratch: Path) -> None:
 
 
 def _read_repaired(path: Path, harvest: Harvest, scratch: Path) -> None:
-    with closing(h5r.Recording(path, repair=True)) as recording:
+    h5r.repair(path)
+    with closing(h5r.Recording(path)) as recording:
         _take_everything(recording, harvest)
 
 

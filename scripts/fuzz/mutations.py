@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gym_h5record.lookup3 import lookup3
+from gym_h5record.storage.hdf5.lookup3 import lookup3
 
 from .sites import Site
 from .subjects import SUBJECTS, good_files

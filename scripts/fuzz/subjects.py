@@ -21,8 +21,8 @@ import numpy as np
 from gymnasium import spaces
 
 import gym_h5record as h5r
-from gym_h5record import journal
 from gym_h5record.errors import RecordingWarning
+from gym_h5record.writing import journal
 
 __all__ = [
     "SUBJECT",
@@ -156,7 +156,7 @@ def _same_every_time(name: str) -> Iterator[None]:
     begun = {"now.return_value.isoformat.return_value": "2026-01-01T00:00:00+00:00"}
     with (
         mock.patch("uuid.uuid4", side_effect=ids),
-        mock.patch("gym_h5record.provenance.datetime", **begun),
+        mock.patch("gym_h5record.recorder.provenance.datetime", **begun),
     ):
         yield
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_h5record.errors import RecordingError
-from gym_h5record.reader import storage
+from gym_h5record.storage import column_reader as storage
 
 from .entries import ENTRIES
 from .harvest import Harvest, Violation, check_imports, check_memory

@@ -14,12 +14,11 @@ from typing import Any
 from unittest import mock
 
 import gym_h5record as h5r
-from gym_h5record import journal
-from gym_h5record.boot import boot_id
-from gym_h5record.column import Column
 from gym_h5record.errors import RecordingWarning
-from gym_h5record.layout import RecordingFile
-from gym_h5record.writer import session
+from gym_h5record.storage.column_writer import ColumnWriter
+from gym_h5record.storage.recording_file import RecordingFile
+from gym_h5record.writing import journal, session
+from gym_h5record.writing.left_journal import boot_id
 
 from ..crash.inspector import Inspector
 from ..crash.plays import LIFE, make_env, play
@@ -206,7 +205,10 @@ def _taped(path: Path) -> Iterator[Tape]:
     """A tape that also looks after each operation on the HDF5 file, which may have written it by itself."""
     with ExitStack() as stack:
         tape = stack.enter_context(Tape(path.parent))
-        for owner, names in ((RecordingFile, ("write", "commit", "start", "close")), (Column, ("write", "flush"))):
+        for owner, names in (
+            (RecordingFile, ("write", "commit", "start", "close")),
+            (ColumnWriter, ("write", "flush")),
+        ):
             for name in names:
                 stack.enter_context(_afterwards(owner, name, tape))
         yield tape

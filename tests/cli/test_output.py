@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from gym_h5record.cli.output import json_value, show, size_text
+from gym_h5record.cli.output import json_value, show, size_text, summary
 from gym_h5record.cli.parameters import parse_pairs
-from gym_h5record.cli.summaries import summary
-from gym_h5record.printable import printable
+from gym_h5record.display import printable
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from gym_h5record.cli.exits import Problem
 from gym_h5record.cli.pictures import Tile, animated_gif, contact_sheet, evenly_spaced, frame_delays
+from gym_h5record.cli.program import CommandError
 
 
 def blank(height: int = 20, width: int = 30, colour: int = 0) -> np.ndarray:
@@ -58,12 +58,12 @@ def test_grey_and_transparent_pictures_are_pictures(shape: tuple[int, ...]) -> N
     "frame", [None, np.zeros((20, 30, 3)), np.zeros((4, 20, 30, 3), np.uint8), blank(0, 5), np.zeros(9, np.uint8)]
 )
 def test_what_is_no_picture_is_refused(frame: object) -> None:
-    with pytest.raises(Problem, match="a frame is no picture: expected uint8 of shape"):
+    with pytest.raises(CommandError, match="a frame is no picture: expected uint8 of shape"):
         contact_sheet([Tile(frame, "left", "right")], "title", 3)
 
 
 def test_absurd_scales_are_refused() -> None:
-    with pytest.raises(Problem, match="too large: choose a smaller --scale"):
+    with pytest.raises(CommandError, match="too large: choose a smaller --scale"):
         animated_gif([blank(1, 5000)], [40], scale=20)
 
 

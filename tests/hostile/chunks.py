@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gym_h5record.codecs import make_codec
+from gym_h5record.storage.hdf5.codecs import make_codec
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import Cases, edit, edit_json
 

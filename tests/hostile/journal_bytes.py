@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gym_h5record.journal import Control
+from gym_h5record.writing.journal_format import Control
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import plant
 

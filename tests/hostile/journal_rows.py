@@ -10,8 +10,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gym_h5record.journal import BLOB_ENDS, FLAGS, Control
-from gym_h5record.superblock import clear_write_flags
+from gym_h5record.storage.hdf5.superblock import clear_write_flags
+from gym_h5record.writing.journal import BLOB_ENDS, FLAGS
+from gym_h5record.writing.journal_format import Control
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import Cases, plant, set_text
 from tests.hostile.journal_bytes import HEADER_AT, LAST, PAGE, JournalBytes

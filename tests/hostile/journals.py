@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from gym_h5record.journal import BLOB_ENDS, FLAGS, Control
+from gym_h5record.writing.journal import BLOB_ENDS, FLAGS
+from gym_h5record.writing.journal_format import Control
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import Cases
 from tests.hostile.journal_bytes import LAST, PAGE, JournalBytes

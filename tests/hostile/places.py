@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts.fuzz.sites import Site
-from tests.hostile.cases import Cases, fill_outside, good_files, plant
+from scripts.fuzz.subjects import good_files
+from tests.hostile.cases import Cases, fill_outside, plant
 
 __all__ = ["CASES"]
 

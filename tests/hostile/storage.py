@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gym_h5record.lookup3 import lookup3
+from gym_h5record.storage.hdf5.lookup3 import lookup3
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import COLUMNS, Cases, edit, fill_outside, plant, replace
 

@@ -7,9 +7,10 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 
-from gym_h5record.superblock import SIGNATURE, closed_superblock
+from gym_h5record.storage.hdf5.superblock import SIGNATURE, closed_superblock
 from scripts.fuzz.sites import Site
-from tests.hostile.cases import Cases, good_files, plant
+from scripts.fuzz.subjects import good_files
+from tests.hostile.cases import Cases, plant
 
 __all__ = ["CASES"]
 

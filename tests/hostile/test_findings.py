@@ -13,15 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 import gym_h5record as h5r
-from gym_h5record.blocks import check_block
 from gym_h5record.cli import main
-from gym_h5record.errors import (
-    CorruptRecordingError,
-    RecordingPathError,
-    SchemaMismatchError,
-)
-from gym_h5record.reader.metadata import metadata_values
-from gym_h5record.superblock import read_superblock
+from gym_h5record.errors import CorruptRecordingError, RecordingPathError, SchemaMismatchError
+from gym_h5record.format.metadata import metadata_values
+from gym_h5record.storage.hdf5.block_checks import check_block
+from gym_h5record.storage.hdf5.superblock import read_superblock
 from scripts.fuzz.subjects import make_scene, record
 
 Change = Callable[[h5py.File], object]

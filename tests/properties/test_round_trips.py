@@ -14,19 +14,20 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gym_h5record import Recording, RecordToHDF5
-from gym_h5record import schema as sc
-from gym_h5record.codecs import decode_chunk, make_codec
 from gym_h5record.errors import RecordingWarning
-from gym_h5record.format import link_name
-from gym_h5record.ragged import encode
-from gym_h5record.schema import Schema, plan_infos, plan_space
-from gym_h5record.schema_json import schema_from_json, schema_to_json
-from gym_h5record.spaces import space_from_json, space_to_json
-from gym_h5record.tagged import dumps, loads
-from gym_h5record.tree import identical
+from gym_h5record.format import nodes
+from gym_h5record.format.names import link_name
+from gym_h5record.format.planning import plan_infos, plan_space
+from gym_h5record.format.ragged import encode
+from gym_h5record.format.schema import Schema
+from gym_h5record.format.schema_json import schema_from_json, schema_to_json
+from gym_h5record.storage.hdf5.codecs import decode_chunk, make_codec
+from gym_h5record.values.exact import identical
+from gym_h5record.values.space_json import space_from_json, space_to_json
+from gym_h5record.values.tagged_json import dumps, loads
+from tests.format.test_ragged import check_identity
 from tests.properties.strategies import PROFILE, any_spaces, infos, keys, leaf_spaces, numbers, ragged_spaces, values
-from tests.test_ragged import check_identity
-from tests.test_spaces import check_same_space
+from tests.values.test_space_json import check_same_space
 from tests.zoo import ZooEnv, check_identical, check_recorded, play, samples
 
 # Shrinking would make hundreds of recordings more: a failure is shown as it was found.
@@ -106,7 +107,7 @@ def test_samples_of_ragged_spaces_are_never_refused_and_come_back(space, seed):
 @given(ragged_spaces(leaf_spaces), values)
 def test_whatever_is_encoded_comes_back_and_the_rest_is_refused(space, value):
     node = plan_space(space, "x")
-    assert isinstance(node, sc.Ragged)
+    assert isinstance(node, nodes.Ragged)
     if encode(node, value) is not None:
         check_identity(space, [value, value])
 

@@ -1,0 +1,169 @@
+"""``gym-h5record info``: what is in a recording, without reading its rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.table import Table
+
+from gym_h5record.cli.output import file_bytes, name_table, print_json, safe, show, size_text, summary
+from gym_h5record.display import printable
+from gym_h5record.limits import MAX_DEPTH
+from gym_h5record.reading.recording import Recording
+from gym_h5record.storage.usage import ColumnStorage, column_storage
+from gym_h5record.values.tagged_json import parse_json
+
+__all__ = ["info"]
+
+
+_FRAMES = {"render": "rendered", "observation": "the observations", "none": "none"}
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def info(*, path: Path, as_json: bool) -> None:
+    """Show what is in the recording PATH, and what each column takes."""
+    with Recording(path) as recording:
+        spaces = (str(recording.observation_space), str(recording.action_space))
+        facts = _describe(recording)
+    columns = column_storage(path)
+    if as_json:
+        print_json({**facts, "columns": [{**asdict(column), "ratio": column.ratio} for column in columns]})
+        return
+    show(_fact_table(facts, *spaces))
+    click.echo()
+    show(_column_table(columns))
+    for column in columns:
+        for alias in column.aliases:
+            click.echo(printable(f"{alias} is another name of {column.name}: stored once"))
+
+
+def _describe(recording: Recording) -> dict[str, Any]:
+    """Everything about a recording except for its columns, for ``--json``."""
+    metadata = recording.metadata
+    episodes = [(each.total_reward, each.length, each.complete) for each in recording.episodes]
+    returns, lengths, complete = zip(*episodes, strict=True) if episodes else ((), (), ())
+    return {
+        "path": str(recording.path),
+        "bytes": file_bytes(recording.path),
+        "environment": {
+            "name": metadata.get("env_name"),
+            "class": metadata.get("env_class"),
+            "spec": _spec(metadata.get("env_spec")),
+            "spec_problem": metadata.get("env_spec_problem") or None,
+            "wrappers": metadata.get("env_wrappers", []),
+            "render_mode": metadata.get("render_mode") or None,
+            "rom_md5": metadata.get("rom_md5"),
+        },
+        "observation_space": parse_json(metadata["observation_space"]),
+        "action_space": parse_json(metadata["action_space"]),
+        "frames": metadata.get("frames"),
+        "fps": recording.fps,
+        "created_at": metadata.get("created_at"),
+        "run_id": metadata.get("run_id"),
+        "agent_id": metadata.get("agent_id") or None,
+        "metadata": metadata["user"],
+        "versions": metadata.get("versions", {}),
+        "platform": metadata.get("platform", {}),
+        "episodes": recording.num_episodes,
+        "incomplete_episodes": complete.count(False),
+        "steps": recording.num_steps,
+        "rows": recording.num_rows,
+        "returns": _spread(returns),
+        "lengths": _spread(lengths),
+    }
+
+
+def _spec(text: str | None) -> Any:
+    """The spec of the environment, or its text if it is none."""
+    try:
+        return parse_json(text, MAX_DEPTH) if text else None
+    except ValueError:
+        return text
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    return {"min": float(np.min(values)), "mean": float(np.mean(values)), "max": float(np.max(values))}
+
+
+def _fact_table(facts: Mapping[str, Any], observation_space: str, action_space: str) -> Table:
+    environment, incomplete = facts["environment"], facts["incomplete_episodes"]
+    frames, fps = str(facts["frames"]), facts["fps"]
+    return name_table(
+        [
+            ("recording", f"{facts['path']}  ({size_text(facts['bytes'])})"),
+            ("environment", f"{environment['name']}  ({environment['class']})"),
+            ("no spec", _first_sentence(environment["spec_problem"])),
+            ("wrappers", ", ".join(_class_name(str(each)) for each in environment["wrappers"]) or "none"),
+            ("observations", " ".join(observation_space.split())),
+            ("actions", " ".join(action_space.split())),
+            (
+                "frames",
+                _FRAMES.get(frames, frames) + (f", {fps:g} per second" if frames != "none" and fps > 0 else ""),
+            ),
+            ("created", facts["created_at"]),
+            ("run id", facts["run_id"]),
+            ("agent id", facts["agent_id"]),
+            ("metadata", summary(facts["metadata"]) or None),
+            ("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())),
+            ("platform", facts["platform"].get("system")),
+            ("", ""),
+            ("episodes", f"{facts['episodes']:,}" + (f", {incomplete:,} of them incomplete" if incomplete else "")),
+            ("steps", f"{facts['steps']:,}, in {facts['rows']:,} rows"),
+            ("returns", _spread_text(facts["returns"])),
+            ("lengths", _spread_text(facts["lengths"])),
+        ]
+    )
+
+
+def _spread_text(spread: Mapping[str, float] | None) -> str | None:
+    if spread is None:
+        return None
+    return "  ".join(f"{name} {value:,.6g}" for name, value in spread.items())
+
+
+def _first_sentence(text: str | None) -> str | None:
+    return None if text is None else text.partition(". ")[0]
+
+
+def _class_name(name: str) -> str:
+    """The class without its module."""
+    return name.rpartition(":")[2]
+
+
+def _column_table(columns: Sequence[ColumnStorage]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("column", overflow="fold", min_width=16)
+    for name, justify in (("shape", "right"), ("dtype", "left"), ("chunk", "right"), ("filter", "left")):
+        table.add_column(name, justify=justify, no_wrap=name != "shape")  # type: ignore[arg-type]  # a literal each
+    for name in ("stored", "raw", "ratio"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for column in sorted(columns, key=lambda column: -column.raw_bytes):
+        table.add_row(
+            safe(column.name),
+            "x".join(map(str, column.shape)),
+            safe(column.dtype),
+            str(column.chunk_rows),
+            safe(column.filter or ""),
+            size_text(column.stored_bytes),
+            size_text(column.raw_bytes),
+            _ratio_text(column.ratio),
+        )
+    stored, raw = sum(column.stored_bytes for column in columns), sum(column.raw_bytes for column in columns)
+    table.add_section()
+    total_ratio = raw / stored if stored else math.nan
+    table.add_row("together", "", "", "", "", size_text(stored), size_text(raw), _ratio_text(total_ratio))
+    return table
+
+
+def _ratio_text(ratio: float) -> str:
+    return "" if math.isnan(ratio) else f"{ratio:,.1f}"

@@ -1,0 +1,248 @@
+"""``gym-h5record record``: step an environment and record it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import gymnasium as gym
+
+from gym_h5record.cli.environments import default_path, make_environment
+from gym_h5record.cli.interrupts import Interrupts
+from gym_h5record.cli.output import file_bytes, make_console, print_json, size_text
+from gym_h5record.cli.parameters import parse_pairs
+from gym_h5record.cli.program import INTERRUPTED, CommandError
+from gym_h5record.cli.progress import NoProgress, ProgressBar
+from gym_h5record.cli.rollout import Limits, RolloutStats, rollout
+from gym_h5record.cli.user_code import RANDOM, Policy, check_policy_name, load_policy, random_policy
+from gym_h5record.display import printable
+from gym_h5record.errors import RecordingExistsError
+from gym_h5record.recorder.wrapper import RecordToHDF5
+
+__all__ = ["record"]
+
+
+_FRAMES: dict[str, str | Literal[False]] = {
+    "auto": "auto",
+    "render": "render",
+    "observation": "observation",
+    "none": False,
+}
+_COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", "none")
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A recording that has been made, wholly or in part.
+
+    Attributes:
+        seconds: From the first reset until the file was complete.
+    """
+
+    path: Path
+    tally: RolloutStats
+    seconds: float
+    interrupted: bool
+
+    @property
+    def steps_per_second(self) -> float:
+        return self.tally.steps / self.seconds if self.seconds else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "steps": self.tally.steps,
+            "episodes": len(self.tally.returns),
+            "incomplete_episodes": self.tally.incomplete,
+            "returns": self.tally.returns,
+            "seconds": round(self.seconds, 6),
+            "steps_per_second": round(self.steps_per_second, 3),
+            "bytes": file_bytes(self.path),
+            "interrupted": self.interrupted,
+        }
+
+    def as_line(self) -> str:
+        if not self.tally.returns:
+            return "nothing was recorded"
+        incomplete = f" ({self.tally.incomplete} incomplete)" if self.tally.incomplete else ""
+        facts = (
+            f"{len(self.tally.returns):,} {_plural('episode', len(self.tally.returns))}{incomplete}",
+            f"{self.tally.steps:,} {_plural('step', self.tally.steps)}",
+            f"mean return {self.tally.mean_return:g}",
+            size_text(file_bytes(self.path)),
+            f"{self.steps_per_second:,.0f} steps/s",
+        )
+        return f"{printable(self.path)}: {', '.join(facts)}"
+
+
+@click.command()
+@click.argument("env_id")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to make.  [default: named like ENV_ID]")
+@click.option(
+    "--episodes", type=click.IntRange(min=1), help="Stop after N episodes.  [default: 1, if no --steps]", metavar="N"
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Stop after N steps.", metavar="N")
+@click.option("--seed", type=click.IntRange(min=0), help="Seeds the first reset and the random policy.")
+@click.option(
+    "--policy",
+    default=RANDOM,
+    show_default=True,
+    callback=check_policy_name,
+    metavar="random|MODULE:CALLABLE",
+    help="Who chooses the actions; a callable is called with the observation.",
+)
+@click.option(
+    "--env-kwargs",
+    multiple=True,
+    callback=parse_pairs,
+    metavar="KEY=VALUE",
+    help="An argument of the environment, as a Python literal or else a string. May be repeated.",
+)
+@click.option("--render-mode", help='Passed to the environment.  [default: "rgb_array" with --frames render]')
+@click.option(
+    "--frames",
+    type=click.Choice(list(_FRAMES)),
+    default="auto",
+    show_default=True,
+    help="The pictures to store: what is rendered, the observations, or what there is without asking for more.",
+)
+@click.option("--atari-preprocessing", is_flag=True, help="Frame skip 4, grayscale, 84x84.")
+@click.option("--frame-stack", type=click.IntRange(min=1), metavar="N", help="Stack the last N observations.")
+@click.option("--compression", type=click.Choice(_COMPRESSIONS), default="gzip", show_default=True)
+@click.option("--compression-opts", type=int, help="Level of gzip (0 to 9) or zstd (-7 to 22).")
+@click.option("--writer", type=click.Choice(["process", "inline"]), default="process", show_default=True)
+@click.option(
+    "--durability",
+    type=click.Choice(["process", "power"]),
+    default="process",
+    show_default=True,
+    help="What a step survives: the death of any process, or also a power cut.",
+)
+@click.option("--checksum", is_flag=True, help="Keep checksums, for `validate --deep`.")
+@click.option("--append", is_flag=True, help="Go on with a recording of the same environment.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    callback=parse_pairs,
+    metavar="KEY=VALUE",
+    help="Stored with the recording; run_id and agent_id are known by name. May be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and no progress.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def record(
+    *,
+    env_id: str,
+    output: Path | None,
+    episodes: int | None,
+    steps: int | None,
+    seed: int | None,
+    policy: str,
+    env_kwargs: dict[str, Any],
+    render_mode: str | None,
+    frames: str,
+    atari_preprocessing: bool,
+    frame_stack: int | None,
+    compression: str,
+    compression_opts: int | None,
+    writer: str,
+    durability: str,
+    checksum: bool,
+    append: bool,
+    overwrite: bool,
+    metadata: dict[str, Any],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Step the environment ENV_ID and record it into one HDF5 file.
+
+    Ctrl-C ends the recording after the running step; the file is complete.
+
+    \b
+    Examples:
+      gym-h5record record CartPole-v1 --episodes 10 --seed 0
+      gym-h5record record ALE/Breakout-v5 -o run.h5 --steps 10000
+      gym-h5record record FrozenLake-v1 --env-kwargs is_slippery=False \\
+          --frames render --policy my_agent:act
+    """  # noqa: D301  # click's mark for a paragraph that is not wrapped
+    if append and overwrite:
+        raise click.UsageError("--append and --overwrite exclude each other.")
+    path = default_path(env_id) if output is None else output
+    limits = Limits(1 if episodes is None and steps is None else episodes, steps)
+    sys.path.insert(0, str(Path.cwd()))  # policies and environments of the user's own
+    with ExitStack() as unless_recorded:
+        env = make_environment(
+            env_id,
+            env_kwargs,
+            render_mode="rgb_array" if render_mode is None and frames == "render" else render_mode,
+            atari_preprocessing=atari_preprocessing,
+            frame_stack=frame_stack,
+        )
+        unless_recorded.callback(env.close)
+        choose_action = random_policy(env.action_space, seed) if policy == RANDOM else load_policy(policy)
+        with _explain_existing(path):
+            recorder: RecordToHDF5[Any, Any] = RecordToHDF5(
+                env,
+                path,
+                mode="a" if append else "w" if overwrite else "x",
+                frames=_FRAMES[frames],
+                compression=None if compression == "none" else compression,
+                compression_opts=compression_opts,
+                writer=writer,
+                durability=durability,
+                checksum=checksum,
+                metadata=metadata,
+            )
+        unless_recorded.pop_all()  # from here on the recorder closes it
+    with _explain_existing(path):
+        outcome = _run(recorder, choose_action, path, limits, seed=seed, silent=as_json or quiet)
+    _report(outcome, as_json=as_json, quiet=quiet)
+
+
+@contextmanager
+def _explain_existing(path: Path) -> Iterator[None]:
+    """Say what to do about a file that exists in words of the command line."""
+    try:
+        yield
+    except RecordingExistsError as error:
+        raise CommandError(
+            f"{path} exists already, whole or interrupted: choose another name with --output, "
+            "go on with it with --append, or replace it with --overwrite."
+        ) from error
+
+
+def _run(
+    recorder: gym.Env[Any, Any], policy: Policy, path: Path, limits: Limits, *, seed: int | None, silent: bool
+) -> _Outcome:
+    """Record up to the limits, or until somebody interrupts; the recorder is closed."""
+    console = make_console(stderr=True)
+    watch = ProgressBar(console, path, limits) if console.is_terminal and not silent else NoProgress()
+    tally = RolloutStats()
+    with Interrupts() as interrupts:
+        try:
+            with watch:
+                rollout(recorder, policy, limits, tally, seed=seed, stop=interrupts, watch=watch)
+        except KeyboardInterrupt:  # the second one
+            interrupts.requested = True
+        finally:
+            recorder.close()
+        interrupted = interrupts.requested and limits.fraction(tally) < 1
+        return _Outcome(path, tally, tally.seconds, interrupted)
+
+
+def _report(outcome: _Outcome, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json(outcome.as_json())
+    elif not quiet:
+        click.echo(f"interrupted: {outcome.as_line()}" if outcome.interrupted else outcome.as_line())
+    if outcome.interrupted:
+        click.get_current_context().exit(INTERRUPTED)
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"

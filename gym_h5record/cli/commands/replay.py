@@ -1,0 +1,207 @@
+"""``gym-h5record replay``: play an episode in the terminal, or make pictures of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from gym_h5record.cli.commands.replay_policy import or_evaluate
+from gym_h5record.cli.output import print_json, safe, safe_line, show, summary
+from gym_h5record.cli.pictures import (
+    Tile,
+    animated_gif,
+    check_targets,
+    contact_sheet,
+    evenly_spaced,
+    frame_delays,
+    write_picture,
+)
+from gym_h5record.cli.playback import Reset, Step, choose_episode, describe_end, play, reward_number
+from gym_h5record.cli.program import CommandError
+from gym_h5record.display import printable
+from gym_h5record.reading.episodes import Episode
+from gym_h5record.reading.recording import Recording
+
+__all__ = ["replay"]
+
+
+_SHOWN_STEPS = 20
+_DEFAULT_FPS = 30.0
+_MIN_FPS, _MAX_FPS = 0.1, 1000.0
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--episode", type=int, metavar="K", help="Its number; -1 is the last.  [default: the first one with a step]"
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Only the first N steps.  [default: {_SHOWN_STEPS} in the terminal, otherwise all]",
+)
+@click.option("--gif", type=click.Path(path_type=Path), help="Write the frames as an animated GIF.")
+@click.option("--png", type=click.Path(path_type=Path), help="Write evenly spaced frames as a contact sheet.")
+@click.option("--fps", type=click.FloatRange(_MIN_FPS, _MAX_FPS), help="Speed of the GIF.  [default: the recording's]")
+@click.option("--columns", type=click.IntRange(1, 50), default=5, show_default=True, help="Of the contact sheet.")
+@click.option("--rows", type=click.IntRange(1, 50), default=3, show_default=True, help="Of the contact sheet.")
+@click.option(
+    "--scale", type=click.FloatRange(0.05, 20), help="Of frames in pictures.  [default: 1; sheet: what looks well]"
+)
+@click.option("--overwrite", is_flag=True, help="Replace pictures that exist.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@or_evaluate
+def replay(
+    *,
+    path: Path,
+    episode: int | None,
+    limit: int | None,
+    gif: Path | None,
+    png: Path | None,
+    fps: float | None,
+    columns: int,
+    rows: int,
+    scale: float | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Play one episode of the recording PATH with the actions that were recorded.
+
+    No environment is needed: what is shown is what the recorder saw. With --policy, compare
+    the actions of a policy with the recorded ones instead.
+
+    \b
+    Examples:
+      gym-h5record replay run.h5 --episode 3 --limit 50
+      gym-h5record replay run.h5 --gif run.gif --png run.png
+      gym-h5record replay run.h5 --policy my_agent:act
+      gym-h5record replay run.h5 --policy my_agent:act --closed-loop --episodes 0,3-5
+    """  # noqa: D301  # click's mark for a paragraph that is not wrapped
+    pictures = {kind: target for kind, target in (("gif", gif), ("png", png)) if target is not None}
+    check_targets(pictures.values(), path, overwrite=overwrite)
+    with Recording(path) as recording:
+        chosen = choose_episode(recording, episode)
+        reset, steps = play(path, chosen, limit if limit or as_json else _SHOWN_STEPS)
+        if gif is not None:
+            write_picture(gif, _animation(recording, chosen, limit, fps, scale or 1.0), overwrite=overwrite)
+        if png is not None:
+            write_picture(png, _sheet(recording, chosen, limit, columns, rows, scale), overwrite=overwrite)
+        if as_json:
+            written = {kind: str(target) for kind, target in pictures.items()}
+            print_json({"path": str(path), **_describe(chosen, reset, steps), **written})
+            return
+        _show(chosen, reset, steps)
+    for target in pictures.values():
+        click.echo(f"wrote {printable(target)}")
+
+
+def _describe(episode: Episode, reset: Reset, steps: list[Step]) -> dict[str, Any]:
+    return {
+        "episode": episode.number,
+        "length": episode.length,
+        "return": episode.total_reward,
+        "seed": episode.seed,
+        "terminated": episode.terminated,
+        "truncated": episode.truncated,
+        "complete": episode.complete,
+        "reset": reset.as_json(),
+        "steps": [step.as_json() for step in steps],
+    }
+
+
+# In the terminal ------------------------------------------------------------------------------------
+
+
+def _show(episode: Episode, reset: Reset, steps: list[Step]) -> None:
+    click.echo(_headline(episode))
+    click.echo()
+    show(_step_table(episode, reset, steps))
+    hidden = episode.length - len(steps)
+    if hidden:
+        click.echo(f"... {hidden:,} more; show them with --limit {episode.length}")
+
+
+def _headline(episode: Episode) -> str:
+    parts = [
+        f"{episode.length:,} {'step' if episode.length == 1 else 'steps'}",
+        f"return {episode.total_reward:g}",
+        describe_end(episode),
+    ]
+    if episode.seed is not None:
+        parts.append(f"seed {episode.seed}")
+    return f"episode {episode.number}: {', '.join(parts)}"
+
+
+def _step_table(episode: Episode, reset: Reset, steps: list[Step]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("step", "action", "reward", "return"):
+        table.add_column(name, justify="right", no_wrap=True, max_width=20)
+    table.add_column("end", no_wrap=True)
+    table.add_column("observation")
+    table.add_column("info")
+    table.add_row("reset", "", "", "", "", safe_line(summary(reset.observation)), safe_line(summary(reset.info)))
+    for step in steps:
+        table.add_row(
+            str(step.number),
+            safe(summary(step.action)),
+            safe(summary(step.reward)),
+            f"{step.total:g}",
+            describe_end(episode) if step.number == episode.length else "",
+            safe_line(summary(step.observation)),
+            safe_line(summary(step.info)),
+        )
+    return table
+
+
+# As pictures ----------------------------------------------------------------------------------------
+
+
+def _animation(recording: Recording, episode: Episode, limit: int | None, fps: float | None, scale: float) -> bytes:
+    frames = _frames(recording, episode)
+    shown = frame_delays(_last_step(episode, limit) + 1, fps or _recorded_fps(recording))
+    return animated_gif((frames[number] for number, _ in shown), [delay for _, delay in shown], scale)
+
+
+def _sheet(
+    recording: Recording, episode: Episode, limit: int | None, columns: int, rows: int, scale: float | None
+) -> bytes:
+    frames, returns = _frames(recording, episode), _returns(episode)
+    tiles = [
+        Tile(
+            frame=frames[step],
+            left=f"step {step:,}",
+            right=f"return {returns[step]:g}",
+            is_end=step == episode.length and episode.complete,
+        )
+        for step in evenly_spaced(_last_step(episode, limit) + 1, columns * rows)
+    ]
+    title = f"{recording.metadata.get('env_name')}   {_headline(episode)}"
+    return contact_sheet(tiles, printable(title), columns, scale)
+
+
+def _frames(recording: Recording, episode: Episode) -> Sequence[Any]:
+    if episode.frames is None:
+        raise CommandError(
+            f"{recording.path} has no frames to make a picture of; record it with --frames render, "
+            'or in Python from an environment with render_mode="rgb_array".'
+        )
+    return episode.frames
+
+
+def _last_step(episode: Episode, limit: int | None) -> int:
+    return episode.length if limit is None else min(limit, episode.length)
+
+
+def _returns(episode: Episode) -> list[float]:
+    """The return so far, before each step and after the last one."""
+    return [0.0, *itertools.accumulate(map(reward_number, episode.rewards))]
+
+
+def _recorded_fps(recording: Recording) -> float:
+    return recording.fps if _MIN_FPS <= recording.fps <= _MAX_FPS else _DEFAULT_FPS

@@ -1,0 +1,71 @@
+"""Any value in a few printable characters, for one message. Not for reading back.
+
+Numbers are shown with all their digits: two that differ look different.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
+import numpy as np
+
+__all__ = ["MAX_SHOWN", "printable", "printable_lines", "short_repr"]
+
+
+MAX_SHOWN = 60
+"""Characters of one value."""
+
+_MAX_BITS = 256
+_MAX_ELEMENTS = 4
+
+
+class _Short(reprlib.Repr):
+    """``repr`` that never becomes long, not even on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = _MAX_ELEMENTS
+        self.maxstring = self.maxother = MAX_SHOWN
+
+    def repr1(self, x: Any, level: int) -> str:
+        """One value."""
+        if isinstance(x, np.ndarray):
+            return f"an array of {x.dtype} {x.shape}"
+        if isinstance(x, np.generic) and not isinstance(x, (str, bytes)):
+            return str(x)
+        return super().repr1(x, level)
+
+    def repr_int(self, x: Any, level: int) -> str:
+        """An integer; Python refuses to print very long ones."""
+        return f"an integer of {x.bit_length()} bits" if x.bit_length() > _MAX_BITS else super().repr_int(x, level)
+
+
+_SHORT = _Short()
+
+
+def short_repr(value: Any) -> str:
+    """A value in at most 60 printable characters.
+
+    Example:
+        >>> short_repr(0.1 + 0.2), short_repr(np.zeros((210, 160, 3), np.uint8)), short_repr([1, 2, 3, 4, 5])
+        ('0.30000000000000004', 'an array of uint8 (210, 160, 3)', '[1, 2, 3, 4, ...]')
+    """
+    text = printable(_SHORT.repr(value))
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 4]} ..."
+
+
+def printable(value: object) -> str:
+    r"""Text in which everything that does not print is escaped.
+
+    Example:
+        >>> printable("red: \x1b[31m")
+        'red: \\x1b[31m'
+    """
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in str(value))
+
+
+def printable_lines(value: object) -> str:
+    """``printable`` for text whose line breaks are meant."""
+    return "\n".join(map(printable, str(value).splitlines()))

@@ -1,0 +1,1 @@
+"""What a recording consists of, ``docs/format.md`` as code: names, nodes, schema, planning, ragged values."""

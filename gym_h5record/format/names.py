@@ -1,0 +1,212 @@
+"""Every name and number that appears on disk, in one place.
+
+This module is the machine-readable half of ``docs/format.md``. It knows neither
+h5py nor environments; every other module spells on-disk names through it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+import numpy as np
+
+__all__ = [
+    "ACTIONS",
+    "CHECKSUMS",
+    "COMMIT",
+    "DONES",
+    "ENDS",
+    "EPISODES",
+    "EPISODE_COLUMNS",
+    "EPISODE_JSON",
+    "EXCEPTIONS",
+    "FORMAT",
+    "FORMAT_VERSION",
+    "FRAMES",
+    "INFOS",
+    "INFOS_JSON",
+    "METADATA",
+    "METADATA_ATTRIBUTES",
+    "NO_SEED",
+    "NUMPY_SCALARS",
+    "OBSERVATIONS",
+    "REWARDS",
+    "ROOT_ATTRIBUTES",
+    "SCALAR_TYPES",
+    "SEED_IN_JSON",
+    "SNAPSHOT",
+    "TERMINATIONS",
+    "TRUNCATIONS",
+    "TYPES",
+    "VALUES",
+    "Origin",
+    "RowFlag",
+    "TypeCode",
+    "link_name",
+    "numpy_scalar_code",
+]
+
+
+FORMAT = "gym_h5record"
+FORMAT_VERSION = 1
+
+METADATA = "metadata"
+OBSERVATIONS = "observations"
+ACTIONS = "actions"
+REWARDS = "rewards"
+TERMINATIONS = "terminations"
+TRUNCATIONS = "truncations"
+DONES = "dones"
+FRAMES = "frames"
+INFOS = "infos"
+TYPES = "types"
+EPISODES = "episodes"
+COMMIT = "commit"
+CHECKSUMS = "checksums"
+
+ROOT_ATTRIBUTES = ("format", "format_version", "fps")
+METADATA_ATTRIBUTES = (
+    "run_id",
+    "agent_id",
+    "user",
+    "env_name",
+    "env_class",
+    "env_wrappers",
+    "env_spec",
+    "env_spec_problem",
+    "observation_space",
+    "action_space",
+    "render_mode",
+    "frames",
+    "rom_md5",
+    "recording_parent",
+    "created_at",
+    "versions",
+    "platform",
+    "total_steps",
+    "total_episodes",
+    "schema",
+    "compression",
+    "journal_id",
+)
+
+# The two children of every ragged column.
+VALUES = "values"
+ENDS = "ends"
+
+# Ragged columns of JSON text.
+INFOS_JSON = "infos/json"
+EXCEPTIONS = "exceptions"
+EPISODE_JSON = "episodes/json"
+SNAPSHOT = "snapshot"  # key in it
+
+EPISODE_COLUMNS: dict[str, np.dtype] = {
+    "starts": np.dtype(np.int64),
+    "lengths": np.dtype(np.int64),
+    "returns": np.dtype(np.float64),
+    "seeds": np.dtype(np.int64),
+    "ids": np.dtype(np.int64),
+    "terminated": np.dtype(np.bool_),
+    "truncated": np.dtype(np.bool_),
+    "complete": np.dtype(np.bool_),
+    "origins": np.dtype(np.uint8),
+}
+"""Columns of ``/episodes``: one entry per episode."""
+
+NO_SEED = -1
+SEED_IN_JSON = -2  # a seed beyond int64, kept in the episode's JSON
+
+
+class Origin(IntEnum):
+    """How an episode of the file began (``/episodes/origins``)."""
+
+    RESET = 0
+    STEP_TRIGGER = 1  # recording was switched on in the middle of an episode
+    AFTER_DONE = 2  # the agent went on stepping after the episode had ended
+
+
+class RowFlag(IntFlag):
+    """Marks of a row in the journal; they never reach the file."""
+
+    FIRST = 1
+    LAST = 2
+
+
+class TypeCode(IntEnum):
+    """Python type of one value (``/types``).
+
+    Codes from ``NUMPY`` on stand for NumPy scalar types: ``NUMPY + k`` is the
+    k-th entry of ``bool, int8 ... int64, uint8 ... uint64, float16, float32,
+    float64``.
+    """
+
+    ABSENT = 0  # padding, or an info key that this row does not have
+    ARRAY = 1  # numpy.ndarray with the column's dtype and shape
+    VALUE = 2  # as the space declares it: containers, text, sequences, graphs
+    INT = 3
+    FLOAT = 4
+    BOOL = 5
+    NUMPY = 16
+    EXCEPTION = 255  # the exact value is in /exceptions
+
+
+NUMPY_SCALARS: tuple[type[np.generic], ...] = (
+    np.bool_,
+    np.int8,
+    np.int16,
+    np.int32,
+    np.int64,
+    np.uint8,
+    np.uint16,
+    np.uint32,
+    np.uint64,
+    np.float16,
+    np.float32,
+    np.float64,
+)
+"""NumPy scalar types with a type code, in its order."""
+
+_CODE_OF_SCALAR = {scalar: TypeCode.NUMPY + k for k, scalar in enumerate(NUMPY_SCALARS)}
+
+SCALAR_TYPES: dict[int, type] = {
+    TypeCode.INT: int,
+    TypeCode.FLOAT: float,
+    TypeCode.BOOL: bool,
+    **{int(code): scalar for scalar, code in _CODE_OF_SCALAR.items()},
+}
+"""The Python or NumPy type of a single number, by its type code."""
+
+
+def numpy_scalar_code(scalar: type) -> int | None:
+    """The type code of a NumPy scalar type, or None if it has no code."""
+    return _CODE_OF_SCALAR.get(scalar)
+
+
+def link_name(key: object, taken: set[str] | None = None) -> str:
+    """The HDF5 link name under which the child ``key`` of a Dict is stored.
+
+    Slashes, percent signs and control characters are percent-encoded, lone
+    surrogates by their code point; a name already in ``taken`` gets ``~1``,
+    ``~2`` ... The schema keeps the key itself.
+
+    Example:
+        >>> link_name("camera/left")
+        'camera%2Fleft'
+    """
+    text = "".join(_escape(character) for character in str(key))
+    if text in ("", ".", ".."):
+        text = text.replace(".", "%2E") or "%"
+    name, tries = text, 0
+    while taken is not None and name in taken:
+        tries += 1
+        name = f"{text}~{tries}"
+    if taken is not None:
+        taken.add(name)
+    return name
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if character in "/%" or code < 0x20 or code == 0x7F:
+        return f"%{code:02X}"
+    return f"%u{code:04X}" if 0xD800 <= code <= 0xDFFF else character

@@ -1,0 +1,222 @@
+"""Places in the tree of a value, and the datasets that hold what is there.
+
+Each node knows its fields, one HDF5 dataset each. Values of one size have a
+field with one item per row; values of varying size (text, sequences, graphs,
+choices) have fields of items and ``ends``: how many items all rows up to this
+one have. Which nodes a space has is the business of ``gym_h5record.format.schema``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from gym_h5record.format import names as fmt
+
+__all__ = [
+    "Array",
+    "DictOf",
+    "Field",
+    "Graph",
+    "ListOf",
+    "Node",
+    "OneOf",
+    "Opaque",
+    "Ragged",
+    "Scalar",
+    "Sequence",
+    "Text",
+    "TupleOf",
+]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One HDF5 dataset: items of one dtype and shape along the first axis.
+
+    Attributes:
+        name: Path inside the file.
+        dtype: Type of the elements.
+        shape: Shape of one item.
+        parent: The field of ends that says which items belong to which row, or
+            None if there is one item per row.
+        is_ends: Whether the items are ends, counted cumulatively.
+    """
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...] = ()
+    parent: str | None = None
+    is_ends: bool = False
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one item."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class Node:
+    """A place in the tree of a value; ``name`` is its path inside the file."""
+
+    name: str
+
+    def children(self) -> tuple[Node, ...]:
+        """The nodes directly below that have a type code of their own."""
+        return ()
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        """The fields of this node and everything below it."""
+        for child in self.children():
+            yield from child.fields(parent)
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it that have a type code, parents first."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+
+@dataclass(frozen=True)
+class Array(Node):
+    """An array of one dtype and shape. Without elements it needs no dataset."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        if 0 not in self.shape:
+            yield Field(self.name, self.dtype, self.shape, parent)
+
+
+@dataclass(frozen=True)
+class Scalar(Node):
+    """One number; the Python or NumPy type may change from row to row."""
+
+    name: str
+    dtype: np.dtype
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield Field(self.name, self.dtype, (), parent)
+
+
+@dataclass(frozen=True)
+class Opaque(Node):
+    """A value with no columns of its own: every row of it is an exception."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class DictOf(Node):
+    """A dict with fixed keys, in the order of the space."""
+
+    name: str
+    items: tuple[tuple[Any, Node], ...]
+
+    def children(self) -> tuple[Node, ...]:
+        return tuple(node for _, node in self.items)
+
+
+@dataclass(frozen=True)
+class TupleOf(Node):
+    """A tuple of fixed length."""
+
+    name: str
+    items: tuple[Node, ...]
+
+    def children(self) -> tuple[Node, ...]:
+        return self.items
+
+
+class Ragged(Node):
+    """A value whose size varies; encoded and decoded by ``gym_h5record.format.ragged``."""
+
+
+@dataclass(frozen=True)
+class ListOf(Ragged):
+    """Any number of items, the building block of the other ragged nodes."""
+
+    name: str
+    item: Node
+
+    @property
+    def ends(self) -> str:
+        """Name of the field of ends."""
+        return f"{self.name}/{fmt.ENDS}"
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield Field(self.ends, np.dtype(np.int64), (), parent, is_ends=True)
+        yield from self.item.fields(self.ends)
+
+
+@dataclass(frozen=True)
+class Text(Ragged):
+    """A string, as UTF-8 bytes in which lone surrogates may stand."""
+
+    name: str
+
+    @property
+    def characters(self) -> ListOf:
+        """The list of bytes."""
+        return ListOf(self.name, Scalar(f"{self.name}/{fmt.VALUES}", np.dtype(np.uint8)))
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield from self.characters.fields(parent)
+
+
+@dataclass(frozen=True)
+class Sequence(Ragged):
+    """A tuple of any length, or, if ``space.stack``, its items as one batch."""
+
+    name: str
+    items: ListOf
+    space: spaces.Sequence
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield from self.items.fields(parent)
+
+
+@dataclass(frozen=True)
+class Graph(Ragged):
+    """A graph: nodes, and edges and links that may be None."""
+
+    name: str
+    nodes: ListOf
+    edges: ListOf | None
+    links: ListOf
+    space: spaces.Graph
+
+    @property
+    def parts(self) -> Scalar:
+        """Which parts are there: 1 edges, 2 edge links, 3 both."""
+        return Scalar(f"{self.name}/parts", np.dtype(np.uint8))
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield from self.parts.fields(parent)
+        for part in (self.nodes, self.edges, self.links):
+            if part is not None:
+                yield from part.fields(parent)
+
+
+@dataclass(frozen=True)
+class OneOf(Ragged):
+    """A pair of a branch's number and a value of that branch."""
+
+    name: str
+    branches: tuple[ListOf, ...]
+
+    @property
+    def index(self) -> Scalar:
+        """Which branch."""
+        return Scalar(f"{self.name}/index", np.dtype(np.int64))
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield from self.index.fields(parent)
+        for branch in self.branches:
+            yield from branch.fields(parent)

@@ -1,0 +1,120 @@
+"""From spaces to columns: which HDF5 datasets hold a recording, and what is in them.
+
+An observation or action is a tree of nodes (``gym_h5record.format.nodes``) that follows
+its space; a schema is both, and what every recording has beside them.
+
+A schema describes, it stores nothing. The first values an environment gives
+may differ from its spaces; the plan then follows the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gym_h5record.format import names as fmt
+from gym_h5record.format.nodes import Array, Field, Node, Scalar, Text
+
+__all__ = ["InfoField", "Schema", "all_fields"]
+
+
+@dataclass(frozen=True)
+class InfoField:
+    """An info key that has a column of its own."""
+
+    key: str
+    node: Array | Scalar
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All columns of a recording.
+
+    Attributes:
+        observation: Tree of one observation.
+        action: Tree of one action.
+        frame: The rendered picture, or None if none is stored.
+        infos: The info keys with columns of their own, or None if infos are not recorded.
+        linked_frames: Whether ``/frames`` is another name of ``/observations``.
+    """
+
+    observation: Node
+    action: Node
+    frame: Node | None
+    infos: tuple[InfoField, ...] | None
+    linked_frames: bool = False
+
+    @cached_property
+    def coded(self) -> tuple[Node, ...]:
+        """The nodes that have a column of ``/types``, in its order."""
+        step = (*self.action.walk(), *(Scalar(name, dtype) for name, dtype in _STEP_SCALARS))
+        frame = () if self.frame is None else (self.frame,)
+        infos = tuple(column.node for column in self.infos or ())
+        return (*step, *self.observation.walk(), *frame, *infos)
+
+    @cached_property
+    def code_index(self) -> dict[str, int]:
+        """Column of ``/types`` by the name of the node."""
+        return {node.name: index for index, node in enumerate(self.coded)}
+
+    @cached_property
+    def num_step_codes(self) -> int:
+        """How many columns of ``/types`` belong to the step taken from a row; they come first."""
+        return sum(1 for _ in self.action.walk()) + len(_STEP_SCALARS)
+
+    @cached_property
+    def ring_fields(self) -> tuple[Field, ...]:
+        """Fields with one item of fixed size per row."""
+        return tuple(field for node in self.coded if isinstance(node, (Array, Scalar)) for field in node.fields())
+
+    @cached_property
+    def ragged_fields(self) -> tuple[Field, ...]:
+        """Fields of values of varying size, parents before their children."""
+        ring = {field.name for field in self.ring_fields}
+        return tuple(field for field in (*self.step_fields, *self.row_fields) if field.name not in ring)
+
+    @cached_property
+    def step_fields(self) -> tuple[Field, ...]:
+        """Fields of the step taken from a row: padding in the last row of an episode."""
+        return (*self.action.fields(), *(Field(name, dtype) for name, dtype in _STEP_SCALARS))
+
+    @cached_property
+    def row_fields(self) -> tuple[Field, ...]:
+        """Fields of the observation, frame and info of a row."""
+        fields = [*self.observation.fields()]
+        if self.frame is not None:
+            fields += self.frame.fields()
+        for column in self.infos or ():
+            fields += column.node.fields()
+        if self.infos is not None:
+            fields += _bytes_column(fmt.INFOS_JSON)
+        return tuple(fields)
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """All fields that hold what the environment gave and took."""
+        return (*self.step_fields, *self.row_fields, *_bytes_column(fmt.EXCEPTIONS))
+
+
+_STEP_SCALARS = (
+    (fmt.REWARDS, np.dtype(np.float64)),
+    (fmt.TERMINATIONS, np.dtype(np.bool_)),
+    (fmt.TRUNCATIONS, np.dtype(np.bool_)),
+)
+
+
+def _bytes_column(name: str) -> Iterator[Field]:
+    return Text(name).fields()
+
+
+def all_fields(schema: Schema) -> Iterator[Field]:
+    """Every dataset of a recording but ``/commit`` and links: those of its schema first, ``/episodes`` last."""
+    yield from schema.fields
+    yield Field(fmt.DONES, np.dtype(np.bool_))
+    yield Field(fmt.TYPES, np.dtype(np.uint8), (len(schema.coded),))
+    for name, dtype in fmt.EPISODE_COLUMNS.items():
+        yield Field(f"{fmt.EPISODES}/{name}", dtype)
+    yield from Text(fmt.EPISODE_JSON).fields()

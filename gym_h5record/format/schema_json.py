@@ -1,0 +1,248 @@
+"""A schema as JSON text, as it stands in the file's metadata, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, TypeVar
+
+import numpy as np
+from gymnasium import spaces
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format import names as fmt
+from gym_h5record.format.nodes import Array, DictOf, Graph, ListOf, Node, OneOf, Opaque, Scalar, Sequence, Text, TupleOf
+from gym_h5record.format.schema import InfoField, Schema
+from gym_h5record.limits import MAX_DEPTH, MAX_ITEM_BYTES, MAX_NODES, num_elements
+from gym_h5record.values.exact import storable
+from gym_h5record.values.space_json import space_from_json, space_to_json
+from gym_h5record.values.tagged_json import parse_json, tag, untag
+
+__all__ = ["schema_from_json", "schema_to_json"]
+
+
+Json = dict[str, Any]
+NodeT = TypeVar("NodeT", bound=Node)
+
+_MAX_NAME = 64 << 10  # about what a link of HDF5 can have
+
+
+def schema_to_json(schema: Schema) -> str:
+    """Write a schema as JSON text."""
+    infos = None
+    if schema.infos is not None:
+        infos = [[tag(column.key), _to_json(column.node)] for column in schema.infos]
+    content = {
+        "observation": _to_json(schema.observation),
+        "action": _to_json(schema.action),
+        "frame": None if schema.frame is None else _to_json(schema.frame),
+        "infos": infos,
+        "linked_frames": schema.linked_frames,
+    }
+    return json.dumps(content, separators=(",", ":"))
+
+
+def schema_from_json(text: str) -> Schema:
+    """Read a schema.
+
+    Raises:
+        CorruptRecordingError: If the text is not a schema.
+    """
+    try:
+        content = parse_json(text)
+        _check_size(content)
+        infos = content["infos"]
+        schema = Schema(
+            observation=_from_json(content["observation"]),
+            action=_from_json(content["action"]),
+            frame=None if content["frame"] is None else _from_json(content["frame"]),
+            infos=None if infos is None else tuple(_info_from_json(pair) for pair in infos),
+            linked_frames=bool(content["linked_frames"]),
+        )
+        _check_names(schema)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        if isinstance(error, CorruptRecordingError):
+            raise
+        raise CorruptRecordingError(f"the schema in /metadata cannot be read: {error!r:.200}") from error
+    return schema
+
+
+def _check_size(content: Json) -> None:
+    """Refuse what would take too much time or stack, before any of it is built."""
+    num_nodes = 0
+    level = [content["observation"], content["action"], *(node for _, node in content["infos"] or ())]
+    level += [] if content["frame"] is None else [content["frame"]]
+    for _ in range(MAX_DEPTH):
+        num_nodes += len(level)
+        if num_nodes > MAX_NODES:
+            raise ValueError(f"it has more than {MAX_NODES} parts")
+        level = [part for each in level for part in _parts(each)]
+        if not level:
+            return
+    raise ValueError(f"its parts are nested more than {MAX_DEPTH} deep")
+
+
+def _parts(content: Json) -> list[Json]:
+    """The descriptions of the nodes right below a node, as the spaces are below its space."""
+    kind = content["kind"]
+    if kind == "DictOf":
+        return [each for _, each in content["items"]]
+    if kind == "TupleOf":
+        return list(content["items"])
+    if kind == "ListOf":
+        return [content["item"]]
+    lists: list[Json] = []
+    if kind == "Sequence":
+        lists = [content["items"]]
+    elif kind == "OneOf":
+        lists = content["branches"]
+    elif kind == "Graph":
+        lists = [content[name] for name in ("nodes", "edges", "links") if content[name] is not None]
+    return [each["item"] for each in lists]
+
+
+def _check_names(schema: Schema) -> None:
+    """A schema from a stranger may name anything, also ``/commit``, or one dataset twice."""
+    roots = [(fmt.ACTIONS, schema.action), (fmt.OBSERVATIONS, schema.observation)]
+    roots += [] if schema.frame is None else [(fmt.FRAMES, schema.frame)]
+    roots += [(fmt.INFOS, column.node) for column in schema.infos or ()]
+    for root, node in roots:
+        for name in [each.name for each in node.walk()] + [field.name for field in node.fields()]:
+            if name != root and not name.startswith(f"{root}/"):
+                raise ValueError(f"the name {name!r} of a part of /{root}")
+    names = [field.name for field in schema.fields]
+    if len({*names}) < len(names) or len(schema.code_index) < len(schema.coded):
+        raise ValueError("two parts have the same name")
+    for field in schema.fields:
+        if field.item_bytes > MAX_ITEM_BYTES:
+            raise ValueError(f"{field.name!r} with items of {field.item_bytes} bytes")
+
+
+@singledispatch
+def _to_json(node: Node) -> Json:
+    return {"kind": type(node).__name__, "name": node.name}
+
+
+@_to_json.register
+def _(node: Array) -> Json:
+    return {"kind": "Array", "name": node.name, "dtype": node.dtype.str, "shape": list(node.shape)}
+
+
+@_to_json.register
+def _(node: Scalar) -> Json:
+    return {"kind": "Scalar", "name": node.name, "dtype": node.dtype.str}
+
+
+@_to_json.register
+def _(node: DictOf) -> Json:
+    return {"kind": "DictOf", "name": node.name, "items": [[tag(key), _to_json(each)] for key, each in node.items]}
+
+
+@_to_json.register
+def _(node: TupleOf) -> Json:
+    return {"kind": "TupleOf", "name": node.name, "items": [_to_json(each) for each in node.items]}
+
+
+@_to_json.register
+def _(node: ListOf) -> Json:
+    return {"kind": "ListOf", "name": node.name, "item": _to_json(node.item)}
+
+
+@_to_json.register
+def _(node: Sequence) -> Json:
+    return {"kind": "Sequence", "name": node.name, "items": _to_json(node.items), "space": space_to_json(node.space)}
+
+
+@_to_json.register
+def _(node: Graph) -> Json:
+    return {
+        "kind": "Graph",
+        "name": node.name,
+        "nodes": _to_json(node.nodes),
+        "edges": None if node.edges is None else _to_json(node.edges),
+        "links": _to_json(node.links),
+        "space": space_to_json(node.space),
+    }
+
+
+@_to_json.register
+def _(node: OneOf) -> Json:
+    return {"kind": "OneOf", "name": node.name, "branches": [_to_json(each) for each in node.branches]}
+
+
+def _from_json(content: Json) -> Node:
+    return _BUILDERS[content["kind"]](content)
+
+
+def _expect(kind: type[NodeT], content: Json) -> NodeT:
+    node = _from_json(content)
+    if not isinstance(node, kind):
+        raise TypeError(f"expected a {kind.__name__}, found {content['kind']}")
+    return node
+
+
+def _info_from_json(pair: Any) -> InfoField:
+    key, content = pair
+    node = _from_json(content)
+    if not isinstance(node, (Array, Scalar)):
+        raise TypeError(f"an info column is an Array or a Scalar, found {content['kind']}")
+    key = untag(key)
+    if type(key) is not str:
+        raise TypeError(f"the key {key!r:.80} of an info column")
+    return InfoField(key, node)
+
+
+def _dict_of(content: Json) -> Node:
+    items = tuple((untag(key), _from_json(each)) for key, each in content["items"])
+    if len(dict(items)) < len(items):
+        raise ValueError("a dict with the same key twice")
+    return DictOf(_name(content), items)
+
+
+def _sequence(content: Json) -> Node:
+    space = space_from_json(content["space"])
+    if not isinstance(space, spaces.Sequence):
+        raise TypeError("a Sequence node needs a Sequence space")
+    return Sequence(_name(content), _expect(ListOf, content["items"]), space)
+
+
+def _graph(content: Json) -> Node:
+    space = space_from_json(content["space"])
+    if not isinstance(space, spaces.Graph):
+        raise TypeError("a Graph node needs a Graph space")
+    edges = None if content["edges"] is None else _expect(ListOf, content["edges"])
+    return Graph(_name(content), _expect(ListOf, content["nodes"]), edges, _expect(ListOf, content["links"]), space)
+
+
+def _name(content: Json) -> str:
+    name = content["name"]
+    if type(name) is not str or len(name) > _MAX_NAME:
+        raise ValueError(f"the name {name!r:.80}")
+    return name
+
+
+def _shape(lengths: Any) -> tuple[int, ...]:
+    num_elements(lengths)
+    return tuple(lengths)
+
+
+def _dtype(text: Any) -> np.dtype:
+    dtype = np.dtype(text) if type(text) is str else np.dtype(object)
+    if not storable(dtype):
+        raise ValueError(f"the dtype {text!r:.80}")
+    return dtype
+
+
+_BUILDERS: dict[str, Callable[[Json], Node]] = {
+    "Array": lambda c: Array(_name(c), _dtype(c["dtype"]), _shape(c["shape"])),
+    "Scalar": lambda c: Scalar(_name(c), _dtype(c["dtype"])),
+    "Opaque": lambda c: Opaque(_name(c)),
+    "DictOf": _dict_of,
+    "TupleOf": lambda c: TupleOf(_name(c), tuple(_from_json(each) for each in c["items"])),
+    "ListOf": lambda c: ListOf(_name(c), _from_json(c["item"])),
+    "Text": lambda c: Text(_name(c)),
+    "Sequence": _sequence,
+    "Graph": _graph,
+    "OneOf": lambda c: OneOf(_name(c), tuple(_expect(ListOf, each) for each in c["branches"])),
+}

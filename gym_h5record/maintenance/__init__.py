@@ -1,0 +1,1 @@
+"""Recordings looked after: ``validation/`` finds problems, ``repairs/`` mends, ``comparing`` tells two files apart."""

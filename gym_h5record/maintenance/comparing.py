@@ -1,0 +1,283 @@
+"""``diff``: the first place where two recordings differ.
+
+Only what was recorded counts, not how it is stored: compression, chunks and
+the order of dict keys are no difference. What is stored alike is compared as it
+is stored; values are decoded only where it is not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gym_h5record.display import printable
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format import names as fmt
+from gym_h5record.maintenance.comparing_metadata import metadata_differences
+from gym_h5record.options import check_atol
+from gym_h5record.reading.columns import Column, InfoColumn
+from gym_h5record.reading.episodes import Episode
+from gym_h5record.reading.recording import Recording
+from gym_h5record.values.differences import Difference, first_difference
+
+__all__ = ["DiffReport", "diff"]
+
+
+_WINDOW_BYTES = 1 << 20  # larger ones do not stay in the cache, which costs more than their number
+_MAX_WINDOW_ROWS = 4096
+
+_BEGINNING = ("seed", "options", "origin")
+_END = ("terminated", "truncated", "complete")
+_COLUMNS = (
+    fmt.OBSERVATIONS,
+    fmt.ACTIONS,
+    fmt.REWARDS,
+    fmt.TERMINATIONS,
+    fmt.TRUNCATIONS,
+    fmt.FRAMES,
+    fmt.INFOS,
+)
+"""In the order in which they are compared within a step."""
+
+
+@dataclass(frozen=True)
+class DiffReport:
+    """The first difference of two recordings, if there is one.
+
+    Attributes:
+        same: Whether they hold the same episodes, bit for bit or within the tolerance.
+        episode: Number of the episode that differs; None if nothing does, or only
+            a column that one recording lacks.
+        step: Row of the episode: ``observations[step]`` and ``actions[step]`` are
+            of this step. None if it is the episode as a whole that differs.
+        leaf: The place, such as ``"observations/position[2]"``, ``"seed"`` or
+            ``"length"``; None if nothing differs.
+        a: What the first recording has there.
+        b: What the second recording has there.
+        largest: The largest absolute difference in the array that differs, or of the
+            two numbers; None if it is not of numbers.
+        message: All of it in words.
+        num_episodes: Episodes before the first difference.
+        num_steps: Steps before the first difference.
+        metadata: Sentences on metadata that differs; they do not count as a difference.
+    """
+
+    same: bool
+    episode: int | None = None
+    step: int | None = None
+    leaf: str | None = None
+    a: Any = None
+    b: Any = None
+    largest: float | None = None
+    message: str = ""
+    num_episodes: int = 0
+    num_steps: int = 0
+    metadata: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """The same as ``same``."""
+        return self.same
+
+
+def diff(
+    a: str | os.PathLike[str],
+    b: str | os.PathLike[str],
+    *,
+    atol: float = 0.0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> DiffReport:
+    """Find the first difference of two recordings, by episode, step and leaf.
+
+    Values are compared with their types and every bit, NaN payloads and signs of
+    zero included. Of each episode its seed, options and origin come first, then
+    its steps, then its length and how it ended. Episodes and columns that only one
+    of the two has are differences, found when everything else is the same.
+
+    Args:
+        a: The first recording.
+        b: The second recording.
+        atol: How far floating numbers may be apart, for recordings of two machines.
+        on_progress: Called again and again with the number of rows that have been
+            compared, and of all rows.
+
+    Raises:
+        OptionError: If ``atol`` is negative or no number.
+        RecordingNotFoundError: If there is no file.
+        CorruptRecordingError: If one of the files is damaged.
+        RecordingInUseError: If one is being recorded right now.
+        InterruptedRecordingError: If the recorder of one died.
+
+    Example:
+        >>> diff(cartpole_path, cartpole_path).same
+        True
+    """
+    atol = check_atol(atol)
+    where = _where(a, b)
+    with Recording(a) as first, Recording(b) as second:
+        report = _Comparison(first, second, where, atol, on_progress).report()
+        return replace(report, metadata=tuple(metadata_differences(first, second, where)))
+
+
+def _where(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> tuple[str, str]:
+    names = Path(a).name, Path(b).name
+    if names[0] == names[1]:
+        names = os.fspath(Path(a)), os.fspath(Path(b))
+    return f"in {printable(names[0])}", f"in {printable(names[1])}"
+
+
+class _Pair(NamedTuple):
+    """A column of an episode, in both recordings."""
+
+    name: str
+    first: Column | InfoColumn
+    second: Column | InfoColumn
+
+    @property
+    def length(self) -> int:
+        """How many rows both have."""
+        return min(len(self.first), len(self.second))
+
+
+class _Comparison:
+    """Two open recordings, gone through side by side."""
+
+    def __init__(
+        self,
+        first: Recording,
+        second: Recording,
+        where: tuple[str, str],
+        atol: float,
+        on_progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._first, self._second = first, second
+        self._where = where
+        self._atol = atol
+        self._on_progress = on_progress
+        self._num_rows = min(first.num_rows, second.num_rows)
+        self._rows_before = 0
+        row_bytes = sum(field.item_bytes for field in first.schema.ring_fields)
+        self._window = max(min(_WINDOW_BYTES // max(row_bytes, 1), _MAX_WINDOW_ROWS), 1)
+
+    # Episodes -------------------------------------------------------------------------------------
+
+    def report(self) -> DiffReport:
+        """Everything but the metadata."""
+        numbers = self._first.num_episodes, self._second.num_episodes
+        steps = 0
+        for number in range(min(numbers)):
+            episodes = self._first.episodes[number], self._second.episodes[number]
+            found = self._episode(*episodes)
+            if found is not None:
+                step, difference = found
+                return _different(difference, number, step, number, steps + (step or 0))
+            steps += episodes[0].length
+            self._rows_before += episodes[0].length + 1
+            if self._rows_before > self._num_rows:  # a small file could claim to be large
+                raise CorruptRecordingError(f"the episodes of {self._first.path} and {self._second.path} overlap")
+        number_differs = self._compared("episodes", *numbers)
+        if number_differs is not None:
+            return _different(number_differs, min(numbers), None, min(numbers), steps)
+        for name, *has in self._presences():
+            if has[0] != has[1]:
+                message = f"{name}: only {self._where[has[1]]}"
+                return DiffReport(
+                    same=False,
+                    leaf=name,
+                    a=has[0],
+                    b=has[1],
+                    message=message,
+                    num_episodes=numbers[0],
+                    num_steps=steps,
+                )
+        message = f"the same in both: {_counted(numbers[0], 'episode')}, {_counted(steps, 'step')}"
+        return DiffReport(same=True, message=message, num_episodes=numbers[0], num_steps=steps)
+
+    def _episode(self, first: Episode, second: Episode) -> tuple[int | None, Difference] | None:
+        """The first difference of two episodes and the step that it is in."""
+        for name in _BEGINNING:
+            difference = self._compared(name, *(_fact(each, name) for each in (first, second)))
+            if difference is not None:
+                return None, difference
+        found = self._rows(first, second)
+        if found is not None:
+            return found
+        difference = self._compared("length", first.length, second.length)
+        if difference is not None:
+            return min(first.length, second.length), difference
+        for name in _END:
+            difference = self._compared(name, *(_fact(each, name) for each in (first, second)))
+            if difference is not None:
+                return None, difference
+        return None
+
+    # Rows -----------------------------------------------------------------------------------------
+
+    def _rows(self, first: Episode, second: Episode) -> tuple[int, Difference] | None:
+        pairs = list(self._pairs(first, second))
+        rows = min(first.length, second.length) + 1
+        for low in range(0, rows, self._window):
+            high = min(low + self._window, rows)
+            doubtful = [
+                each
+                for each in pairs
+                if not each.first.surely_same(each.second, min(low, each.length), min(high, each.length))
+            ]
+            for step in range(low, high) if doubtful else ():
+                difference = self._step(doubtful, step)
+                if difference is not None:
+                    return step, difference
+            if self._on_progress is not None:
+                self._on_progress(self._rows_before + high, self._num_rows)
+        return None
+
+    def _step(self, pairs: list[_Pair], step: int) -> Difference | None:
+        for each in pairs:
+            if step < each.length:
+                difference = self._compared(each.name, each.first[step], each.second[step])
+                if difference is not None:
+                    return difference
+        return None
+
+    def _pairs(self, first: Episode, second: Episode) -> Iterator[_Pair]:
+        both_linked = self._first.schema.linked_frames and self._second.schema.linked_frames
+        for name in _COLUMNS:
+            one, other = getattr(first, name), getattr(second, name)
+            if one is not None and other is not None and not (name == fmt.FRAMES and both_linked):
+                yield _Pair(name, one, other)
+
+    def _compared(self, leaf: str, one: Any, other: Any) -> Difference | None:
+        return first_difference(leaf, one, other, atol=self._atol, where=self._where)
+
+    def _presences(self) -> Iterator[tuple[str, bool, bool]]:
+        """Which of the columns that a recording may lack are there."""
+        for name in (fmt.FRAMES, fmt.INFOS):
+            yield name, getattr(self._first, name) is not None, getattr(self._second, name) is not None
+
+
+def _different(difference: Difference, episode: int, step: int | None, num_episodes: int, num_steps: int) -> DiffReport:
+    place = f"episode {episode}" if step is None else f"episode {episode}, step {step}"
+    message = difference.message if difference.leaf == fmt.EPISODES else f"{place}, {difference.message}"
+    return DiffReport(
+        same=False,
+        episode=episode,
+        step=step,
+        leaf=difference.leaf,
+        a=difference.recorded,
+        b=difference.found,
+        largest=difference.largest,
+        message=message,
+        num_episodes=num_episodes,
+        num_steps=num_steps,
+    )
+
+
+def _fact(episode: Episode, name: str) -> Any:
+    return episode.origin.name.lower().replace("_", " ") if name == "origin" else getattr(episode, name)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,133 @@
+"""Whether the parts of values of varying size fit together: ``ends``, ``parts`` and ``index``.
+
+Only what says where the items are is read here; the items themselves are read
+when the values are decoded, which is safe once this has found nothing wrong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gym_h5record.format import nodes
+from gym_h5record.maintenance.validation.problems import Findings, quote
+from gym_h5record.maintenance.validation.row_blocks import Columns
+
+__all__ = ["Lists"]
+
+
+_PIECE_ITEMS = 1 << 16
+_LINKS, _ALL_PARTS = 2, 3
+_MAX_ITEMS_OF_NOTHING = 1 << 20  # of lists whose items have no dataset: nothing else limits them
+
+
+class Lists:
+    """Checks ragged nodes.
+
+    Args:
+        columns: Reads their columns.
+        findings: Told of everything that does not fit.
+    """
+
+    def __init__(self, columns: Columns, findings: Findings) -> None:
+        self._columns = columns
+        self._findings = findings
+
+    def sizes(
+        self, node: nodes.Node, start: int, stop: int, *, chosen: np.ndarray | None = None, unit: str = "item"
+    ) -> np.ndarray | None:
+        """How much there is of each value, 0 only where there is nothing of it.
+
+        Args:
+            node: A ragged node, or whatever may be an item of one.
+            start: Number of the first row, or inside a list of the first item.
+            stop: Number behind the last.
+            chosen: Which of them are values, ``(stop - start,)`` bool; all if None.
+            unit: What is numbered.
+
+        Returns:
+            ``(stop - start,)`` int64, or None if they cannot be decoded.
+        """
+        if isinstance(node, nodes.Text):
+            return self._lengths(node.characters, start, stop, unit)
+        if isinstance(node, nodes.Sequence):
+            return self._lengths(node.items, start, stop, unit)
+        if isinstance(node, nodes.Graph):
+            return self._graph(node, start, stop, unit)
+        if isinstance(node, nodes.OneOf):
+            return self._one_of(node, start, stop, chosen, unit)
+        return _together([self.sizes(child, start, stop, unit=unit) for child in node.children()], stop - start)
+
+    def _graph(self, node: nodes.Graph, start: int, stop: int, unit: str) -> np.ndarray | None:
+        parts = self._columns.read(node.parts.name, start, stop, unit=unit)
+        if parts is None:
+            return None
+        allowed = _ALL_PARTS if node.edges is not None else _LINKS
+        wrong = (parts & ~np.uint8(allowed)) != 0
+        if wrong.any():
+            self._findings.add_where(
+                "ragged", node.parts.name, wrong, start, lambda at: f"a graph cannot have parts {parts[at]}", unit=unit
+            )
+            return None
+        lists = [each for each in (node.nodes, node.edges, node.links) if each is not None]
+        return _together([parts, *(self._lengths(each, start, stop, unit) for each in lists)], stop - start)
+
+    def _one_of(
+        self, node: nodes.OneOf, start: int, stop: int, chosen: np.ndarray | None, unit: str
+    ) -> np.ndarray | None:
+        index = self._columns.read(node.index.name, start, stop, unit=unit)
+        lengths = [self._lengths(branch, start, stop, unit) for branch in node.branches]
+        if index is None:
+            return None
+        wrong = (index < 0) | (index >= len(node.branches))
+        for number, each in enumerate(lengths):
+            if each is None:
+                return None
+            wrong |= each != (index == number)
+        if chosen is not None:
+            wrong &= chosen
+        if wrong.any():
+
+            def detail(at: int) -> str:
+                found = [int(each[at]) for each in lengths if each is not None]
+                return f"branch {index[at]} of {len(found)} is chosen, the branches have {quote(found)} items"
+
+            self._findings.add_where("ragged", node.index.name, wrong, start, detail, unit=unit)
+            return None
+        return _together([index, *lengths], stop - start)
+
+    def _lengths(self, node: nodes.ListOf, start: int, stop: int, unit: str) -> np.ndarray | None:
+        """The lengths of lists, None if their ends or what they hold makes no sense."""
+        ends = self._columns.read(node.ends, max(start - 1, 0), stop, unit=unit)
+        if ends is None:
+            return None
+        if not start:
+            ends = np.concatenate([np.zeros(1, ends.dtype), ends])
+        rooms = [self._columns.length(each.name) for each in node.item.fields(node.ends) if each.parent == node.ends]
+        room = min((each for each in rooms if each is not None), default=int(ends[0]) + _MAX_ITEMS_OF_NOTHING)
+        wrong = (ends[1:] < ends[:-1]) | (ends[1:] > room)
+        self._findings.add_where(
+            "ragged",
+            node.ends,
+            wrong,
+            start,
+            lambda at: f"it ends at item {ends[at + 1]}, the one before it at {ends[at]}, and there are {room} items",
+            unit=unit,
+        )
+        return None if wrong.any() or not self._items_fit(node.item, int(ends[0]), int(ends[-1])) else np.diff(ends)
+
+    def _items_fit(self, item: nodes.Node, start: int, stop: int) -> bool:
+        """Whether the items of some lists, lists themselves perhaps, can be decoded."""
+        if isinstance(item, (nodes.Array, nodes.Scalar)):
+            return True
+        pieces = range(start, stop, _PIECE_ITEMS)
+        return all(self.sizes(item, low, min(low + _PIECE_ITEMS, stop)) is not None for low in pieces)
+
+
+def _together(parts: list[np.ndarray | None], count: int) -> np.ndarray | None:
+    """The sum of the sizes of parts, None if one of them is None."""
+    total = np.zeros(count, np.int64)
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total

@@ -1,0 +1,130 @@
+"""Type codes: which ones a node may have, and whether a number is of the type that its code says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, spaces
+
+from gym_h5record.format import nodes
+from gym_h5record.format.names import SCALAR_TYPES, TypeCode
+from gym_h5record.format.planning import contains
+
+__all__ = ["Inside", "allowed_codes", "children_spaces", "every_element", "fits_type", "make_inside"]
+
+
+def allowed_codes(node: nodes.Node) -> np.ndarray:
+    """Which codes a value of a node may have, ``(256,)`` bool; what is no value is not among them."""
+    allowed = np.zeros(256, np.bool_)
+    allowed[TypeCode.EXCEPTION] = True
+    if isinstance(node, nodes.Array):
+        allowed[TypeCode.ARRAY] = True
+    elif isinstance(node, nodes.Scalar):
+        allowed[[*SCALAR_TYPES]] = True
+    elif not isinstance(node, nodes.Opaque):
+        allowed[TypeCode.VALUE] = True
+    return allowed
+
+
+def fits_type(items: np.ndarray, code: int) -> np.ndarray:
+    """Which numbers of a column a type can have exactly.
+
+    Args:
+        items: Numbers, ``(n,)``.
+        code: The code of a Python or NumPy number.
+    """
+    with np.errstate(all="ignore"):
+        if code == TypeCode.INT:
+            whole: np.ndarray = np.isfinite(items) & (np.trunc(items) == items)
+            return whole
+        dtype = np.dtype(SCALAR_TYPES[code])
+        if dtype == items.dtype:
+            return np.ones(len(items), np.bool_)
+        cast = items.astype(dtype)
+        same: np.ndarray = (cast.astype(items.dtype) == items) & ((cast < 0) == (items < 0))
+        same |= np.isnan(items) & np.isnan(cast)
+        return same
+
+
+Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From items of a column and their type codes to which of them are in the space, ``(n,)`` bool."""
+
+
+def every_element(each: np.ndarray) -> np.ndarray:
+    """For each item whether all of its elements are true, ``(n,)`` bool."""
+    return np.asarray(each.all(axis=tuple(range(1, each.ndim))))
+
+
+def children_spaces(node: nodes.Node, space: Space[Any] | None) -> tuple[Space[Any] | None, ...] | None:
+    """The spaces of the children of a node, None if the space is not that of the node."""
+    if isinstance(node, nodes.DictOf) and isinstance(space, spaces.Dict):
+        if {key for key, _ in node.items} == space.spaces.keys():
+            return tuple(space.spaces[key] for key, _ in node.items)
+    elif isinstance(node, nodes.TupleOf) and isinstance(space, spaces.Tuple) and len(node.items) == len(space.spaces):
+        return tuple(space.spaces)
+    return None
+
+
+def make_inside(node: nodes.Node, space: Space[Any]) -> Inside | None:
+    """How to tell of a whole column what is in its space, None if only single values tell."""
+    if isinstance(node, nodes.Array):
+        if isinstance(space, spaces.Box):
+            return _box(node, space)
+        if isinstance(space, spaces.MultiDiscrete):
+            return _multi_discrete(node, space)
+        if isinstance(space, spaces.MultiBinary):
+            return _multi_binary(node, space)
+    if isinstance(node, nodes.Scalar) and isinstance(space, spaces.Discrete):
+        return _discrete(space)
+    return None
+
+
+def _box(node: nodes.Array, space: spaces.Box) -> Inside:
+    if node.shape != space.shape or not np.can_cast(node.dtype, space.dtype):
+        return _none
+    if node.dtype.kind in "biu" and _is_everything(node.dtype, space):
+        return _all
+    return lambda items, codes: every_element(items >= space.low) & every_element(items <= space.high)
+
+
+def _is_everything(dtype: np.dtype, space: spaces.Box) -> bool:
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return bool(np.all(space.low <= low) and np.all(space.high >= high))
+
+
+def _multi_discrete(node: nodes.Array, space: spaces.MultiDiscrete) -> Inside:
+    if node.shape != space.shape or not contains(space, space.start.astype(node.dtype)):
+        return _none
+    last = space.start + (space.nvec - 1)
+    return lambda items, codes: every_element(items >= space.start) & every_element(items <= last)
+
+
+def _multi_binary(node: nodes.Array, space: spaces.MultiBinary) -> Inside:
+    if node.shape != space.shape:
+        return _none
+    return lambda items, codes: every_element((items == 0) | (items == 1))
+
+
+def _discrete(space: spaces.Discrete) -> Inside:
+    start, last = int(space.start), int(space.start) + int(space.n) - 1
+
+    def inside(items: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        found: np.ndarray = (items >= start) & (items <= last)
+        for code in np.unique(codes).tolist():  # some types are never in the space
+            value = items[codes == code]
+            value = value[found[codes == code]][:1]
+            if len(value) and not contains(space, SCALAR_TYPES[code](value[0])):
+                found[codes == code] = False
+        return found
+
+    return inside
+
+
+def _all(items: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    return np.ones(len(items), np.bool_)
+
+
+def _none(items: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    return np.zeros(len(items), np.bool_)

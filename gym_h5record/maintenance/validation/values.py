@@ -1,0 +1,267 @@
+"""Whether the values of a block of rows can be given back, are finite, and lie in their space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from gymnasium import Space
+
+from gym_h5record.format import names as fmt
+from gym_h5record.format import nodes
+from gym_h5record.format.names import TypeCode
+from gym_h5record.format.planning import contains
+from gym_h5record.maintenance.validation.problems import Findings, quote, reason
+from gym_h5record.maintenance.validation.ragged_ends import Lists
+from gym_h5record.maintenance.validation.row_blocks import Rows
+from gym_h5record.maintenance.validation.target import Target
+from gym_h5record.maintenance.validation.value_rules import (
+    Inside,
+    allowed_codes,
+    children_spaces,
+    every_element,
+    fits_type,
+    make_inside,
+)
+from gym_h5record.reading.decoder import Decoder
+
+__all__ = ["Values"]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Part of a row that is looked at.
+
+    Attributes:
+        rows: The block of rows.
+        codes: Its type codes, ``(rows, K)`` uint8.
+        present: Which rows have it, ``(rows,)`` bool.
+        blank: Which rows must have nothing of it, likewise.
+        is_measured: Whether NaN and infinity are worth a warning.
+    """
+
+    rows: Rows
+    codes: np.ndarray
+    present: np.ndarray
+    blank: np.ndarray
+    is_measured: bool = False
+
+    def only(self, present: np.ndarray) -> _Part:
+        """The same of fewer rows."""
+        return replace(self, present=present)
+
+
+class Values:
+    """Checks values, block by block.
+
+    Args:
+        subject: The recording.
+        lists: Checks values of varying size before they are decoded.
+        findings: Told of everything that is wrong.
+        spaces: The spaces that can be read: ``observations``, ``actions``.
+    """
+
+    def __init__(self, subject: Target, lists: Lists, findings: Findings, spaces: Mapping[str, Space[Any]]) -> None:
+        self._schema = subject.schema
+        self._path = subject.handle.path
+        self._lists = lists
+        self._findings = findings
+        self._spaces = spaces
+        self._decoder = Decoder(subject.storage, subject.schema)
+        self._allowed = {node.name: allowed_codes(node) for node in subject.schema.coded}
+        for column in subject.schema.infos or ():  # what does not fit is in their JSON
+            self._allowed[column.node.name][TypeCode.EXCEPTION] = False
+        self._inside: dict[str, Inside | None] = {}
+
+    def check(self, rows: Rows, padding: np.ndarray | None) -> None:
+        """Check a block of rows.
+
+        Args:
+            rows: The rows.
+            padding: Which are the last of their episode, ``(rows,)`` bool; None if nobody knows.
+        """
+        schema = self._schema
+        codes = rows.items(fmt.TYPES)
+        if codes is None:  # nothing tells what the rest is, but whether it can be read
+            for field in schema.ring_fields:
+                rows.items(field.name)
+            return
+        if padding is None:
+            padding = codes[:, schema.code_index[fmt.REWARDS]] == TypeCode.ABSENT
+        else:
+            self._check_padding(rows, codes, padding)
+        every, none = np.ones(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+        self._lists.sizes(nodes.Text(fmt.EXCEPTIONS), rows.start, rows.stop, unit="row")
+        step, row = _Part(rows, codes, ~padding, padding), _Part(rows, codes, every, none)
+        self._check(schema.action, replace(step, is_measured=True), self._spaces.get(fmt.ACTIONS))
+        self._check(self._coded(fmt.REWARDS), replace(step, is_measured=True))
+        for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS):
+            self._check(self._coded(name), step)
+        self._check(schema.observation, replace(row, is_measured=True), self._spaces.get(fmt.OBSERVATIONS))
+        if schema.frame is not None:
+            self._check(schema.frame, row)
+        if schema.infos is not None:
+            self._check_infos(row)
+
+    def _check_padding(self, rows: Rows, codes: np.ndarray, padding: np.ndarray) -> None:
+        """The last row of an episode has no step: zeros, and no types."""
+        step_codes = codes[:, : self._schema.num_step_codes]
+        self._findings.add_where(
+            "padding",
+            fmt.TYPES,
+            padding & step_codes.any(axis=1),
+            rows.start,
+            lambda at: "the last row of its episode has type codes of a step",
+        )
+        ring = {field.name for field in self._schema.ring_fields}
+        names = [field.name for field in self._schema.step_fields if field.name in ring]
+        for name in (*names, fmt.DONES):
+            items = rows.items(name)
+            if items is not None:
+                wrong = padding.copy()
+                wrong[padding] = ~every_element(items[padding] == 0)
+                self._note_padding(name, wrong, rows)
+
+    def _note_padding(self, name: str, wrong: np.ndarray, rows: Rows) -> None:
+        detail = "the last row of its episode has no step, but this is not zero"
+        self._findings.add_where("padding", name, wrong, rows.start, lambda at: detail)
+
+    def _coded(self, name: str) -> nodes.Node:
+        return self._schema.coded[self._schema.code_index[name]]
+
+    def _check_infos(self, part: _Part) -> None:
+        for column in self._schema.infos or ():
+            codes = part.codes[:, self._schema.code_index[column.node.name]]
+            self._check(column.node, part.only(codes != TypeCode.ABSENT))
+        sizes = self._lists.sizes(nodes.Text(fmt.INFOS_JSON), part.rows.start, part.rows.stop, unit="row")
+        for at in np.flatnonzero(sizes) if sizes is not None else ():
+            row = part.rows.start + int(at)
+            try:
+                self._decoder.info(row)
+            except Exception as error:  # noqa: BLE001  # whatever comes of decoding what makes no sense
+                self._findings.add("undecodable", fmt.INFOS_JSON, row, reason(error, self._path))
+
+    # One node of a tree -------------------------------------------------------------------------------
+
+    def _check(self, node: nodes.Node, part: _Part, space: Space[Any] | None = None) -> None:
+        codes = part.codes[:, self._schema.code_index[node.name]]
+        allowed = self._allowed[node.name][codes]
+        self._findings.add_where(
+            "type-code",
+            node.name,
+            part.present & ~allowed,
+            part.rows.start,
+            lambda at: f"the type code {codes[at]} is none that a value of it can have",
+        )
+        odd = part.present & allowed & (codes == TypeCode.EXCEPTION)
+        self._decode(node, part.only(odd), space)
+        held = part.only(part.present & allowed & ~odd)
+        if isinstance(node, nodes.Ragged):
+            self._check_ragged(node, held, space)
+        elif isinstance(node, (nodes.Array, nodes.Scalar)):
+            self._check_column(node, held, codes, space)
+        else:
+            self._check_children(node, held, space)
+
+    def _check_children(self, node: nodes.Node, part: _Part, space: Space[Any] | None) -> None:
+        spaces = children_spaces(node, space)
+        if space is not None and spaces is None:
+            self._decode(node, part, space)
+        children = node.children()
+        for child, its_space in zip(children, spaces or [None] * len(children), strict=True):
+            self._check(child, part, its_space)
+
+    def _check_ragged(self, node: nodes.Ragged, part: _Part, space: Space[Any] | None) -> None:
+        rows = part.rows
+        sizes = self._lists.sizes(node, rows.start, rows.stop, chosen=part.present, unit="row")
+        if sizes is not None:
+            self._note_padding(node.name, part.blank & (sizes != 0), rows)
+            self._decode(node, part, space)
+
+    def _check_column(
+        self, node: nodes.Array | nodes.Scalar, part: _Part, codes: np.ndarray, space: Space[Any] | None
+    ) -> None:
+        if not any(node.fields()):
+            return
+        items = part.rows.items(node.name)
+        if items is None:
+            return
+        present = part.present.copy()
+        if isinstance(node, nodes.Scalar):
+            present &= self._check_types(node, part, codes, items)
+        if part.is_measured and node.dtype.kind == "f":
+            finite = every_element(np.isfinite(items))
+            self._findings.add_where(
+                "not-finite", node.name, present & ~finite, part.rows.start, lambda at: _first_not_finite(items[at])
+            )
+            present &= finite
+        if space is not None:
+            self._check_inside(node, part.only(present), codes, items, space)
+
+    def _check_types(self, node: nodes.Scalar, part: _Part, codes: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Which rows have numbers that their types can have, ``(rows,)`` bool."""
+        fits = np.ones(len(items), np.bool_)
+        for code in np.unique(codes[part.present]).tolist():
+            chosen = part.present & (codes == code)
+            fits[chosen] = fits_type(items[chosen], code)
+        self._findings.add_where(
+            "type-code",
+            node.name,
+            part.present & ~fits,
+            part.rows.start,
+            lambda at: f"{items[at]} is no number of the type that its code {codes[at]} stands for",
+        )
+        return fits
+
+    def _check_inside(
+        self, node: nodes.Array | nodes.Scalar, part: _Part, codes: np.ndarray, items: np.ndarray, space: Space[Any]
+    ) -> None:
+        if node.name not in self._inside:
+            self._inside[node.name] = make_inside(node, space)
+        inside = self._inside[node.name]
+        if inside is None:
+            self._decode(node, part, space)
+            return
+        chosen = slice(None) if part.present.all() else part.present  # a view where it can be
+        outside = np.zeros(len(items), np.bool_)
+        outside[chosen] = ~inside(items[chosen], codes[chosen])
+        self._findings.add_where(
+            "out-of-space",
+            node.name,
+            outside,
+            part.rows.start,
+            lambda at: f"{quote(items[at])} is not in {quote(space)}",
+        )
+
+    def _decode(self, node: nodes.Node, part: _Part, space: Space[Any] | None) -> None:
+        """Look at values one by one."""
+        for at in np.flatnonzero(part.present).tolist():
+            row = part.rows.start + at
+            try:
+                value = self._decoder.value(node, row)
+            except Exception as error:  # noqa: BLE001  # whatever comes of decoding what makes no sense
+                self._findings.add("undecodable", node.name, row, reason(error, self._path))
+                continue
+            if part.is_measured and not _is_finite(value):
+                self._findings.add("not-finite", node.name, row, f"{quote(value)} holds NaN or infinity")
+            elif space is not None and not contains(space, value):
+                self._findings.add("out-of-space", node.name, row, f"{quote(value)} is not in {quote(space)}")
+
+
+def _first_not_finite(item: np.ndarray) -> str:
+    numbers = np.atleast_1d(item)
+    return f"it holds {numbers[~np.isfinite(numbers)][0]}"
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether there is neither NaN nor infinity in a value."""
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_finite, value))
+    if isinstance(value, (float, complex, np.ndarray, np.generic)):
+        numbers = np.asarray(value)
+        return numbers.dtype.kind not in "fc" or bool(np.isfinite(numbers).all())
+    return True

@@ -1,0 +1,152 @@
+"""From items of columns to the values that were recorded, types included."""
+
+from __future__ import annotations
+
+from functools import singledispatchmethod
+from typing import Any
+
+import numpy as np
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format import names as fmt
+from gym_h5record.format import nodes, ragged
+from gym_h5record.format import schema as sc
+from gym_h5record.format.names import TypeCode
+from gym_h5record.limits import MAX_ITEM_BYTES
+from gym_h5record.reading.stored_rows import StoredRows
+from gym_h5record.storage.column_reader import ColumnReader
+from gym_h5record.values.tagged_json import loads
+
+__all__ = ["Decoder"]
+
+
+class Decoder:
+    """Builds values of the nodes of a schema.
+
+    Args:
+        storage: Reads the items.
+        schema: The schema of the recording.
+    """
+
+    def __init__(self, storage: ColumnReader, schema: sc.Schema) -> None:
+        self._storage = storage
+        self._schema = schema
+        self._codes = schema.code_index
+
+    def value(self, node: nodes.Node, row: int, *, is_needed: bool = False) -> Any:
+        """The exact value of a node in a row, None where the row has none.
+
+        Raises:
+            CorruptRecordingError: If it cannot be read, or is needed and not there.
+        """
+        code = self._storage.row(fmt.TYPES, row)[0, self._codes[node.name]]
+        if code == TypeCode.ABSENT:
+            if is_needed:
+                raise CorruptRecordingError(f"/{node.name} row {row} has no value, within an episode")
+            return None
+        return self._decoded(node, row, int(code))
+
+    def batch(self, node: nodes.Node, start: int, stop: int) -> Any:
+        """The values of a node in rows ``start`` to ``stop``.
+
+        Returns:
+            An array for arrays and numbers, a dict or tuple of batches for dicts
+            and tuples, a list for everything else, and also where values are
+            among them that the column does not hold.
+        """
+        columns = [self._codes[each.name] for each in node.walk()]
+        codes = self._storage.items(fmt.TYPES, start, stop)[:, columns]
+        if (codes == TypeCode.EXCEPTION).any() or isinstance(node, (nodes.Ragged, nodes.Opaque)):
+            return [self.value(node, row) for row in range(start, stop)]
+        if isinstance(node, nodes.DictOf):
+            return {key: self.batch(child, start, stop) for key, child in node.items}
+        if isinstance(node, nodes.TupleOf):
+            return tuple(self.batch(child, start, stop) for child in node.items)
+        if isinstance(node, nodes.Array) and 0 in node.shape:
+            return np.empty((stop - start, *node.shape), node.dtype)
+        return self._storage.items(node.name, start, stop)
+
+    def info(self, row: int) -> Any:
+        """The info of a row, as it was recorded."""
+        info: dict[str, Any] = {}
+        codes = self._storage.row(fmt.TYPES, row)[0]
+        for column in self._schema.infos or ():
+            code = codes[self._codes[column.node.name]]
+            if code != TypeCode.ABSENT:
+                info[column.key] = self._decoded(column.node, row, int(code))
+        text = self._text(fmt.INFOS_JSON, row)
+        if not text:
+            return info
+        try:
+            rest = loads(text)
+        except ValueError as error:
+            raise CorruptRecordingError(f"/{fmt.INFOS_JSON} row {row} is no tagged JSON: {error}") from error
+        return {**info, **rest} if type(rest) is dict else rest
+
+    def stored(self, node: nodes.Node, row: int) -> StoredRows:
+        """Where the values of a node are stored, from a row on."""
+        codes = tuple(self._codes[each.name] for each in node.walk())
+        return StoredRows(self._storage, node, (node,), (), codes, row)
+
+    def stored_infos(self, row: int) -> StoredRows:
+        """Where infos are stored, from a row on."""
+        columns = self._schema.infos or ()
+        nodes = tuple(column.node for column in columns)
+        codes = tuple(self._codes[node.name] for node in nodes)
+        return StoredRows(self._storage, columns, nodes, (fmt.INFOS_JSON,), codes, row)
+
+    def _decoded(self, node: nodes.Node, row: int, code: int) -> Any:
+        try:
+            return self._exception(node.name, row) if code == TypeCode.EXCEPTION else self._decode(node, row, code)
+        except CorruptRecordingError:
+            raise
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:  # numbers and codes that do not agree
+            raise CorruptRecordingError(f"/{node.name} row {row} cannot be decoded: {error!r:.200}") from error
+
+    @singledispatchmethod
+    def _decode(self, node: nodes.Node, row: int, code: int) -> Any:
+        raise CorruptRecordingError(f"/{node.name} has no columns, but row {row} has type code {code}")
+
+    @_decode.register
+    def _(self, node: nodes.Array, row: int, code: int) -> Any:
+        if 0 in node.shape:
+            return np.empty(node.shape, node.dtype)
+        return self._storage.row(node.name, row).reshape(node.shape).copy()
+
+    @_decode.register
+    def _(self, node: nodes.Scalar, row: int, code: int) -> Any:
+        kind = fmt.SCALAR_TYPES.get(code)
+        if kind is None:
+            raise CorruptRecordingError(f"/{node.name} row {row} has type code {code}, which is no number's")
+        return kind(self._storage.row(node.name, row)[0])
+
+    @_decode.register
+    def _(self, node: nodes.DictOf, row: int, code: int) -> Any:
+        return {key: self.value(child, row) for key, child in node.items}
+
+    @_decode.register
+    def _(self, node: nodes.TupleOf, row: int, code: int) -> Any:
+        return tuple(self.value(child, row) for child in node.items)
+
+    @_decode.register
+    def _(self, node: nodes.Ragged, row: int, code: int) -> Any:
+        return ragged.decode(node, self._storage, row)
+
+    def _exception(self, name: str, row: int) -> Any:
+        # The text of the newest row grows once the step from it is known: it may be read half before that.
+        return self._storage.reading(fmt.EXCEPTIONS, lambda: self._read_exception(name, row))
+
+    def _read_exception(self, name: str, row: int) -> Any:
+        exceptions = loads(self._text(fmt.EXCEPTIONS, row) or b"{}")
+        if type(exceptions) is not dict or name not in exceptions:
+            raise CorruptRecordingError(f"/{name} row {row} is an exception, but /{fmt.EXCEPTIONS} does not have it")
+        return exceptions[name]
+
+    def _text(self, name: str, row: int) -> bytes:
+        """One row of a ragged column of bytes."""
+        ends = f"{name}/{fmt.ENDS}"
+        stop = int(self._storage.row(ends, row)[0])
+        start = int(self._storage.row(ends, row - 1)[0]) if row else 0
+        if stop - start > MAX_ITEM_BYTES:
+            raise CorruptRecordingError(f"/{name} row {row} has a text of {stop - start} bytes")
+        return self._storage.items(f"{name}/{fmt.VALUES}", start, stop).tobytes() if stop != start else b""

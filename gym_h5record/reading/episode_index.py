@@ -1,0 +1,142 @@
+"""The episode index of a recording: first row and length of every episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format import names as fmt
+from gym_h5record.limits import MAX_ITEM_BYTES
+from gym_h5record.storage.column_reader import ColumnReader
+from gym_h5record.values.tagged_json import loads
+
+__all__ = ["EpisodeIndex"]
+
+
+_STARTS = f"{fmt.EPISODES}/starts"
+_LENGTHS = f"{fmt.EPISODES}/lengths"
+
+
+class EpisodeIndex:
+    """The columns of ``/episodes``, each read when it is first asked for.
+
+    Args:
+        storage: Reads the columns.
+        num_episodes: How many are committed.
+        num_rows: How many rows are committed.
+        columns: What is known of the columns already, from the first entry on.
+    """
+
+    def __init__(
+        self, storage: ColumnReader, num_episodes: int, num_rows: int, columns: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        self._storage = storage
+        self._columns: dict[str, np.ndarray] = dict(columns or {})
+        self.num_episodes = num_episodes
+        self.num_rows = num_rows
+
+    @classmethod
+    def committed(cls, storage: ColumnReader) -> EpisodeIndex:
+        """The index up to the last commit.
+
+        Raises:
+            CorruptRecordingError: If more is committed than there is.
+        """
+        index = storage.reading(fmt.COMMIT, lambda: cls._committed(storage))
+        for name, count in ((fmt.REWARDS, index.num_rows), (_STARTS, index.num_episodes)):
+            storage.check_stored(name, count)
+        return index
+
+    def later(self) -> EpisodeIndex:
+        """The index of the same recording up to the last commit; what this one has is not read again.
+
+        Raises:
+            CorruptRecordingError: If more is committed than there is.
+        """
+        index = self._storage.reading(fmt.COMMIT, lambda: self._committed(self._storage))
+        if index.num_episodes < self.num_episodes:
+            return index
+        return EpisodeIndex(self._storage, index.num_episodes, index.num_rows, self._columns)
+
+    @classmethod
+    def _committed(cls, storage: ColumnReader) -> EpisodeIndex:
+        rows, episodes = (int(count) for count in storage.items(fmt.COMMIT, 0, 2))
+        if not 0 <= episodes <= rows:
+            raise CorruptRecordingError(f"/{fmt.COMMIT} claims {rows} rows and {episodes} episodes")
+        index = cls(storage, episodes, rows)
+        if storage.may_move:
+            index._check_untorn()
+        return index
+
+    def _check_untorn(self) -> None:
+        """Make sure that the two numbers of ``/commit`` are of one commit: one may have been read before the other.
+
+        The entry of the episode that runs is written before the commit, up to the newest row at least.
+        """
+        start, number = self.open_start, self.num_episodes
+        if start < self.num_rows and self._storage.length(_STARTS) > number:
+            running, length = self._entry(number)
+            if running == start and length >= 0 and start + length + 1 < self.num_rows:
+                raise CorruptRecordingError(
+                    f"/{fmt.COMMIT} claims {number} episodes in {self.num_rows} rows, "
+                    f"but episode {number} ends at row {start + length}"
+                )
+
+    @cached_property
+    def open_start(self) -> int:
+        """First row behind the last episode."""
+        if not self.num_episodes:
+            return 0
+        return sum(self._checked(self.num_episodes - 1, *self._entry(self.num_episodes - 1))) + 1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are rows behind the last episode: one is running, or was when its recorder died."""
+        return self.open_start < self.num_rows
+
+    def column(self, name: str) -> np.ndarray:
+        """One entry per episode; treat as read-only."""
+        known = self._columns.get(name)
+        if known is None or len(known) < self.num_episodes:
+            start = 0 if known is None else len(known)
+            more = self._storage.items(f"{fmt.EPISODES}/{name}", start, self.num_episodes)
+            known = self._columns[name] = more if known is None else np.concatenate([known, more])
+        return known
+
+    def span(self, episode: int) -> tuple[int, int]:
+        """First row and number of steps of an episode.
+
+        Raises:
+            CorruptRecordingError: If the entry points outside the recording.
+        """
+        return self._checked(episode, int(self.column("starts")[episode]), int(self.column("lengths")[episode]))
+
+    def _entry(self, episode: int) -> tuple[int, int]:
+        """First row and number of steps of one episode, without reading those of all."""
+        return int(self._storage.row(_STARTS, episode)[0]), int(self._storage.row(_LENGTHS, episode)[0])
+
+    def _checked(self, episode: int, start: int, length: int) -> tuple[int, int]:
+        if start < 0 or length < 0 or start + length >= self.num_rows:
+            raise CorruptRecordingError(
+                f"episode {episode} claims rows {start} to {start + length}, the recording has {self.num_rows}"
+            )
+        return start, length
+
+    def json(self, episode: int) -> dict[str, Any]:
+        """What the index keeps of an episode as JSON: reset options, seeds beyond int64."""
+        ends = self.column(f"json/{fmt.ENDS}")
+        start, stop = int(ends[episode - 1]) if episode else 0, int(ends[episode])
+        if stop - start > MAX_ITEM_BYTES:
+            raise CorruptRecordingError(f"/{fmt.EPISODE_JSON} of episode {episode} has {stop - start} bytes")
+        text = self._storage.items(f"{fmt.EPISODE_JSON}/{fmt.VALUES}", start, stop).tobytes()
+        try:
+            content = loads(text) if text else {}
+        except ValueError as error:
+            raise CorruptRecordingError(
+                f"/{fmt.EPISODE_JSON} of episode {episode} is no tagged JSON: {error}"
+            ) from error
+        return content if type(content) is dict else {}

@@ -1,0 +1,49 @@
+"""May this recorder append to that recording?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gym_h5record.errors import SchemaMismatchError
+from gym_h5record.format.schema import Schema
+from gym_h5record.values.space_json import space_from_json
+from gym_h5record.values.tagged_json import parse_json
+
+__all__ = ["check_same"]
+
+
+def check_same(
+    schema: Schema, metadata: Mapping[str, Any], ours: Mapping[str, str], path: Path, *, infos: bool
+) -> None:
+    """Make sure that what we record goes with a recording that is there.
+
+    Args:
+        schema: The columns of the recording.
+        metadata: Its metadata.
+        ours: What our metadata would be.
+        path: The recording.
+        infos: Whether we record infos.
+
+    Raises:
+        SchemaMismatchError: If it does not; the message names every difference.
+    """
+    differences = []
+    for name in ("observation_space", "action_space"):
+        our_space = space_from_json(json.loads(ours[name]))
+        try:
+            its_space = space_from_json(parse_json(metadata[name]))
+        except (KeyError, TypeError, ValueError) as error:
+            differences.append(f"its {name} cannot be read: {error!s:.200}")
+            continue
+        if its_space != our_space:
+            differences.append(f"its {name} is {its_space!s:.1000}, this environment's is {our_space!s:.1000}")
+    its_frames = metadata.get("frames")
+    if its_frames != ours["frames"]:
+        differences.append(f"its frames are {its_frames!r:.80}, here they would be {ours['frames']!r}")
+    if (schema.infos is not None) != infos:
+        differences.append(f"it is recorded with infos={schema.infos is not None}, here infos={infos}")
+    if differences:
+        raise SchemaMismatchError(f"cannot append to {path}: {'; '.join(differences)}. Record to another path.")

@@ -1,0 +1,195 @@
+"""What a recording says about where it comes from.
+
+Collected once, when the recording begins, and stored as text attributes of
+``/metadata``. The environment is looked at, never touched: no generator is
+read, nothing is rendered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import wrappers
+from gymnasium.envs.registration import EnvSpec, WrapperSpec
+
+from gym_h5record.errors import MetadataError, SpecError
+from gym_h5record.limits import MAX_TEXT_BYTES
+from gym_h5record.recorder.platform_facts import library_versions, platform_names, rom_md5
+from gym_h5record.values.space_json import space_to_json
+from gym_h5record.values.spec_json import spec_obstacle, spec_to_json, without_onlookers
+from gym_h5record.values.tagged_json import dumps
+
+__all__ = ["describe_environment", "frames_per_second", "user_metadata", "wrapped_spec"]
+
+
+_ALE_CLASS = "ale_py.env:AtariEnv"
+_MAX_SHOWN = 100_000  # letters of a spec that is not stored; it may hold a data set
+
+
+def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
+    """The user's own metadata as attributes.
+
+    ``run_id`` and ``agent_id`` become attributes of their own, the rest is JSON
+    in ``user``. Without a ``run_id`` a random one is made.
+
+    Raises:
+        MetadataError: If a value has no JSON form, or a key is not a string.
+    """
+    given: dict[Any, Any] = dict(metadata or {})
+    problems = [f"the key {key!r} is not a string" for key in given if not isinstance(key, str)]
+    try:
+        dumps(given, on_repr=lambda part: problems.append(f"{part!r} is of type {type(part).__qualname__}"))
+    except ValueError as error:
+        problems.append(str(error))
+    ids = {name: given.pop(name, None) for name in ("run_id", "agent_id")}
+    ids["run_id"] = uuid.uuid4() if ids["run_id"] is None else ids["run_id"]
+    texts = {name: "" if value is None else str(value) for name, value in ids.items()}
+    problems += [f"{name} {text!r} cannot be an attribute" for name, text in texts.items() if not _is_attribute(text)]
+    if problems:
+        raise MetadataError(
+            f"metadata: {'; '.join(problems)}. Use None, booleans, numbers, strings, NumPy arrays, "
+            "and lists, tuples and dicts of them."
+        )
+    user = dumps(given)
+    if len(user) > MAX_TEXT_BYTES:
+        raise MetadataError(f"metadata: it has {len(user)} bytes as JSON, at most {MAX_TEXT_BYTES} can be recorded.")
+    return {**texts, "user": user}
+
+
+def _is_attribute(text: str) -> bool:
+    """Whether an attribute can hold a text: UTF-8 without NUL, not too long to be read."""
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return b"\0" not in data and len(data) <= MAX_TEXT_BYTES
+
+
+def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:
+    """Everything worth knowing about an environment, as attributes.
+
+    Args:
+        env: The environment that is recorded, without the recorder around it.
+    """
+    inner = env.unwrapped
+    spec, problem = _spec_json(env)
+    attributes = {
+        "env_name": env.spec.id if env.spec is not None else type(inner).__qualname__,
+        "env_class": f"{type(inner).__module__}:{type(inner).__qualname__}",
+        "env_spec": spec,
+        "env_spec_problem": problem,
+        "env_wrappers": json.dumps(_wrapper_names(env)),
+        "render_mode": str(env.render_mode or ""),
+        "observation_space": json.dumps(space_to_json(env.observation_space)),
+        "action_space": json.dumps(space_to_json(env.action_space)),
+        "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": json.dumps(library_versions(_packages(env))),
+        "platform": json.dumps(platform_names()),
+    }
+    game = getattr(inner, "_game", None)
+    rom = rom_md5(game) if attributes["env_class"] == _ALE_CLASS and isinstance(game, str) else None
+    parent = _parent(env)
+    attributes |= {} if rom is None else {"rom_md5": rom}
+    return attributes | ({} if parent is None else {"recording_parent": json.dumps(parent)})
+
+
+def frames_per_second(env: gym.Env[Any, Any]) -> float:
+    """The environment's ``render_fps``, NaN if it has none."""
+    fps = env.metadata.get("render_fps")
+    return float(fps) if isinstance(fps, (int, float, np.number)) else float("nan")
+
+
+def _spec_json(env: gym.Env[Any, Any]) -> tuple[str, str]:
+    """The spec as text, and why there is none or why it makes no environment."""
+    spec = wrapped_spec(env)
+    if spec is None:
+        if env.unwrapped.spec is None:
+            return "", "the environment was not made by gymnasium.make and has no spec"
+        return "", "a wrapper of the environment has arguments that cannot be copied, so that it has no spec"
+    try:
+        try:
+            return spec_to_json(spec), spec_obstacle(spec)
+        except SpecError:
+            spec = without_onlookers(spec)  # a RecordVideo with a lambda is no reason to have none
+            return spec_to_json(spec), spec_obstacle(spec)
+    except SpecError as error:
+        return "", f"{error}. It is: {spec!r:.{_MAX_SHOWN}}"
+
+
+def _parent(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
+    """Where an environment branches off another recording, None if it does not."""
+    while isinstance(env, gym.Wrapper):
+        parent = getattr(env, "recording_parent", None)
+        if isinstance(parent, dict):
+            return parent
+        env = env.env
+    return None
+
+
+def _packages(env: gym.Env[Any, Any]) -> list[str]:
+    """Where the environment and its wrappers are from; of most packages the distribution has the same name."""
+    modules = [type(env.unwrapped).__module__, *_wrapper_names(env)]
+    return sorted({each.partition(":")[0].partition(".")[0] for each in modules})
+
+
+def _wrapper_names(env: gym.Env[Any, Any]) -> list[str]:
+    names = []
+    while isinstance(env, gym.Wrapper):
+        names.append(f"{type(env).__module__}:{type(env).__qualname__}")
+        env = env.env
+    return names
+
+
+_FLAGS = (wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)  # they change nothing, wherever they stand
+_UNLISTED = (*_FLAGS, wrappers.TimeLimit)
+
+
+def wrapped_spec(env: gym.Env[Any, Any]) -> EnvSpec | None:
+    """The spec that ``gymnasium.make`` makes the same stack of wrappers of.
+
+    It is the environment's own, but that a ``TimeLimit`` which is not the innermost
+    wrapper, or of a class of its own, is listed with the others.
+
+    Returns:
+        The spec; None if the environment has none.
+    """
+    spec = env.spec
+    if spec is None:
+        return None
+    listed, steps, is_innermost = list(spec.additional_wrappers), None, True
+    inserted: list[tuple[int, WrapperSpec]] = []
+    for each in _inside_out(env):
+        if type(each) in _FLAGS:
+            continue
+        if type(each) is wrappers.TimeLimit and is_innermost:
+            steps = None if each.spec is None else each.spec.max_episode_steps
+        elif isinstance(each, _UNLISTED) and each.spec is not None:
+            inserted.append((len(each.spec.additional_wrappers), _listed(each)))
+        is_innermost = False
+    if not inserted:
+        return spec
+    for index, wrapper in reversed(inserted):
+        listed.insert(index, wrapper)
+    return dataclasses.replace(spec, max_episode_steps=steps, additional_wrappers=tuple(listed))
+
+
+def _inside_out(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, Any, Any]]:
+    found = []
+    while isinstance(env, gym.Wrapper):
+        found.append(env)
+        env = env.env
+    return found[::-1]
+
+
+def _listed(wrapper: gym.Wrapper[Any, Any, Any, Any]) -> WrapperSpec:
+    """As ``gymnasium.Wrapper.spec`` lists a wrapper."""
+    kind = type(wrapper)
+    kwargs = getattr(wrapper, "_saved_kwargs", None)  # of RecordConstructorArgs
+    return WrapperSpec(wrapper.class_name(), f"{kind.__module__}:{kind.__name__}", kwargs)

@@ -1,0 +1,96 @@
+"""The Arcade Learning Environment: its state with both of its generators.
+
+A reset of an Atari game depends on two Mersenne twisters inside ALE: that of the
+console, which fills the memory at power-on, and that of the environment, which
+sticks actions. Only a state cloned with ``include_rng=True`` has both.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import sys
+from typing import Any
+
+import gymnasium as gym
+
+from gym_h5record.errors import SnapshotError
+
+__all__ = ["AleProvider", "is_ale", "splice", "twisters"]
+
+
+_HEADER_WORDS = 6  # paddles, frame, frame of the episode, mode, difficulty: 32 bits each
+_FRAME_WORDS = slice(2, 4)
+_TWISTER = re.compile(rb"(?:\d{1,10} ){624}\d{1,3}")  # as libstdc++ prints one
+_LENGTH = struct.Struct("<i")
+
+
+class AleProvider:
+    """The whole serialized state, behind the version of ALE that made it and a NUL."""
+
+    name = "ale"
+
+    def take(self, env: gym.Env[Any, Any]) -> bytes | None:
+        """See ``SnapshotProvider``; about 40 microseconds."""
+        inner = env.unwrapped
+        if not is_ale(inner):
+            return None
+        state: bytes = inner.clone_state(include_rng=True).serialize()  # type: ignore[attr-defined]
+        return f"{sys.modules['ale_py'].__version__}\0".encode() + state
+
+    def restore(self, env: gym.Env[Any, Any], state: bytes) -> None:
+        """See ``SnapshotProvider``. States of other versions of ALE are spliced into one of this version."""
+        inner = env.unwrapped
+        if not is_ale(inner):
+            raise SnapshotError(f"a state of ALE cannot be restored into a {type(inner).__qualname__}")
+        ale_py = sys.modules["ale_py"]
+        version, _, content = state.partition(b"\0")
+        if version.decode("ascii", "replace") != ale_py.__version__:
+            content = splice(content, inner.clone_state(include_rng=True).serialize())  # type: ignore[attr-defined]
+        try:
+            inner.restore_state(ale_py.ALEState(content))  # type: ignore[attr-defined]
+        except (RuntimeError, ValueError) as error:
+            raise SnapshotError(f"ALE refuses the state that was recorded: {error}") from error
+
+
+def is_ale(env: gym.Env[Any, Any]) -> bool:
+    """Whether an environment without wrappers is one of ALE, or derived from it."""
+    module = sys.modules.get("ale_py.env")
+    return module is not None and isinstance(env, module.AtariEnv)
+
+
+def twisters(state: bytes) -> list[list[int]]:
+    """The Mersenne twisters of a serialized state: that of the console, that of the environment.
+
+    Returns:
+        For each its 624 words and the position.
+    """
+    return [[int(word) for word in found[0].split()] for found in _TWISTER.finditer(state)]
+
+
+def splice(recorded: bytes, present: bytes) -> bytes:
+    """What a reset depends on of a recorded state, in a state of the ALE that is installed.
+
+    Formats of states change with ALE's versions; the twisters are printed as
+    decimal numbers in all of them, each behind its length.
+
+    Args:
+        recorded: A serialized state.
+        present: A serialized state of the same game, fresh from ALE.
+
+    Raises:
+        SnapshotError: If their twisters are not found.
+    """
+    old, new = (list(_TWISTER.finditer(each)) for each in (recorded, present))
+    if not old or len(old) != len(new):
+        raise SnapshotError(f"the recorded state of ALE has {len(old)} generators, this version's has {len(new)}")
+    parts, at = [], 0
+    for theirs, ours in zip(old, new, strict=True):
+        parts += [present[at : ours.start() - _LENGTH.size], _LENGTH.pack(len(theirs[0])), theirs[0]]
+        at = ours.end()
+    spliced = b"".join([*parts, present[at:]])
+    header = struct.Struct(f"<{_HEADER_WORDS}i")
+    words, inner_bytes = list(header.unpack_from(spliced)), _LENGTH.unpack_from(present, header.size)[0]
+    words[_FRAME_WORDS] = header.unpack_from(recorded)[_FRAME_WORDS]
+    inner_bytes += len(spliced) - len(present)
+    return header.pack(*words) + _LENGTH.pack(inner_bytes) + spliced[header.size + _LENGTH.size :]

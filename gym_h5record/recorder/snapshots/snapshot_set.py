@@ -1,0 +1,92 @@
+"""All providers together: what a recorder takes before a reset, and a re-simulation puts back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+import gymnasium as gym
+
+from gym_h5record.errors import OptionError, SnapshotError
+from gym_h5record.recorder.snapshots.ale import AleProvider
+from gym_h5record.recorder.snapshots.generators import GeneratorProvider
+from gym_h5record.recorder.snapshots.mujoco import MujocoProvider
+from gym_h5record.recorder.snapshots.provider import SnapshotProvider
+
+__all__ = ["SnapshotSet", "make_snapshot_set"]
+
+
+_GROUP = "gym_h5record.snapshots"
+_BUILT_IN: tuple[Callable[[], SnapshotProvider], ...] = (AleProvider, MujocoProvider, GeneratorProvider)
+
+
+class SnapshotSet:
+    """Asks every provider.
+
+    Args:
+        providers: Them, in the order of restoring; generators come last, what is restored before may have drawn.
+    """
+
+    def __init__(self, providers: Sequence[SnapshotProvider]) -> None:
+        self._providers = {provider.name: provider for provider in providers}
+        self._completing = [each for each in self._providers.values() if isinstance(each, GeneratorProvider)]
+
+    def take(self, env: gym.Env[Any, Any], *, is_bare: bool = True) -> dict[str, bytes]:
+        """The states that the next reset of ``env`` depends on, by provider.
+
+        None if the reset resets nothing, as the first bare reset of ``gym_h5record.replay.branching.Branch``.
+
+        Args:
+            env: The environment.
+            is_bare: Whether the reset is given neither a seed nor options.
+        """
+        if is_bare and getattr(env, "continues_episode", False):
+            return {}
+        taken = {name: provider.take(env) for name, provider in self._providers.items()}
+        return {name: state for name, state in taken.items() if state is not None}
+
+    def complete(self, env: gym.Env[Any, Any], taken: dict[str, bytes]) -> None:
+        """Add to what ``take`` gave, after the reset, what that has brought into the world."""
+        for provider in self._completing:
+            if provider.name in taken:
+                taken[provider.name] = provider.complete(env, taken[provider.name])
+
+    def restore(self, env: gym.Env[Any, Any], taken: Mapping[str, bytes]) -> None:
+        """Put states back before a reset.
+
+        Raises:
+            SnapshotError: If a provider is missing, or a state does not fit.
+        """
+        unknown = sorted(set(taken) - set(self._providers))
+        if unknown:
+            raise SnapshotError(
+                f"nobody here knows the snapshots {', '.join(map(repr, unknown))} of this episode: pass their providers"
+            )
+        for name, provider in self._providers.items():
+            if name in taken:
+                provider.restore(env, taken[name])
+
+
+def make_snapshot_set(wanted: bool | Sequence[SnapshotProvider]) -> SnapshotSet:  # noqa: FBT001  # an option of the user
+    """The providers to ask.
+
+    Args:
+        wanted: False for none; True for those that are built in or installed; or more of them.
+
+    Raises:
+        OptionError: If one is no provider.
+    """
+    if wanted is False:
+        return SnapshotSet(())
+    more = () if wanted is True else tuple(wanted)
+    for each in more:
+        if not isinstance(each, SnapshotProvider):
+            raise OptionError(f"snapshots: expected True, False or providers with name, take and restore, got {each!r}")
+    return SnapshotSet((*more, *_installed(), *(make() for make in _BUILT_IN)))
+
+
+@cache
+def _installed() -> tuple[SnapshotProvider, ...]:
+    return tuple(each.load()() for each in entry_points(group=_GROUP))

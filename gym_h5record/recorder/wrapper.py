@@ -1,0 +1,354 @@
+"""``RecordToHDF5``: wrap an environment, get one HDF5 file.
+
+The wrapper decides what is recorded and hands it to a ``gym_h5record.recorder.episode_stream``;
+the environment's own objects go on to the agent untouched.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, SupportsFloat
+
+import gymnasium as gym
+from gymnasium.core import ActType, ObsType
+from gymnasium.utils import RecordConstructorArgs
+
+from gym_h5record.errors import RecordingPathError, StepBeforeResetError, UnsupportedEnvError, WriterError
+from gym_h5record.format.names import Origin
+from gym_h5record.recorder.episode_stream import EpisodeStream, RecordedEnv, kept_copy, warn, warn_of_repr
+from gym_h5record.recorder.forks import abandon_in_children
+from gym_h5record.recorder.frame_sources import choose_frame_source
+from gym_h5record.recorder.provenance import describe_environment, frames_per_second, user_metadata
+from gym_h5record.recorder.snapshots.provider import SnapshotProvider
+from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
+from gym_h5record.recorder.triggers import Schedule
+from gym_h5record.writing.index_writer import begin_json
+from gym_h5record.writing.options import checked_on_error, make_options
+from gym_h5record.writing.row_writer import RowWriter
+
+__all__ = ["RecordToHDF5"]
+
+
+_FAILURES = (WriterError, RecordingPathError)  # what ``on_error`` is about
+
+
+class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstructorArgs):
+    """Record every step of an environment into one HDF5 file.
+
+    The agent cannot tell: it gets the environment's own objects, and no random
+    number is drawn. Every step that has returned is kept, whatever happens to
+    the process after it. Call ``close`` at the end; without it the last episode
+    is closed as incomplete when the process ends.
+
+    Args:
+        env: The environment. For a ``VectorEnv`` use ``gym_h5record.vector.RecordToHDF5``.
+        path: The file to make.
+        mode: ``"x"`` makes a new file and never overwrites one, ``"w"`` replaces,
+            ``"a"`` appends to a recording with the same spaces, after bringing in
+            what an interrupted recorder left.
+        frames: ``"auto"`` stores what an ``rgb_array`` environment renders, or links
+            ``/frames`` to the observations where they are the picture; ``"render"``
+            and ``"observation"`` demand one of the two; False stores none.
+        infos: Whether to record infos.
+        snapshots: Whether to keep, with every episode, the generators and the simulator's state that its
+            reset depended on, so that it can be simulated again; or providers for simulators of your own.
+        episode_trigger: As in ``RecordVideo``: which episodes to record.
+        step_trigger: As in ``RecordVideo``: at which steps to start recording.
+            Without triggers everything is recorded.
+        compression: ``"gzip"``, ``"zstd"``, ``"lz4"``, ``"lzf"``, ``"szip"`` or None.
+        compression_opts: As h5py's; None is a good choice for each.
+        writer: ``"process"`` compresses in a process of its own, ``"inline"`` in this one.
+        flush_interval_s: Seconds until a reader of the file sees a step.
+        durability: ``"process"``: completed steps survive the death of any process;
+            ``"power"``: also a power cut, but for those of the last ``flush_interval_s``.
+        checksum: Whether to keep checksums of all data, for ``gym_h5record.validate``.
+        on_error: ``"raise"``: an error of the writer, such as a full disk, comes out
+            of ``step``, ``reset``, ``flush`` or ``close``; ``"warn"``: it becomes a
+            ``RecordingWarning``, and the environment goes on without recording.
+        metadata: The user's own, stored with the recording; ``run_id`` and
+            ``agent_id`` become attributes of their own.
+
+    Raises:
+        RecordingExistsError: If the file exists and the mode is ``"x"``.
+        RecordingPathError: If the directory is missing or cannot be written.
+        OptionError: If an option has an unknown value.
+        UnsupportedSpaceError: If a space is a custom one.
+        UnsupportedEnvError: If ``env`` is a ``VectorEnv``.
+
+    Example:
+        >>> import gymnasium as gym, gym_h5record as h5r
+        >>> env = h5r.RecordToHDF5(gym.make("CartPole-v1"), tmp_path / "run.h5")
+        >>> observation, info = env.reset(seed=1)
+        >>> for _ in range(10):
+        ...     observation, reward, terminated, truncated, info = env.step(0)
+        ...     if terminated or truncated:
+        ...         observation, info = env.reset()
+        >>> env.close()
+        >>> h5r.Recording(tmp_path / "run.h5").num_steps
+        10
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[ObsType, ActType],
+        path: str | os.PathLike[str],
+        *,
+        mode: str = "x",
+        frames: str | Literal[False] = "auto",
+        infos: bool = True,
+        snapshots: bool | Sequence[SnapshotProvider] = True,
+        episode_trigger: Callable[[int], bool] | None = None,
+        step_trigger: Callable[[int], bool] | None = None,
+        compression: str | None = "gzip",
+        compression_opts: Any = None,
+        writer: str = "process",
+        flush_interval_s: float = 1.0,
+        durability: str = "process",
+        checksum: bool = False,
+        on_error: str = "raise",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        given: object = env
+        if isinstance(given, gym.vector.VectorEnv):
+            raise UnsupportedEnvError(
+                f"{type(env).__name__} is a VectorEnv: this wrapper records a single environment. "
+                "Use gym_h5record.vector.RecordToHDF5, or wrap the environments inside, each with its own path."
+            )
+        RecordConstructorArgs.__init__(
+            self,
+            path=path,
+            mode=mode,
+            frames=frames,
+            infos=infos,
+            snapshots=snapshots,
+            episode_trigger=episode_trigger,
+            step_trigger=step_trigger,
+            compression=compression,
+            compression_opts=compression_opts,
+            writer=writer,
+            flush_interval_s=flush_interval_s,
+            durability=durability,
+            checksum=checksum,
+            on_error=on_error,
+            metadata=metadata,
+        )
+        gym.Wrapper.__init__(self, env)
+        options = make_options(
+            path, mode, compression, compression_opts, writer, flush_interval_s, durability, checksum=checksum
+        )
+        self._warns_on_error = checked_on_error(on_error) == "warn"
+        self._frame_source = choose_frame_source(env, frames)
+        self._capture = self._frame_source.capture if self._frame_source.kind == "render" else None
+        self._snapshots = make_snapshot_set(snapshots)
+        self._schedule = Schedule(episode_trigger, step_trigger)
+        self._watches_steps = self._schedule.watches_steps
+        frame_kind = self._frame_source.kind
+        subject = RecordedEnv(
+            attributes={**describe_environment(env), **user_metadata(metadata), "frames": frame_kind},
+            spaces=(self.observation_space, self.action_space),
+            fps=frames_per_second(env),
+            frames=frame_kind,
+            infos=bool(infos),
+            has_user_metadata=bool(metadata),
+        )
+        self._tape: EpisodeStream | None = EpisodeStream(options, subject)  # None in a copy, and once all is done
+        # Also runs when the interpreter exits, and when the wrapper is dropped without close().
+        self._finalizer = weakref.finalize(self, self._tape.close)
+        self._rows: RowWriter | None = None  # while an episode is being recorded
+        self._is_recording = False
+        self._is_inert = False
+        abandon_in_children(self)
+
+    # Gymnasium's interface ------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """Reset the environment; begin a recorded episode unless the triggers say no."""
+        if self._is_inert:
+            return self.env.reset(seed=seed, options=options)
+        # Before anyone changes the options, or draws from a generator:
+        snapshot = self._snapshots.take(self.env, is_bare=seed is None and options is None)
+        begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, warn_of_repr, snapshot)
+        result = self.env.reset(seed=seed, options=options)
+        try:
+            self._snapshots.complete(self.env, begin["snapshot"])
+            self._record_reset(*result, begin)
+        except BaseException as error:
+            self._rows, self._is_recording = None, False  # the steps that follow are of no episode that is recorded
+            if not self._goes_on_after(error):
+                raise
+        return result
+
+    def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step the environment and record what it was given and what it gave."""
+        rows = self._rows
+        if rows is None:
+            return self._step_off_the_path(action)
+        try:
+            rows.put_action(action)
+        except _FAILURES as error:
+            if not self._goes_on_after(error):
+                raise
+            return self.env.step(action)
+        result = self.env.step(action)
+        if self._rows is not rows:
+            return result  # the step has closed us, or has forked, and this is the child
+        observation, reward, terminated, truncated, info = result
+        try:
+            frame = None if self._capture is None else self._capture()
+            rows.put_step(observation, reward, terminated, truncated, info, frame)
+        except BaseException as error:
+            self._rows, self._is_recording = None, False  # the environment is a step ahead of its recording
+            if not self._goes_on_after(error):
+                raise
+        if terminated or truncated:
+            self._rows = None
+        if self._watches_steps:
+            with self._failing_as_wanted():
+                self._watch_step(observation, info)
+        return result
+
+    def render(self) -> Any:
+        """Render the environment; recording takes no frame from the user."""
+        return self._frame_source.render()
+
+    def flush(self) -> None:
+        """Return once every step so far is committed in the HDF5 file.
+
+        Raises:
+            WriterError: If the writer has failed.
+        """
+        if self._is_inert or self._tape is None:
+            return
+        with self._failing_as_wanted():
+            self._lay_out_first_row(self._tape)
+            self._tape.flush()
+
+    def close(self) -> None:
+        """Complete the file, then close the environment. May be called again.
+
+        Raises:
+            WriterError: If the writer has failed and not said so before.
+        """
+        try:
+            with self._failing_as_wanted():
+                self._close_tape()
+        finally:
+            super().close()
+
+    def abandon(self) -> None:
+        """Stop recording without touching the file: called in a forked child, which shares it."""
+        tape, self._tape = self._tape, None
+        self._become_inert()
+        if tape is not None:
+            self._finalizer.detach()
+            tape.abandon()
+
+    # Everything that does not happen at every step --------------------------------------------------
+
+    def _step_off_the_path(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
+        """A step that is not recorded, or the first one, or one after the end."""
+        tape = self._tape
+        if self._is_inert or tape is None:
+            return self.env.step(action)
+        if self._schedule.episode_id < 0:
+            raise StepBeforeResetError("step() was called before the first reset(); call reset() to begin an episode.")
+        with self._failing_as_wanted():
+            tape.tick()
+            if self._is_recording:
+                self._rows = tape.step_on(self._schedule.episode_id)
+        if self._rows is not None:
+            return self.step(action)
+        is_first = tape.has_first_row
+        kept_action = kept_copy(action) if is_first else None
+        result = self.env.step(action)
+        with self._failing_as_wanted():
+            if is_first and tape.has_first_row:
+                rows = tape.record_first_step(kept_action, result, self._frame_source.capture())
+                self._rows = None if result[2] or result[3] else rows
+            self._watch_step(result[0], result[4])
+        return result
+
+    def _record_reset(self, observation: Any, info: Any, begin: dict[str, Any]) -> None:
+        recorded = self._schedule.on_reset()
+        if self._tape is None:
+            return
+        if self._rows is not None and not recorded:
+            self._rows.end_episode()
+        self._is_recording = recorded
+        if recorded:
+            self._begin_episode(self._tape, observation, info, begin)
+        else:
+            self._tape.lay_out_first_row()
+            self._rows = None
+
+    def _watch_step(self, observation: Any, info: Any) -> None:
+        """Begin a new recording here if the step trigger says so."""
+        if self._is_inert or self._tape is None or not self._schedule.on_step():
+            return
+        if self._rows is not None:
+            self._rows.end_episode()
+        self._is_recording = True
+        begin = begin_json(None, None, Origin.STEP_TRIGGER, self._schedule.episode_id)
+        self._begin_episode(self._tape, observation, info, begin)
+
+    def _begin_episode(self, tape: EpisodeStream, observation: Any, info: Any, begin: dict[str, Any]) -> None:
+        self._rows = tape.begin_episode(observation, info, self._frame_source.capture(), begin)
+
+    def _lay_out_first_row(self, tape: EpisodeStream) -> None:
+        rows = tape.lay_out_first_row()
+        if rows is not None:
+            self._rows = rows
+
+    # When recording ends, or fails ------------------------------------------------------------------
+
+    @contextmanager
+    def _failing_as_wanted(self) -> Iterator[None]:
+        try:
+            yield
+        except _FAILURES as error:
+            if not self._goes_on_after(error):
+                raise
+
+    def _goes_on_after(self, error: BaseException) -> bool:
+        """Whether the environment goes on without recording after an error, as ``on_error`` says."""
+        if not self._warns_on_error or not isinstance(error, _FAILURES):
+            return False
+        causes = [error]
+        try:
+            self._close_tape()
+        except _FAILURES as closing_error:
+            causes.append(closing_error)
+        warn(f"{' '.join(map(str, causes))} The environment goes on without being recorded.")
+        for each in causes:  # their frames hold on to the journal
+            each.__traceback__ = each.__cause__ = each.__context__ = None
+        return True
+
+    def _close_tape(self) -> None:
+        self._become_inert()
+        tape = self._tape
+        if tape is None:
+            return
+        try:
+            tape.close()
+        finally:
+            if tape.is_closed:  # else it was interrupted: the next call goes on, or the end of the program
+                self._tape = None
+                self._finalizer.detach()
+
+    def _become_inert(self) -> None:
+        """From here on only pass through."""
+        self._is_inert = True
+        self._rows = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy does not record: the file belongs to the original."""
+        return {**self.__dict__, "_tape": None, "_rows": None, "_finalizer": None, "_is_inert": True}
+
+
+# Specs of recorded environments name the class by this module; files outlive the modules of this room.
+RecordToHDF5.__module__ = "gym_h5record.recorder"

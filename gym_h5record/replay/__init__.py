@@ -1,0 +1,13 @@
+"""Recorded episodes played again: from the file, on the real environment, or by another policy.
+
+``environment`` plays the file back; ``rebuild`` makes the recorded environment from its spec. ``verification`` runs
+episodes again on that environment and compares them, ``branching`` stops at a step and hands the environment over,
+``curriculum`` begins episodes there. They share ``rerun``, ``episode_check``, ``episode_sequence`` and ``lineage``.
+``evaluation/`` compares a policy with the recorded actions.
+
+``ReplayFromHDF5`` is exported here because recorded specs name it ``gym_h5record.replay:ReplayFromHDF5``.
+"""
+
+from gym_h5record.replay.environment import ReplayFromHDF5
+
+__all__ = ["ReplayFromHDF5"]

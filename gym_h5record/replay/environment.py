@@ -1,0 +1,183 @@
+"""``ReplayFromHDF5``: a recording as a deterministic environment.
+
+It needs the file alone: what it returns is what the recorder saw, bit for bit.
+It simulates nothing; an action is compared, never executed.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from gym_h5record.errors import (
+    ActionMismatchError,
+    EndOfEpisodeError,
+    OptionError,
+    RecordingWarning,
+    RenderModeError,
+    ReplayError,
+    StepBeforeResetError,
+)
+from gym_h5record.reading.episodes import Episode
+from gym_h5record.reading.recording import Recording
+from gym_h5record.values.exact import identical
+
+__all__ = ["INCOMPLETE_KEY", "ReplayFromHDF5"]
+
+
+INCOMPLETE_KEY = "episode_incomplete"
+"""Added to the last info of an episode that the environment did not end."""
+
+_ON_MISMATCH = ("ignore", "warn", "raise")
+
+
+class ReplayFromHDF5(gym.Env[Any, Any]):
+    """Play a recording back through Gymnasium's interface.
+
+    ``reset`` plays the next episode, and begins again after the last one;
+    ``reset(seed=...)`` goes back to the first, whatever the seed;
+    ``reset(options={"episode": k})`` plays episode ``k`` of the recording.
+    Episodes without a step are left out unless asked for. An episode that the
+    environment did not end gives ``truncated=True`` with its last step, and
+    says so in that step's info under ``"episode_incomplete"``.
+
+    Args:
+        path: The recording.
+        episodes: Which episodes to play, by number; None for all.
+        on_mismatch: What to do when the action is not the recorded one:
+            ``"ignore"``, ``"warn"`` or ``"raise"``.
+        render_mode: ``"rgb_array"``, or None for that if the recording has frames.
+
+    Raises:
+        OptionError: If an option is unknown, or an episode does not exist.
+        ReplayError: If there is no episode to play.
+
+    Example:
+        >>> env = ReplayFromHDF5(cartpole_path)
+        >>> observation, info = env.reset()
+        >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        >>> reward
+        1.0
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as Gymnasium has it
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        episodes: Sequence[int] | None = None,
+        on_mismatch: str = "ignore",
+        render_mode: str | None = None,
+    ) -> None:
+        if on_mismatch not in _ON_MISMATCH:
+            raise OptionError(f"on_mismatch: expected one of {', '.join(map(repr, _ON_MISMATCH))}, got {on_mismatch!r}")
+        self._on_mismatch = on_mismatch
+        self._recording = Recording(path)
+        self.observation_space = self._recording.observation_space
+        self.action_space = self._recording.action_space
+        has_frames = self._recording.frames is not None
+        if render_mode not in (None, "rgb_array") or (render_mode and not has_frames):
+            raise RenderModeError(
+                f"render_mode {render_mode!r}: a replay renders 'rgb_array' if the recording has frames; "
+                f"{self._recording.path} has {'some' if has_frames else 'none'}."
+            )
+        self.render_mode = "rgb_array" if has_frames else None
+        fps = self._recording.fps
+        self.metadata = {
+            "render_modes": ["rgb_array"] if has_frames else [],
+            "render_fps": fps if fps > 0 else ReplayFromHDF5.metadata["render_fps"],
+        }
+        self._numbers = self._playable(episodes)
+        self._cursor = 0
+        self._episode: Episode | None = None
+        self._step = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode of the recording.
+
+        Args:
+            seed: Any seed goes back to the first episode.
+            options: ``{"episode": k}`` to play episode ``k`` of the recording.
+        """
+        super().reset(seed=seed)
+        if seed is not None:
+            self._cursor = 0
+        number = (options or {}).get("episode")
+        if number is None:
+            number = self._numbers[self._cursor % len(self._numbers)]
+            self._cursor += 1
+        self._episode = self._recording.episodes[number]
+        self._step = 0
+        return self._episode.observations[0], self._info(self._episode)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Give the next recorded step.
+
+        Raises:
+            EndOfEpisodeError: At the recorded end of the episode.
+            ActionMismatchError: If the action is not the recorded one and that matters.
+        """
+        episode, step = self._running(), self._step
+        if step >= episode.length:
+            raise EndOfEpisodeError(
+                f"episode {episode.number} of {self._recording.path} ends after {episode.length} steps, "
+                f"step {step} was never recorded. Call reset()."
+            )
+        if self._on_mismatch != "ignore":
+            self._compare(episode, step, action)
+        self._step = step + 1
+        reward, terminated, truncated = episode.rewards[step], episode.terminations[step], episode.truncations[step]
+        info = self._info(episode)
+        if self._step == episode.length and not (terminated or truncated):
+            truncated, info[INCOMPLETE_KEY] = True, True
+        return episode.observations[self._step], reward, terminated, truncated, info
+
+    def render(self) -> np.ndarray | None:
+        """The recorded picture of the newest observation, None if there are no frames."""
+        episode = self._running()
+        return None if episode.frames is None else episode.frames[self._step]
+
+    def close(self) -> None:
+        """Close the recording."""
+        self._recording.close()
+
+    def _running(self) -> Episode:
+        if self._episode is None:
+            raise StepBeforeResetError("call reset() first: it chooses the episode that is played.")
+        return self._episode
+
+    def _info(self, episode: Episode) -> dict[str, Any]:
+        info = {} if episode.infos is None else episode.infos[self._step]
+        return info if isinstance(info, dict) else {"info": info}
+
+    def _compare(self, episode: Episode, step: int, action: Any) -> None:
+        recorded = episode.actions[step]
+        if identical(action, recorded) or _same_number(action, recorded):
+            return
+        message = f"episode {episode.number}, step {step}: the recorded action is {recorded!r}, got {action!r}."
+        if self._on_mismatch == "raise":
+            raise ActionMismatchError(message)
+        warnings.warn(message, RecordingWarning, stacklevel=3)
+
+    def _playable(self, episodes: Sequence[int] | None) -> list[int]:
+        total = self._recording.num_episodes
+        if episodes is None:
+            numbers = [episode.number for episode in self._recording.episodes if episode.length]
+        else:
+            missing = [number for number in episodes if not 0 <= number < total]
+            if missing:
+                raise OptionError(f"episodes: {self._recording.path} has episodes 0 to {total - 1}, not {missing}")
+            numbers = list(episodes)
+        if not numbers:
+            raise ReplayError(f"{self._recording.path} has no episode with a step: nothing to replay.")
+        return numbers
+
+
+def _same_number(first: Any, second: Any) -> bool:
+    """Whether two actions differ in nothing but being Python's or NumPy's integer."""
+    return isinstance(first, (int, np.integer)) and isinstance(second, (int, np.integer)) and int(first) == int(second)

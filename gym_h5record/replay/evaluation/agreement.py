@@ -1,0 +1,152 @@
+"""Counting how actions agree with recorded ones, by one rule for each kind of space.
+
+Numbers agree if they are equal, whatever types the policy has them in; everything else if it is
+identical in every bit. Where the actions come from is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, spaces
+
+from gym_h5record.replay.evaluation.reports import ActionError, Agreement, Confusion
+from gym_h5record.values.exact import foreign_array, identical
+
+__all__ = ["Tally", "make_tally"]
+
+
+class Tally:
+    """Counts identical actions: the rule for spaces that have no other one."""
+
+    def __init__(self) -> None:
+        self._steps = self._equal = self._misfits = 0
+
+    def add(self, recorded: Any, chosen: Any) -> None:
+        """Count one action."""
+        self._steps += 1
+        self._equal += self._agree(recorded, chosen)
+
+    def agreement(self) -> Agreement:
+        """What has been counted."""
+        return Agreement(self._steps, self._equal, self._misfits)
+
+    def _agree(self, recorded: Any, chosen: Any) -> bool:
+        return identical(recorded, chosen)
+
+    def _misfit(self, recorded: Any, chosen: Any) -> bool:
+        """Count what the rule of the space does not fit; such values may still be identical."""
+        self._misfits += 1
+        return identical(recorded, chosen)
+
+
+class _ArrayTally(Tally):
+    """MultiDiscrete and MultiBinary: equal element by element."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self._shape = shape
+
+    def _agree(self, recorded: Any, chosen: Any) -> bool:
+        pair = [_numbers(each, self._shape) for each in (recorded, chosen)]
+        if pair[0] is None or pair[1] is None:
+            return self._misfit(recorded, chosen)
+        return bool(np.array_equal(pair[0], pair[1]))
+
+
+class _BoxTally(Tally):
+    """Box: equal element by element, and how far apart."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self._shape = shape
+        self._sum, self._squares, self._largest = (np.zeros(math.prod(shape)) for _ in range(3))
+        self._measured = 0
+
+    def _agree(self, recorded: Any, chosen: Any) -> bool:
+        first, second = (_numbers(each, self._shape) for each in (recorded, chosen))
+        if first is None or second is None:
+            return self._misfit(recorded, chosen)
+        same = (first == second) | ((first != first) & (second != second))  # NaN for NaN is no error
+        with np.errstate(all="ignore"):  # infinity and NaN are what such differences are
+            apart = np.abs(first.astype(np.float64) - second.astype(np.float64))
+            apart = np.where(same, 0.0, apart).ravel()
+            self._sum += apart
+            self._squares += apart**2
+            self._largest = np.maximum(self._largest, apart)
+        self._measured += 1
+        return bool(same.all())
+
+    def agreement(self) -> Agreement:
+        """What has been counted, and the errors."""
+        if not self._measured or not self._sum.size:
+            return super().agreement()
+        with np.errstate(all="ignore"):
+            means, squares = self._sum / self._measured, self._squares / self._measured
+            roots = np.sqrt(squares)
+            each = zip(means.tolist(), roots.tolist(), self._largest.tolist(), strict=True)
+            error = ActionError(
+                float(means.mean()),
+                math.sqrt(squares.mean()),
+                float(self._largest.max()),
+                tuple(ActionError(*element) for element in each),
+            )
+        return Agreement(self._steps, self._equal, self._misfits, error=error)
+
+
+class _DiscreteTally(Tally):
+    """Discrete: equal integers, and which were taken for which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pairs: Counter[tuple[int, int]] = Counter()
+
+    def _agree(self, recorded: Any, chosen: Any) -> bool:
+        first, second = _integer(recorded), _integer(chosen)
+        if first is None or second is None:
+            return self._misfit(recorded, chosen)
+        self._pairs[first, second] += 1
+        return first == second
+
+    def agreement(self) -> Agreement:
+        """What has been counted, and the confusion matrix."""
+        actions = tuple(sorted({action for pair in self._pairs for action in pair}))
+        counts = tuple(tuple(self._pairs[row, column] for column in actions) for row in actions)
+        return Agreement(self._steps, self._equal, self._misfits, confusion=Confusion(actions, counts))
+
+
+def make_tally(space: Space[Any]) -> Tally:
+    """The tally for the actions of a space."""
+    if isinstance(space, spaces.Discrete):
+        return _DiscreteTally()
+    if isinstance(space, (spaces.MultiDiscrete, spaces.MultiBinary)):
+        return _ArrayTally(space.shape)
+    if isinstance(space, spaces.Box):
+        return _BoxTally(space.shape)
+    return Tally()
+
+
+def _integer(value: Any) -> int | None:
+    """An integer, or the one in an array without dimensions or of one element; None if it is something else."""
+    array = foreign_array(value)
+    value = value if array is None else array
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _numbers(value: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """An array of real numbers of this shape, None if it is something else."""
+    array = foreign_array(value)
+    try:
+        array = np.asarray(value) if array is None else array
+    except (TypeError, ValueError, RuntimeError):  # ragged lists; tensors that are part of a gradient
+        return None
+    return array if array.dtype.kind in "biuf" and array.shape == shape else None

@@ -1,0 +1,235 @@
+"""The environment of a recording, made again: from what the file says, or from what the user passes.
+
+Making one from the file imports and calls what the file names, so nothing here
+is done by opening a recording, only when somebody asks. Replaying episodes in
+it, and comparing, is not done here. Environments of Gymnasium, not vector ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+from gymnasium import Space, spaces
+from gymnasium.envs.registration import EnvSpec
+
+from gym_h5record.errors import EnvMismatchError, SpecError, UnbuildableEnvError, UnsupportedEnvError
+from gym_h5record.reading.recording import Recording
+from gym_h5record.recorder.platform_facts import library_versions, platform_names, rom_md5
+from gym_h5record.recorder.wrapper import RecordToHDF5
+from gym_h5record.values.spec_json import resolve, spec_obstacle, without_onlookers
+
+__all__ = ["EnvFactory", "build_env", "version_differences"]
+
+
+EnvFactory = gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]]
+"""An environment, or what makes one."""
+
+_ADVICE = "pass what makes it, env=lambda: gymnasium.make(...)"
+
+_COLLECTION = "gymnasium.wrappers.rendering:RenderCollection"
+
+_PACKAGES = {
+    "ale_py": "ale-py",
+    "Box2D": "gymnasium[box2d]",
+    "cv2": "opencv-python-headless",
+    "mujoco": "gymnasium[mujoco]",
+    "pygame": "pygame-ce",
+}
+"""What to install for a module. Of others nothing is said: the name may be a stranger's."""
+
+_MAX_LIBRARIES = 100  # a stranger's file may name any number, and looking for one takes a while
+_IRRELEVANT = ("gym_h5record", "h5py")  # no environment behaves differently for them
+
+
+def build_env(recording: Recording, env: EnvFactory | None = None) -> gym.Env[Any, Any]:
+    """The environment that a recording was made with, anew and without a window.
+
+    Args:
+        recording: The recording.
+        env: The environment, or what makes one, if the file cannot tell. Of one that is being
+            recorded itself, what the recorder wraps.
+
+    Raises:
+        UnbuildableEnvError: If the file does not say enough, or what it names is not installed.
+        EnvMismatchError: If the spaces of the environment are not the recorded ones.
+        UnsupportedEnvError: If ``env`` is no environment of Gymnasium and makes none.
+
+    Example:
+        >>> with Recording(cartpole_path) as recording, build_env(recording) as env:
+        ...     env.spec.id
+        'CartPole-v1'
+    """
+    built = _from_file(recording) if env is None else _from_user(env)
+    try:
+        _check_spaces(recording, built)
+    except BaseException:
+        if built is not env:
+            built.close()
+        raise
+    return _without_recorders(built)
+
+
+def version_differences(recording: Recording) -> list[str]:
+    """What is not as it was when a recording was made, and may be why an environment behaves differently.
+
+    Libraries that were not installed then do not count.
+
+    Returns:
+        A sentence each, such as ``"numpy 2.3.1 when recorded, 2.4.0 now"``.
+
+    Raises:
+        CorruptRecordingError: If the metadata cannot be read.
+    """
+    then = recording.metadata.get("versions", {})
+    names = list(then)[:_MAX_LIBRARIES]
+    now = library_versions(names)
+    found = [
+        f"{name} {then[name]} when recorded, {now.get(name, 'not installed')} now"
+        for name in names
+        if name not in _IRRELEVANT and then[name] != now.get(name)
+    ]
+    then, now = recording.metadata.get("platform", {}), platform_names()
+    found += [
+        f"{name} {then[name]} when recorded, {now[name]} now"
+        for name in now
+        if name in then and then[name] != now[name]
+    ]
+    return found + _rom_difference(recording)
+
+
+# Making it ----------------------------------------------------------------------------------------
+
+
+def _from_file(recording: Recording) -> gym.Env[Any, Any]:
+    spec = recording.env_spec
+    if spec is None:
+        problem = recording.metadata.get("env_spec_problem", "").partition(" It is: ")[0] or "it was not stored"
+        raise _unbuildable(recording, f"the file has no spec of it: {problem}")
+    obstacle = spec_obstacle(spec)
+    if obstacle:
+        raise _unbuildable(recording, obstacle)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the one who recorded has seen them
+            return gym.make(_headless(resolve(spec), renders=recording.metadata.get("frames") == "render"))
+    except Exception as error:  # from modules and constructors that may be anybody's
+        raise _unbuildable(recording, _reason(recording, error)) from error
+
+
+def _from_user(env: EnvFactory) -> gym.Env[Any, Any]:
+    built: Any = env if isinstance(env, gym.Env) or not callable(env) else env()
+    if not isinstance(built, gym.Env):
+        kind = f"{type(built).__module__}.{type(built).__qualname__}"
+        raise UnsupportedEnvError(f"expected a gymnasium.Env or a function that makes one, got {kind}")
+    return built
+
+
+def _without_recorders(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """What the innermost recorder wraps, or the environment itself."""
+    inside = env
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, RecordToHDF5):
+            inside = env.env
+        env = env.env
+    return inside
+
+
+def _headless(spec: EnvSpec, *, renders: bool) -> EnvSpec:
+    """A spec of the same environment that opens no window and writes no file.
+
+    Args:
+        spec: As it was recorded.
+        renders: Whether the recording has what it rendered.
+    """
+    kwargs, mode = dict(spec.kwargs), spec.kwargs.get("render_mode")
+    if mode == "human":
+        kwargs["render_mode"] = "rgb_array" if renders else None
+    spec = dataclasses.replace(without_onlookers(spec), kwargs=kwargs)
+    if not renders:  # a collection would only pile up what nobody takes
+        kept = tuple(each for each in spec.additional_wrappers if each.entry_point != _COLLECTION)
+        spec.additional_wrappers = kept
+    return spec
+
+
+# Saying why not -----------------------------------------------------------------------------------
+
+
+def _unbuildable(recording: Recording, reason: str) -> UnbuildableEnvError:
+    name = recording.metadata.get("env_name") or "the environment"
+    return UnbuildableEnvError(f"{recording.path}: {name} cannot be made again: {reason.rstrip('.')}; {_ADVICE}.")
+
+
+def _reason(recording: Recording, error: BaseException) -> str:
+    missing = _missing_module(error)
+    if missing:
+        hint = f' (pip install "{_PACKAGES[missing]}")' if missing in _PACKAGES else ""
+        return f"it needs {missing}, which is not installed here{hint}"
+    if isinstance(error, (SpecError, gym.error.DependencyNotInstalled)):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error!s:.500}"
+    differences = version_differences(recording)
+    return f"{text} ({'; '.join(differences)})" if differences else text
+
+
+def _missing_module(error: BaseException | None) -> str:
+    """The package whose absence an error, or what caused it, is about; empty if it is about something else."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            package = error.name.partition(".")[0]
+            is_there = sys.modules.get(package) is not None or importlib.util.find_spec(package) is not None
+            return "" if is_there else package  # there, but without the module: another version
+        error = error.__cause__
+    return ""
+
+
+def _rom_difference(recording: Recording) -> list[str]:
+    then, spec = recording.metadata.get("rom_md5"), recording.env_spec
+    game = None if spec is None else spec.kwargs.get("game")
+    if not then or not isinstance(game, str):
+        return []
+    try:
+        now = rom_md5(game)
+    except OSError as error:
+        return [f"the ROM of {game} had the MD5 {then} when recorded, it cannot be read now: {error}"]
+    return [] if then == now else [f"ROM of {game} {then} when recorded, {now or 'not installed'} now"]
+
+
+# Comparing ----------------------------------------------------------------------------------------
+
+
+def _check_spaces(recording: Recording, env: gym.Env[Any, Any]) -> None:
+    found = _without_recorders(env)
+    for name in ("observation_space", "action_space"):
+        difference = _difference(getattr(recording, name), getattr(found, name))
+        if difference:
+            raise EnvMismatchError(
+                f"{recording.path}: this is not the environment that was recorded: its {name}{difference}. "
+                f"Recorded was {recording.metadata.get('env_name')}."
+            )
+
+
+def _difference(then: Space[Any], now: Space[Any]) -> str:
+    """Where two spaces differ first, as the end of a sentence; empty if they are equal."""
+    if then == now:
+        return ""
+    for where, *pair in _parts(then, now):
+        difference = _difference(*pair)
+        if difference:
+            return f"[{where!r:.80}]{difference}"
+    return f" is {now!r:.300}, recorded was {then!r:.300}"
+
+
+def _parts(then: Space[Any], now: Space[Any]) -> list[tuple[Any, Space[Any], Space[Any]]]:
+    """The parts that correspond, of two spaces that have the same ones."""
+    if type(then) is type(now) is spaces.Dict and list(then) == list(now):
+        return [(key, then[key], now[key]) for key in then]
+    if type(then) is type(now) is spaces.Tuple and len(then) == len(now):
+        return list(zip(range(len(then)), then, now, strict=True))
+    return []

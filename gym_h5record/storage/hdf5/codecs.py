@@ -1,0 +1,258 @@
+"""Compression of whole chunks, as values: ``bytes -> bytes`` and the HDF5 filter it belongs to.
+
+A codec encodes a chunk outside HDF5, so that the result can be written as it is
+and read by any program that has the filter. Codecs without an encoder of their
+own (``lzf``, ``szip``) let HDF5 compress. Nothing here touches a file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from isal import isal_zlib
+
+from gym_h5record.errors import CorruptRecordingError, MissingDependencyError, OptionError
+
+__all__ = ["COMPRESSIONS", "FILTERS", "SZIP", "Codec", "decode_chunk", "make_codec"]
+
+
+COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", None)
+
+GZIP, SZIP, LZF, LZ4, ZSTD = 1, 4, 32000, 32004, 32015
+FILTERS = {GZIP: "gzip", SZIP: "szip", LZF: "lzf", LZ4: "lz4", ZSTD: "zstd"}
+"""The HDF5 filters that the chunks of a recording may have, one of them at most."""
+
+_ISAL_LEVEL = 1  # level 2 gives the same, 3 is worse on frames: docs/performance.md
+_LZ4_BLOCK_BYTES = 1 << 30
+_ISAL_ERROR: Any = isal_zlib.error  # its stubs call it an instance
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How the chunks of a column are compressed.
+
+    Attributes:
+        name: One of ``COMPRESSIONS``.
+        opts: h5py's ``compression_opts``, or None for the default.
+        filter_id: Number of the HDF5 filter, 0 for none.
+        filter_values: Client data of the filter, as HDF5 stores it.
+        encode: Compresses one whole chunk, or None to let HDF5 do it.
+    """
+
+    name: str | None
+    opts: Any
+    filter_id: int
+    filter_values: tuple[int, ...]
+    encode: Callable[[bytes | memoryview], bytes] | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Compressors cannot be pickled, but made again."""
+        return make_codec, (self.name, self.opts)
+
+
+def make_codec(compression: str | None, compression_opts: Any = None) -> Codec:
+    """The codec for h5py's ``compression`` and ``compression_opts``.
+
+    Args:
+        compression: ``"gzip"``, ``"zstd"``, ``"lz4"``, ``"lzf"``, ``"szip"`` or None.
+        compression_opts: gzip: a zlib level 0-9 (default: ISA-L's level 1, about
+            ten times faster); zstd: a level from -7 to 22 (default 1); szip: a
+            pair ``("ec" | "nn", pixels)``; the others take none.
+
+    Raises:
+        OptionError: If either is unknown.
+        MissingDependencyError: If the codec needs a library that is not installed.
+    """
+    if compression not in COMPRESSIONS:
+        known = ", ".join(repr(name) for name in COMPRESSIONS)
+        raise OptionError(f"compression: expected one of {known}, got {compression!r}")
+    return _MAKERS[compression](compression_opts)
+
+
+def decode_chunk(filter_id: int, data: bytes | memoryview, size_bytes: int) -> bytes:
+    """Decompress one chunk to exactly ``size_bytes`` bytes, without using HDF5.
+
+    Raises:
+        CorruptRecordingError: If the data is damaged, too short or too long.
+        MissingDependencyError: If the filter needs a library that is not installed.
+    """
+    try:
+        decoded = _DECODERS[filter_id](data, size_bytes)
+    except (ValueError, struct.error) as error:
+        raise CorruptRecordingError(f"a chunk cannot be decompressed: {error}") from error
+    if len(decoded) != size_bytes:
+        raise CorruptRecordingError(f"a chunk decompresses to {len(decoded)} bytes, expected {size_bytes}")
+    return decoded
+
+
+def _none(opts: Any) -> Codec:
+    _refuse_opts(None, opts)
+    return Codec(None, None, 0, (), bytes)
+
+
+def _gzip(opts: Any) -> Codec:
+    if opts is None:
+        return Codec("gzip", None, GZIP, (_ISAL_LEVEL,), lambda data: isal_zlib.compress(data, _ISAL_LEVEL))
+    level = _integer("gzip", opts, 0, 9)
+    return Codec("gzip", level, GZIP, (level,), lambda data: zlib.compress(data, level))
+
+
+def _zstd(opts: Any) -> Codec:
+    level = 1 if opts is None else _integer("zstd", opts, -7, 22)
+    compressor = _extra("zstandard").ZstdCompressor(level=level)
+    return Codec("zstd", opts, ZSTD, (level & 0xFFFFFFFF,), compressor.compress)
+
+
+def _lz4(opts: Any) -> Codec:
+    _refuse_opts("lz4", opts)
+    compress = _extra("lz4.block").compress
+
+    def encode(data: bytes | memoryview) -> bytes:
+        size_bytes = len(data)
+        packed: bytes = compress(data, store_size=False)
+        if len(packed) >= size_bytes:  # the filter marks incompressible blocks by equal sizes
+            packed = bytes(data)
+        return struct.pack(">QII", size_bytes, min(size_bytes, _LZ4_BLOCK_BYTES), len(packed)) + packed
+
+    return Codec("lz4", None, LZ4, (), encode)
+
+
+def _lzf(opts: Any) -> Codec:
+    _refuse_opts("lzf", opts)
+    return Codec("lzf", None, LZF, (), None)
+
+
+def _szip(opts: Any) -> Codec:
+    masks = {"ec": 4, "nn": 32}
+    pair = ("nn", 8) if opts is None else opts
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or pair[0] not in (*masks,) or not _is_even(pair[1]):
+        raise OptionError(f"szip: compression_opts must be ('ec' or 'nn', an even number up to 32), got {opts!r}")
+    method, pixels = pair
+    return Codec("szip", (method, pixels), SZIP, (masks[method], pixels), None)
+
+
+_MAKERS: dict[str | None, Callable[[Any], Codec]] = {
+    None: _none,
+    "gzip": _gzip,
+    "zstd": _zstd,
+    "lz4": _lz4,
+    "lzf": _lzf,
+    "szip": _szip,
+}
+
+
+def _decode_gzip(data: bytes, size_bytes: int) -> bytes:
+    inflate = isal_zlib.decompressobj()
+    try:
+        # One byte of room more than expected shows an over-long chunk without inflating a bomb.
+        decoded: bytes = inflate.decompress(data, size_bytes + 1)
+    except _ISAL_ERROR as error:
+        raise ValueError(str(error)) from error
+    if len(decoded) <= size_bytes and not inflate.eof:
+        raise ValueError("the gzip data is cut short")
+    return decoded
+
+
+def _decode_zstd(data: bytes, size_bytes: int) -> bytes:
+    zstandard = _extra("zstandard")
+    try:
+        if zstandard.frame_content_size(data) not in (size_bytes, -1):
+            raise ValueError("the zstd frame announces another size than the chunk has")
+        decoded: bytes = zstandard.ZstdDecompressor().decompress(data, max_output_size=size_bytes)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from error
+    return decoded
+
+
+def _decode_lz4(data: bytes, size_bytes: int) -> bytes:
+    total, block_bytes = struct.unpack_from(">QI", data)
+    if total != size_bytes:
+        raise ValueError(f"the LZ4 chunk announces {total} bytes")
+    block = _extra("lz4.block")
+    parts, position, left = [], 12, size_bytes
+    while left:
+        (packed_bytes,) = struct.unpack_from(">I", data, position)
+        packed = data[position + 4 : position + 4 + packed_bytes]
+        raw_bytes = min(block_bytes, left)
+        if raw_bytes == 0:
+            raise ValueError("the LZ4 chunk has blocks of no size")
+        try:
+            part = packed if packed_bytes == raw_bytes else block.decompress(packed, uncompressed_size=raw_bytes)
+        except block.LZ4BlockError as error:
+            raise ValueError(str(error)) from error
+        parts.append(part)
+        position += 4 + packed_bytes
+        left -= raw_bytes
+    return b"".join(parts)
+
+
+def _decode_lzf(data: bytes, size_bytes: int) -> bytes:
+    """LibLZF's format. HDF5's own filter would give back uninitialised memory behind a chunk that is too short."""
+    out = bytearray()
+    at, end = 0, len(data)
+    try:
+        while at < end and len(out) <= size_bytes:
+            control = data[at]
+            at += 1
+            if control < 32:  # a run of literals
+                out += data[at : at + control + 1]
+                at += control + 1
+                continue
+            length = control >> 5
+            if length == 7:
+                length += data[at]
+                at += 1
+            start = len(out) - ((control & 31) << 8) - data[at] - 1
+            at += 1
+            length += 2
+            if start < 0:
+                raise ValueError("the LZF data refers to what was before it")
+            run = out[start : start + length]
+            if len(run) < length:  # it goes on with what it has just made
+                run = (run * (length // len(run) + 1))[:length]
+            out += run
+    except IndexError as error:
+        raise ValueError("the LZF data is cut short") from error
+    if at > end:
+        raise ValueError("the LZF data is cut short")
+    return bytes(out)
+
+
+_DECODERS: dict[int, Callable[[Any, int], bytes]] = {
+    0: lambda data, size_bytes: bytes(data),
+    GZIP: _decode_gzip,
+    ZSTD: _decode_zstd,
+    LZ4: _decode_lz4,
+    LZF: _decode_lzf,
+}
+
+
+def _extra(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"compression with {module.partition('.')[0]} needs a library that is not installed: "
+            'pip install "gym_h5record[codecs]"'
+        ) from error
+
+
+def _is_even(pixels: object) -> bool:
+    return type(pixels) is int and pixels in range(2, 33, 2)
+
+
+def _integer(name: str, value: Any, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise OptionError(f"{name}: compression_opts must be a whole number from {low} to {high}, got {value!r}")
+    return value
+
+
+def _refuse_opts(name: str | None, opts: Any) -> None:
+    if opts is not None:
+        raise OptionError(f"compression {name!r} takes no compression_opts, got {opts!r}")

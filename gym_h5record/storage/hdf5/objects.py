@@ -1,0 +1,153 @@
+"""HDF5 objects of a file that a stranger may have made, opened without believing it.
+
+HDF5 reads whatever a file names: other files, devices, itself. Everything in
+this package that reads an HDF5 file goes through here, and gets datasets and
+attributes of the few kinds that a recording has, or ``CorruptRecordingError``.
+What is in them is still anybody's; sizes are what was asked for.
+
+The layout is that of ``docs/format.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import h5py
+import numpy as np
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.limits import MAX_CHUNK_BYTES, MAX_TEXT_BYTES, MIN_FILTERED_ITEM_BYTES
+from gym_h5record.storage.hdf5.codecs import FILTERS
+from gym_h5record.values.exact import storable
+
+__all__ = ["READ_ERRORS", "has_group", "is_same_object", "open_attribute", "open_dataset"]
+
+
+READ_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, OverflowError)
+"""What h5py makes of a damaged file: nearly anything."""
+
+_NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+
+
+def open_dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """The dataset of a recording at the path ``name``.
+
+    Raises:
+        CorruptRecordingError: If it is missing, not in this very file, or not
+            stored as the datasets of a recording are.
+    """
+    try:
+        dataset = _member(file, name)
+        if not isinstance(dataset, h5py.h5d.DatasetID):
+            raise CorruptRecordingError(f"/{name} is not a dataset")
+        _check_type(name, dataset)
+        _check_storage(name, dataset)
+        return h5py.Dataset(dataset)
+    except CorruptRecordingError:
+        raise
+    except READ_ERRORS as error:
+        raise CorruptRecordingError(f"/{name} cannot be opened: {error}") from error
+
+
+def has_group(file: h5py.File, name: str) -> bool:
+    """Whether the file has the group ``name``, in this very file."""
+    try:
+        return isinstance(_member(file, name), h5py.h5g.GroupID)
+    except READ_ERRORS:  # CorruptRecordingError is a ValueError
+        return False
+
+
+def is_same_object(file: h5py.File, name: str, other: str) -> bool:
+    """Whether two paths are hard links to one object."""
+    try:
+        first, second = (h5py.h5o.get_info(_member(file, each)) for each in (name, other))
+    except READ_ERRORS:
+        return False
+    return (first.fileno, first.addr) == (second.fileno, second.addr)
+
+
+def open_attribute(file: h5py.File, name: str) -> Any:
+    """An attribute of the root as a Python value.
+
+    Raises:
+        CorruptRecordingError: If it is missing, or neither a number nor text.
+    """
+    try:
+        return _attribute(file, name)
+    except CorruptRecordingError:
+        raise
+    except READ_ERRORS as error:
+        raise CorruptRecordingError(f"the attribute {name!r} cannot be read: {error}") from error
+
+
+def _member(file: h5py.File, name: str) -> Any:
+    """The object at a path every step of which is a hard link: it cannot leave the file."""
+    place = file.id
+    for part in name.encode().split(b"/"):
+        if not isinstance(place, h5py.h5g.GroupID) or not part or not place.links.exists(part):
+            raise CorruptRecordingError(f"there is no /{name}")
+        if place.links.get_info(part).type != h5py.h5l.TYPE_HARD:
+            raise CorruptRecordingError(f"/{name} is not in this file: {part.decode()!r} is a soft or external link")
+        place = h5py.h5o.open(place, part)
+    return place
+
+
+def _check_type(name: str, dataset: h5py.h5d.DatasetID) -> None:
+    kind = dataset.get_type()
+    dtype = kind.dtype
+    if kind.get_class() not in _NUMBERS and dtype.kind != "b":  # booleans are an enumeration, to HDF5
+        raise CorruptRecordingError(f"/{name} holds neither numbers nor booleans")
+    # HDF5 knows numbers of any number of bits, and what it makes of them is not what is stored.
+    if not storable(dtype) or not kind.equal(h5py.h5t.py_create(dtype, logical=True)):
+        raise CorruptRecordingError(f"/{name} holds {dtype} of an odd form, which is no type of a recording")
+
+
+def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
+    create = dataset.get_create_plist()
+    if create.get_layout() != h5py.h5d.CHUNKED:
+        raise CorruptRecordingError(f"/{name} is not chunked: contiguous, external and virtual data is not read")
+    shape, chunk = dataset.shape, create.get_chunk()
+    if not shape or len(chunk) != len(shape) or chunk[1:] != shape[1:] or min(chunk) < 1:
+        raise CorruptRecordingError(f"/{name} of shape {shape} has chunks {chunk}, which do not hold whole items")
+    if dataset.get_space().get_simple_extent_dims(maxdims=True) != (h5py.h5s.UNLIMITED, *shape[1:]):
+        raise CorruptRecordingError(f"/{name} cannot grow along its first axis, as all columns of a recording can")
+    chunk_bytes = math.prod(chunk) * dataset.get_type().get_size()
+    if chunk_bytes > MAX_CHUNK_BYTES:
+        raise CorruptRecordingError(f"/{name} has chunks of {chunk_bytes} bytes, at most {MAX_CHUNK_BYTES} are read")
+    if create.get_fill_time() == h5py.h5d.FILL_TIME_NEVER:
+        raise CorruptRecordingError(f"/{name} leaves undefined what was never written")
+    filters = [create.get_filter(index)[0] for index in range(create.get_nfilters())]
+    if len(filters) > 1 or not FILTERS.keys() >= {*filters}:
+        raise CorruptRecordingError(f"/{name} has the filters {filters}, a recording has at most one of {[*FILTERS]}")
+    if filters and chunk_bytes // chunk[0] < MIN_FILTERED_ITEM_BYTES:
+        raise CorruptRecordingError(
+            f"/{name} is compressed, but only items of {MIN_FILTERED_ITEM_BYTES} bytes or more are in a recording"
+        )
+
+
+def _attribute(owner: h5py.Group, name: str) -> Any:
+    attribute = h5py.h5a.open(owner.id, name.encode())
+    kind, space = attribute.get_type(), attribute.get_space()
+    if space.get_simple_extent_type() != h5py.h5s.SCALAR or attribute.get_storage_size() > MAX_TEXT_BYTES:
+        raise CorruptRecordingError(f"the attribute {name!r} is no single value, or too large")
+    if kind.get_class() not in (*_NUMBERS, h5py.h5t.STRING):
+        raise CorruptRecordingError(f"the attribute {name!r} is neither a number nor text")
+    value = owner.attrs[name]
+    if isinstance(value, bytes):
+        value = value.decode("utf-8")
+    if isinstance(value, str) and len(value) > MAX_TEXT_BYTES:
+        raise CorruptRecordingError(f"the attribute {name!r} has {len(value)} characters")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def has_link(file: h5py.File, name: str) -> bool:
+    """Whether there is anything under a name, without looking where it leads."""
+    group, _, link = name.rpartition("/")
+    if group and not is_same_object(file, group, group):
+        return has_link(file, group)
+    try:
+        place = file[group or "/"].id
+        return isinstance(place, h5py.h5g.GroupID) and bool(place.links.exists(link.encode()))
+    except READ_ERRORS:
+        return True  # something that is damaged

@@ -1,0 +1,287 @@
+"""Gymnasium spaces as JSON, and back to an equal space.
+
+Every space of Gymnasium, nested in any way, with its dtypes, bounds, keys and
+their order. Random state is not kept. A space this module does not know is
+refused by ``space_to_json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, spaces
+
+from gym_h5record.errors import CorruptRecordingError, UnsupportedSpaceError
+from gym_h5record.limits import MAX_DEPTH, MAX_ITEM_BYTES, MAX_NODES, num_elements
+from gym_h5record.values.tagged_json import tag, untag
+
+__all__ = ["space_from_json", "space_to_json"]
+
+
+Json = dict[str, Any]
+
+_MAX_LISTED_BOUNDS = 256
+_BATCHING_COPIES = 3
+_CHARACTER_BYTES = 100  # of Gymnasium's index of a charset: Unicode has 1.1 million characters
+_BOUNDED = ("bounded_below", "bounded_above")
+
+
+def space_to_json(space: Space[Any]) -> Json:
+    """Describe ``space`` as JSON.
+
+    Raises:
+        UnsupportedSpaceError: If the space, or one inside it, is a custom one, or if it is too large to be read back.
+    """
+    json = _to_json(space)
+    try:
+        _check_size(json)
+    except ValueError as error:
+        raise UnsupportedSpaceError(f"cannot store the space {space!r:.200}: {error}") from error
+    return json
+
+
+@singledispatch
+def _to_json(space: Space[Any]) -> Json:
+    raise UnsupportedSpaceError(
+        f"cannot store the space {space!r} of type {type(space).__module__}.{type(space).__qualname__}: "
+        "only Gymnasium's own spaces have a place in the file. Wrap the environment with "
+        "gymnasium.wrappers.TransformObservation or TransformAction so that it shows a Box, Dict, Tuple, "
+        "Text, Sequence, Graph or another fundamental space."
+    )
+
+
+@_to_json.register
+def _(space: spaces.Box) -> Json:
+    json = {
+        "type": "Box",
+        "dtype": space.dtype.str,
+        "shape": list(space.shape),
+        "low": _bound_to_json(space.low),
+        "high": _bound_to_json(space.high),
+    }
+    if space.dtype.kind != "f":  # whole numbers cannot say by their bounds that there is none
+        for name in _BOUNDED:
+            bounded = getattr(space, name)
+            json |= {} if bounded.all() else {name: _bound_to_json(bounded)}
+    return json
+
+
+@_to_json.register
+def _(space: spaces.Discrete) -> Json:
+    return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": space.dtype.str}
+
+
+@_to_json.register
+def _(space: spaces.MultiDiscrete) -> Json:
+    return {
+        "type": "MultiDiscrete",
+        "dtype": space.dtype.str,
+        "nvec": space.nvec.tolist(),
+        "start": space.start.tolist(),
+    }
+
+
+@_to_json.register
+def _(space: spaces.MultiBinary) -> Json:
+    return {"type": "MultiBinary", "n": list(space.n) if isinstance(space.n, tuple) else int(space.n)}
+
+
+@_to_json.register
+def _(space: spaces.Text) -> Json:
+    return {
+        "type": "Text",
+        "min_length": int(space.min_length),
+        "max_length": int(space.max_length),
+        "charset": tag("".join(space.character_list)),
+    }
+
+
+@_to_json.register
+def _(space: spaces.Dict) -> Json:
+    def refuse(key: object) -> None:
+        raise UnsupportedSpaceError(
+            f"cannot store a Dict space with the key {key!r} of type {type(key).__qualname__}: keys may be strings, "
+            "numbers, None, bytes, and tuples and frozensets of them."
+        )
+
+    # Keys may be anything hashable, and their order counts: a list of pairs.
+    return {
+        "type": "Dict",
+        "spaces": [[tag(key, on_repr=refuse), _to_json(each)] for key, each in space.spaces.items()],
+    }
+
+
+@_to_json.register(spaces.Tuple)
+def _(space: spaces.Tuple[Any]) -> Json:
+    return {"type": "Tuple", "spaces": [_to_json(each) for each in space.spaces]}
+
+
+@_to_json.register
+def _(space: spaces.Sequence) -> Json:
+    return {"type": "Sequence", "space": _to_json(space.feature_space), "stack": bool(space.stack)}
+
+
+@_to_json.register
+def _(space: spaces.Graph) -> Json:
+    edges = None if space.edge_space is None else _to_json(space.edge_space)
+    return {"type": "Graph", "nodes": _to_json(space.node_space), "edges": edges}
+
+
+@_to_json.register(spaces.OneOf)
+def _(space: spaces.OneOf[Any]) -> Json:
+    return {"type": "OneOf", "spaces": [_to_json(each) for each in space.spaces]}
+
+
+def space_from_json(json: Json) -> Space[Any]:
+    """Build the space that ``space_to_json`` described.
+
+    Raises:
+        CorruptRecordingError: If the JSON describes no space, or one of absurd size.
+    """
+    try:
+        _check_size(json)
+        return _build(json)
+    except CorruptRecordingError:
+        raise
+    except Exception as error:  # whatever a space's constructor finds wrong with hostile arguments
+        problem = f"{type(error).__name__}: {error}"
+        raise CorruptRecordingError(f"not the description of a space: {problem:.200}") from error
+
+
+def _build(json: Json) -> Space[Any]:
+    return _BUILDERS[json["type"]](json)
+
+
+def _check_size(json: Json) -> None:
+    """Refuse what would take too much memory, time or stack, before any of it is taken."""
+    num_bytes, num_spaces = 0, 1
+    level = [(json, 1)]
+    for _ in range(MAX_DEPTH):
+        num_bytes += sum(copies * _array_bytes(each) for each, copies in level)
+        if num_bytes > MAX_ITEM_BYTES:
+            raise CorruptRecordingError(
+                f"not the description of a space: a value of {num_bytes} bytes, at most {MAX_ITEM_BYTES} can be stored"
+            )
+        inside = [(_parts(each), copies * _copies(each)) for each, copies in level]
+        num_spaces += sum(len(parts) * copies for parts, copies in inside)
+        if num_spaces > MAX_NODES:  # before any of them is looked at
+            raise CorruptRecordingError(f"not the description of a space: {num_spaces} spaces are too many")
+        level = [(part, copies) for parts, copies in inside for part in parts]
+        if not level:
+            return
+    raise CorruptRecordingError(f"not the description of a space: spaces are nested more than {MAX_DEPTH} deep")
+
+
+def _parts(json: Json) -> list[Json]:
+    """The descriptions of the spaces right inside a space."""
+    if json["type"] == "Dict":
+        return [each for _, each in json["spaces"]]
+    if json["type"] == "Graph":
+        return [each for each in (json["nodes"], json["edges"]) if each is not None]
+    if json["type"] == "Sequence":
+        return [json["space"]]
+    return list(json["spaces"]) if json["type"] in ("Tuple", "OneOf") else []
+
+
+def _copies(json: Json) -> int:
+    """How many of each space right inside it a space makes: those that batch do so whenever they are made."""
+    return _BATCHING_COPIES if json["type"] == "Graph" or json.get("stack") else 1
+
+
+def _array_bytes(json: Json) -> int:
+    """Bytes of what a space keeps beside its values: bounds, or an index of characters."""
+    if json["type"] == "Box":
+        return num_elements(json["shape"]) * _number_dtype(json["dtype"]).itemsize
+    if json["type"] == "MultiBinary":
+        return num_elements(json["n"] if isinstance(json["n"], list) else [json["n"]])
+    if json["type"] == "Text":
+        return len(json["charset"]) * _CHARACTER_BYTES if isinstance(json["charset"], str) else 0
+    return 0
+
+
+def _number_dtype(text: str) -> np.dtype:
+    dtype = np.dtype(text)
+    if dtype.kind not in "biuf":
+        raise ValueError(f"the dtype {text!r:.80} of a space")
+    return dtype
+
+
+def _bound_to_json(bound: np.ndarray) -> Any:
+    """One value if all are equal (an image has 100,000 of them), a list if they are few."""
+    if bound.size and (bound == bound.flat[0]).all():
+        return {"all": tag(bound.flat[0].item())}
+    return tag(bound.tolist() if bound.size <= _MAX_LISTED_BOUNDS else bound)
+
+
+def _bound_from_json(json: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    if isinstance(json, dict) and "all" in json:
+        return np.full(shape, untag(json["all"]), dtype)
+    return np.asarray(untag(json), dtype).reshape(shape)
+
+
+def _box(json: Json) -> Space[Any]:
+    dtype, shape = _number_dtype(json["dtype"]), tuple(json["shape"])
+    low, high = (_bound_from_json(json[name], shape, dtype) for name in ("low", "high"))
+    space = spaces.Box(low, high, shape, dtype)  # not dtype.type: that has no byte order
+    for name in _BOUNDED:
+        if name in json:
+            setattr(space, name, _bound_from_json(json[name], shape, np.dtype(np.bool_)))
+    return space
+
+
+def _discrete(json: Json) -> Space[Any]:
+    dtype: Any = _number_dtype(json["dtype"]).type
+    return spaces.Discrete(json["n"], start=json["start"], dtype=dtype)
+
+
+def _multi_discrete(json: Json) -> Space[Any]:
+    dtype: Any = _number_dtype(json["dtype"])
+    nvec, start = np.array(json["nvec"], dtype), np.array(json["start"], dtype)
+    return spaces.MultiDiscrete(nvec, dtype=dtype.type, start=start)
+
+
+def _multi_binary(json: Json) -> Space[Any]:
+    return spaces.MultiBinary(json["n"])
+
+
+def _text(json: Json) -> Space[Any]:
+    return spaces.Text(json["max_length"], min_length=json["min_length"], charset=untag(json["charset"]))
+
+
+def _dict(json: Json) -> Space[Any]:
+    # Dict sorts the keys of a mapping but keeps the order of a list.
+    return spaces.Dict([(untag(key), _build(each)) for key, each in json["spaces"]])
+
+
+def _tuple(json: Json) -> Space[Any]:
+    return spaces.Tuple([_build(each) for each in json["spaces"]])
+
+
+def _sequence(json: Json) -> Space[Any]:
+    return spaces.Sequence(_build(json["space"]), stack=json["stack"])
+
+
+def _graph(json: Json) -> Space[Any]:
+    edges = None if json["edges"] is None else _build(json["edges"])
+    return spaces.Graph(_build(json["nodes"]), edges)
+
+
+def _one_of(json: Json) -> Space[Any]:
+    return spaces.OneOf([_build(each) for each in json["spaces"]])
+
+
+_BUILDERS: dict[str, Callable[[Json], Space[Any]]] = {
+    "Box": _box,
+    "Discrete": _discrete,
+    "MultiDiscrete": _multi_discrete,
+    "MultiBinary": _multi_binary,
+    "Text": _text,
+    "Dict": _dict,
+    "Tuple": _tuple,
+    "Sequence": _sequence,
+    "Graph": _graph,
+    "OneOf": _one_of,
+}

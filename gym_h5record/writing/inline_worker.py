@@ -1,0 +1,103 @@
+"""``writer="inline"``: the stepping process drains, between two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gym_h5record.errors import RecordingClosedError, RecordingError
+from gym_h5record.storage.hdf5.thread_lock import HDF5_LOCK
+from gym_h5record.storage.recording_file import RecordingFile
+from gym_h5record.writing.deferred_signals import signals_held
+from gym_h5record.writing.drain import Drain
+from gym_h5record.writing.journal import Journal
+from gym_h5record.writing.recovery import finish, open_drain
+from gym_h5record.writing.worker import WRITE_ERRORS, describe_error, writer_error
+
+__all__ = ["InlineWorker"]
+
+
+class InlineWorker:
+    """A ``Worker`` that drains whenever it is called.
+
+    Args:
+        path: The recording.
+        flush_interval_s: How often to drain although there is room.
+    """
+
+    def __init__(self, path: Path, flush_interval_s: float) -> None:
+        self.watch_interval_s = flush_interval_s
+        self._path = path
+        self._drain: Drain | None = None
+        self._file: RecordingFile | None = None
+        self._is_finished = False
+
+    def start(self, journal: Journal) -> None:
+        """See ``Worker``."""
+        self._journal = journal
+
+    def follow(self, journal: Journal) -> None:
+        """See ``Worker``."""
+        self._journal = journal
+        if self._drain is not None:
+            self._drain.journal = journal
+
+    def watch(self) -> None:
+        """See ``Worker``."""
+        if self._journal.is_laid_out:
+            self.flush()
+
+    def flush(self) -> None:
+        """See ``Worker``."""
+        with HDF5_LOCK:
+            if self._is_finished:  # by another thread; to open the file again would be to begin a new one
+                raise RecordingClosedError(f"{self._path} has been closed: nothing is recorded any more.")
+            with self._letting_go_on_failure():
+                self._opened()[0].run()
+
+    def urge(self) -> None:
+        """See ``Worker``."""
+        self.flush()
+
+    def finish(self) -> None:
+        """See ``Worker``."""
+        # Others may be about to close it too: the main thread at the end of a program, the handler of a signal.
+        with HDF5_LOCK, signals_held():
+            if self._is_finished:
+                return
+            if self._journal.is_laid_out:
+                with self._letting_go_on_failure():
+                    finish(*self._opened())
+            self._is_finished = True
+            try:
+                self._journal.path.unlink()
+            except OSError as error:  # the directory has vanished, say
+                raise writer_error(self._path, describe_error(error)) from error
+
+    def cancel(self) -> None:
+        """See ``Worker``."""
+
+    def abandon(self) -> None:
+        """See ``Worker``."""
+        if self._file is not None:
+            self._file.discard()  # not only abandoned: HDF5 would close it after Python's end, through Python
+
+    def _opened(self) -> tuple[Drain, RecordingFile]:
+        if self._drain is None or self._file is None:
+            self._drain, self._file = open_drain(self._path, self._journal)
+        return self._drain, self._file
+
+    @contextmanager
+    def _letting_go_on_failure(self) -> Iterator[None]:
+        with HDF5_LOCK, signals_held():  # one drain at a time, and no fork in the middle of one
+            try:
+                yield
+            except BaseException as error:
+                # What HDF5 has half done in memory is of no use. The next drain opens the file as a recovery does.
+                if self._file is not None:
+                    self._file.discard()
+                self._drain = self._file = None
+                if isinstance(error, (*WRITE_ERRORS, RecordingError)):
+                    raise writer_error(self._path, describe_error(error)) from error
+                raise

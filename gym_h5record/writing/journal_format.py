@@ -1,0 +1,127 @@
+"""The bytes of a journal file: control words, states, and the segments of a row."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.storage.paths import open_regular
+
+__all__ = [
+    "HEADER_AT",
+    "MAGIC",
+    "Control",
+    "RecorderState",
+    "Segment",
+    "WriterState",
+    "has_rows",
+    "is_unfinished",
+    "pack_segment",
+    "unpack_segments",
+]
+
+
+class Control(IntEnum):
+    """Control words: who writes each is said; a word is 8 bytes, stored at once."""
+
+    MAGIC = 0
+    HEADER_BYTES = 1  # recorder: 0 until the rows have a layout
+    HEAD = 16  # recorder: rows appended
+    EVENTS = 17  # recorder: marks set on rows that had been appended before
+    RECORDER = 18  # recorder: a RecorderState
+    FLUSH = 19  # recorder: flushes asked for
+    MOVED = 20  # recorder: this journal has been replaced by a larger one
+    TAIL = 32  # writer: rows released
+    BLOB_TAIL = 33  # writer: bytes released
+    WRITER = 34  # writer: a WriterState
+    COMMITTED_HEAD = 35  # writer: the HEAD that the last commit saw
+    COMMITTED_EVENTS = 36  # writer: the EVENTS that the last commit saw
+
+
+class RecorderState(IntEnum):
+    """What the recorder wants."""
+
+    RECORDING = 0
+    CLOSING = 1
+
+
+class WriterState(IntEnum):
+    """How the writer is."""
+
+    STARTING = 0
+    READY = 1
+    FAILED = 2
+    DONE = 3
+
+
+MAGIC = int.from_bytes(b"GH5RJRN1", "little")
+"""The first control word of a journal."""
+
+HEADER_AT = 2 * 4096
+"""Where the JSON header begins, behind the control words and the writer's error."""
+
+_FIRST_WORDS = struct.Struct("=2Q")  # magic, and the bytes of the header: 0 until the rows have a layout
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether the recorder died while it made the journal: there can be no row in it."""
+    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+        return not any(file.read(HEADER_AT)) or os.fstat(file.fileno()).st_size < HEADER_AT
+
+
+def has_rows(path: Path) -> bool:
+    """Whether there is a journal in which there can be rows: one that was laid out, or whatever else lies there."""
+    if not os.path.lexists(path):
+        return False
+    try:
+        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+            first = file.read(HEADER_AT)
+    except CorruptRecordingError:
+        return True
+    return any(first) and (len(first) < HEADER_AT or _FIRST_WORDS.unpack_from(first) != (MAGIC, 0))
+
+
+_HEAD = struct.Struct("<IQ")  # number of the field, bytes that follow
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a row whose size varies: bytes of items of one field.
+
+    Besides the ragged fields of the schema, numbered in its order, a row may
+    carry the segments below.
+    """
+
+    number: int
+    data: bytes
+
+    EPISODE = 0xFFFF0000  # JSON: how the episode that starts here began
+    ROW_EXCEPTIONS = 0xFFFF0001  # JSON: exact values of this row's observation, frame
+    STEP_EXCEPTIONS = 0xFFFF0002  # JSON: exact values of the step that led to this row
+    SNAPSHOT = 0xFFFF0003  # name, NUL, state: what the reset that began this episode depended on
+
+
+def pack_segment(number: int, data: bytes) -> bytes:
+    """A segment as bytes."""
+    return _HEAD.pack(number, len(data)) + data
+
+
+def unpack_segments(data: bytes) -> Iterator[Segment]:
+    """The segments that ``data`` consists of.
+
+    Raises:
+        CorruptRecordingError: If the last one does not end with it.
+    """
+    at = 0
+    while at < len(data):
+        number, size_bytes = _HEAD.unpack(data[at : at + _HEAD.size].ljust(_HEAD.size, b"\xff"))
+        at += _HEAD.size
+        if at + size_bytes > len(data):
+            raise CorruptRecordingError("in the journal, a segment runs over the end of its row")
+        yield Segment(number, data[at : at + size_bytes])
+        at += size_bytes

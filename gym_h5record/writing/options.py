@@ -1,0 +1,119 @@
+"""How to record, checked before anything is made."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gym_h5record.errors import OptionError, RecordingExistsError, RecordingPathError
+from gym_h5record.storage.hdf5.codecs import Codec, make_codec
+
+__all__ = ["Options", "checked_on_error", "exists_error", "make_options"]
+
+
+_MODES = ("x", "w", "a")
+_WRITERS = ("process", "inline")
+_DURABILITIES = ("process", "power")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to record.
+
+    Attributes:
+        path: The recording, absolute.
+        mode: ``"x"``, ``"w"`` or ``"a"``.
+        codec: Compression of a new file.
+        in_process: Whether the stepping process drains the journal itself.
+        flush_interval_s: How soon a reader sees a step.
+        durability: ``"process"`` or ``"power"``: what a completed step survives.
+        checksum: Whether a new file gets checksums.
+    """
+
+    path: Path
+    mode: str
+    codec: Codec
+    in_process: bool
+    flush_interval_s: float
+    durability: str = "process"
+    checksum: bool = False
+
+
+def make_options(
+    path: str | os.PathLike[str],
+    mode: str,
+    compression: str | None,
+    compression_opts: Any,
+    writer: str,
+    flush_interval_s: float,
+    durability: str = "process",
+    *,
+    checksum: bool = False,
+) -> Options:
+    """Check what ``RecordToHDF5`` was given; the arguments are its own.
+
+    Raises:
+        OptionError: If one has an unknown value.
+        RecordingPathError: If no recording can be made at the path.
+        RecordingExistsError: If the file exists and the mode is ``"x"``.
+        MissingDependencyError: If the compression needs a library that is not installed.
+    """
+    _check_known("mode", mode, _MODES)
+    _check_known("writer", writer, _WRITERS)
+    _check_known("durability", durability, _DURABILITIES)
+    if not flush_interval_s > 0:
+        raise OptionError(f"flush_interval_s: expected a positive number, got {flush_interval_s!r}")
+    codec = make_codec(compression, compression_opts)
+    return Options(
+        path=_checked_path(path, mode),
+        mode=mode,
+        codec=codec,
+        in_process=writer == "inline",
+        flush_interval_s=float(flush_interval_s),
+        durability=durability,
+        checksum=bool(checksum),
+    )
+
+
+def checked_on_error(on_error: str) -> str:
+    """What to do about a failed writer, if it is one of the two ways there are.
+
+    Raises:
+        OptionError: If it is not.
+    """
+    _check_known("on_error", on_error, ("raise", "warn"))
+    return on_error
+
+
+def exists_error(path: Path) -> RecordingExistsError:
+    """The file exists, and the mode is ``"x"``."""
+    return RecordingExistsError(
+        f'{path} exists and mode is "x". Choose another path, or mode="w" to replace it, or mode="a" to append.'
+    )
+
+
+def _check_known(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise OptionError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")
+
+
+def _checked_path(path: str | os.PathLike[str], mode: str) -> Path:
+    try:
+        # Links resolved: the lock and the journal lie beside the file itself, by whatever name it is reached.
+        target = Path(os.path.realpath(os.fspath(path)))
+    except FileNotFoundError as error:
+        raise RecordingPathError(f"cannot record to {path}: the working directory has been deleted.") from error
+    folder = target.parent
+    if not folder.is_dir():
+        raise RecordingPathError(f"cannot record to {target}: the directory {folder} does not exist. Create it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RecordingPathError(f"cannot record to {target}: no permission to write in {folder}.")
+    if target.is_dir():
+        raise RecordingPathError(f"cannot record to {target}: it is a directory.")
+    if target.exists() and not target.is_file():  # root may replace a device: mode "w" would
+        raise RecordingPathError(f"cannot record to {target}: it is not a regular file.")
+    if mode == "x" and target.exists():
+        raise exists_error(target)
+    return target

@@ -1,0 +1,135 @@
+"""The writer process: drains the journal until the recorder closes or dies.
+
+Started by ``Session`` as ``python -m gym_h5record.writing.writer_process``. It owns the
+HDF5 file; it shares with the recorder only the mapped journal, the lock's
+descriptor, and a pipe on which a byte means "look now".
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+from gym_h5record.storage.lock import RecordingLock, occupy_standard_streams
+from gym_h5record.storage.paths import journal_path
+from gym_h5record.storage.recording_file import RecordingFile
+from gym_h5record.writing.drain import Drain
+from gym_h5record.writing.journal import Journal
+from gym_h5record.writing.journal_format import Control, RecorderState, WriterState
+from gym_h5record.writing.recovery import finish, open_drain
+from gym_h5record.writing.worker import describe_error
+
+__all__ = ["main"]
+
+
+# Short enough for a ring of RGB frames, long enough not to disturb the recorder: docs/performance.md
+_POLL_S = 0.02
+
+
+class _Writer:
+    def __init__(self, path: Path, recorder_pid: int, pipe: int) -> None:
+        self._path = path
+        self._recorder_pid = recorder_pid
+        self._pipe = pipe
+        self._pipe_has_ended = False
+        self._committed_at_s = time.monotonic()
+        self._flushes = 0
+        self._drain: Drain | None = None
+        self._file: RecordingFile | None = None
+        self.journal = Journal.open(journal_path(path))
+
+    def run(self) -> None:
+        """Drain until there is nothing left to wait for."""
+        self.journal.control[Control.WRITER] = WriterState.READY
+        while True:
+            # Asked before looking at the journal: what it wrote before it ended is then seen.
+            ending = self._is_closing or not self.recorder_waits
+            self._follow_move()
+            if self.journal.is_laid_out:
+                self._drain_if_due()
+            if ending:
+                break
+            self._wait()
+        if self._drain is not None and self._file is not None:
+            finish(self._drain, self._file)
+        self.journal.path.unlink()
+        self.journal.control[Control.WRITER] = WriterState.DONE
+
+    def fail(self, error: Exception) -> None:
+        """Leave the error for the recorder, and the file as the last commit left it."""
+        if self._file is not None:
+            self._file.discard()
+        self.journal.write_error(describe_error(error))
+
+    @property
+    def recorder_waits(self) -> bool:
+        """Whether the recorder is there to release the lock itself; a dead one's orphan gets another parent."""
+        return os.getppid() == self._recorder_pid and (self._is_closing or not self._pipe_has_ended)
+
+    @property
+    def _is_closing(self) -> bool:
+        return self.journal.control[Control.RECORDER] == RecorderState.CLOSING
+
+    def _follow_move(self) -> None:
+        if self.journal.control[Control.MOVED]:
+            self.journal = Journal.open(journal_path(self._path))
+            self.journal.control[Control.WRITER] = WriterState.READY
+            if self._drain is not None:
+                self._drain.journal = self.journal
+
+    def _drain_if_due(self) -> None:
+        if self._drain is None:
+            self.journal.read_header()
+            self._drain, self._file = open_drain(self._path, self.journal)
+            self._interval_s = float(self.journal.header["flush_interval_s"])
+        control = self.journal.control
+        new_rows = control[Control.HEAD] - control[Control.COMMITTED_HEAD]
+        pending = new_rows or control[Control.EVENTS] != control[Control.COMMITTED_EVENTS]
+        asked = control[Control.FLUSH] != self._flushes
+        crowded = new_rows and (new_rows * 4 >= self.journal.capacity_rows or self.journal.blob_is_crowded)
+        now_s = time.monotonic()
+        if asked or crowded or (pending and now_s - self._committed_at_s >= self._interval_s):
+            self._flushes = control[Control.FLUSH]
+            self._drain.run()
+            self._committed_at_s = now_s
+
+    def _wait(self) -> None:
+        if select.select([self._pipe], [], [], _POLL_S)[0] and not os.read(self._pipe, 4096):
+            self._pipe_has_ended = True  # the recorder has closed its end, or another program has taken its place
+
+
+def main(argv: list[str]) -> int:
+    """Run the writer of a recording.
+
+    Args:
+        argv: Path of the recording, descriptor of its lock, process number of the recorder.
+
+    Returns:
+        The exit code: 0, or 1 after an error, which is then in the journal.
+    """
+    path, descriptor, recorder_pid = Path(argv[0]), int(argv[1]), int(argv[2])
+    # A signal meant for the recorder is none for us: we end when our work does.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    occupy_standard_streams()
+    lock = RecordingLock(path, descriptor)
+    if not lock.is_current:
+        return 0  # the recorder was interrupted while it started us, and has given up; the path may be another's by now
+    writer = _Writer(path, recorder_pid, sys.stdin.fileno())
+    try:
+        writer.run()
+    except Exception as error:  # noqa: BLE001  # whatever it is, the recorder has to hear of it
+        writer.fail(error)
+        return 1
+    finally:
+        if not writer.recorder_waits:
+            lock.release()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

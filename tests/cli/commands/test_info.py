@@ -1,0 +1,105 @@
+"""``gym-h5record info``: what is told about a recording."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.paintings import record_paintings
+
+
+def facts(stdout: str) -> dict[str, str]:
+    """The lines above the table of columns, by name."""
+    lines = stdout.split("\n\ncolumn")[0].splitlines()
+    return {
+        name: value for name, _, value in (re.split(r"(\s{2,})", line, maxsplit=1) for line in lines if "  " in line)
+    }
+
+
+def test_it_tells_what_was_recorded(cli: Any, paintings: Path) -> None:
+    result = cli("info", paintings)
+    assert result.exit_code == 0
+    told = facts(result.stdout)
+    assert told["environment"].startswith("Painter-v0  (")
+    assert told["observations"] == "Box(0.0, 1000.0, (2,), float32)"
+    assert told["actions"] == "Discrete(5)"
+    assert told["frames"] == "rendered, 25 per second"
+    assert told["agent id"] == "hand"
+    assert told["wrappers"] == "OrderEnforcing, PassiveEnvChecker"
+    assert told["episodes"] == "2"
+    assert told["steps"] == "10, in 12 rows"
+    assert told["returns"] == "min 3  mean 8.5  max 14"
+    assert told["lengths"] == "min 3  mean 5  max 7"
+
+
+def test_every_column_has_a_line(cli: Any, paintings: Path) -> None:
+    lines = cli("info", paintings).stdout.splitlines()
+    (frames,) = (line.split() for line in lines if line.startswith("frames  ") and "12x" in line)
+    assert frames[1:5] == ["12x12x16x3", "uint8", "128", "gzip"]
+    assert any(line.startswith("rewards ") for line in lines)
+    assert any(line.startswith("together ") for line in lines)
+
+
+def test_lines_fit_into_80_columns_and_have_no_colours(cli: Any, paintings: Path) -> None:
+    stdout = cli("info", paintings).stdout
+    assert max(map(len, stdout.splitlines())) <= 80
+    assert "\x1b" not in stdout
+    assert not re.search(" +$", stdout, re.MULTILINE)
+
+
+def test_json_says_it_all_in_one_object(cli: Any, paintings: Path) -> None:
+    content = json.loads(cli("info", paintings, "--json").stdout)
+    assert content["path"] == str(paintings)
+    assert content["bytes"] == paintings.stat().st_size
+    assert content["environment"]["name"] == "Painter-v0"
+    assert content["observation_space"]["type"] == "Box"
+    assert content["frames"] == "render"
+    assert (content["episodes"], content["incomplete_episodes"]) == (2, 0)
+    assert (content["steps"], content["rows"]) == (10, 12)
+    assert content["returns"] == {"min": 3.0, "mean": 8.5, "max": 14.0}
+    frames = next(column for column in content["columns"] if column["name"] == "frames")
+    assert frames["shape"] == [12, 12, 16, 3]
+    assert frames["raw_bytes"] == 12 * 12 * 16 * 3
+    assert frames["ratio"] == pytest.approx(frames["raw_bytes"] / frames["stored_bytes"])
+
+
+def test_incomplete_episodes_are_counted(cli: Any) -> None:
+    cli("record", "Painter-v0", "-o", "run.h5", "--steps", 10)
+    assert facts(cli("info", "run.h5").stdout)["episodes"] == "2, 1 of them incomplete"
+
+
+def test_text_from_the_file_neither_drives_the_terminal_nor_is_markup(cli: Any, tmp_path: Path) -> None:
+    evil = "[bold]x[/bold] \x1b[31m\x07 \ud800 line\nbreak"
+    path = record_paintings(tmp_path / "run.h5", (2,), metadata={"note": evil, evil: 1, "agent_id": "[red]\x1b]0;"})
+    result = cli("info", path)
+    assert result.exit_code == 0
+    assert not {"\x1b", "\x07", "\ud800"} & set(result.stdout)
+    assert r"[bold]x[/bold] \x1b[31m\x07 \ud800 line\nbreak" in result.stdout.replace("\n              ", " ")
+    assert facts(result.stdout)["agent id"] == r"[red]\x1b]0;"
+    assert json.loads(cli("info", path, "--json").stdout)["metadata"]["note"] == evil
+
+
+def test_the_name_of_the_file_is_not_markup_either(cli: Any, tmp_path: Path, paintings: Path) -> None:
+    shutil.copy(paintings, tmp_path / "a[red]\x1b[31m.h5")
+    result = cli("info", "a[red]\x1b[31m.h5")
+    assert result.exit_code == 0
+    assert r"a[red]\x1b[31m.h5" in result.stdout.replace("\n", "").replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [("absent.h5", None, "there is no recording at"), ("text.h5", b"no HDF5", "is not an HDF5 file")],
+)
+def test_what_is_no_recording_is_one_line(
+    cli: Any, tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    result = cli("info", name)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert re.match(f"error: .*{message}.*\n$", result.stderr)

@@ -1,0 +1,169 @@
+"""Whatever is killed, at whatever instant: a small sample of what ``scripts/crash_test.py`` goes through."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import pytest
+
+import gym_h5record as h5r
+from scripts.crash.boundaries import Sampling, every_write
+from scripts.crash.cycles import kill_and_resume
+from scripts.crash.inspection import Finding
+from scripts.crash.inspector import Inspector
+from scripts.crash.kills import kill_randomly, kill_repairs
+from scripts.crash.plays import make_env, play
+from scripts.crash.scenes import SCENES, Scene
+from scripts.crash.tally import Tally, markdown
+from scripts.crash.tracing import why_not
+from tests.writing import Pen
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the writer through /proc")
+traced = pytest.mark.skipif(bool(why_not()), reason=why_not() or "traced")
+
+KILLS = [
+    ("recorder", "CartPole-v1", "process"),
+    ("recorder", "Ragged", "inline"),
+    ("writer", "FrozenLake-v1", "process"),
+    ("both", "Ragged", "process"),
+    ("groups", "ALE/Breakout-v5", "process"),
+    ("groups", "Ragged", "process"),
+]
+RECORDED, RESUMED, REPAIRED = (
+    next(scene for scene in SCENES if scene.env == "Ragged" and name in scene.name)
+    for name in ("start to close", "after a crash", "`repair`")
+)
+
+
+@pytest.fixture(scope="module")
+def inspector() -> Iterator[Inspector]:
+    with Inspector() as running:
+        yield running
+
+
+def check(tally: Tally) -> None:
+    """Fail if anything was lost, or if nothing was tried."""
+    assert tally.is_good, "\n".join([markdown([tally]), *tally.problems])
+    assert tally.points
+
+
+# At random instants ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("victim", "env", "writer"), KILLS, ids=["-".join(each).replace("/", "_") for each in KILLS])
+def test_no_step_is_lost_and_none_is_changed_by_a_kill_at_a_random_instant(
+    victim: str, env: str, writer: str, tmp_path: Path, inspector: Inspector
+) -> None:
+    check(kill_randomly(tmp_path, inspector, random.Random(f"{victim} {env}"), victim, [(env, writer)]))
+
+
+def test_no_step_is_lost_when_repairs_are_killed(tmp_path: Path, inspector: Inspector) -> None:
+    check(kill_repairs(tmp_path, inspector, random.Random(1), [("Ragged", "process")]))
+
+
+def test_no_step_is_lost_when_a_file_is_resumed_and_killed_five_times(tmp_path: Path, inspector: Inspector) -> None:
+    tally = kill_and_resume(tmp_path, inspector, random.Random(3), "Ragged", 5)
+    check(tally)
+    assert tally.points == 5
+
+
+# At every write ----------------------------------------------------------------------------------
+
+
+@traced
+@pytest.mark.parametrize(
+    ("scene", "every"),
+    [(RECORDED, 61), (RESUMED, 61), (REPAIRED, 7)],
+    ids=["recording", "resuming", "repairing"],
+)
+def test_no_step_is_lost_and_none_is_changed_by_a_kill_between_two_writes(
+    scene: Scene, every: int, tmp_path: Path, inspector: Inspector
+) -> None:
+    check(every_write(tmp_path, inspector, random.Random(2), scene, Sampling(every=every, torn_every=0))[0])
+
+
+@traced
+def test_no_step_is_lost_by_a_kill_between_two_pages_of_a_write(tmp_path: Path, inspector: Inspector) -> None:
+    check(every_write(tmp_path, inspector, random.Random(0), RECORDED, Sampling(every=0, torn_every=23))[1])
+
+
+@traced
+def test_no_step_is_lost_by_a_kill_at_a_write_and_another_one_at_a_write_of_repair(
+    tmp_path: Path, inspector: Inspector
+) -> None:
+    sampling = Sampling(every=0, torn_every=0, twice_every=401)
+    check(every_write(tmp_path, inspector, random.Random(4), RECORDED, sampling)[2])
+
+
+# The inspection itself ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """Two episodes of FrozenLake, alone in a folder."""
+    path = tmp_path / "files" / "run.h5"
+    path.parent.mkdir()
+    env = h5r.RecordToHDF5(make_env("FrozenLake-v1"), path, writer="inline")
+    for seed in (0, 1):
+        list(play(env, seed))
+    env.close()
+    return path
+
+
+def num_steps(path: Path) -> int:
+    with h5r.Recording(path) as recording:
+        return recording.num_steps
+
+
+def test_the_inspection_finds_a_whole_recording_good(recorded: Path, inspector: Inspector) -> None:
+    steps = num_steps(recorded)
+    finding = inspector.inspect(recorded, "FrozenLake-v1", [steps])
+    assert (finding.opens, finding.found, finding.contradicting, finding.strays) == (True, [steps], [], [])
+    assert not finding.problems
+
+
+def test_a_file_without_a_row_is_good_if_nothing_had_returned(tmp_path: Path, inspector: Inspector) -> None:
+    path = tmp_path / "files" / "run.h5"
+    path.parent.mkdir()
+    with Pen(path):
+        pass
+    finding = inspector.inspect(path, "FrozenLake-v1", [0])
+    assert (finding.opens, finding.found, finding.problems) == (True, [0], [])
+
+
+@pytest.mark.parametrize("name", ["observations", "rewards", "terminations", "episodes/returns", "episodes/lengths"])
+def test_the_inspection_notices_a_number_that_was_changed(name: str, recorded: Path, inspector: Inspector) -> None:
+    steps = num_steps(recorded)
+    with h5py.File(recorded, "r+") as file:
+        file[name][1] = not file[name][1] if file[name].dtype == bool else file[name][1] + 1
+    assert not _tallied(inspector.inspect(recorded, "FrozenLake-v1", [steps]), [steps]).is_good
+
+
+def test_the_inspection_notices_lost_and_invented_steps(recorded: Path, inspector: Inspector) -> None:
+    steps = num_steps(recorded)
+    lost = _tallied(inspector.inspect(recorded, "FrozenLake-v1", [steps + 3]), [steps + 3])
+    assert lost.lost == 3
+    assert not lost.is_good
+    unseen = _tallied(inspector.inspect(recorded, "FrozenLake-v1", [steps - 1]), [steps - 1])
+    assert unseen.is_good
+    assert not _tallied(inspector.inspect(recorded, "FrozenLake-v1", [steps - 2]), [steps - 2]).is_good
+
+
+def test_the_inspection_notices_a_file_that_does_not_open_and_one_that_is_missing(
+    recorded: Path, inspector: Inspector
+) -> None:
+    recorded.write_bytes(b"nothing")
+    assert not _tallied(inspector.inspect(recorded, "FrozenLake-v1", [0]), [0]).is_good
+    recorded.unlink()
+    assert _tallied(inspector.inspect(recorded, "FrozenLake-v1", [0]), [0]).is_good
+    assert not _tallied(inspector.inspect(recorded, "FrozenLake-v1", [1]), [1]).is_good
+
+
+def _tallied(finding: Finding, acknowledged: list[int]) -> Tally:
+    tally = Tally("test")
+    tally.add(finding, acknowledged, "here")
+    return tally

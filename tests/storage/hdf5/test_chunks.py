@@ -1,0 +1,105 @@
+"""Chunks: what is stored comes back as items, or not at all."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from gym_h5record.format.nodes import Field
+from gym_h5record.storage.column_writer import ColumnWriter, create_column
+from gym_h5record.storage.hdf5.chunks import StoredChunks
+from gym_h5record.storage.hdf5.codecs import make_codec
+
+PICTURE = Field("x", np.dtype(np.uint8), (84, 84))
+"""Sixteen in a chunk."""
+
+
+def pictures(count: int = 40) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 3, (count, 84, 84), np.uint8)
+
+
+def write(path: Path, compression: str | None = "gzip") -> Path:
+    codec = make_codec(compression)
+    with h5py.File(path, "w", libver="v110") as file:
+        create_column(file, PICTURE, codec)
+        ColumnWriter(file["x"], PICTURE, codec).write(0, pictures())
+    return path
+
+
+def store(path: Path, data: bytes, mask: int = 0) -> None:
+    """Put something in the place of the second chunk."""
+    with h5py.File(path, "r+") as file:
+        file["x"].id.write_direct_chunk((16, 0, 0), data, mask)
+
+
+@pytest.mark.parametrize(
+    ("compression", "filter_id"), [("gzip", 1), ("zstd", 32015), ("lz4", 32004), ("lzf", 32000), ("szip", 4), (None, 0)]
+)
+def test_chunks_of_any_filter_come_back(compression: str | None, filter_id: int, tmp_path: Path) -> None:
+    with h5py.File(write(tmp_path / "run.h5", compression)) as file:
+        chunks = StoredChunks(file["x"])
+        assert chunks.filter_id == filter_id
+        if filter_id:
+            found = np.concatenate([chunks.read(first) for first in (0, 16, 32)])
+            assert np.array_equal(found[:40], pictures())
+            assert not found[40:].any()
+
+
+def test_a_chunk_is_there_or_not(tmp_path: Path) -> None:
+    with h5py.File(write(tmp_path / "run.h5"), "r+") as file:
+        file["x"].resize(100, axis=0)
+        chunks = StoredChunks(file["x"])
+        assert [first in chunks for first in (0, 16, 32, 48, 96)] == [True, True, True, False, False]
+        with pytest.raises((OSError, RuntimeError, ValueError)):
+            chunks.read(48)
+
+
+def test_a_chunk_that_its_filter_has_left_out_is_as_it_is(tmp_path: Path) -> None:
+    store(write(tmp_path / "run.h5"), pictures(16)[::-1].tobytes(), mask=1)
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert np.array_equal(StoredChunks(file["x"]).read(16), pictures(16)[::-1])
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4", "lzf", "szip"])
+@pytest.mark.parametrize("mask", [0, 1])
+@pytest.mark.parametrize("size", [1, 4, 84 * 84 * 16 - 1, 84 * 84 * 16 + 1, 84 * 84 * 40])
+def test_a_chunk_of_another_size_is_refused(size: int, mask: int, compression: str, tmp_path: Path) -> None:
+    store(write(tmp_path / "run.h5", compression), bytes(size), mask)
+    with h5py.File(tmp_path / "run.h5") as file, pytest.raises((OSError, RuntimeError, ValueError)):
+        StoredChunks(file["x"]).read(16)
+
+
+def test_items_belong_to_whoever_has_read_them(tmp_path: Path) -> None:
+    with h5py.File(write(tmp_path / "run.h5", None), "r") as file:
+        chunks = StoredChunks(file["x"])
+        first = chunks.read(0)
+        chunks.read(16)
+        assert np.array_equal(first, pictures()[:16])
+
+
+def test_threads_that_read_at_once_do_not_get_each_others_items(tmp_path: Path) -> None:
+    wrong: list[int] = []
+    with h5py.File(write(tmp_path / "run.h5", "lz4")) as file:
+        chunks = StoredChunks(file["x"])
+
+        def read(first: int) -> None:
+            expected = pictures()[first : first + 16]
+            wrong.extend(first for _ in range(200) if not np.array_equal(chunks.read(first), expected))
+
+        threads = [threading.Thread(target=read, args=[first]) for first in (0, 16)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    assert not wrong
+
+
+def test_a_bomb_takes_no_more_memory_than_a_chunk(tmp_path: Path) -> None:
+    store(write(tmp_path / "run.h5"), zlib.compress(bytes(1 << 20)))
+    with h5py.File(tmp_path / "run.h5") as file, pytest.raises(ValueError, match="chunk"):
+        StoredChunks(file["x"]).read(16)

@@ -1,0 +1,96 @@
+"""A drain into nowhere: it fails where the real one would, and leaves no trace."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format import names as fmt
+from gym_h5record.format.schema_json import schema_from_json
+from gym_h5record.storage.column_reader import ColumnReader
+from gym_h5record.storage.format_checks import open_metadata
+from gym_h5record.storage.handle import Access, Handle
+from gym_h5record.storage.paths import journal_path
+from gym_h5record.writing.drain import Drain
+from gym_h5record.writing.dry_run import rehearse
+from gym_h5record.writing.journal import Journal
+from gym_h5record.writing.journal_format import Control
+from tests.leftovers import (
+    INTERRUPTED,
+    changed_journal,
+    contents,
+    left_everything,
+    left_open,
+    left_pairs,
+    spoil_header,
+    spoil_segments,
+)
+from tests.writing import recover
+
+
+def rehearse_left(path: Path) -> None:
+    """Rehearse what repair would do about a recording that was interrupted."""
+    journal = Journal.open(journal_path(path))
+    if not path.exists():
+        rehearse(journal)
+        return
+    with closing(Handle(path, Access.DAMAGED)) as handle:
+        storage = ColumnReader(handle)
+        schema = schema_from_json(open_metadata(handle.file)["schema"])
+        rows, episodes = storage.items(fmt.COMMIT, 0, 2).tolist()
+        rehearse(journal, schema, storage, rows, episodes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("nothing-committed", "some-committed", "all-committed", "released", "open-committed"),
+        *("appended", "twice", "everything", "pictures", "journal-without-rows"),
+    ],
+)
+def test_what_can_be_drained_passes_and_nothing_is_changed(name: str, tmp_path: Path) -> None:
+    path = INTERRUPTED[name](tmp_path)
+    before = contents(path.parent)
+    rehearse_left(path)
+    rehearse_left(path)
+    assert contents(path.parent) == before
+    recover(path)
+
+
+def test_every_row_is_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = left_pairs(tmp_path, [3, 2], [50, 7])
+    runs: list[Any] = []
+    run = Drain.run
+    monkeypatch.setattr(Drain, "run", lambda drain: (run(drain), runs.append(drain.journal.control[Control.TAIL])))
+    rehearse_left(path)
+    assert runs == [66]
+    assert Journal.open(journal_path(path)).control[Control.TAIL] < 66
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: changed_journal(left_pairs(folder, [3], [2]), spoil_segments),
+        lambda folder: changed_journal(left_everything(folder), spoil_segments),
+        lambda folder: changed_journal(left_open(folder, is_committed=False), spoil_segments),
+        lambda folder: spoil_header(left_pairs(folder, [3], [2]), b'["rewards", "<f8"', b'["rewards", "<i8"'),
+        lambda folder: spoil_header(left_pairs(folder, [3], [2]), b'["actions", ', b'["reactio", '),
+        lambda folder: spoil_header(left_pairs(folder, [], [2]), b'"codec": ["gzip"', b'"codec": ["gzap"'),
+        lambda folder: spoil_header(left_pairs(folder, [], [2]), b'"schema"', b'"scheme"'),
+        lambda folder: changed_journal(
+            left_pairs(folder, [], [2]), lambda journal: journal.write_blob(20, b"no JSON at all")
+        ),
+    ],
+    ids=["segments", "ragged", "open", "dtype", "column", "codec", "schema", "begin"],
+)
+def test_what_cannot_be_drained_is_said_and_nothing_is_changed(make: Any, tmp_path: Path) -> None:
+    path = make(tmp_path)
+    before = contents(path.parent)
+    with pytest.raises((CorruptRecordingError, ValueError)) as caught:
+        rehearse_left(path)
+    assert contents(path.parent) == before
+    assert str(caught.value)
