@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MAX_SHOWN", "printable", "printable_lines", "short_repr"]
+__all__ = ["MAX_SHOWN", "counted", "printable", "printable_lines", "short_repr"]
 
 
 MAX_SHOWN = 60
@@ -69,3 +69,13 @@ def printable(value: object) -> str:
 def printable_lines(value: object) -> str:
     """``printable`` for text whose line breaks are meant."""
     return "\n".join(map(printable, str(value).splitlines()))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, in the plural where it is due.
+
+    Example:
+        >>> counted(1, "step"), counted(2_000, "step")
+        ('1 step', '2,000 steps')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

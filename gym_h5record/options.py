@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from gym_h5record.errors import OptionError
 
-__all__ = ["check_atol"]
+__all__ = ["check_atol", "check_one_of"]
+
+
+def check_one_of(name: str, value: Any, known: Collection[Any]) -> None:
+    """Check that an option has one of the values it may have.
+
+    Args:
+        name: The option, as the caller spells it.
+        value: What the caller gave.
+        known: The values it may have.
+
+    Raises:
+        OptionError: If ``value`` is none of them.
+    """
+    if value not in known:
+        raise OptionError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r:.80}")
 
 
 def check_atol(atol: Any) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from gymnasium import spaces
@@ -58,6 +58,13 @@ class Field:
     def item_bytes(self) -> int:
         """Bytes of one item."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def axis(self) -> Literal["row", "episode", "item"]:
+        """Of which there is one item each: a row, an episode, or neither (a ragged field)."""
+        if self.parent is not None:
+            return "item"
+        return "episode" if self.name.startswith(f"{fmt.EPISODES}/") else "row"
 
 
 class Node:

@@ -1,0 +1,60 @@
+"""The claims of ``/commit`` and of the episode index, checked before anything relies on them.
+
+A file may be damaged, or made by a stranger. Every reader and writer asks here whether the numbers can be true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format import names as fmt
+from gym_h5record.format.nodes import Field
+
+__all__ = ["check_commit", "check_span", "committed_items"]
+
+
+def check_commit(num_rows: int, num_episodes: int) -> None:
+    """Check the two numbers of ``/commit``: every episode has at least one row.
+
+    Raises:
+        CorruptRecordingError: If they cannot be true.
+    """
+    if not 0 <= num_episodes <= num_rows:
+        raise CorruptRecordingError(f"/{fmt.COMMIT} claims {num_rows} rows and {num_episodes} episodes")
+
+
+def check_span(episode: int, start: int, length: int, num_rows: int) -> None:
+    """Check that an episode lies within the committed rows.
+
+    Args:
+        episode: Its number.
+        start: Its first row.
+        length: Its steps; it has one row more.
+        num_rows: Rows that are committed.
+
+    Raises:
+        CorruptRecordingError: If it does not.
+    """
+    if start < 0 or length < 0 or start + length >= num_rows:
+        raise CorruptRecordingError(
+            f"episode {episode} claims rows {start} to {start + length}, the recording has {num_rows}"
+        )
+
+
+def committed_items(
+    field: Field, fields: Mapping[str, Field], num_rows: int, num_episodes: int, end_at: Callable[[str, int], int]
+) -> int:
+    """Count the items of a field that belong to the first rows, or to the first episodes.
+
+    Args:
+        field: The field.
+        fields: All fields by name; a field of ragged items is counted by its parents.
+        num_rows: Rows to count.
+        num_episodes: Episodes to count, for the fields of ``/episodes``.
+        end_at: Reads one item of a field of ends, by the name of the field and the index of the item.
+    """
+    if field.parent is None:
+        return num_episodes if field.axis == "episode" else num_rows
+    lists = committed_items(fields[field.parent], fields, num_rows, num_episodes, end_at)
+    return end_at(field.parent, lists - 1) if lists else 0
