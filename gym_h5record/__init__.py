@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gym_h5record import errors
     from gym_h5record.errors import RecordingError
     from gym_h5record.maintenance.comparing import DiffReport, diff
-    from gym_h5record.maintenance.repairs.repairing import Amount, RepairReport, repair
+    from gym_h5record.maintenance.repairs.repairing import RepairReport, RowCount, repair
     from gym_h5record.maintenance.validation.problems import Problem, Severity
     from gym_h5record.maintenance.validation.validator import validate
     from gym_h5record.reading.columns import Column
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _NAMES_BY_MODULE = {
     "errors": ("RecordingError",),
     "maintenance.comparing": ("DiffReport", "diff"),
-    "maintenance.repairs.repairing": ("Amount", "RepairReport", "repair"),
+    "maintenance.repairs.repairing": ("RepairReport", "RowCount", "repair"),
     "maintenance.validation.problems": ("Problem", "Severity"),
     "maintenance.validation.validator": ("validate",),
     "reading.columns": ("Column",),
@@ -55,7 +55,6 @@ _NAMES_BY_MODULE = {
 _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
-    "Amount",
     "Column",
     "DiffReport",
     "Divergence",
@@ -69,6 +68,7 @@ __all__ = [
     "RepairReport",
     "ReplayFromHDF5",
     "ResetFromRecording",
+    "RowCount",
     "Severity",
     "SnapshotProvider",
     "Verdict",

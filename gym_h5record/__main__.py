@@ -1,4 +1,4 @@
-"""``python -m gym_h5record``: the command line, where the script is not on the path."""
+"""``python -m gym_h5record``: the command line, for shells that do not find the script ``gym-h5record``."""
 
 from __future__ import annotations
 

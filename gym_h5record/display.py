@@ -1,6 +1,6 @@
-"""Any value in a few printable characters, for one message. Not for reading back.
+"""Text for people: values shortened for messages, unprintable characters escaped, numbers with their nouns.
 
-Numbers are shown with all their digits: two that differ look different.
+Numbers are shown with all their digits, so that two different ones look different.
 """
 
 from __future__ import annotations
@@ -8,20 +8,18 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
-import numpy as np
-
 __all__ = ["MAX_SHOWN", "counted", "printable", "printable_lines", "short_repr"]
 
 
 MAX_SHOWN = 60
-"""Characters of one value."""
+"""Characters of one shortened value."""
 
 _MAX_BITS = 256
 _MAX_ELEMENTS = 4
 
 
 class _Short(reprlib.Repr):
-    """``repr`` that never becomes long, not even on the way."""
+    """A ``repr`` that is made short, not cut afterwards: a large value costs no more than a small one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,6 +29,8 @@ class _Short(reprlib.Repr):
 
     def repr1(self, x: Any, level: int) -> str:
         """One value."""
+        import numpy as np  # 0.1 s: text that is escaped needs none, neither does the command line's help
+
         if isinstance(x, np.ndarray):
             return f"an array of {x.dtype} {x.shape}"
         if isinstance(x, np.generic) and not isinstance(x, (str, bytes)):
@@ -38,7 +38,7 @@ class _Short(reprlib.Repr):
         return super().repr1(x, level)
 
     def repr_int(self, x: Any, level: int) -> str:
-        """An integer; Python refuses to print very long ones."""
+        """An integer. Python refuses to print one of more than 4,300 digits."""
         return f"an integer of {x.bit_length()} bits" if x.bit_length() > _MAX_BITS else super().repr_int(x, level)
 
 
@@ -49,6 +49,7 @@ def short_repr(value: Any) -> str:
     """A value in at most 60 printable characters.
 
     Example:
+        >>> import numpy as np
         >>> short_repr(0.1 + 0.2), short_repr(np.zeros((210, 160, 3), np.uint8)), short_repr([1, 2, 3, 4, 5])
         ('0.30000000000000004', 'an array of uint8 (210, 160, 3)', '[1, 2, 3, 4, ...]')
     """
@@ -57,7 +58,7 @@ def short_repr(value: Any) -> str:
 
 
 def printable(value: object) -> str:
-    r"""Text in which everything that does not print is escaped.
+    r"""The text of a value with unprintable characters escaped.
 
     Example:
         >>> printable("red: \x1b[31m")
@@ -67,12 +68,12 @@ def printable(value: object) -> str:
 
 
 def printable_lines(value: object) -> str:
-    """``printable`` for text whose line breaks are meant."""
+    """Like ``printable``, but keeps line breaks."""
     return "\n".join(map(printable, str(value).splitlines()))
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun, in the plural where it is due.
+    """A number and its noun, in the plural unless the number is 1.
 
     Example:
         >>> counted(1, "step"), counted(2_000, "step")

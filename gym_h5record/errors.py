@@ -1,4 +1,4 @@
-"""Everything that this package raises on purpose.
+"""The errors of this package.
 
 ::
 
@@ -7,7 +7,7 @@
     ├── RecordingNotFoundError      FileNotFoundError no file at the path
     ├── RecordingPathError          OSError           directory missing or not writable
     ├── RecordingInUseError         BlockingIOError   another recorder has the file
-    ├── InterruptedRecordingError   OSError           the recorder died, recover it first
+    ├── InterruptedRecordingError   OSError           the recorder died; call repair first
     ├── NotARecordingError          ValueError        not HDF5, or not written by us
     │   └── FormatVersionError                        written by a newer version
     ├── CorruptRecordingError       ValueError        the file contradicts the format
@@ -16,7 +16,7 @@
     ├── UnsupportedSpaceError       TypeError         a space that cannot be stored
     ├── UnsupportedEnvError         TypeError         a VectorEnv where an Env is needed
     ├── MetadataError               TypeError         user metadata that cannot be stored
-    ├── SpecError                   ValueError        a spec that cannot be stored, or names what is not there
+    ├── SpecError                   ValueError        a spec that cannot be stored, or names a missing object
     ├── UnbuildableEnvError         RuntimeError      no environment can be made from the file
     ├── EnvMismatchError            ValueError        an environment with other spaces than the recorded ones
     ├── OptionError                 ValueError        an unknown mode, codec, writer ...
@@ -28,17 +28,20 @@
     └── ReplayError                 RuntimeError
         ├── EndOfEpisodeError       IndexError        stepped past the recorded end
         ├── ActionMismatchError     ValueError        another action than the recorded one
-        ├── NotReplayableError                        no way to where the episode began
-        └── DivergedError                             the environment does something else now
+        ├── NotReplayableError                        its first state cannot be reached
+        └── DivergedError                             the environment now does something else
 
 A message says what was expected, what was found, where, and what to do.
 """
 
 from __future__ import annotations
 
-from gymnasium.error import ResetNeeded
+from typing import TYPE_CHECKING, Any
 
 from gym_h5record.display import printable_lines
+
+if TYPE_CHECKING:
+    from gymnasium.error import ResetNeeded
 
 __all__ = [
     "ActionMismatchError",
@@ -77,7 +80,7 @@ class RecordingError(Exception):
     """Root of all errors raised by gym_h5record."""
 
     def __str__(self) -> str:
-        """The message; what it quotes from a file may hold anything, but does not reach a terminal as it is."""
+        """The message, with unprintable characters escaped: it may quote a hostile file."""
         return printable_lines(super().__str__())
 
 
@@ -134,19 +137,19 @@ class MetadataError(RecordingError, TypeError):
 
 
 class SpecError(RecordingError, ValueError):
-    """The spec of an environment that cannot be stored, or that names what is not there."""
+    """The spec of an environment cannot be stored, or names an object that does not exist."""
 
 
 class UnbuildableEnvError(RecordingError, RuntimeError):
-    """No environment can be made from what the file says of it; the message says what to pass instead."""
+    """The file does not suffice to make its environment; the message says what to pass instead."""
 
 
 class EnvMismatchError(RecordingError, ValueError):
-    """An environment that cannot be the recorded one: its spaces are others."""
+    """An environment cannot be the recorded one: its spaces differ."""
 
 
 class OptionError(RecordingError, ValueError):
-    """An option has a value that it does not know."""
+    """An option has an unknown value."""
 
 
 class RenderModeError(OptionError):
@@ -158,19 +161,15 @@ class MissingDependencyError(RecordingError, ImportError):
 
 
 class WriterError(RecordingError, OSError):
-    """The writer could not do its work; the cause and the path are in the message."""
-
-
-class StepBeforeResetError(RecordingError, ResetNeeded, RuntimeError):
-    """``step`` was called before the first ``reset``."""
+    """Writing the file failed; the message has the cause and the path."""
 
 
 class SnapshotError(RecordingError, ValueError):
-    """What was recorded of generators and simulator does not fit the environment."""
+    """The recorded state of generators and simulator does not fit the environment."""
 
 
 class ReplayError(RecordingError, RuntimeError):
-    """A recording was asked for something that it does not contain."""
+    """An episode cannot be replayed as asked."""
 
 
 class EndOfEpisodeError(ReplayError, IndexError):
@@ -182,12 +181,33 @@ class ActionMismatchError(ReplayError, ValueError):
 
 
 class NotReplayableError(ReplayError):
-    """An episode cannot be run again: not enough is known of how it began."""
+    """An episode cannot be simulated again: the file does not say enough about its beginning."""
 
 
 class DivergedError(ReplayError):
-    """The environment does not do again what was recorded."""
+    """The environment does something else than the recorded one."""
 
 
 class RecordingWarning(UserWarning):
-    """Something was recorded in another way than the environment declared it."""
+    """A value was recorded in another way than the environment declared."""
+
+
+if TYPE_CHECKING:
+
+    class StepBeforeResetError(RecordingError, ResetNeeded, RuntimeError):
+        """``step`` was called before the first ``reset``."""
+
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Make ``StepBeforeResetError`` on first use: Gymnasium, which has its base, takes 0.09 s to import."""
+        if name != "StepBeforeResetError":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from gymnasium.error import ResetNeeded
+
+        about = {"__module__": __name__, "__doc__": "``step`` was called before the first ``reset``."}
+        error = type(name, (RecordingError, ResetNeeded, RuntimeError), about)
+        return globals().setdefault(name, error)  # two threads get the same class
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

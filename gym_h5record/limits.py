@@ -1,7 +1,8 @@
-"""How large the parts of a recording may be, for whoever writes one and whoever reads one.
+"""How large the parts of a recording may be.
 
-A file can claim anything in a few bytes. What is within these limits is read,
-whatever it costs; what is beyond is refused before memory is taken for it.
+A file can claim any size in a few bytes. Readers refuse a part beyond these
+limits before they take memory for it. Writers refuse it too, so that every
+recording can be read.
 """
 
 from __future__ import annotations
@@ -31,34 +32,34 @@ MAX_CHUNK_BYTES = 128 << 20
 """One chunk in memory."""
 
 MAX_ITEM_BYTES = 96 << 20
-"""One item of a column; a frame of 8K RGB video has 95 MiB. Gymnasium takes eight times as much for its space."""
+"""One item of a column; a frame of 8K RGB video has 95 MiB. Its Box takes eight times as much memory."""
 
 MAX_TEXT_BYTES = 32 << 20
-"""One text attribute: a space with bounds of its own for each of a million elements has 11 MiB."""
+"""One text attribute. The text of a Box with a million different bounds has 11 MiB."""
 
 MAX_METADATA_BYTES = 2 * MAX_TEXT_BYTES
 """All text attributes together."""
 
 MAX_HEAP_BYTES = MAX_TEXT_BYTES + (64 << 10)
-"""One heap of texts: HDF5 gives a large text one of its own, unless there is room in another."""
+"""One heap of texts. HDF5 puts a large text into a heap of its own, unless another has room."""
 
 MIN_FILTERED_ITEM_BYTES = 256
-"""Items that are smaller are not compressed: a kilobyte of chunks cannot stand for a million episodes."""
+"""Smaller items are not compressed: otherwise a kilobyte of chunks could claim a million episodes."""
 
 UNCHECKED_BYTES = 16 << 20
-"""Up to here, items are read without asking whether the file can store as many."""
+"""Up to this size, items are read without a check whether the file can hold as many."""
 
 MAX_DEPTH = 100
-"""Values, spaces and schemas inside each other: what Python can compare, copy and print with its usual stack."""
+"""Levels of nested values, spaces and nodes: Python's default stack can compare, copy and print as many."""
 
 MAX_VALUES = 1 << 22
 """Values in one JSON text; each takes up to a hundred bytes of memory."""
 
 MAX_LIST_ITEMS = 1 << 20
-"""Objects in one ragged value, beside the elements of its arrays; building one takes some microseconds."""
+"""Objects in one ragged value, elements of arrays not counted; building one takes some microseconds."""
 
 MAX_VALUE_BYTES = 4 * MAX_ITEM_BYTES
-"""One ragged value, with all its items."""
+"""All items of one ragged value together."""
 
 MAX_NODES = 1 << 14
 """Spaces in a space, nodes in a schema; building one takes a tenth of a millisecond."""
@@ -68,17 +69,17 @@ MAX_RANK = 32
 
 
 def num_elements(shape: Any) -> int:
-    """How many elements an array has, of a shape that a file says.
+    """How many elements an array of a shape from a file has.
 
     Raises:
-        ValueError: If it is no list of lengths.
+        ValueError: If the shape is not a list of at most 32 lengths.
 
     Example:
         >>> num_elements([210, 160, 3])
         100800
     """
     if type(shape) not in (list, tuple) or len(shape) > MAX_RANK:
-        raise ValueError(f"the shape {shape!r:.80}")
+        raise ValueError(f"expected the shape of an array, found {shape!r:.80}")
     if not all(type(length) is int and 0 <= length < 1 << 63 for length in shape):
-        raise ValueError(f"the shape {shape!r:.80}")
+        raise ValueError(f"expected the shape of an array, found {shape!r:.80}")
     return math.prod(shape)

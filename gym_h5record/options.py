@@ -1,4 +1,4 @@
-"""Choices a caller may make, checked: every option says what it expected and what it got."""
+"""Checks of options: messages say what was expected and what the caller gave."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ __all__ = ["check_atol", "check_one_of"]
 
 
 def check_one_of(name: str, value: Any, known: Collection[Any]) -> None:
-    """Check that an option has one of the values it may have.
+    """Check that an option has one of its known values.
 
     Args:
-        name: The option, as the caller spells it.
-        value: What the caller gave.
-        known: The values it may have.
+        name: Name of the option.
+        value: The caller's value.
+        known: The values that the option may have.
 
     Raises:
         OptionError: If ``value`` is none of them.
     """
-    if value not in known:
+    if not any(isinstance(value, type(each)) and value == each for each in known):  # 0 equals False
         raise OptionError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r:.80}")
 
 
 def check_atol(atol: Any) -> float:
-    """A tolerance that was asked for.
+    """Check a tolerance.
+
+    Returns:
+        The tolerance as a float.
 
     Raises:
-        OptionError: If it is negative or no number.
+        OptionError: If it is negative or not a number.
     """
     if not (isinstance(atol, (int, float)) and atol >= 0):
         raise OptionError(f"atol: expected a number from 0 on, got {atol!r:.80}")

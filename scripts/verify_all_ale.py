@@ -64,7 +64,7 @@ def check(path: Path, episode: int) -> tuple[int, str]:
     """Verify one episode; its steps, and what is wrong."""
     (report,) = h5r.verify(path, episodes=[episode]).episodes
     is_exact = report.verdict is h5r.Verdict.EXACT and report.independent
-    return report.steps, "" if is_exact else f"episode {episode}: {report.divergence or report.reason}"
+    return report.num_steps, "" if is_exact else f"episode {episode}: {report.divergence or report.reason}"
 
 
 def run(game: str, number: int, steps: int, directory: Path) -> Found:

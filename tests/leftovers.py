@@ -194,14 +194,14 @@ def _amid_a_sync(folder: Path) -> Path:
         write_pairs(pen, [3])
         pen.flush()
         write_pairs(pen, [2], first_row=4)
-        apply = redo_log._apply
+        apply = redo_log.apply_changes
 
         def applying(*arguments: Any) -> None:
             if not found and os.stat(redo_path(folder / "run.h5")).st_size:
                 found.append(snapshot(folder / "run.h5"))
             apply(*arguments)
 
-        patch.setattr(crash_safe_file, "_apply", applying)
+        patch.setattr(crash_safe_file, "apply_changes", applying)
         pen.flush()
     return found[0]
 

@@ -1,10 +1,13 @@
-"""Text from a file, shown."""
+"""Text for people: short, printable, and with nouns in the right number."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
-from gym_h5record.display import printable, printable_lines
+from gym_h5record.display import MAX_SHOWN, counted, printable, printable_lines, short_repr
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Grüße, 日本", "a 'quote' and a \\ backslash"])
@@ -36,3 +39,39 @@ def test_anything_is_shown_as_its_text() -> None:
 def test_lines_stay_lines_and_nothing_else_gets_through() -> None:
     assert printable_lines("first\nsecond\x1b[31m") == "first\nsecond\\x1b[31m"
     assert all(line.isprintable() for line in printable_lines("".join(map(chr, range(0x3000)))).split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        ("text", "'text'"),
+        (0.1 + 2**-56, "0.10000000000000002"),
+        (np.float32(0.1), "0.1"),
+        (np.int8(-3), "-3"),
+        (np.str_("a"), "np.str_('a')"),
+        (np.zeros((2, 3), np.int8), "an array of int8 (2, 3)"),
+        (2**256, "an integer of 257 bits"),
+        ({"a": (1, 2)}, "{'a': (1, 2)}"),
+        ([1, 2, 3, 4, 5], "[1, 2, 3, 4, ...]"),
+        ("\x1b[31m", "'\\x1b[31m'"),
+    ],
+    ids=lambda each: ascii(each)[:20],
+)
+def test_a_short_value_is_shown_whole(value: Any, text: str) -> None:
+    assert short_repr(value) == text
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * 10**6, "\x1b" * 50, 10**5000, list(range(10**6)), [[[[[[1]]]]]] * 9], ids=range(5)
+)
+def test_a_long_value_is_shown_short(value: Any) -> None:
+    assert len(short_repr(value)) <= MAX_SHOWN
+    assert short_repr(value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (-1, "-1 rows"), (1_234_567, "1,234,567 rows")]
+)
+def test_a_noun_is_in_the_plural_unless_there_is_one(number: int, text: str) -> None:
+    assert counted(number, "row") == text

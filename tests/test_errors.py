@@ -3,6 +3,8 @@
 import inspect
 import pickle
 import re
+import subprocess
+import sys
 
 import pytest
 from gymnasium.error import ResetNeeded
@@ -93,3 +95,15 @@ def test_a_warning_is_no_error():
 
 def test_all_lists_every_class():
     assert sorted(errors.__all__) == sorted([*(error.__name__ for error in ERRORS), "RecordingWarning"])
+
+
+def test_importing_the_errors_does_not_import_gymnasium():
+    look = "print('gymnasium' in sys.modules)"
+    use = "assert errors.StepBeforeResetError is errors.StepBeforeResetError"
+    command = [sys.executable, "-c", f"import sys; from gym_h5record import errors; {look}; {use}; {look}"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout == "False\nTrue\n"
+
+
+def test_a_name_that_is_no_error_is_refused():
+    with pytest.raises(AttributeError, match="no attribute 'NoSuchError'"):
+        errors.NoSuchError  # noqa: B018

@@ -21,12 +21,12 @@ def test_elements_of_a_shape_are_counted(shape: Any, count: int) -> None:
     ids=repr,
 )
 def test_what_is_no_shape_is_refused(shape: Any) -> None:
-    with pytest.raises(ValueError, match="the shape"):
+    with pytest.raises(ValueError, match="expected the shape"):
         num_elements(shape)
 
 
 def test_a_refused_shape_is_not_quoted_in_full() -> None:
-    with pytest.raises(ValueError, match="the shape") as caught:
+    with pytest.raises(ValueError, match="expected the shape") as caught:
         num_elements(["x" * 10_000])
     assert len(str(caught.value)) < 200
 

@@ -1,7 +1,7 @@
-"""Making the environment that is recorded: its id, its arguments, its wrappers.
+"""Makes the environment that ``record`` records, from its id, its arguments and the wrappers' options.
 
-Whatever is wrong with them becomes one line with what to do about it; errors of
-a running environment are not touched here.
+An id, an argument or a wrapper that does not fit becomes a ``CommandError``. Errors of
+the running environment pass through ``record`` unchanged.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from gym_h5record.errors import MissingDependencyError
 __all__ = ["default_path", "make_environment"]
 
 
-# What ids, arguments and wrappers that do not fit raise, gymnasium.make and constructors alike.
 _MISFITS = (gym.error.Error, ImportError, TypeError, ValueError, KeyError)
+"""Raised by ``gymnasium.make`` and by constructors if the id or an argument does not fit."""
 
 
 def default_path(env_id: str) -> Path:
-    """The recording's name if none is given: that of the environment.
+    """The file that ``record`` makes if no other is named.
 
     Example:
         >>> default_path("ALE/Breakout-v5").name
@@ -46,15 +46,15 @@ def make_environment(
     """Make and wrap an environment.
 
     Args:
-        env_id: As ``gymnasium.make`` takes it, ``module:Name-v0`` included.
+        env_id: An id that ``gymnasium.make`` takes, ``module:Name-v0`` included.
         kwargs: Arguments of the environment.
-        render_mode: How it renders, None for not at all.
-        atari_preprocessing: Whether to put ``AtariPreprocessing`` around it.
-        frame_stack: How many observations to stack, None for none.
+        render_mode: The environment's ``render_mode``.
+        atari_preprocessing: Whether to add ``AtariPreprocessing``.
+        frame_stack: How many observations to stack, None for no stack.
 
     Raises:
-        MissingDependencyError: If a library is needed that is not installed.
-        CommandError: If there is no such environment, or its arguments are wrong.
+        MissingDependencyError: If ale-py or OpenCV is needed and not installed.
+        CommandError: If the environment does not exist, or does not take the arguments.
     """
     _register_atari(env_id)
     arguments = {"frameskip": 1, **kwargs} if atari_preprocessing else dict(kwargs)
@@ -75,23 +75,25 @@ def make_environment(
 
 
 def _register_atari(env_id: str) -> None:
-    """Let Gymnasium know the Atari games, if the id may be one of them."""
+    """Register the Atari games with Gymnasium if the id may be one of them: importing ale-py costs 60 ms."""
     is_ale = env_id.startswith("ALE/")
     if not is_ale and (env_id in gym.registry or ":" in env_id or importlib.util.find_spec("ale_py") is None):
         return
     try:
-        import ale_py  # an extra; costs a moment even where it is installed
+        import ale_py  # the extra "atari"
     except ImportError as error:
         raise MissingDependencyError(
             f'{env_id} needs ale-py, which is not installed: pip install "gym_h5record[atari]"'
         ) from error
     gym.register_envs(ale_py)
-    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no banner
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # otherwise every game prints a banner
 
 
 def _preprocess(env: gym.Env[Any, Any], env_id: str) -> gym.Env[Any, Any]:
     if not hasattr(env.unwrapped, "ale"):
-        raise CommandError(f"--atari-preprocessing is for Atari games, ids like ALE/Breakout-v5; {env_id} is none.")
+        raise CommandError(
+            f"--atari-preprocessing needs an Atari game, with an id such as ALE/Breakout-v5; {env_id} is no Atari game."
+        )
     try:
         return wrappers.AtariPreprocessing(env)
     except gym.error.DependencyNotInstalled as error:
@@ -103,5 +105,5 @@ def _preprocess(env: gym.Env[Any, Any], env_id: str) -> gym.Env[Any, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    """What an error says; Gymnasium's own say enough without their names."""
+    """The message of an error, with the name of its class unless it is one of Gymnasium's, which explain themselves."""
     return str(error) if isinstance(error, gym.error.Error) else f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""What came out of an evaluation, for people and as JSON. Nothing is computed here."""
+"""Prints the report of ``gym_h5record.evaluate`` as tables, or turns it into JSON. It computes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from gym_h5record.cli.output import safe, show
+from gym_h5record.cli.output import plain_table, safe, show
 from gym_h5record.display import printable
 from gym_h5record.replay.evaluation.bootstrap import Interval
 from gym_h5record.replay.evaluation.reports import (
@@ -23,12 +23,12 @@ from gym_h5record.replay.evaluation.reports import (
 __all__ = ["report_json", "show_report"]
 
 
-_MAX_ACTIONS = 18  # all of the Atari games' controller
+_MAX_ACTIONS = 18  # of a confusion matrix that is shown; an Atari controller has 18
 _MAX_DIMENSIONS = 32
 
 
 def show_report(report: EvaluationReport) -> None:
-    """Print tables: episodes first, then all of them together."""
+    """Print a table of the episodes, then one of all episodes together."""
     if report.closed_loop:
         _show_returns(report)
     elif report.agreement is not None:
@@ -36,8 +36,9 @@ def show_report(report: EvaluationReport) -> None:
 
 
 def report_json(report: EvaluationReport) -> dict[str, Any]:
-    """Everything in a report, with what follows from it."""
+    """All fields of a report, and the properties that are computed from them."""
     content = {**dataclasses.asdict(report), "path": str(report.path)}
+    content |= {"ok": report.ok, "num_episodes": report.num_episodes, "num_steps": report.num_steps}
     content |= {"incomplete": report.incomplete, "unpaired": report.unpaired}
     content["agreement"] = _agreement_json(report.agreement)
     content["episodes"] = [
@@ -64,7 +65,7 @@ def _agreement_json(agreement: Agreement | None) -> dict[str, Any] | None:
     return content
 
 
-# An open loop -----------------------------------------------------------------------------------------
+# Open loop: the policy's actions beside the recorded ones --------------------------------------------
 
 
 def _show_agreement(report: EvaluationReport, overall: Agreement) -> None:
@@ -83,20 +84,20 @@ def _show_agreement(report: EvaluationReport, overall: Agreement) -> None:
         _show_dimensions(overall.error)
     click.echo()
     misfits = f"; {overall.misfits:,} not of the form of the action space" if overall.misfits else ""
-    agree = f"{overall.equal:,} of {overall.steps:,} actions agree ({_share(overall.rate)})"
+    agree = f"{overall.equal:,} of {overall.num_steps:,} actions agree ({_share(overall.rate)})"
     click.echo(f"{printable(report.path)}: {agree}{misfits}")
 
 
 def _agreement_cells(agreement: Agreement, num_errors: int) -> list[object]:
     error = agreement.error
     errors = [""] * num_errors if error is None else _error_cells(error)
-    return [f"{agreement.steps:,}", _share(agreement.rate), *errors]
+    return [f"{agreement.num_steps:,}", _share(agreement.rate), *errors]
 
 
 def _show_confusion(confusion: Confusion) -> None:
-    """The matrix with recall and precision; of many actions only these."""
+    """Recall and precision of each action, beside the confusion matrix if it has at most 18 columns."""
     is_small = len(confusion.actions) <= _MAX_ACTIONS
-    click.echo("recorded actions in rows, the policy's in columns" if is_small else "actions that were recorded")
+    click.echo("recorded actions in rows, the policy's in columns" if is_small else "recorded actions")
     columns = [str(action) for action in confusion.actions] if is_small else ["recorded", "chosen", "equal"]
     table = _table(["action", *columns, "recall", "precision"])
     for score, row in zip(confusion.scores, confusion.counts, strict=True):
@@ -120,15 +121,16 @@ def _error_cells(error: ActionError) -> list[str]:
     return [f"{each:.4g}" for each in (error.mean_absolute, error.root_mean_square, error.maximum)]
 
 
-# A closed loop ----------------------------------------------------------------------------------------
+# Closed loop: the policy acts in the environment -----------------------------------------------------
 
 
 def _show_returns(report: EvaluationReport) -> None:
     table = _table(["episode", "steps", "recorded", "live steps", "live", "difference", ""])
     for each in report.episodes:
-        live = ["", ""] if each.live is None else [f"{each.live.length:,}", f"{each.live.total_reward:g}"]
+        live = ["", ""] if each.live is None else [f"{each.live.num_steps:,}", f"{each.live.total_reward:g}"]
         difference = "" if each.difference is None else f"{each.difference:+g}"
-        _add(table, each.episode, f"{each.length:,}", f"{each.total_reward:g}", *live, difference, _why_unpaired(each))
+        recorded = [f"{each.num_steps:,}", f"{each.total_reward:g}"]
+        _add(table, each.episode, *recorded, *live, difference, _why_unpaired(each))
     show(table)
     click.echo()
     means = (("recorded", report.recorded_return), ("live", report.live_return), ("difference", report.difference))
@@ -165,7 +167,7 @@ def _recorded_end(episode: EpisodeEvaluation) -> str:
 
 
 def _share(rate: float | None) -> str:
-    """A share in percent, rounded such that only all of them are 100 %.
+    """A share in percent; only a share of exactly 1 is shown as 100 %.
 
     Example:
         >>> _share(0.99996), _share(1.0), _share(None)
@@ -177,8 +179,8 @@ def _share(rate: float | None) -> str:
 
 
 def _table(names: Iterable[str]) -> Table:
-    """Numbers to the right, and a last column without a name for words."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    """A table of numbers, right-aligned; a column without a name is for words."""
+    table = plain_table()
     for name in names:
         if name:
             table.add_column(name, justify="right")

@@ -1,8 +1,9 @@
-"""Ctrl-C as a wish, so that a step is never cut in half.
+"""Ctrl-C as a request, so that a step is never cut in half.
 
-A signal that raises wherever the program happens to be may hit the recorder in
-the middle of a row. The first one is therefore only noted, for a loop to look
-at; the second one raises, for whoever waits in vain.
+By default SIGINT raises ``KeyboardInterrupt`` at the statement that is running, which
+may be the recorder in the middle of a row. So the first signal only sets
+``requested``, and the loop ends after the step. The second signal raises: it ends a
+step that does not return.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """A context in which SIGINT and SIGTERM are noted.
+    """A context in which the first SIGINT or SIGTERM sets ``requested`` and the second one raises.
 
     Attributes:
-        requested: Whether one has come.
+        requested: Whether a signal has arrived.
 
     Example:
         >>> with Interrupts() as interrupts:

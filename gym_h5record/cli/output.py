@@ -1,7 +1,7 @@
-"""What all commands print: consoles, tables, sizes, JSON.
+"""How commands print: consoles and tables for people, JSON for programs, sizes and values as text.
 
-Text from a file may hold anything. ``safe`` makes sure that it neither drives
-the terminal nor is taken for Rich's markup.
+Text from a file may hold control characters and Rich's markup. ``safe`` escapes
+the first and switches off the second.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -27,6 +27,7 @@ __all__ = [
     "json_value",
     "make_console",
     "name_table",
+    "plain_table",
     "print_json",
     "safe",
     "safe_line",
@@ -36,51 +37,53 @@ __all__ = [
 ]
 
 
-_BOUNDLESS = 10_000  # characters, of a line that may be as long as it needs
+_WIDEST = 10_000  # characters of a line that is not broken
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
+_MAX_ITEMS = 8  # of a value that ``summary`` shows
+
+
+# For people -----------------------------------------------------------------------------------------
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console that colours nothing by guessing, and no markup.
+    """A console without markup, emoji codes and automatic colours.
 
     Args:
-        stderr: Whether it is for what is no result.
+        stderr: Whether it prints on stderr, as progress does, instead of stdout.
     """
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
 def safe(value: object) -> Text:
-    """``printable`` as Rich's text."""
+    """The value's text for Rich: escaped, and without markup."""
     return Text(printable(value))
 
 
 def safe_line(value: object) -> Text:
-    """``safe`` for a cell of a table that is cut off rather than broken into lines."""
+    """The same for a table cell on one line: text that is too long ends with an ellipsis."""
     return Text(printable(value), no_wrap=True, overflow="ellipsis")
 
 
 def show(renderable: RenderableType, *, whole: bool = False) -> None:
-    """Print on stdout, without the blanks that Rich puts at the end of lines.
+    """Print on stdout, without the spaces that Rich adds at the end of lines.
 
     Args:
-        renderable: What to print.
-        whole: Whether lines may be longer than the terminal: digits of numbers below each other say nothing.
+        renderable: A table or a text.
+        whole: Whether lines may be longer than the terminal is wide. Broken lines make a
+            table of numbers unreadable.
     """
     console = make_console()
     if whole:
-        console.width = max(console.width, console.measure(renderable, options=_boundless(console)).maximum)
+        unlimited = console.options.update(width=_WIDEST)
+        console.width = max(console.width, console.measure(renderable, options=unlimited).maximum)
     with console.capture() as capture:
         console.print(renderable)
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
 
 
-def _boundless(console: Console) -> ConsoleOptions:
-    return console.options.update(width=_BOUNDLESS)
-
-
 def name_table(rows: Iterable[tuple[str, object]]) -> Table:
-    """Names and values in two columns; values that are None are left out."""
+    """A table of names and values; rows whose value is None are left out."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -90,8 +93,16 @@ def name_table(rows: Iterable[tuple[str, object]]) -> Table:
     return table
 
 
+def plain_table(gap: int = 2) -> Table:
+    """An empty table without lines, its columns ``gap`` spaces apart."""
+    return Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+
+
+# As text --------------------------------------------------------------------------------------------
+
+
 def size_text(num_bytes: int) -> str:
-    """A size as people read it.
+    """A size in three digits and a decimal unit.
 
     Example:
         >>> size_text(999), size_text(1_234_567)
@@ -108,41 +119,15 @@ def size_text(num_bytes: int) -> str:
 
 
 def file_bytes(path: Path) -> int:
-    """Size of a file, 0 as long as there is none."""
+    """Size of a file, 0 if it does not exist yet."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
 
 
-def print_json(content: Mapping[str, Any]) -> None:
-    """Print one JSON object: on one line for programs, indented for people."""
-    indent = 2 if sys.stdout.isatty() else None
-    click.echo(json.dumps(json_value(content), allow_nan=False, indent=indent))
-
-
-def json_value(value: Any) -> Any:
-    """A value as JSON has it: arrays are lists, what is not finite is null, the rest is text."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    elif isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): json_value(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [json_value(each) for each in value]
-    return str(value)
-
-
-_MAX_ITEMS = 8
-
-
 def summary(value: Any) -> str:
-    """A value in a few words.
+    """A value in a few words, for a table cell.
 
     Example:
         >>> import numpy as np
@@ -169,3 +154,29 @@ def _array(array: np.ndarray) -> str:
 def _joined(parts: Iterable[str], count: int) -> str:
     shown = " ".join(itertools.islice(parts, _MAX_ITEMS))
     return f"{shown} ..." if count > _MAX_ITEMS else shown
+
+
+# For programs ---------------------------------------------------------------------------------------
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object: on one line in a pipe, indented on a terminal."""
+    indent = 2 if sys.stdout.isatty() else None
+    click.echo(json.dumps(json_value(content), allow_nan=False, indent=indent))
+
+
+def json_value(value: Any) -> Any:
+    """A value as JSON: arrays become lists, NaN and infinities null, values of other types their text."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): json_value(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [json_value(each) for each in value]
+    return str(value)

@@ -1,4 +1,4 @@
-"""Options that several commands read in the same way."""
+"""Parsers of option values that several commands share."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["parse_episodes", "parse_pairs"]
 
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
-_MAX_EPISODES = 1 << 20
+_MAX_EPISODES = 1 << 20  # of one range: 0-99999999999 must not fill the memory
 
 
 def parse_episodes(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int] | None:
-    """Numbers and ranges of episodes such as ``0,3-5``; None if the option is left out.
+    """Parse episode numbers and ranges such as ``0,3-5``; None if the option is not given.
 
     Raises:
-        click.BadParameter: If it is something else.
+        click.BadParameter: If the text has another form.
     """
     if text is None:
         return None
@@ -34,10 +34,10 @@ def parse_episodes(context: click.Context, parameter: click.Parameter, text: str
 
 
 def parse_pairs(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """``key=value`` pairs of a repeatable option, values as Python literals or else as strings.
+    """Parse the ``key=value`` pairs of a repeatable option; a value that is no Python literal is a string.
 
     Raises:
-        click.BadParameter: If one is not ``key=value``.
+        click.BadParameter: If a pair has no ``=`` or no key.
     """
     parsed = {}
     for pair in pairs:
@@ -51,5 +51,5 @@ def parse_pairs(context: click.Context, parameter: click.Parameter, pairs: tuple
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # all that it may raise
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # all that literal_eval may raise
         return text

@@ -1,7 +1,7 @@
-"""Frames as pictures: an animated GIF, or a contact sheet.
+"""Pictures of an episode: an animated GIF, or a contact sheet as PNG.
 
-Arrays in, the bytes of a picture file out. Which frames, and where the file
-goes, is decided elsewhere. Pillow is loaded when a picture is made.
+Arrays go in, the bytes of a picture file come out. ``commands/replay.py`` chooses the
+frames. Pillow is imported when a picture is made.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 
 from gym_h5record.cli.program import CommandError
 
-__all__ = ["Tile", "animated_gif", "check_targets", "contact_sheet", "evenly_spaced", "frame_delays", "write_picture"]
-
-
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-_MAX_SIDE_PX = 16_384  # beyond it somebody has mistyped --scale
-_GIF_MAX_FPS = 50  # browsers slow down what is faster
+__all__ = ["Tile", "animated_gif", "check_targets", "contact_sheet", "evenly_spaced", "frame_delays", "write_picture"]
 
-# The contact sheet, in pixels.
+
+_MAX_SIDE_PX = 16_384  # a larger picture is a mistyped --scale
+_GIF_MAX_FPS = 50  # browsers play faster GIFs slowly
+
+# The contact sheet.
 _TILE_WIDTH_PX = (160, 256)
 _MARGIN_PX = 20
 _GAP_PX = 12
@@ -38,39 +38,14 @@ _LABEL_SIZE, _TITLE_SIZE = 12, 16
 _PAPER, _FRAME, _INK, _PALE, _END = "#ffffff", "#d0d7de", "#1f2328", "#59636e", "#cf222e"
 
 
-@dataclass(frozen=True)
-class Tile:
-    """One frame of a contact sheet.
-
-    Attributes:
-        frame: ``(H, W, 3)`` uint8.
-        left: Label on its left.
-        right: Label on its right.
-        is_end: Whether the episode ends here.
-    """
-
-    frame: Any
-    left: str
-    right: str
-    is_end: bool = False
-
-
-def evenly_spaced(length: int, count: int) -> list[int]:
-    """Up to ``count`` of the numbers below ``length``, first and last included.
-
-    Example:
-        >>> evenly_spaced(11, 3), evenly_spaced(2, 5)
-        ([0, 5, 10], [0, 1])
-    """
-    count = min(length, count)
-    return [round(k * (length - 1) / max(1, count - 1)) for k in range(count)]
+# Animated GIF -------------------------------------------------------------------------------------
 
 
 def frame_delays(length: int, fps: float) -> list[tuple[int, int]]:
     """Which frames a GIF shows, and for how many milliseconds.
 
-    A GIF counts in hundredths of a second: delays are rounded so that the sum
-    stays right, and frames left out where it would be too fast to be shown.
+    A GIF counts in hundredths of a second. Delays are rounded so that their sum stays
+    right. Above 50 frames per second, frames are left out.
 
     Example:
         >>> frame_delays(3, 30)
@@ -85,26 +60,57 @@ def frame_delays(length: int, fps: float) -> list[tuple[int, int]]:
 
 
 def animated_gif(frames: Iterable[Any], delays_ms: Sequence[int], scale: float = 1.0) -> bytes:
-    """An animated GIF that runs for ever.
+    """An animated GIF that repeats for ever.
 
     Args:
         frames: ``(H, W, 3)`` uint8 each.
-        delays_ms: How long to show each.
-        scale: How much larger to show them.
+        delays_ms: How long each frame is shown.
+        scale: Width of the picture divided by the width of a frame.
 
     Raises:
-        Problem: If they are no pictures.
+        CommandError: If a frame is no picture, or the picture is too large.
     """
     from PIL.Image import Dither
 
     images: list[Image] = []
     for frame in frames:
         image = _image(frame, scale, images[0].size if images else None)
-        # A palette for each frame: exact for all frames with up to 256 colours.
+        # Each frame has its own palette, so that a frame of up to 256 colours is exact.
         images.append(image.quantize(256, dither=Dither.NONE))
     output = io.BytesIO()
     images[0].save(output, "GIF", save_all=True, append_images=images[1:], duration=list(delays_ms), loop=0)
     return output.getvalue()
+
+
+# Contact sheet ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One frame of a contact sheet.
+
+    Attributes:
+        frame: ``(H, W, 3)`` uint8.
+        left: Label below it, on the left.
+        right: Label below it, on the right.
+        is_end: Whether the episode ends with this frame; the left label is red then.
+    """
+
+    frame: Any
+    left: str
+    right: str
+    is_end: bool = False
+
+
+def evenly_spaced(length: int, count: int) -> list[int]:
+    """Up to ``count`` of the numbers below ``length``, the first and the last included.
+
+    Example:
+        >>> evenly_spaced(11, 3), evenly_spaced(2, 5)
+        ([0, 5, 10], [0, 1])
+    """
+    count = min(length, count)
+    return [round(k * (length - 1) / max(1, count - 1)) for k in range(count)]
 
 
 def contact_sheet(tiles: Sequence[Tile], title: str, columns: int, scale: float | None = None) -> bytes:
@@ -112,12 +118,12 @@ def contact_sheet(tiles: Sequence[Tile], title: str, columns: int, scale: float 
 
     Args:
         tiles: The frames, row by row.
-        title: What stands above them.
-        columns: How many stand side by side.
-        scale: How much larger to show them, None for tiles of a width that suits the labels.
+        title: The line above the grid.
+        columns: Tiles in one row.
+        scale: Width of a tile divided by the width of a frame, None for tiles 160 to 256 pixels wide.
 
     Raises:
-        Problem: If they are no pictures.
+        CommandError: If a frame is no picture, or a tile is too large.
     """
     from PIL import Image, ImageDraw
 
@@ -156,7 +162,7 @@ def _font(size: int) -> Any:
 
 
 def _tile_scale(frame: Any) -> float:
-    """The scale at which a frame is as wide as a tile should be."""
+    """The scale that makes a frame as wide as a tile; small frames grow by a whole number, which keeps pixels sharp."""
     narrow, wide = _TILE_WIDTH_PX
     width = np.shape(frame)[1] if np.ndim(frame) > 1 else narrow
     if width > wide:
@@ -164,8 +170,11 @@ def _tile_scale(frame: Any) -> float:
     return float(math.ceil(narrow / max(1, width)))
 
 
+# Frames as images ---------------------------------------------------------------------------------
+
+
 def _image(frame: Any, scale: float, size: tuple[int, int] | None = None) -> Image:
-    """A frame as an image, ``scale`` times as large or of a given size."""
+    """A frame as an image, ``scale`` times as large or of the given size."""
     from PIL import Image
 
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or not _is_picture(frame.shape):
@@ -185,16 +194,19 @@ def _is_picture(shape: tuple[int, ...]) -> bool:
     return min(shape, default=0) > 0 and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
 
 
+# Picture files ------------------------------------------------------------------------------------
+
+
 def check_targets(targets: Iterable[Path], recording: Path, *, overwrite: bool) -> None:
-    """Find out before any work is done that a picture cannot be written.
+    """Refuse a picture that cannot be written before any work is done.
 
     Args:
-        targets: Where the pictures are to be written.
-        recording: What must not be overwritten in any case.
-        overwrite: Whether other files may be.
+        targets: The files to write.
+        recording: The recording, which is never overwritten.
+        overwrite: Whether other files may be overwritten.
 
     Raises:
-        CommandError: If one exists, is the recording, or has no directory.
+        CommandError: If a target exists, is the recording, or has no directory.
     """
     for target in targets:
         name = str(target)
@@ -209,10 +221,10 @@ def check_targets(targets: Iterable[Path], recording: Path, *, overwrite: bool) 
 
 
 def write_picture(target: Path, picture: bytes, *, overwrite: bool) -> None:
-    """Write an encoded picture.
+    """Write the bytes of a picture.
 
     Raises:
-        CommandError: If it cannot be written.
+        CommandError: If the file cannot be written.
     """
     try:
         with target.open("wb" if overwrite else "xb") as file:

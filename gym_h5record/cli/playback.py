@@ -1,7 +1,6 @@
-"""Choosing an episode of a recording, and playing it step by step.
+"""Chooses an episode of a recording and plays it step by step with ``ReplayFromHDF5``.
 
-The steps come from ``ReplayFromHDF5``, as anybody would use it. Printing and
-pictures are made elsewhere.
+``commands/replay.py`` prints the steps, ``pictures.py`` draws the frames.
 """
 
 from __future__ import annotations
@@ -18,13 +17,14 @@ from gym_h5record.cli.program import CommandError
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.replay.environment import ReplayFromHDF5
+from gym_h5record.values.exact import reward_number
 
-__all__ = ["Reset", "Step", "choose_episode", "describe_end", "play", "reward_number"]
+__all__ = ["Reset", "Step", "choose_episode", "describe_end", "play"]
 
 
 @dataclass(frozen=True)
 class Reset:
-    """What the replay's ``reset`` gave."""
+    """What the replay's ``reset`` returned."""
 
     observation: Any
     info: dict[str, Any]
@@ -36,11 +36,11 @@ class Reset:
 
 @dataclass(frozen=True)
 class Step:
-    """What the replay's ``step`` was given, and what it gave.
+    """One step of the replay: its action, and what ``step`` returned.
 
     Attributes:
-        number: From 1 on.
-        total: Sum of the rewards up to here.
+        number: Number of the step, from 1.
+        total: Sum of the rewards of the episode, this step included.
     """
 
     number: int
@@ -53,7 +53,7 @@ class Step:
     total: float
 
     def as_json(self) -> dict[str, Any]:
-        """For ``--json``: observations in a few words, they may be pictures."""
+        """For ``--json``: the observation only in a few words, because it may be a picture."""
         return {
             "step": self.number,
             "action": self.action,
@@ -67,17 +67,21 @@ class Step:
 
 
 def choose_episode(recording: Recording, number: int | None) -> Episode:
-    """An episode by its number, negative ones from the end; None for the first one with a step.
+    """Choose an episode.
+
+    Args:
+        recording: The recording.
+        number: Number of the episode, negative from the end; None for the first episode with a step.
 
     Raises:
-        CommandError: If there is none.
+        CommandError: If the recording has no such episode.
     """
     episodes, name = recording.episodes, recording.path
     if number is None:
         for episode in episodes:
             if episode.length:
                 return episode
-        raise CommandError(f"{name} has no episode with a step: nothing to replay.")
+        raise CommandError(f"{name} has no episode with a step to replay.")
     if not episodes:
         raise CommandError(f"{name} has no episodes.")
     if not -len(episodes) <= number < len(episodes):
@@ -86,14 +90,14 @@ def choose_episode(recording: Recording, number: int | None) -> Episode:
 
 
 def play(path: Path, episode: Episode, limit: int | None) -> tuple[Reset, list[Step]]:
-    """Play an episode by giving the replay the actions that were recorded.
+    """Play an episode with the recorded actions.
 
     Args:
         path: The recording.
         episode: One of its episodes.
         limit: How many steps at most, None for all.
     """
-    # What was recorded must fit what was recorded: a mismatch would be a bug.
+    # "raise": the actions come from the file, so a mismatch would be a bug of this package.
     with closing(ReplayFromHDF5(path, [episode.number], on_mismatch="raise")) as env:
         reset = Reset(*env.reset())
         return reset, list(_steps(env, itertools.islice(episode.actions, limit)))
@@ -107,15 +111,7 @@ def _steps(env: ReplayFromHDF5, actions: Iterator[Any]) -> Iterator[Step]:
         yield Step(number, action, observation, reward, bool(terminated), bool(truncated), info, total)
 
 
-def reward_number(reward: Any) -> float:
-    """What a reward adds to the return: nothing, as in the file's own returns, if it is no number."""
-    try:
-        return float(reward)
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
-
-
 def describe_end(episode: Episode) -> str:
-    """How an episode ended, in a word or three."""
+    """``"terminated"``, ``"truncated"``, ``"terminated and truncated"`` or ``"incomplete"``."""
     ends = [name for name, is_so in (("terminated", episode.terminated), ("truncated", episode.truncated)) if is_so]
     return " and ".join(ends) or "incomplete"

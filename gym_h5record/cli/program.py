@@ -1,7 +1,7 @@
 """How the program ends: exit codes, and errors as one line instead of a traceback.
 
-Only errors that say what to do become a line. What an environment or a policy
-raises keeps its traceback: whoever wrote it needs it.
+Only errors whose message says what to do become one line. An exception that an
+environment or a policy raises keeps its traceback: its author has to find the place.
 """
 
 from __future__ import annotations
@@ -12,22 +12,20 @@ import warnings
 from typing import IO, Any, TextIO
 
 import click
-from gymnasium.error import DependencyNotInstalled
 
 from gym_h5record.display import printable_lines
-from gym_h5record.errors import RecordingError
 
-__all__ = ["INTERRUPTED", "PROBLEM", "CommandError", "Program"]
+__all__ = ["EXIT_INTERRUPTED", "EXIT_PROBLEM", "CommandError", "Program"]
 
 
-PROBLEM = 1  # the file or the run; wrong usage is click's own 2
-INTERRUPTED = 3
+EXIT_PROBLEM = 1  # of the file or the run; click itself ends wrong usage with 2
+EXIT_INTERRUPTED = 3
 
 
 class CommandError(click.ClickException):
-    """Something is wrong with the file or the run; the message says what to do."""
+    """The file or the run has a problem; the message says what to do."""
 
-    exit_code = PROBLEM
+    exit_code = EXIT_PROBLEM
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message on stderr."""
@@ -38,18 +36,33 @@ class Program(click.Group):
     """A group of commands that ends with the exit codes of this module."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was asked for."""
+        """Run the command that the arguments name."""
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # a name from a file must not end the program
+            sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not UTF-8
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             try:
                 return super().invoke(ctx)
-            except (RecordingError, DependencyNotInstalled) as error:
-                raise CommandError(str(error)) from error
             except KeyboardInterrupt:
                 click.echo("interrupted", err=True)
-                ctx.exit(INTERRUPTED)
+                ctx.exit(EXIT_INTERRUPTED)
+            except (click.ClickException, click.exceptions.Exit):
+                raise
+            except _explained_errors() as error:
+                raise CommandError(str(error)) from error
+
+
+def _explained_errors() -> tuple[type[Exception], ...]:
+    """The errors whose message says what to do.
+
+    Python calls this only after a command has raised. Importing both modules loads
+    Gymnasium and NumPy, 0.2 s that the help and a mistyped verb do not need.
+    """
+    from gymnasium.error import DependencyNotInstalled
+
+    from gym_h5record.errors import RecordingError
+
+    return RecordingError, DependencyNotInstalled
 
 
 def _show_warning(
@@ -60,6 +73,6 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning as one line; Gymnasium colours its own even where nobody sees colours."""
+    """Print a warning as one line, without the colours that Gymnasium adds even in a pipe."""
     text = click.unstyle(str(message)).removeprefix("WARN: ")
     click.echo(f"warning: {printable_lines(text)}", file=file, err=file is None)

@@ -1,7 +1,6 @@
-"""Stepping an environment until there is enough, and counting.
+"""Steps an environment up to a number of episodes or steps, and counts.
 
-The loop knows nothing of recording and little of progress: it asks the clock,
-and says so when it is time to show something. Nothing else happens per step.
+The loop knows neither the recorder nor the progress bar: it calls ``env.step`` and ``on_step``.
 """
 
 from __future__ import annotations
@@ -13,37 +12,37 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 
-__all__ = ["Limits", "RolloutStats", "Watch", "rollout"]
+__all__ = ["Limits", "RolloutStats", "Stop", "rollout"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop: at whichever comes first, None for no limit.
+    """When a rollout ends: at the limit that it reaches first.
 
     Attributes:
-        episodes: So many episodes.
-        steps: So many steps.
+        episodes: Number of episodes, None for no limit.
+        steps: Number of steps, None for no limit.
     """
 
     episodes: int | None = None
     steps: int | None = None
 
-    def fraction(self, tally: RolloutStats) -> float:
-        """How much is done, from 0 to 1."""
-        episodes = tally.ended / self.episodes if self.episodes else 0.0
-        steps = tally.steps / self.steps if self.steps else 0.0
+    def fraction(self, stats: RolloutStats) -> float:
+        """How much of the rollout is done, from 0 to 1."""
+        episodes = stats.ended / self.episodes if self.episodes else 0.0
+        steps = stats.steps / self.steps if self.steps else 0.0
         return min(1.0, max(episodes, steps))
 
 
 @dataclass
 class RolloutStats:
-    """What has happened so far.
+    """The counts of a rollout, after each step.
 
     Attributes:
         steps: Steps taken.
         ended: Episodes that the environment has ended.
-        returns: One per episode, the last one may not have ended.
-        start_s: When the first reset had returned, on the monotonic clock.
+        returns: One per episode; the last episode may still be running.
+        start_s: When the first reset returned, on the monotonic clock; None before.
     """
 
     steps: int = 0
@@ -58,36 +57,27 @@ class RolloutStats:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the first reset had returned."""
+        """Seconds since the first reset returned, 0 before."""
         return 0.0 if self.start_s is None else monotonic() - self.start_s
 
     @property
     def steps_per_second(self) -> float:
-        """Steps per second since then."""
+        """Steps per second since the first reset returned."""
         seconds = self.seconds
         return self.steps / seconds if seconds else 0.0
 
     @property
     def mean_return(self) -> float:
-        """Mean over all episodes, NaN if there are none."""
+        """Mean return of all episodes, NaN without episodes."""
         return sum(self.returns) / len(self.returns) if self.returns else float("nan")
 
 
-class Watch(Protocol):
-    """Whoever shows the progress.
+class Stop(Protocol):
+    """Tells the loop to end early, as ``Interrupts`` does.
 
     Attributes:
-        due_s: When to call ``show`` next, on the monotonic clock.
+        requested: True once the loop has to end.
     """
-
-    due_s: float
-
-    def show(self, tally: RolloutStats) -> None:
-        """Show what has happened so far, and set ``due_s`` anew."""
-
-
-class Stop(Protocol):
-    """Whoever may want the loop to end early."""
 
     requested: bool
 
@@ -96,25 +86,25 @@ def rollout(
     env: gym.Env[Any, Any],
     policy: Callable[[Any], Any],
     limits: Limits,
-    tally: RolloutStats,
+    stats: RolloutStats,
     *,
     seed: int | None,
     stop: Stop,
-    watch: Watch,
+    on_step: Callable[[RolloutStats], None] | None = None,
 ) -> None:
     """Step an environment up to the limits.
 
     Args:
         env: The environment.
         policy: Called with the observation, returns the action.
-        limits: When to stop.
-        tally: Counts; up to date whenever and however this ends.
+        limits: When to end.
+        stats: Counted up; right even if the environment or the policy raises.
         seed: For the first reset.
         stop: Looked at before every step.
-        watch: Told about the progress.
+        on_step: Called after every step.
     """
-    while limits.fraction(tally) < 1 and not stop.requested:
-        _play_episode(env, policy, limits, tally, seed=seed, stop=stop, watch=watch)
+    while limits.fraction(stats) < 1 and not stop.requested:
+        _play_episode(env, policy, limits, stats, seed=seed, stop=stop, on_step=on_step)
         seed = None
 
 
@@ -122,24 +112,25 @@ def _play_episode(
     env: gym.Env[Any, Any],
     policy: Callable[[Any], Any],
     limits: Limits,
-    tally: RolloutStats,
+    stats: RolloutStats,
     *,
     seed: int | None,
     stop: Stop,
-    watch: Watch,
+    on_step: Callable[[RolloutStats], None] | None,
 ) -> None:
     observation, _ = env.reset(seed=seed)
-    if tally.start_s is None:
-        tally.start_s = monotonic()
-    returns = tally.returns
+    if stats.start_s is None:
+        stats.start_s = monotonic()
+    returns = stats.returns
     returns.append(0.0)
     max_steps = float("inf") if limits.steps is None else limits.steps
-    while tally.steps < max_steps and not stop.requested:
+    while stats.steps < max_steps and not stop.requested:
         observation, reward, terminated, truncated, _ = env.step(policy(observation))
-        tally.steps += 1
+        stats.steps += 1
         returns[-1] += float(reward)
-        if terminated or truncated:
-            tally.ended += 1
+        has_ended = bool(terminated or truncated)
+        stats.ended += has_ended
+        if on_step is not None:
+            on_step(stats)
+        if has_ended:
             return
-        if monotonic() >= watch.due_s:
-            watch.show(tally)

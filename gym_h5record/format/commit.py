@@ -1,6 +1,7 @@
-"""The claims of ``/commit`` and of the episode index, checked before anything relies on them.
+"""Checks the numbers of ``/commit`` and of the episode index.
 
-A file may be damaged, or made by a stranger. Every reader and writer asks here whether the numbers can be true.
+A file may be damaged or hostile, so every reader and writer checks these
+numbers before it uses them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def check_commit(num_rows: int, num_episodes: int) -> None:
     """Check the two numbers of ``/commit``: every episode has at least one row.
 
     Raises:
-        CorruptRecordingError: If they cannot be true.
+        CorruptRecordingError: If there are fewer rows than episodes, or a number is negative.
     """
     if not 0 <= num_episodes <= num_rows:
         raise CorruptRecordingError(f"/{fmt.COMMIT} claims {num_rows} rows and {num_episodes} episodes")
@@ -28,13 +29,13 @@ def check_span(episode: int, start: int, length: int, num_rows: int) -> None:
     """Check that an episode lies within the committed rows.
 
     Args:
-        episode: Its number.
+        episode: Number of the episode.
         start: Its first row.
         length: Its steps; it has one row more.
-        num_rows: Rows that are committed.
+        num_rows: Committed rows.
 
     Raises:
-        CorruptRecordingError: If it does not.
+        CorruptRecordingError: If it has rows outside of them.
     """
     if start < 0 or length < 0 or start + length >= num_rows:
         raise CorruptRecordingError(
@@ -45,14 +46,14 @@ def check_span(episode: int, start: int, length: int, num_rows: int) -> None:
 def committed_items(
     field: Field, fields: Mapping[str, Field], num_rows: int, num_episodes: int, end_at: Callable[[str, int], int]
 ) -> int:
-    """Count the items of a field that belong to the first rows, or to the first episodes.
+    """Count the items of a field that belong to the first rows or episodes.
 
     Args:
         field: The field.
-        fields: All fields by name; a field of ragged items is counted by its parents.
-        num_rows: Rows to count.
-        num_episodes: Episodes to count, for the fields of ``/episodes``.
-        end_at: Reads one item of a field of ends, by the name of the field and the index of the item.
+        fields: All fields by name: the ends of its parent say how many items a ragged field has.
+        num_rows: How many rows.
+        num_episodes: How many episodes, for the fields of ``/episodes``.
+        end_at: Reads one item of a field of ends: its arguments are the name of the field and the index of the item.
     """
     if field.parent is None:
         return num_episodes if field.axis == "episode" else num_rows

@@ -1,61 +1,92 @@
-"""The attributes of ``/metadata`` as the values that a user sees, each of the kind that the format says."""
+"""The attributes of ``/metadata``: the type of each, and the reader of each that holds structured text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
+
+from gymnasium import Space
+from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.names import METADATA_ATTRIBUTES
 from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.values.space_json import space_from_json
+from gym_h5record.values.spec_json import spec_from_json
 from gym_h5record.values.tagged_json import loads, parse_json
 
-__all__ = ["metadata_values", "readable_attributes"]
+__all__ = ["metadata_values", "read_attribute", "readable_attributes"]
 
 
-_SPACES = ("observation_space", "action_space")
 _TOTALS = ("total_steps", "total_episodes")
+_SPACES = ("observation_space", "action_space")
+_FRAMES = ("render", "observation", "none")
+_SHOWN_AS_TEXT = frozenset({*_SPACES, "env_spec", "compression", "frames", "created_at"})
+"""``metadata_values`` gives the text of these: one that cannot be read does not hide the other attributes."""
 
 
 def metadata_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's own metadata and that of the recorder.
+    """Join the user's own metadata with that of the recorder.
 
     Args:
         attributes: From ``gym_h5record.storage.format_checks.open_metadata``.
 
     Raises:
-        CorruptRecordingError: If one of them is not what it should be.
+        CorruptRecordingError: If an attribute has another type than the format says, or its text cannot be read.
     """
-    found = {name: _value(name, attributes[name]) for name in attributes}
+    found = {name: _shown(name, value) for name, value in attributes.items()}
     user = found.get("user", {})
-    own = {key: value for key, value in user.items() if key not in METADATA_ATTRIBUTES}
+    own = {key: value for key, value in user.items() if key not in fmt.METADATA_ATTRIBUTES}
     return {**own, **found, "user": user}
 
 
 def readable_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Those attributes that ``metadata_values`` can read, and spaces that can be."""
+    """Keep the attributes that ``metadata_values`` accepts, and of the spaces those that can be read."""
     readable = {}
     for name, value in attributes.items():
         try:
-            _value(name, value)
+            _shown(name, value)
             if name in _SPACES:
-                space_from_json(parse_json(value))
-        except (CorruptRecordingError, ValueError):
+                read_attribute(name, value)
+        except ValueError:
             continue
         readable[name] = value
     return readable
 
 
-def _value(name: str, value: Any) -> Any:
-    kind = int if name in _TOTALS else str
-    if type(value) is not kind:
-        raise CorruptRecordingError(f"/{fmt.METADATA} {name} is {value!r:.80}, expected {kind.__name__}")
+def read_attribute(name: str, value: Any) -> Any:
+    """Read one attribute.
+
+    Args:
+        name: Its name.
+        value: Its value, from ``gym_h5record.storage.format_checks.open_metadata``.
+
+    Returns:
+        The dict, list, space, spec ... that its text stands for; ``value`` if the text has no structure.
+
+    Raises:
+        ValueError: If the text cannot be read.
+        TypeError: If the value, or the content of its text, has another type than the format says.
+    """
+    _expect(int if name in _TOTALS else str, value)
+    return _READERS[name](value) if name in _READERS else value
+
+
+def _shown(name: str, value: Any) -> Any:
     try:
-        return _READERS[name](value) if name in _READERS else value
+        return _expect(str, value) if name in _SHOWN_AS_TEXT else read_attribute(name, value)
     except (ValueError, TypeError) as error:
         raise CorruptRecordingError(f"/{fmt.METADATA} {name} cannot be read: {error}") from error
+
+
+def _expect(kind: type, value: Any) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"expected {kind.__name__}, found {value!r:.80}")
+    return value
+
+
+# Readers --------------------------------------------------------------------------------------------
 
 
 def _user(text: str) -> Any:
@@ -70,16 +101,35 @@ def _names(text: str) -> Any:
     return [_expect(str, each) for each in _expect(list, parse_json(text, MAX_DEPTH))]
 
 
-def _expect(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"expected a {kind.__name__}, found {value!r:.80}")
-    return value
+def _space(text: str) -> Space[Any]:
+    return space_from_json(parse_json(text))
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
+def _spec(text: str) -> EnvSpec | None:
+    return spec_from_json(text) if text else None
+
+
+def _compression(text: str) -> tuple[Any, Any]:
+    name, options = _expect(list, parse_json(text))
+    return name, options
+
+
+def _frames(text: str) -> str:
+    if text not in _FRAMES:
+        raise ValueError(f"expected one of {', '.join(_FRAMES)}")
+    return text
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
     "user": _user,
     "versions": _object,
     "platform": _object,
-    "env_wrappers": _names,
     "recording_parent": _object,
+    "env_wrappers": _names,
+    "observation_space": _space,
+    "action_space": _space,
+    "env_spec": _spec,
+    "compression": _compression,
+    "frames": _frames,
+    "created_at": datetime.fromisoformat,
 }

@@ -1,7 +1,6 @@
-"""Every name and number that appears on disk, in one place.
+"""Every name and number of the file format, as ``docs/format.md`` defines them.
 
-This module is the machine-readable half of ``docs/format.md``. It knows neither
-h5py nor environments; every other module spells on-disk names through it.
+All other modules take the names of datasets, attributes and codes from here.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ ENDS = "ends"
 INFOS_JSON = "infos/json"
 EXCEPTIONS = "exceptions"
 EPISODE_JSON = "episodes/json"
-SNAPSHOT = "snapshot"  # key in it
+SNAPSHOT = "snapshot"  # a key of that JSON
 
 EPISODE_COLUMNS: dict[str, np.dtype] = {
     "starts": np.dtype(np.int64),
@@ -111,7 +110,7 @@ EPISODE_COLUMNS: dict[str, np.dtype] = {
     "complete": np.dtype(np.bool_),
     "origins": np.dtype(np.uint8),
 }
-"""Columns of ``/episodes``: one entry per episode."""
+"""The columns of ``/episodes`` with one number per episode, and their dtypes."""
 
 NO_SEED = -1
 SEED_IN_JSON = -2  # a seed beyond int64, kept in the episode's JSON
@@ -121,12 +120,12 @@ class Origin(IntEnum):
     """How an episode of the file began (``/episodes/origins``)."""
 
     RESET = 0
-    STEP_TRIGGER = 1  # recording was switched on in the middle of an episode
-    AFTER_DONE = 2  # the agent went on stepping after the episode had ended
+    STEP_TRIGGER = 1  # ``step_trigger`` began recording in the middle of an episode
+    AFTER_DONE = 2  # ``step`` was called after the episode had ended
 
 
 class RowFlag(IntFlag):
-    """Marks of a row in the journal; they never reach the file."""
+    """Marks of a row in the journal. The file does not have them."""
 
     FIRST = 1
     LAST = 2
@@ -135,14 +134,12 @@ class RowFlag(IntFlag):
 class TypeCode(IntEnum):
     """Python type of one value (``/types``).
 
-    Codes from ``NUMPY`` on stand for NumPy scalar types: ``NUMPY + k`` is the
-    k-th entry of ``bool, int8 ... int64, uint8 ... uint64, float16, float32,
-    float64``.
+    ``NUMPY + k`` is the k-th of ``NUMPY_SCALARS``.
     """
 
     ABSENT = 0  # padding, or an info key that this row does not have
     ARRAY = 1  # numpy.ndarray with the column's dtype and shape
-    VALUE = 2  # as the space declares it: containers, text, sequences, graphs
+    VALUE = 2  # dict, tuple, str, sequence, graph or choice, as the space declares
     INT = 3
     FLOAT = 4
     BOOL = 5
@@ -164,7 +161,7 @@ NUMPY_SCALARS: tuple[type[np.generic], ...] = (
     np.float32,
     np.float64,
 )
-"""NumPy scalar types with a type code, in its order."""
+"""The NumPy scalar types with a type code, in the order of their codes."""
 
 _CODE_OF_SCALAR = {scalar: TypeCode.NUMPY + k for k, scalar in enumerate(NUMPY_SCALARS)}
 
@@ -174,7 +171,7 @@ SCALAR_TYPES: dict[int, type] = {
     TypeCode.BOOL: bool,
     **{int(code): scalar for scalar, code in _CODE_OF_SCALAR.items()},
 }
-"""The Python or NumPy type of a single number, by its type code."""
+"""The Python or NumPy type of a single number, by type code."""
 
 
 def numpy_scalar_code(scalar: type) -> int | None:
@@ -183,11 +180,11 @@ def numpy_scalar_code(scalar: type) -> int | None:
 
 
 def link_name(key: object, taken: set[str] | None = None) -> str:
-    """The HDF5 link name under which the child ``key`` of a Dict is stored.
+    """The HDF5 link name of the child ``key`` of a Dict.
 
     Slashes, percent signs and control characters are percent-encoded, lone
-    surrogates by their code point; a name already in ``taken`` gets ``~1``,
-    ``~2`` ... The schema keeps the key itself.
+    surrogates become ``%uD800``. A name that is already in ``taken`` gets ``~1``,
+    ``~2`` ... behind it. The schema keeps the key itself.
 
     Example:
         >>> link_name("camera/left")

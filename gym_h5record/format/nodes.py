@@ -1,9 +1,10 @@
-"""Places in the tree of a value, and the datasets that hold what is there.
+"""The nodes of the tree of a value, and the datasets that hold them.
 
-Each node knows its fields, one HDF5 dataset each. Values of one size have a
-field with one item per row; values of varying size (text, sequences, graphs,
-choices) have fields of items and ``ends``: how many items all rows up to this
-one have. Which nodes a space has is the business of ``gym_h5record.format.schema``.
+Each node knows its fields, one HDF5 dataset each. A value of fixed size has a
+field with one item per row. A value of varying size (text, sequence, graph,
+choice) has fields of items and a field of ``ends``: ``ends[row]`` is the number
+of items in all rows up to and including that one. ``gym_h5record.format.planning``
+makes the nodes of a space.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from gymnasium import spaces
 
 from gym_h5record.format import names as fmt
+
+if TYPE_CHECKING:  # Gymnasium takes 0.09 s to import; the writer process needs the fields only
+    from gymnasium import spaces
 
 __all__ = [
     "Array",
@@ -43,9 +46,9 @@ class Field:
         name: Path inside the file.
         dtype: Type of the elements.
         shape: Shape of one item.
-        parent: The field of ends that says which items belong to which row, or
-            None if there is one item per row.
-        is_ends: Whether the items are ends, counted cumulatively.
+        parent: The field of ends that says which items belong to which row;
+            None if every row has one item.
+        is_ends: Whether the items are ends.
     """
 
     name: str
@@ -61,28 +64,28 @@ class Field:
 
     @property
     def axis(self) -> Literal["row", "episode", "item"]:
-        """Of which there is one item each: a row, an episode, or neither (a ragged field)."""
+        """What has one item of this field: a row or an episode; ``"item"`` for a field of ragged items."""
         if self.parent is not None:
             return "item"
         return "episode" if self.name.startswith(f"{fmt.EPISODES}/") else "row"
 
 
 class Node:
-    """A place in the tree of a value; ``name`` is its path inside the file."""
+    """A node of the tree of a value; ``name`` is its path inside the file."""
 
     name: str
 
     def children(self) -> tuple[Node, ...]:
-        """The nodes directly below that have a type code of their own."""
+        """The nodes directly below this one that have type codes of their own."""
         return ()
 
     def fields(self, parent: str | None = None) -> Iterator[Field]:
-        """The fields of this node and everything below it."""
+        """The fields of this node and of all nodes below it."""
         for child in self.children():
             yield from child.fields(parent)
 
     def walk(self) -> Iterator[Node]:
-        """This node and all below it that have a type code, parents first."""
+        """This node and all nodes below it that have type codes, parents first."""
         yield self
         for child in self.children():
             yield from child.walk()
@@ -90,7 +93,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Array(Node):
-    """An array of one dtype and shape. Without elements it needs no dataset."""
+    """An array of one dtype and shape; one without elements has no dataset."""
 
     name: str
     dtype: np.dtype
@@ -114,7 +117,7 @@ class Scalar(Node):
 
 @dataclass(frozen=True)
 class Opaque(Node):
-    """A value with no columns of its own: every row of it is an exception."""
+    """A value without columns: it is recorded as an exception in every row."""
 
     name: str
 
@@ -164,7 +167,7 @@ class ListOf(Ragged):
 
 @dataclass(frozen=True)
 class Text(Ragged):
-    """A string, as UTF-8 bytes in which lone surrogates may stand."""
+    """A string, as UTF-8 bytes that may hold lone surrogates."""
 
     name: str
 
@@ -201,7 +204,7 @@ class Graph(Ragged):
 
     @property
     def parts(self) -> Scalar:
-        """Which parts are there: 1 edges, 2 edge links, 3 both."""
+        """Which parts are not None: 1 edges, 2 edge links, 3 both."""
         return Scalar(f"{self.name}/parts", np.dtype(np.uint8))
 
     def fields(self, parent: str | None = None) -> Iterator[Field]:
@@ -213,14 +216,14 @@ class Graph(Ragged):
 
 @dataclass(frozen=True)
 class OneOf(Ragged):
-    """A pair of a branch's number and a value of that branch."""
+    """A pair: the number of a branch, and a value of that branch."""
 
     name: str
     branches: tuple[ListOf, ...]
 
     @property
     def index(self) -> Scalar:
-        """Which branch."""
+        """The number of the branch."""
         return Scalar(f"{self.name}/index", np.dtype(np.int64))
 
     def fields(self, parent: str | None = None) -> Iterator[Field]:

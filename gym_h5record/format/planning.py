@@ -1,4 +1,8 @@
-"""Which columns a recording gets: planned from the spaces and the first values."""
+"""Plans the columns of a recording from the spaces and the first values.
+
+Where a first value does not fit its space, its column follows the value:
+environments declare float32 and give float64.
+"""
 
 from __future__ import annotations
 
@@ -22,69 +26,13 @@ from gym_h5record.values.exact import foreign_array, storable
 __all__ = ["MISSING", "contains", "plan_columns", "plan_infos", "plan_space", "plan_value"]
 
 
-def plan_columns(
-    first: tuple[Any, Any, Any],
-    spaces: tuple[Space[Any], Space[Any]],
-    frames: str,
-    step: tuple[Any, Any] | None,
-    *,
-    infos: bool,
-    warn: Callable[[str], None],
-) -> Schema:
-    """Plan the columns of a recording.
-
-    Args:
-        first: Observation, info and frame of the first row.
-        spaces: The observation and the action space.
-        frames: Kind of the frame source.
-        step: Action and info of the first step, None if there was none.
-        infos: Whether infos are recorded.
-        warn: Told of values outside their space.
-    """
-    first_observation, first_info, first_frame = first
-    action, info = (MISSING, None) if step is None else step
-
-    def plan(what: str, space: Space[Any], name: str, value: Any) -> Node:
-        if value is not MISSING and not contains(space, value):
-            warn(f"the first {what} is not in the declared space {space}; it is recorded as it is.")
-        return plan_space(space, name, value)
-
-    observation = plan("observation", spaces[0], fmt.OBSERVATIONS, first_observation)
-    schema = Schema(
-        observation=observation,
-        action=plan("action", spaces[1], fmt.ACTIONS, action),
-        frame=plan_value(fmt.FRAMES, first_frame) if frames == "render" else None,
-        infos=plan_infos([each for each in (first_info, info) if type(each) is dict]) if infos else None,
-        linked_frames=frames == "observation" and isinstance(observation, Array) and any(observation.fields()),
-    )
-    for field in schema.fields:
-        if field.item_bytes > MAX_ITEM_BYTES:
-            raise UnsupportedSpaceError(
-                f"/{field.name} would have items of {field.item_bytes} bytes; up to {MAX_ITEM_BYTES} can be recorded."
-            )
-    return schema
-
-
-def contains(space: Space[Any], value: Any) -> bool:
-    """Whether a value is in its space, as far as the space can tell."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Gymnasium's own remarks; ours says what happens
-        try:
-            return space.contains(value)
-        except Exception:  # noqa: BLE001  # some fail on their own samples: nothing to warn of
-            return True
-
-
 class _Missing:
     def __repr__(self) -> str:
         return "MISSING"
 
 
 MISSING: Any = _Missing()
-"""Stands for a value that has not been seen yet."""
-
-
-# From a space, and the first value if there is one, to nodes ---------------------------------
+"""Stands for a value that is not known yet."""
 
 
 @singledispatch
@@ -94,11 +42,11 @@ def plan_space(space: Space[Any], name: str, value: Any = MISSING) -> Node:
     Args:
         space: The declared space.
         name: Path of the node inside the file.
-        value: A value the environment gave; where its dtype or shape is not the
-            declared one, the plan follows the value.
+        value: A value that the environment gave. Where its dtype, its shape or its
+            type is not the declared one, the column follows the value.
 
     Raises:
-        UnsupportedSpaceError: If the space is a custom one.
+        UnsupportedSpaceError: If the space, or one inside it, is a custom one.
     """
     raise UnsupportedSpaceError(f"cannot store values of the space {space!r} at /{name}")
 
@@ -173,8 +121,12 @@ def _(space: spaces.OneOf[Any], name: str, value: Any = MISSING) -> Node:
     return OneOf(name, tuple(_list(f"{name}/{index}", each) for index, each in enumerate(space.spaces)))
 
 
+def _list(name: str, space: Space[Any]) -> ListOf:
+    return ListOf(name, plan_space(space, f"{name}/{fmt.VALUES}"))
+
+
 def plan_value(name: str, value: Any) -> Array | Scalar | Opaque:
-    """Plan a column from a value alone: an array, a number, or neither."""
+    """Plan a column from a value alone: ``Opaque`` if it is neither a number nor an array of numbers."""
     array = foreign_array(value)
     value = value if array is None else array
     kind = type(value)
@@ -191,11 +143,16 @@ def plan_value(name: str, value: Any) -> Array | Scalar | Opaque:
     return Opaque(name)
 
 
+def _array(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> Array | Opaque:
+    return Array(name, dtype, tuple(shape)) if storable(dtype) else Opaque(name)
+
+
 def plan_infos(infos: list[dict[Any, Any]]) -> tuple[InfoField, ...]:
     """Plan columns for the numeric keys of the first infos of a recording.
 
-    Numbers and numeric arrays get a column; where two infos disagree the wider
-    type wins if it holds both exactly. All other keys are stored as JSON.
+    A key whose values are numbers, or arrays of numbers of one dtype and shape,
+    gets a column. Numbers of several types get the type to which NumPy promotes
+    them. All other keys are stored as JSON.
     """
     taken = {fmt.INFOS_JSON.rpartition("/")[2]}
     columns: dict[str, InfoField] = {}
@@ -217,14 +174,6 @@ def plan_infos(infos: list[dict[Any, Any]]) -> tuple[InfoField, ...]:
     return tuple(columns.values())
 
 
-def _array(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> Array | Opaque:
-    return Array(name, dtype, tuple(shape)) if storable(dtype) else Opaque(name)
-
-
-def _list(name: str, space: Space[Any]) -> ListOf:
-    return ListOf(name, plan_space(space, f"{name}/{fmt.VALUES}"))
-
-
 def _widen(first: Array | Scalar, second: Array | Scalar | Opaque) -> Array | Scalar | Opaque:
     if isinstance(first, Scalar) and isinstance(second, Scalar):
         dtype = np.promote_types(first.dtype, second.dtype)
@@ -236,3 +185,59 @@ def _widen(first: Array | Scalar, second: Array | Scalar | Opaque) -> Array | Sc
     ):
         return second
     return Opaque("")
+
+
+def plan_columns(
+    first: tuple[Any, Any, Any],
+    spaces: tuple[Space[Any], Space[Any]],
+    frames: str,
+    step: tuple[Any, Any] | None,
+    *,
+    infos: bool,
+    warn: Callable[[str], None],
+) -> Schema:
+    """Plan the columns of a recording.
+
+    Args:
+        first: Observation, info and frame of the first row.
+        spaces: The observation space and the action space.
+        frames: Kind of the frame source: ``"render"``, ``"observation"`` or ``"none"``.
+        step: Action of the first step and the info after it, None if no step was taken.
+        infos: Whether infos are recorded.
+        warn: Called with a message if the first observation or action is outside its space.
+
+    Raises:
+        UnsupportedSpaceError: If a space is a custom one, or an item of a column would be too large.
+    """
+    first_observation, first_info, first_frame = first
+    action, second_info = (MISSING, None) if step is None else step
+
+    def plan(what: str, space: Space[Any], name: str, value: Any) -> Node:
+        if value is not MISSING and not contains(space, value):
+            warn(f"the first {what} is not in the declared space {space}; it is recorded as it is.")
+        return plan_space(space, name, value)
+
+    observation = plan("observation", spaces[0], fmt.OBSERVATIONS, first_observation)
+    schema = Schema(
+        observation=observation,
+        action=plan("action", spaces[1], fmt.ACTIONS, action),
+        frame=plan_value(fmt.FRAMES, first_frame) if frames == "render" else None,
+        infos=plan_infos([each for each in (first_info, second_info) if type(each) is dict]) if infos else None,
+        linked_frames=frames == "observation" and isinstance(observation, Array) and any(observation.fields()),
+    )
+    for field in schema.fields:
+        if field.item_bytes > MAX_ITEM_BYTES:
+            raise UnsupportedSpaceError(
+                f"/{field.name} would have items of {field.item_bytes} bytes; up to {MAX_ITEM_BYTES} can be recorded."
+            )
+    return schema
+
+
+def contains(space: Space[Any], value: Any) -> bool:
+    """Whether a value is in its space; True if the space raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Gymnasium warns of a value that it has to cast
+        try:
+            return space.contains(value)
+        except Exception:  # noqa: BLE001  # some spaces raise for their own samples
+            return True

@@ -1,11 +1,11 @@
-"""Values of varying size to items of fields, and back.
+"""Values of varying size as items of fields, and back.
 
-``encode`` turns one text, sequence, graph or choice into the items it adds to
-each field; ``decode`` builds the value again from any source of items. Ends
-are lengths while they travel and are counted up when they are stored.
+``encode`` turns one text, sequence, graph or choice into the items that it adds
+to each field; ``decode`` builds the value again. The items of a field of ends
+are lengths here; the writer adds them up when it stores them.
 
-Whether a value survives is not argued but tried: ``encode`` decodes what it
-made and reports False when that is not identical.
+``encode`` decodes its own result and gives None if that is not the same value:
+Gymnasium's batches do not keep every value of a space.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gym_h5record.format import nodes
 from gym_h5record.limits import MAX_LIST_ITEMS, MAX_VALUE_BYTES
 from gym_h5record.values.exact import identical
 
-__all__ = ["Items", "Source", "decode", "encode"]
+__all__ = ["ItemReader", "Items", "decode", "encode"]
 
 
 Items = dict[str, list[np.ndarray]]
@@ -31,30 +31,30 @@ Items = dict[str, list[np.ndarray]]
 _EDGES, _LINKS = 1, 2
 
 
-class Source(Protocol):
-    """Where the items of fields come from."""
+class ItemReader(Protocol):
+    """Reads items of fields: from a file, or from memory."""
 
     def items(self, field: str, start: int, stop: int) -> np.ndarray:
-        """Items ``start`` to ``stop`` of a field, as an array the caller may keep."""
+        """Items ``start`` to ``stop`` of a field, as an array that the caller may keep."""
 
 
 def encode(node: nodes.Ragged, value: Any) -> Items | None:
     """The items that ``value`` adds to each field of ``node``.
 
     Returns:
-        None if the value cannot be given back exactly; it is then an exception.
+        None if the value would not come back exactly; it is then recorded as an exception.
     """
     items: Items = {field.name: [] for field in node.fields()}
     try:
         _put(node, value, items)
         decoded = decode(node, _Encoded(node, items), 0)
-    except Exception:  # noqa: BLE001  # whatever it is that Gymnasium says, the value is not the space's
+    except Exception:  # noqa: BLE001  # Gymnasium raises anything for a value outside the space
         return None
     return items if identical(value, decoded) else None
 
 
 class _Encoded:
-    """The items of one value as a source, lengths counted up to ends."""
+    """Reads the items of one value. Lengths are added up to ends, as in a file."""
 
     def __init__(self, node: nodes.Ragged, items: Items) -> None:
         self._arrays = {}
@@ -145,7 +145,7 @@ def _put_list(node: nodes.ListOf, values: Any, length: int, items: Items) -> Non
 
 
 def _put_stacked(node: nodes.ListOf, space: Space[Any], batch: Any, items: Items) -> None:
-    """A batch as Gymnasium's ``concatenate`` makes it: an array, or a tree of them."""
+    """Put a batch as Gymnasium's ``concatenate`` makes it: an array, or a tree of arrays."""
     values: Any
     if isinstance(batch, np.ndarray) or (isinstance(batch, tuple) and _batches_to_tuple(space)):
         values = batch
@@ -155,7 +155,7 @@ def _put_stacked(node: nodes.ListOf, space: Space[Any], batch: Any, items: Items
         except ValueError:
             if any(node.item.fields()):
                 raise
-            values = ()  # a batch of nothing, such as {}, does not tell how many there are
+            values = ()  # a batch without arrays, such as {}: it does not say how many values it has
     _put_list(node, values, len(values), items)
 
 
@@ -172,140 +172,140 @@ def _put_batch(node: nodes.Array | nodes.Scalar, batch: np.ndarray, items: Items
 # Decoding: one function per kind of node --------------------------------------------------
 
 
-def decode(node: nodes.Ragged, source: Source, row: int) -> Any:
+def decode(node: nodes.Ragged, reader: ItemReader, row: int) -> Any:
     """Build the value of a row.
 
     Args:
-        node: What to build.
-        source: Gives the items of the fields.
+        node: Which value.
+        reader: Reads the items of the fields.
         row: The row.
 
     Raises:
-        ValueError: If the value is larger than any that is recorded.
+        ValueError: If the items contradict each other, or the value is larger than ``gym_h5record.limits`` allow.
     """
-    return _take(node, _Meter(source), row)
+    return _take(node, _Meter(reader), row)
 
 
 class _Meter:
-    """A source of which one value may take no more than so much: lists of nothing can claim any number of items."""
+    """Reads the items of one value and limits its size: lists of arrays without elements can claim any length."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, reader: ItemReader) -> None:
+        self._reader = reader
         self._objects_left = MAX_LIST_ITEMS
         self._bytes_left = MAX_VALUE_BYTES
 
     def items(self, field: str, start: int, stop: int) -> np.ndarray:
-        """See ``Source``."""
-        return self._source.items(field, start, stop)
+        """See ``ItemReader``."""
+        return self._reader.items(field, start, stop)
 
     def objects(self, count: int) -> None:
-        """Take note of objects that are about to be built."""
+        """Count objects before they are built."""
         self._objects_left -= count
         if self._objects_left < 0:
-            raise ValueError(f"a value of more than {MAX_LIST_ITEMS} objects")
+            raise ValueError(f"a value has more than {MAX_LIST_ITEMS} objects")
 
     def bytes(self, count: int) -> None:
-        """Take note of bytes that are about to be read."""
+        """Count bytes before they are read."""
         self._bytes_left -= count
         if self._bytes_left < 0:
-            raise ValueError(f"a value of more than {MAX_VALUE_BYTES} bytes")
+            raise ValueError(f"a value has more than {MAX_VALUE_BYTES} bytes")
 
 
 @singledispatch
-def _take(node: nodes.Node, source: _Meter, at: int) -> Any:
-    """Build the value at position ``at`` of its level: the row, or inside a list the number of the item."""
+def _take(node: nodes.Node, meter: _Meter, at: int) -> Any:
+    """Build value number ``at``: of the rows, or of all items of the list that the node is in."""
     raise TypeError(f"no way to decode {type(node).__name__}")
 
 
 @_take.register(nodes.Array)
-def _(node: nodes.Array, source: _Meter, at: int) -> Any:
+def _(node: nodes.Array, meter: _Meter, at: int) -> Any:
     # Reshaped, not indexed: an array of rank 0 must stay an array.
-    return _batch(node, source, at, at + 1).reshape(node.shape)
+    return _batch(node, meter, at, at + 1).reshape(node.shape)
 
 
 @_take.register(nodes.Scalar)
-def _(node: nodes.Scalar, source: _Meter, at: int) -> Any:
-    return source.items(node.name, at, at + 1)[0]
+def _(node: nodes.Scalar, meter: _Meter, at: int) -> Any:
+    return meter.items(node.name, at, at + 1)[0]
 
 
 @_take.register
-def _(node: nodes.DictOf, source: _Meter, at: int) -> Any:
-    source.objects(len(node.items))
-    return {key: _take(child, source, at) for key, child in node.items}
+def _(node: nodes.DictOf, meter: _Meter, at: int) -> Any:
+    meter.objects(len(node.items))
+    return {key: _take(child, meter, at) for key, child in node.items}
 
 
 @_take.register
-def _(node: nodes.TupleOf, source: _Meter, at: int) -> Any:
-    source.objects(len(node.items))
-    return tuple(_take(child, source, at) for child in node.items)
+def _(node: nodes.TupleOf, meter: _Meter, at: int) -> Any:
+    meter.objects(len(node.items))
+    return tuple(_take(child, meter, at) for child in node.items)
 
 
 @_take.register
-def _(node: nodes.Text, source: _Meter, at: int) -> Any:
-    start, stop = _span(node.characters, source, at)
-    data = _batch(node.characters.item, source, start, stop).tobytes()
+def _(node: nodes.Text, meter: _Meter, at: int) -> Any:
+    start, stop = _span(node.characters, meter, at)
+    data = _batch(node.characters.item, meter, start, stop).tobytes()
     return data.decode("utf-8", "surrogatepass")
 
 
 @_take.register
-def _(node: nodes.Sequence, source: _Meter, at: int) -> Any:
-    start, stop = _span(node.items, source, at)
+def _(node: nodes.Sequence, meter: _Meter, at: int) -> Any:
+    start, stop = _span(node.items, meter, at)
     if node.space.stack:
-        return _stacked(node.items.item, node.space.feature_space, source, start, stop)
-    return _take_each(node.items.item, source, start, stop)
+        return _stacked(node.items.item, node.space.feature_space, meter, start, stop)
+    return _take_each(node.items.item, meter, start, stop)
 
 
 @_take.register
-def _(node: nodes.Graph, source: _Meter, at: int) -> Any:
-    parts = int(source.items(node.parts.name, at, at + 1)[0])
-    nodes = _stacked(node.nodes.item, node.space.node_space, source, *_span(node.nodes, source, at))
+def _(node: nodes.Graph, meter: _Meter, at: int) -> Any:
+    parts = int(meter.items(node.parts.name, at, at + 1)[0])
+    nodes = _stacked(node.nodes.item, node.space.node_space, meter, *_span(node.nodes, meter, at))
     edges = links = None
     if parts & _EDGES and node.edges is not None and node.space.edge_space is not None:
-        edges = _stacked(node.edges.item, node.space.edge_space, source, *_span(node.edges, source, at))
+        edges = _stacked(node.edges.item, node.space.edge_space, meter, *_span(node.edges, meter, at))
     if parts & _LINKS:
-        links = _batch(node.links.item, source, *_span(node.links, source, at))
+        links = _batch(node.links.item, meter, *_span(node.links, meter, at))
     return GraphInstance(nodes, edges, links)
 
 
 @_take.register
-def _(node: nodes.OneOf, source: _Meter, at: int) -> Any:
-    index = source.items(node.index.name, at, at + 1)[0]
+def _(node: nodes.OneOf, meter: _Meter, at: int) -> Any:
+    index = meter.items(node.index.name, at, at + 1)[0]
     if not 0 <= index < len(node.branches):
-        raise ValueError(f"choice {index} of {len(node.branches)}")
+        raise ValueError(f"choice {index} of {len(node.branches)} branches")
     branch = node.branches[index]
-    start, stop = _span(branch, source, at)
+    start, stop = _span(branch, meter, at)
     if stop - start != 1:
-        raise ValueError(f"choice {index} has {stop - start} values")
-    return index, _take(branch.item, source, start)
+        raise ValueError(f"choice {index} has {stop - start} values, expected 1")
+    return index, _take(branch.item, meter, start)
 
 
-def _span(node: nodes.ListOf, source: _Meter, at: int) -> tuple[int, int]:
-    """Where the items of list number ``at`` begin and end."""
-    ends = source.items(node.ends, max(at - 1, 0), at + 1)
+def _span(node: nodes.ListOf, meter: _Meter, at: int) -> tuple[int, int]:
+    """The items of list number ``at``, as a half-open range."""
+    ends = meter.items(node.ends, max(at - 1, 0), at + 1)
     start, stop = (int(ends[0]) if at else 0), int(ends[-1])
     if start > stop:
         raise ValueError(f"list {at} of {node.name} begins at {start} and ends at {stop}")
     return start, stop
 
 
-def _take_each(item: nodes.Node, source: _Meter, start: int, stop: int) -> tuple[Any, ...]:
-    source.objects(stop - start)
-    return tuple(_take(item, source, index) for index in range(start, stop))
+def _take_each(item: nodes.Node, meter: _Meter, start: int, stop: int) -> tuple[Any, ...]:
+    meter.objects(stop - start)
+    return tuple(_take(item, meter, index) for index in range(start, stop))
 
 
-def _batch(node: nodes.Node, source: _Meter, start: int, stop: int) -> np.ndarray:
+def _batch(node: nodes.Node, meter: _Meter, start: int, stop: int) -> np.ndarray:
     if isinstance(node, nodes.Array) and 0 in node.shape:
-        source.objects(stop - start)
+        meter.objects(stop - start)
         return np.empty((stop - start, *node.shape), node.dtype)
     for field in node.fields():
-        source.bytes((stop - start) * field.item_bytes)
-    return source.items(node.name, start, stop)
+        meter.bytes((stop - start) * field.item_bytes)
+    return meter.items(node.name, start, stop)
 
 
-def _stacked(item: nodes.Node, space: Space[Any], source: _Meter, start: int, stop: int) -> Any:
+def _stacked(item: nodes.Node, space: Space[Any], meter: _Meter, start: int, stop: int) -> Any:
     if isinstance(item, (nodes.Array, nodes.Scalar)):
-        return _batch(item, source, start, stop)
-    values = _take_each(item, source, start, stop)
+        return _batch(item, meter, start, stop)
+    values = _take_each(item, meter, start, stop)
     if _batches_to_tuple(space):
         return values
     empty: Any = create_empty_array(space, len(values))
@@ -313,5 +313,5 @@ def _stacked(item: nodes.Node, space: Space[Any], source: _Meter, start: int, st
 
 
 def _batches_to_tuple(space: Space[Any]) -> bool:
-    """Whether Gymnasium batches values of ``space`` as the tuple of them."""
+    """Whether Gymnasium's batch of values of ``space`` is the tuple of the values."""
     return isinstance(space, (spaces.Text, spaces.Sequence, spaces.Graph, spaces.OneOf))

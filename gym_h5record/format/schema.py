@@ -1,10 +1,8 @@
-"""From spaces to columns: which HDF5 datasets hold a recording, and what is in them.
+"""The schema of a recording: which HDF5 datasets it has, and what they hold.
 
-An observation or action is a tree of nodes (``gym_h5record.format.nodes``) that follows
-its space; a schema is both, and what every recording has beside them.
-
-A schema describes, it stores nothing. The first values an environment gives
-may differ from its spaces; the plan then follows the values.
+An observation is a tree of nodes (``gym_h5record.format.nodes``), and so is an
+action. A schema has both trees, the frame, the info columns, and the datasets
+that every recording has.
 """
 
 from __future__ import annotations
@@ -34,10 +32,10 @@ class Schema:
     """All columns of a recording.
 
     Attributes:
-        observation: Tree of one observation.
-        action: Tree of one action.
-        frame: The rendered picture, or None if none is stored.
-        infos: The info keys with columns of their own, or None if infos are not recorded.
+        observation: The tree of an observation.
+        action: The tree of an action.
+        frame: The node of a rendered picture, None if pictures are not stored.
+        infos: The info keys with columns of their own, None if infos are not recorded.
         linked_frames: Whether ``/frames`` is another name of ``/observations``.
     """
 
@@ -60,9 +58,13 @@ class Schema:
         """Column of ``/types`` by the name of the node."""
         return {node.name: index for index, node in enumerate(self.coded)}
 
+    def node(self, name: str) -> Node:
+        """The node of this name that has a column of ``/types``."""
+        return self.coded[self.code_index[name]]
+
     @cached_property
     def num_step_codes(self) -> int:
-        """How many columns of ``/types`` belong to the step taken from a row; they come first."""
+        """How many columns of ``/types`` belong to the step taken from a row; they are the first ones."""
         return sum(1 for _ in self.action.walk()) + len(_STEP_SCALARS)
 
     @cached_property
@@ -95,7 +97,7 @@ class Schema:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """All fields that hold what the environment gave and took."""
+        """All fields of values: those of steps, those of rows, and the exceptions."""
         return (*self.step_fields, *self.row_fields, *_bytes_column(fmt.EXCEPTIONS))
 
 
@@ -111,7 +113,7 @@ def _bytes_column(name: str) -> Iterator[Field]:
 
 
 def all_fields(schema: Schema) -> Iterator[Field]:
-    """Every dataset of a recording but ``/commit`` and links: those of its schema first, ``/episodes`` last."""
+    """Every dataset of a recording except ``/commit`` and links: first of its schema, last of ``/episodes``."""
     yield from schema.fields
     yield Field(fmt.DONES, np.dtype(np.bool_))
     yield Field(fmt.TYPES, np.dtype(np.uint8), (len(schema.coded),))

@@ -1,14 +1,19 @@
-"""A schema as JSON text, as it stands in the file's metadata, and back."""
+"""A schema as JSON text, as ``/metadata`` has it, and back.
+
+Only nodes of a Sequence or a Graph hold a space. ``space_json`` is imported when
+the first of them is met: it imports Gymnasium, which takes 0.09 s, and the writer
+process needs nothing else of it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from functools import singledispatch
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
-from gymnasium import spaces
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
@@ -16,7 +21,6 @@ from gym_h5record.format.nodes import Array, DictOf, Graph, ListOf, Node, OneOf,
 from gym_h5record.format.schema import InfoField, Schema
 from gym_h5record.limits import MAX_DEPTH, MAX_ITEM_BYTES, MAX_NODES, num_elements
 from gym_h5record.values.exact import storable
-from gym_h5record.values.space_json import space_from_json, space_to_json
 from gym_h5record.values.tagged_json import parse_json, tag, untag
 
 __all__ = ["schema_from_json", "schema_to_json"]
@@ -25,7 +29,7 @@ __all__ = ["schema_from_json", "schema_to_json"]
 Json = dict[str, Any]
 NodeT = TypeVar("NodeT", bound=Node)
 
-_MAX_NAME = 64 << 10  # about what a link of HDF5 can have
+_MAX_NAME = 64 << 10  # an HDF5 message, such as a link with its name, has at most 64 KiB
 
 
 def schema_to_json(schema: Schema) -> str:
@@ -69,22 +73,22 @@ def schema_from_json(text: str) -> Schema:
 
 
 def _check_size(content: Json) -> None:
-    """Refuse what would take too much time or stack, before any of it is built."""
+    """Refuse a schema of too many or too deeply nested nodes before a node is built."""
     num_nodes = 0
     level = [content["observation"], content["action"], *(node for _, node in content["infos"] or ())]
     level += [] if content["frame"] is None else [content["frame"]]
     for _ in range(MAX_DEPTH):
         num_nodes += len(level)
         if num_nodes > MAX_NODES:
-            raise ValueError(f"it has more than {MAX_NODES} parts")
+            raise ValueError(f"it has more than {MAX_NODES} nodes")
         level = [part for each in level for part in _parts(each)]
         if not level:
             return
-    raise ValueError(f"its parts are nested more than {MAX_DEPTH} deep")
+    raise ValueError(f"its nodes are nested more than {MAX_DEPTH} deep")
 
 
 def _parts(content: Json) -> list[Json]:
-    """The descriptions of the nodes right below a node, as the spaces are below its space."""
+    """The descriptions of the nodes directly below a node."""
     kind = content["kind"]
     if kind == "DictOf":
         return [each for _, each in content["items"]]
@@ -103,20 +107,20 @@ def _parts(content: Json) -> list[Json]:
 
 
 def _check_names(schema: Schema) -> None:
-    """A schema from a stranger may name anything, also ``/commit``, or one dataset twice."""
+    """Refuse names outside the tree of their root and names given twice: a hostile schema may name ``/commit``."""
     roots = [(fmt.ACTIONS, schema.action), (fmt.OBSERVATIONS, schema.observation)]
     roots += [] if schema.frame is None else [(fmt.FRAMES, schema.frame)]
     roots += [(fmt.INFOS, column.node) for column in schema.infos or ()]
     for root, node in roots:
         for name in [each.name for each in node.walk()] + [field.name for field in node.fields()]:
             if name != root and not name.startswith(f"{root}/"):
-                raise ValueError(f"the name {name!r} of a part of /{root}")
+                raise ValueError(f"a node of /{root} is named {name!r}")
     names = [field.name for field in schema.fields]
     if len({*names}) < len(names) or len(schema.code_index) < len(schema.coded):
-        raise ValueError("two parts have the same name")
+        raise ValueError("two nodes have the same name")
     for field in schema.fields:
         if field.item_bytes > MAX_ITEM_BYTES:
-            raise ValueError(f"{field.name!r} with items of {field.item_bytes} bytes")
+            raise ValueError(f"{field.name!r} has items of {field.item_bytes} bytes, more than {MAX_ITEM_BYTES}")
 
 
 @singledispatch
@@ -151,7 +155,8 @@ def _(node: ListOf) -> Json:
 
 @_to_json.register
 def _(node: Sequence) -> Json:
-    return {"kind": "Sequence", "name": node.name, "items": _to_json(node.items), "space": space_to_json(node.space)}
+    space = _space_json().space_to_json(node.space)
+    return {"kind": "Sequence", "name": node.name, "items": _to_json(node.items), "space": space}
 
 
 @_to_json.register
@@ -162,7 +167,7 @@ def _(node: Graph) -> Json:
         "nodes": _to_json(node.nodes),
         "edges": None if node.edges is None else _to_json(node.edges),
         "links": _to_json(node.links),
-        "space": space_to_json(node.space),
+        "space": _space_json().space_to_json(node.space),
     }
 
 
@@ -189,36 +194,44 @@ def _info_from_json(pair: Any) -> InfoField:
         raise TypeError(f"an info column is an Array or a Scalar, found {content['kind']}")
     key = untag(key)
     if type(key) is not str:
-        raise TypeError(f"the key {key!r:.80} of an info column")
+        raise TypeError(f"the key of an info column is {key!r:.80}, expected text")
     return InfoField(key, node)
 
 
 def _dict_of(content: Json) -> Node:
     items = tuple((untag(key), _from_json(each)) for key, each in content["items"])
     if len(dict(items)) < len(items):
-        raise ValueError("a dict with the same key twice")
+        raise ValueError("a dict has the same key twice")
     return DictOf(_name(content), items)
 
 
 def _sequence(content: Json) -> Node:
-    space = space_from_json(content["space"])
-    if not isinstance(space, spaces.Sequence):
-        raise TypeError("a Sequence node needs a Sequence space")
+    space = _space_from_json(content["space"], "Sequence")
     return Sequence(_name(content), _expect(ListOf, content["items"]), space)
 
 
 def _graph(content: Json) -> Node:
-    space = space_from_json(content["space"])
-    if not isinstance(space, spaces.Graph):
-        raise TypeError("a Graph node needs a Graph space")
+    space = _space_from_json(content["space"], "Graph")
     edges = None if content["edges"] is None else _expect(ListOf, content["edges"])
     return Graph(_name(content), _expect(ListOf, content["nodes"]), edges, _expect(ListOf, content["links"]), space)
+
+
+def _space_from_json(content: Json, kind: str) -> Any:
+    if content["type"] != kind:
+        raise TypeError(f"a {kind} node needs a {kind} space")
+    return _space_json().space_from_json(content)
+
+
+def _space_json() -> ModuleType:
+    from gym_h5record.values import space_json
+
+    return space_json
 
 
 def _name(content: Json) -> str:
     name = content["name"]
     if type(name) is not str or len(name) > _MAX_NAME:
-        raise ValueError(f"the name {name!r:.80}")
+        raise ValueError(f"a node is named {name!r:.80}")
     return name
 
 
@@ -230,7 +243,7 @@ def _shape(lengths: Any) -> tuple[int, ...]:
 def _dtype(text: Any) -> np.dtype:
     dtype = np.dtype(text) if type(text) is str else np.dtype(object)
     if not storable(dtype):
-        raise ValueError(f"the dtype {text!r:.80}")
+        raise ValueError(f"HDF5 cannot store the dtype {text!r:.80}")
     return dtype
 
 

@@ -1,4 +1,4 @@
-"""The text form of a snapshot's states in the index of episodes: base64, of what is long compressed before."""
+"""The states of a snapshot as text in ``/episodes/json``: base64, compressed from 1 KiB on."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from gym_h5record.errors import CorruptRecordingError
 __all__ = ["packed_state", "unpacked_state", "unpacked_states"]
 
 
-_WORTH_BYTES = 1024  # less is not worth the time
+_MIN_COMPRESSED_BYTES = 1024
 
 
 def packed_state(state: bytes) -> tuple[str, str]:
-    """A state as the name of its form, and text."""
-    form, data = ("zlib", zlib.compress(state)) if len(state) >= _WORTH_BYTES else ("plain", state)
+    """A state as a pair: the name of its form (``"zlib"`` or ``"plain"``), and text."""
+    form, data = ("zlib", zlib.compress(state)) if len(state) >= _MIN_COMPRESSED_BYTES else ("plain", state)
     return form, base64.b64encode(data).decode("ascii")
 
 
 def unpacked_states(packed: object) -> dict[str, bytes]:
-    """The states of a snapshot, by provider, from those that ``packed_state`` has packed.
+    """The states of a snapshot by provider, from what ``packed_state`` made of them.
 
     Raises:
-        CorruptRecordingError: If they are none, or together larger than anything is allowed to be.
+        CorruptRecordingError: If ``packed`` is something else, or the states together have more than 96 MiB.
     """
     if not isinstance(packed, dict):
-        raise CorruptRecordingError(f"a snapshot is an object, not {type(packed).__name__}")
+        raise CorruptRecordingError(f"a snapshot: expected an object, found {type(packed).__name__}")
     left_bytes, states = limits.MAX_ITEM_BYTES, {}
     for name, each in packed.items():
         if not isinstance(name, str) or "\0" in name:
-            raise CorruptRecordingError(f"a snapshot is of a provider with the name {name!r:.80}")
+            raise CorruptRecordingError(f"a snapshot has a provider named {name!r:.80}")
         states[name] = unpacked_state(each, left_bytes)
         left_bytes -= len(states[name])
     return states
 
 
 def unpacked_state(packed: object, max_bytes: int = limits.MAX_ITEM_BYTES) -> bytes:
-    """A state from what ``packed_state`` has made of it.
+    """A state from what ``packed_state`` made of it.
 
     Raises:
-        CorruptRecordingError: If it is nothing of that, or has more than ``max_bytes``.
+        CorruptRecordingError: If ``packed`` is something else, or the state has more than ``max_bytes``.
     """
     try:
-        form, text = cast("tuple[str, str]", packed)  # whatever it is
+        form, text = cast("tuple[str, str]", packed)  # anything else raises below
         data = base64.b64decode(text, validate=True)
         if form == "plain":
             state, is_whole = data, True
@@ -54,9 +54,9 @@ def unpacked_state(packed: object, max_bytes: int = limits.MAX_ITEM_BYTES) -> by
             state = inflate.decompress(data, max(1, max_bytes))
             is_whole = inflate.eof
         else:
-            raise ValueError(f"its form is {form!r:.80}")
+            raise ValueError(f"unknown form {form!r:.80}")
     except (TypeError, ValueError, zlib.error) as error:
         raise CorruptRecordingError(f"a snapshot cannot be unpacked: {error}") from error
     if not is_whole or len(state) > max_bytes:
-        raise CorruptRecordingError(f"a snapshot is cut short, or has more than {max_bytes} bytes")
+        raise CorruptRecordingError(f"a snapshot is cut off, or has more than {max_bytes} bytes")
     return state

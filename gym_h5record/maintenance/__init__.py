@@ -1,1 +1,1 @@
-"""Recordings looked after: ``validation/`` finds problems, ``repairs/`` mends, ``comparing`` tells two files apart."""
+"""Looking after recordings: ``validation/`` finds problems, ``repairs/`` mends files, ``comparing`` compares two."""

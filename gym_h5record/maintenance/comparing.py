@@ -1,8 +1,7 @@
 """``diff``: the first place where two recordings differ.
 
-Only what was recorded counts, not how it is stored: compression, chunks and
-the order of dict keys are no difference. What is stored alike is compared as it
-is stored; values are decoded only where it is not.
+Values are compared, not their storage: compression, chunks and the order of dict keys are no differences. Rows whose
+stored bytes are equal are not decoded.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gym_h5record.display import printable
+from gym_h5record.display import counted, printable
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.maintenance.comparing_metadata import metadata_differences
 from gym_h5record.options import check_atol
-from gym_h5record.reading.columns import Column, InfoColumn
+from gym_h5record.reading.columns import Column, Infos
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.values.differences import Difference, first_difference
@@ -26,7 +25,7 @@ from gym_h5record.values.differences import Difference, first_difference
 __all__ = ["DiffReport", "diff"]
 
 
-_WINDOW_BYTES = 1 << 20  # larger ones do not stay in the cache, which costs more than their number
+_WINDOW_BYTES = 1 << 20  # a larger window falls out of the processor's cache, which costs more than many small ones
 _MAX_WINDOW_ROWS = 4096
 
 _BEGINNING = ("seed", "options", "origin")
@@ -40,7 +39,7 @@ _COLUMNS = (
     fmt.FRAMES,
     fmt.INFOS,
 )
-"""In the order in which they are compared within a step."""
+"""The order in which they are compared within a step."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +47,21 @@ class DiffReport:
     """The first difference of two recordings, if there is one.
 
     Attributes:
-        same: Whether they hold the same episodes, bit for bit or within the tolerance.
-        episode: Number of the episode that differs; None if nothing does, or only
-            a column that one recording lacks.
-        step: Row of the episode: ``observations[step]`` and ``actions[step]`` are
-            of this step. None if it is the episode as a whole that differs.
-        leaf: The place, such as ``"observations/position[2]"``, ``"seed"`` or
-            ``"length"``; None if nothing differs.
-        a: What the first recording has there.
-        b: What the second recording has there.
-        largest: The largest absolute difference in the array that differs, or of the
-            two numbers; None if it is not of numbers.
-        message: All of it in words.
+        ok: Whether they hold the same episodes, bit for bit or within the tolerance.
+        episode: Number of the episode that differs; None if nothing differs, or only one recording has a column.
+        step: Row of the episode: ``observations[step]`` and ``actions[step]`` belong to this step. None if the
+            difference is of the whole episode.
+        leaf: The place, such as ``"observations/position[2]"``, ``"seed"`` or ``"length"``; None if nothing differs.
+        a: The value in the first recording.
+        b: The value in the second recording.
+        largest: The largest absolute difference of the two arrays or numbers; None for other values.
+        message: All of this in words.
         num_episodes: Episodes before the first difference.
         num_steps: Steps before the first difference.
-        metadata: Sentences on metadata that differs; they do not count as a difference.
+        metadata: Sentences about metadata that differs. They do not make ``ok`` False.
     """
 
-    same: bool
+    ok: bool
     episode: int | None = None
     step: int | None = None
     leaf: str | None = None
@@ -77,11 +73,6 @@ class DiffReport:
     num_steps: int = 0
     metadata: tuple[str, ...] = ()
 
-    @property
-    def ok(self) -> bool:
-        """The same as ``same``."""
-        return self.same
-
 
 def diff(
     a: str | os.PathLike[str],
@@ -92,27 +83,25 @@ def diff(
 ) -> DiffReport:
     """Find the first difference of two recordings, by episode, step and leaf.
 
-    Values are compared with their types and every bit, NaN payloads and signs of
-    zero included. Of each episode its seed, options and origin come first, then
-    its steps, then its length and how it ended. Episodes and columns that only one
-    of the two has are differences, found when everything else is the same.
+    Types and all bits are compared, NaN payloads and signs of zero included. In each episode the seed, options and
+    origin come first, then the steps, then the length and the end. Last come episodes and columns that only one of the
+    recordings has.
 
     Args:
         a: The first recording.
         b: The second recording.
-        atol: How far floating numbers may be apart, for recordings of two machines.
-        on_progress: Called again and again with the number of rows that have been
-            compared, and of all rows.
+        atol: The largest difference of floating-point numbers that does not count. Two machines may round differently.
+        on_progress: Called again and again with the number of compared rows and the number of all rows.
 
     Raises:
-        OptionError: If ``atol`` is negative or no number.
-        RecordingNotFoundError: If there is no file.
+        OptionError: If ``atol`` is negative or not a number.
+        RecordingNotFoundError: If one of the files does not exist.
         CorruptRecordingError: If one of the files is damaged.
-        RecordingInUseError: If one is being recorded right now.
-        InterruptedRecordingError: If the recorder of one died.
+        RecordingInUseError: If one of them is being recorded right now.
+        InterruptedRecordingError: If the recorder of one of them died.
 
     Example:
-        >>> diff(cartpole_path, cartpole_path).same
+        >>> diff(cartpole_path, cartpole_path).ok
         True
     """
     atol = check_atol(atol)
@@ -130,20 +119,20 @@ def _where(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> tuple[str, s
 
 
 class _Pair(NamedTuple):
-    """A column of an episode, in both recordings."""
+    """A column of an episode in both recordings."""
 
     name: str
-    first: Column | InfoColumn
-    second: Column | InfoColumn
+    first: Column | Infos
+    second: Column | Infos
 
     @property
     def length(self) -> int:
-        """How many rows both have."""
+        """How many rows are in both."""
         return min(len(self.first), len(self.second))
 
 
 class _Comparison:
-    """Two open recordings, gone through side by side."""
+    """Compares two open recordings, episode by episode."""
 
     def __init__(
         self,
@@ -165,7 +154,7 @@ class _Comparison:
     # Episodes -------------------------------------------------------------------------------------
 
     def report(self) -> DiffReport:
-        """Everything but the metadata."""
+        """Compare everything but the metadata."""
         numbers = self._first.num_episodes, self._second.num_episodes
         steps = 0
         for number in range(min(numbers)):
@@ -176,7 +165,7 @@ class _Comparison:
                 return _different(difference, number, step, number, steps + (step or 0))
             steps += episodes[0].length
             self._rows_before += episodes[0].length + 1
-            if self._rows_before > self._num_rows:  # a small file could claim to be large
+            if self._rows_before > self._num_rows:  # episodes share rows: a small file could claim any number of steps
                 raise CorruptRecordingError(f"the episodes of {self._first.path} and {self._second.path} overlap")
         number_differs = self._compared("episodes", *numbers)
         if number_differs is not None:
@@ -185,7 +174,7 @@ class _Comparison:
             if has[0] != has[1]:
                 message = f"{name}: only {self._where[has[1]]}"
                 return DiffReport(
-                    same=False,
+                    ok=False,
                     leaf=name,
                     a=has[0],
                     b=has[1],
@@ -193,11 +182,11 @@ class _Comparison:
                     num_episodes=numbers[0],
                     num_steps=steps,
                 )
-        message = f"the same in both: {_counted(numbers[0], 'episode')}, {_counted(steps, 'step')}"
-        return DiffReport(same=True, message=message, num_episodes=numbers[0], num_steps=steps)
+        message = f"the same in both: {counted(numbers[0], 'episode')}, {counted(steps, 'step')}"
+        return DiffReport(ok=True, message=message, num_episodes=numbers[0], num_steps=steps)
 
     def _episode(self, first: Episode, second: Episode) -> tuple[int | None, Difference] | None:
-        """The first difference of two episodes and the step that it is in."""
+        """Find the first difference of two episodes, and its step."""
         for name in _BEGINNING:
             difference = self._compared(name, *(_fact(each, name) for each in (first, second)))
             if difference is not None:
@@ -253,7 +242,7 @@ class _Comparison:
         return first_difference(leaf, one, other, atol=self._atol, where=self._where)
 
     def _presences(self) -> Iterator[tuple[str, bool, bool]]:
-        """Which of the columns that a recording may lack are there."""
+        """For each column that a recording may lack: whether the first has it, and whether the second has it."""
         for name in (fmt.FRAMES, fmt.INFOS):
             yield name, getattr(self._first, name) is not None, getattr(self._second, name) is not None
 
@@ -262,7 +251,7 @@ def _different(difference: Difference, episode: int, step: int | None, num_episo
     place = f"episode {episode}" if step is None else f"episode {episode}, step {step}"
     message = difference.message if difference.leaf == fmt.EPISODES else f"{place}, {difference.message}"
     return DiffReport(
-        same=False,
+        ok=False,
         episode=episode,
         step=step,
         leaf=difference.leaf,
@@ -277,7 +266,3 @@ def _different(difference: Difference, episode: int, step: int | None, num_episo
 
 def _fact(episode: Episode, name: str) -> Any:
     return episode.origin.name.lower().replace("_", " ") if name == "origin" else getattr(episode, name)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

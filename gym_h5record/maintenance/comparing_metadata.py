@@ -1,7 +1,7 @@
-"""Which metadata of two recordings differ, in sentences.
+"""Say which metadata of two recordings differs.
 
-They tell why two recordings may differ: another version of a library, another
-environment. They say nothing of the episodes.
+Such differences explain why two recordings differ: another environment, another version of a library. They are no
+differences of the episodes.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ __all__ = ["metadata_differences"]
 
 
 _SPACES = ("observation_space", "action_space")
-_NO_FACTS = frozenset(
+_NOT_COMPARED = frozenset(
     {"created_at", "run_id", "journal_id", "compression", "total_steps", "total_episodes", "schema", "user", *_SPACES}
 )
-"""Metadata that differs between any two recordings, or follows from their content, or has a sentence of its own."""
+"""Attributes that differ between any two recordings, that follow from the content, or that are compared as objects."""
 
 
 def metadata_differences(first: Recording, second: Recording, where: tuple[str, str]) -> Iterator[str]:
-    """A sentence for each piece of metadata that differs.
+    """Yield one sentence for each difference.
 
     Args:
         first: One recording.
-        second: The other.
-        where: What to say behind the value of each.
+        second: The other recording.
+        where: Texts that name the two recordings, such as ``"in a.h5"``; each stands behind a value.
     """
     for name in _SPACES:
         spaces = getattr(first, name), getattr(second, name)
         if spaces[0] != spaces[1]:
             texts = [short_repr(each) for each in spaces]
-            same = " (which does not show all of it)" if texts[0] == texts[1] else ""
+            same = " (the difference is in a part that is not shown)" if texts[0] == texts[1] else ""
             yield f"{name}: {texts[0]} {where[0]}, {texts[1]} {where[1]}{same}"
     facts = [_facts(each) for each in (first, second)]
     for name in sorted(facts[0].keys() | facts[1].keys()):
@@ -48,10 +48,10 @@ def metadata_differences(first: Recording, second: Recording, where: tuple[str, 
 
 
 def _facts(recording: Recording) -> dict[str, Any]:
-    """What is worth a sentence if it differs, by name; of objects each entry has one of its own."""
+    """The metadata to compare, by name. An entry of a dict is a fact of its own."""
     metadata = recording.metadata
     found: dict[str, Any] = {
-        name: metadata[name] for name in METADATA_ATTRIBUTES if name in metadata and name not in _NO_FACTS
+        name: metadata[name] for name in METADATA_ATTRIBUTES if name in metadata and name not in _NOT_COMPARED
     }
     if found.get("env_spec"):
         found["env_spec"] = parse_json(found["env_spec"])

@@ -1,7 +1,6 @@
-"""Reading: the parts of ``gym_h5record.reading.recording``, which is the front door.
+"""Reading: from the file to exact values. ``gym_h5record.reading.recording`` is the entrance.
 
-``handle`` opens the file, in each process anew; ``unclosed_file`` is how it is
-opened while somebody writes it; ``storage`` reads items of its datasets;
-``decode`` turns items back into the values that were recorded; ``alike`` compares
-rows without that; ``columns`` and ``episodes`` are the sequences a user sees.
+``recording``, ``episodes``, ``row_columns`` and ``columns`` are the objects that a
+user sees. ``decoder`` turns items of datasets into values; ``stored_rows`` compares
+rows without decoding them; ``episode_index`` reads ``/episodes``.
 """

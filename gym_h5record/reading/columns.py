@@ -1,7 +1,8 @@
-"""Columns of a recording as sequences: one item exact, a slice as arrays."""
+"""Columns of a recording as sequences: one item is the exact value, a slice is a batch of arrays."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
@@ -12,11 +13,11 @@ from gym_h5record.format import nodes
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.stored_rows import StoredRows, stored_alike
 
-__all__ = ["Column", "InfoColumn"]
+__all__ = ["Column", "Infos"]
 
 
 class _Rows(Sequence[Any]):
-    """A run of rows; subclasses say how one row and a slice of them are read."""
+    """A run of rows. A subclass reads one row or some of them."""
 
     def __init__(self, start: int, length: int) -> None:
         self._start = start
@@ -30,16 +31,19 @@ class _Rows(Sequence[Any]):
     @overload
     def __getitem__(self, index: slice) -> Any: ...
     def __getitem__(self, index: int | slice) -> Any:
-        """One row, exactly as it was, or a batch of rows."""
+        """The exact value of one row, or a batch of rows."""
         if isinstance(index, slice):
             return self._slice(range(*index.indices(self._length)))
         position = range(self._length)[_checked(index, self._length, type(self).__name__)]
         return self._one(self._start + position)
 
     def surely_same(self, other: _Rows, start: int, stop: int) -> bool:
-        """Whether rows ``start`` to ``stop`` hold the same values in both, as far as can be told without decoding them.
+        """Whether rows ``start`` to ``stop`` of both hold the same bytes, and so the same values.
 
-        False is no answer: the values have to be compared. Memory does not grow with the number of rows.
+        No value is decoded, and memory does not grow with the number of rows.
+
+        Returns:
+            False says nothing: the values may be the same, in other bytes.
         """
         if not 0 <= start <= stop <= min(len(self), len(other)):
             raise IndexError(f"rows {start} to {stop} are not in both: {self} and {other}")
@@ -55,15 +59,17 @@ class _Rows(Sequence[Any]):
             return batch
         return _map_leaves(batch, lambda leaf: leaf[:: rows.step])
 
+    @abstractmethod
     def _one(self, row: int) -> Any:
-        raise TypeError("a subclass says how to read a row")
+        """The value of a row of the recording."""
 
+    @abstractmethod
     def _many(self, start: int, stop: int) -> Any:
-        raise TypeError("a subclass says how to read rows")
+        """A batch of rows of the recording."""
 
+    @abstractmethod
     def _stored(self, position: int) -> StoredRows | None:
-        """Where rows from a position on are stored, None if what is there is not all there is to say."""
-        raise TypeError("a subclass says where its rows are")
+        """The stored bytes from a position on; None if they alone do not determine the values."""
 
 
 class Column(_Rows):
@@ -72,15 +78,16 @@ class Column(_Rows):
     ``column[i]`` is the value as it was recorded, Python type included.
     ``column[a:b]`` is a batch: an array ``(b - a, *shape)``, dicts and tuples of
     arrays for Dict and Tuple spaces, a list where values vary in size or do not
-    fit the column. Nothing is read before it is asked for.
+    fit the column. Rows are read when they are asked for.
 
     Args:
         decoder: Reads values.
-        node: What to read.
+        node: Which values.
         start: First row.
         length: How many rows.
-        is_open: Whether the last row is padding, whatever the file says: the step from it is not committed yet.
-        has_padding: Whether rows may be padding at all, which is None.
+        is_open: Whether the last row counts as padding, whatever the file says: the step from it is not committed yet.
+        has_padding: Whether rows may be padding. Their value is None; without padding, a row without a value is an
+            error.
     """
 
     def __init__(
@@ -130,8 +137,8 @@ class Column(_Rows):
         return self._decoder.stored(self._node, self._start + position) if self._open_row < 0 else None
 
 
-class InfoColumn(_Rows):
-    """Infos of a run of rows: ``column[i]`` is a dict, ``column[a:b]`` a list of them.
+class Infos(_Rows):
+    """Infos of a run of rows: ``infos[i]`` is a dict, ``infos[a:b]`` a list of dicts.
 
     Args:
         decoder: Reads infos.
@@ -144,7 +151,7 @@ class InfoColumn(_Rows):
         self._decoder = decoder
 
     def __repr__(self) -> str:
-        return f"<InfoColumn of {self._length} rows>"
+        return f"<Infos of {self._length} rows>"
 
     def _one(self, row: int) -> Any:
         return self._decoder.info(row)
@@ -164,7 +171,7 @@ def _checked(index: Any, length: int, what: str) -> int:
 
 
 def _with_padding(leaf: Any) -> Any:
-    """One row more, which has no value."""
+    """A batch with one row of padding behind it."""
     if isinstance(leaf, list):
         return [*leaf, None]
     return np.concatenate([leaf, np.zeros((1, *leaf.shape[1:]), leaf.dtype)])

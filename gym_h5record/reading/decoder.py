@@ -1,4 +1,4 @@
-"""From items of columns to the values that were recorded, types included."""
+"""Turns items of datasets back into the values that were recorded, types included."""
 
 from __future__ import annotations
 
@@ -21,23 +21,28 @@ __all__ = ["Decoder"]
 
 
 class Decoder:
-    """Builds values of the nodes of a schema.
+    """Builds the values of a recording from the items of its datasets.
 
     Args:
         storage: Reads the items.
-        schema: The schema of the recording.
+        schema: The columns of the recording.
     """
 
     def __init__(self, storage: ColumnReader, schema: sc.Schema) -> None:
         self._storage = storage
-        self._schema = schema
+        self.schema = schema
         self._codes = schema.code_index
 
     def value(self, node: nodes.Node, row: int, *, is_needed: bool = False) -> Any:
-        """The exact value of a node in a row, None where the row has none.
+        """The exact value of a node in a row.
+
+        Args:
+            node: Which value.
+            row: The row.
+            is_needed: Whether a row without a value is an error; None otherwise.
 
         Raises:
-            CorruptRecordingError: If it cannot be read, or is needed and not there.
+            CorruptRecordingError: If the value cannot be read, or is needed and missing.
         """
         code = self._storage.row(fmt.TYPES, row)[0, self._codes[node.name]]
         if code == TypeCode.ABSENT:
@@ -51,8 +56,8 @@ class Decoder:
 
         Returns:
             An array for arrays and numbers, a dict or tuple of batches for dicts
-            and tuples, a list for everything else, and also where values are
-            among them that the column does not hold.
+            and tuples, a list for everything else and where one of the values is
+            an exception that does not fit the column.
         """
         columns = [self._codes[each.name] for each in node.walk()]
         codes = self._storage.items(fmt.TYPES, start, stop)[:, columns]
@@ -70,7 +75,7 @@ class Decoder:
         """The info of a row, as it was recorded."""
         info: dict[str, Any] = {}
         codes = self._storage.row(fmt.TYPES, row)[0]
-        for column in self._schema.infos or ():
+        for column in self.schema.infos or ():
             code = codes[self._codes[column.node.name]]
             if code != TypeCode.ABSENT:
                 info[column.key] = self._decoded(column.node, row, int(code))
@@ -84,13 +89,13 @@ class Decoder:
         return {**info, **rest} if type(rest) is dict else rest
 
     def stored(self, node: nodes.Node, row: int) -> StoredRows:
-        """Where the values of a node are stored, from a row on."""
+        """The stored bytes of a node, from a row on."""
         codes = tuple(self._codes[each.name] for each in node.walk())
         return StoredRows(self._storage, node, (node,), (), codes, row)
 
     def stored_infos(self, row: int) -> StoredRows:
-        """Where infos are stored, from a row on."""
-        columns = self._schema.infos or ()
+        """The stored bytes of the infos, from a row on."""
+        columns = self.schema.infos or ()
         nodes = tuple(column.node for column in columns)
         codes = tuple(self._codes[node.name] for node in nodes)
         return StoredRows(self._storage, columns, nodes, (fmt.INFOS_JSON,), codes, row)
@@ -100,7 +105,7 @@ class Decoder:
             return self._exception(node.name, row) if code == TypeCode.EXCEPTION else self._decode(node, row, code)
         except CorruptRecordingError:
             raise
-        except (ValueError, LookupError, TypeError, ArithmeticError) as error:  # numbers and codes that do not agree
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:  # items contradict their codes
             raise CorruptRecordingError(f"/{node.name} row {row} cannot be decoded: {error!r:.200}") from error
 
     @singledispatchmethod
@@ -117,7 +122,7 @@ class Decoder:
     def _(self, node: nodes.Scalar, row: int, code: int) -> Any:
         kind = fmt.SCALAR_TYPES.get(code)
         if kind is None:
-            raise CorruptRecordingError(f"/{node.name} row {row} has type code {code}, which is no number's")
+            raise CorruptRecordingError(f"/{node.name} row {row} has type code {code}, which no number has")
         return kind(self._storage.row(node.name, row)[0])
 
     @_decode.register
@@ -133,7 +138,7 @@ class Decoder:
         return ragged.decode(node, self._storage, row)
 
     def _exception(self, name: str, row: int) -> Any:
-        # The text of the newest row grows once the step from it is known: it may be read half before that.
+        # The writer replaces the text of the newest row once its step is known: a live reader may see half of it.
         return self._storage.reading(fmt.EXCEPTIONS, lambda: self._read_exception(name, row))
 
     def _read_exception(self, name: str, row: int) -> Any:
@@ -143,7 +148,7 @@ class Decoder:
         return exceptions[name]
 
     def _text(self, name: str, row: int) -> bytes:
-        """One row of a ragged column of bytes."""
+        """The bytes of one row of a column of texts."""
         ends = f"{name}/{fmt.ENDS}"
         stop = int(self._storage.row(ends, row)[0])
         start = int(self._storage.row(ends, row - 1)[0]) if row else 0

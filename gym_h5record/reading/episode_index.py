@@ -1,4 +1,4 @@
-"""The episode index of a recording: first row and length of every episode."""
+"""The episode index of a recording: what ``/episodes`` says of each episode."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.commit import check_commit, check_span
 from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.values.tagged_json import loads
@@ -26,9 +27,9 @@ class EpisodeIndex:
 
     Args:
         storage: Reads the columns.
-        num_episodes: How many are committed.
-        num_rows: How many rows are committed.
-        columns: What is known of the columns already, from the first entry on.
+        num_episodes: Committed episodes.
+        num_rows: Committed rows.
+        columns: The first entries of some columns, which need not be read again.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class EpisodeIndex:
         """The index up to the last commit.
 
         Raises:
-            CorruptRecordingError: If more is committed than there is.
+            CorruptRecordingError: If the file has fewer rows or episodes than ``/commit`` claims.
         """
         index = storage.reading(fmt.COMMIT, lambda: cls._committed(storage))
         for name, count in ((fmt.REWARDS, index.num_rows), (_STARTS, index.num_episodes)):
@@ -52,10 +53,10 @@ class EpisodeIndex:
         return index
 
     def later(self) -> EpisodeIndex:
-        """The index of the same recording up to the last commit; what this one has is not read again.
+        """The index up to the newest commit. Entries that this index has are not read again.
 
         Raises:
-            CorruptRecordingError: If more is committed than there is.
+            CorruptRecordingError: If the two numbers of ``/commit`` cannot be true.
         """
         index = self._storage.reading(fmt.COMMIT, lambda: self._committed(self._storage))
         if index.num_episodes < self.num_episodes:
@@ -65,17 +66,17 @@ class EpisodeIndex:
     @classmethod
     def _committed(cls, storage: ColumnReader) -> EpisodeIndex:
         rows, episodes = (int(count) for count in storage.items(fmt.COMMIT, 0, 2))
-        if not 0 <= episodes <= rows:
-            raise CorruptRecordingError(f"/{fmt.COMMIT} claims {rows} rows and {episodes} episodes")
+        check_commit(rows, episodes)
         index = cls(storage, episodes, rows)
         if storage.may_move:
             index._check_untorn()
         return index
 
     def _check_untorn(self) -> None:
-        """Make sure that the two numbers of ``/commit`` are of one commit: one may have been read before the other.
+        """Check that both numbers of ``/commit`` come from the same commit.
 
-        The entry of the episode that runs is written before the commit, up to the newest row at least.
+        The writer may commit between the two reads. It writes the entry of the running episode before it commits:
+        if that entry says that the episode ends before the last row, the number of episodes is the older one.
         """
         start, number = self.open_start, self.num_episodes
         if start < self.num_rows and self._storage.length(_STARTS) > number:
@@ -88,18 +89,18 @@ class EpisodeIndex:
 
     @cached_property
     def open_start(self) -> int:
-        """First row behind the last episode."""
+        """The row after the last episode."""
         if not self.num_episodes:
             return 0
         return sum(self._checked(self.num_episodes - 1, *self._entry(self.num_episodes - 1))) + 1
 
     @property
     def is_open(self) -> bool:
-        """Whether there are rows behind the last episode: one is running, or was when its recorder died."""
+        """Whether rows follow the last episode: an episode is running, or was running when its recorder died."""
         return self.open_start < self.num_rows
 
     def column(self, name: str) -> np.ndarray:
-        """One entry per episode; treat as read-only."""
+        """A column with one entry per episode; callers must not change it."""
         known = self._columns.get(name)
         if known is None or len(known) < self.num_episodes:
             start = 0 if known is None else len(known)
@@ -116,18 +117,15 @@ class EpisodeIndex:
         return self._checked(episode, int(self.column("starts")[episode]), int(self.column("lengths")[episode]))
 
     def _entry(self, episode: int) -> tuple[int, int]:
-        """First row and number of steps of one episode, without reading those of all."""
+        """First row and number of steps of one episode; nothing else is read."""
         return int(self._storage.row(_STARTS, episode)[0]), int(self._storage.row(_LENGTHS, episode)[0])
 
     def _checked(self, episode: int, start: int, length: int) -> tuple[int, int]:
-        if start < 0 or length < 0 or start + length >= self.num_rows:
-            raise CorruptRecordingError(
-                f"episode {episode} claims rows {start} to {start + length}, the recording has {self.num_rows}"
-            )
+        check_span(episode, start, length, self.num_rows)
         return start, length
 
     def json(self, episode: int) -> dict[str, Any]:
-        """What the index keeps of an episode as JSON: reset options, seeds beyond int64."""
+        """The JSON object of an episode: reset options, snapshot, a seed beyond int64."""
         ends = self.column(f"json/{fmt.ENDS}")
         start, stop = int(ends[episode - 1]) if episode else 0, int(ends[episode])
         if stop - start > MAX_ITEM_BYTES:

@@ -1,25 +1,22 @@
-"""Episodes of a recording, as a sequence."""
+"""The episodes of a recording, as a sequence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, overload
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format import nodes
-from gym_h5record.format import schema as sc
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
 from gym_h5record.format.snapshot_text import unpacked_states
-from gym_h5record.reading.columns import Column, InfoColumn
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
+from gym_h5record.reading.row_columns import RowColumns, RowRun
 
 __all__ = ["Episode", "EpisodeList"]
 
 
-class Episode:
+class Episode(RowColumns):
     """One recorded episode: T steps, T + 1 observations, frames and infos.
 
     Attributes:
@@ -29,9 +26,8 @@ class Episode:
         env: Lane of a vector recording, 0 here.
     """
 
-    def __init__(self, decoder: Decoder, schema: sc.Schema, index: EpisodeIndex, number: int) -> None:
+    def __init__(self, decoder: Decoder, index: EpisodeIndex, number: int) -> None:
         self._decoder = decoder
-        self._schema = schema
         self._index = index
         self.number = number
         self.start, self.length = index.span(number)
@@ -44,45 +40,9 @@ class Episode:
         end = "terminated" if self.terminated else "truncated" if self.truncated else "incomplete"
         return f"<Episode {self.number}: {self.length} steps, total reward {self.total_reward:g}, {end}>"
 
-    @cached_property
-    def observations(self) -> Column:
-        """Observations 0 to T."""
-        return self._column(self._schema.observation, 1)
-
-    @cached_property
-    def frames(self) -> Column | None:
-        """Pictures 0 to T, None if the recording has none."""
-        node = self._schema.observation if self._schema.linked_frames else self._schema.frame
-        return None if node is None else self._column(node, 1)
-
-    @cached_property
-    def infos(self) -> InfoColumn | None:
-        """Infos 0 to T, None if they were not recorded."""
-        return None if self._schema.infos is None else InfoColumn(self._decoder, self.start, self.length + 1)
-
-    @cached_property
-    def actions(self) -> Column:
-        """Actions 0 to T - 1."""
-        return self._column(self._schema.action)
-
-    @cached_property
-    def rewards(self) -> Column:
-        """Rewards 0 to T - 1."""
-        return self._named(fmt.REWARDS)
-
-    @cached_property
-    def terminations(self) -> Column:
-        """``terminated`` of steps 0 to T - 1."""
-        return self._named(fmt.TERMINATIONS)
-
-    @cached_property
-    def truncations(self) -> Column:
-        """``truncated`` of steps 0 to T - 1."""
-        return self._named(fmt.TRUNCATIONS)
-
     @property
     def total_reward(self) -> float:
-        """Sum of the rewards, added in order."""
+        """Sum of the rewards, added one by one."""
         return float(self._index.column("returns")[self.number])
 
     @property
@@ -97,7 +57,7 @@ class Episode:
 
     @property
     def complete(self) -> bool:
-        """Whether the environment ended the episode; False if recording stopped before."""
+        """Whether the environment ended the episode; False if it was reset, or recording stopped, before."""
         return bool(self._index.column("complete")[self.number])
 
     @property
@@ -111,48 +71,44 @@ class Episode:
 
     @property
     def episode_id(self) -> int:
-        """How many resets of the environment came before this episode's."""
+        """How many resets of the environment came before the reset of this episode."""
         return int(self._index.column("ids")[self.number])
 
     @property
     def seed(self) -> int | None:
-        """The seed that ``reset`` was given, None if it was given none."""
+        """The seed that was passed to ``reset``, None without one."""
         seed = int(self._index.column("seeds")[self.number])
         if seed == SEED_IN_JSON:
             kept = self._index.json(self.number)
             if "seed" not in kept:
-                raise CorruptRecordingError(f"episode {self.number} has a seed beyond int64, but no JSON says which")
+                raise CorruptRecordingError(f"/{fmt.EPISODE_JSON} lacks the seed of episode {self.number}")
             beyond: int = kept["seed"]
             return beyond
         return None if seed == NO_SEED else seed
 
     @property
     def options(self) -> dict[str, Any] | None:
-        """The options that ``reset`` was given."""
+        """The options that were passed to ``reset``, None without any."""
         options: dict[str, Any] | None = self._index.json(self.number).get("options")
         return options
 
     @property
     def snapshot(self) -> dict[str, bytes]:
-        """What the reset that began it depended on, by provider; empty if nothing was taken."""
+        """The state of generators and simulator before the reset, by snapshot provider; empty without a snapshot."""
         try:
             return unpacked_states(self._index.json(self.number).get(fmt.SNAPSHOT, {}))
         except CorruptRecordingError as error:
             raise CorruptRecordingError(f"episode {self.number}: {error}") from error
 
-    def _column(self, node: nodes.Node, more: int = 0) -> Column:
-        return Column(self._decoder, node, self.start, self.length + more, has_padding=False)
-
-    def _named(self, name: str) -> Column:
-        return self._column(self._schema.coded[self._schema.code_index[name]])
+    def _run(self) -> RowRun:
+        return RowRun(self._decoder, self.start, self.length + 1, self.length, has_padding=False)
 
 
 class EpisodeList(Sequence[Episode]):
     """Episodes by number; slices are again lists of episodes."""
 
-    def __init__(self, decoder: Decoder, schema: sc.Schema, index: EpisodeIndex, numbers: range) -> None:
+    def __init__(self, decoder: Decoder, index: EpisodeIndex, numbers: range) -> None:
         self._decoder = decoder
-        self._schema = schema
         self._index = index
         self._numbers = numbers
 
@@ -164,12 +120,12 @@ class EpisodeList(Sequence[Episode]):
     @overload
     def __getitem__(self, index: slice) -> EpisodeList: ...
     def __getitem__(self, index: int | slice) -> Episode | EpisodeList:
-        """One episode, or a list of some."""
+        """One episode, or a list of them."""
         if isinstance(index, slice):
-            return EpisodeList(self._decoder, self._schema, self._index, self._numbers[index])
+            return EpisodeList(self._decoder, self._index, self._numbers[index])
         if not -len(self) <= index < len(self):
             raise IndexError(f"episode {index} is out of range: there are {len(self)}")
-        return Episode(self._decoder, self._schema, self._index, self._numbers[index])
+        return Episode(self._decoder, self._index, self._numbers[index])
 
     def __repr__(self) -> str:
         return f"<EpisodeList of {len(self)} episodes>"

@@ -1,4 +1,4 @@
-"""``Recording``: the front door to a recorded file."""
+"""``Recording``: a recorded file, opened for reading."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format.metadata import metadata_values
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
-from gym_h5record.reading.columns import Column, InfoColumn
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import EpisodeList
+from gym_h5record.reading.row_columns import COLUMNS, RowColumns, RowRun
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.state import State
@@ -31,24 +31,28 @@ from gym_h5record.values.tagged_json import parse_json
 __all__ = ["Recording"]
 
 
-class Recording:
+class Recording(RowColumns):
     """A recorded file, read lazily.
 
-    Opening reads a few hundred bytes whatever the size of the file. A recording
+    Opening reads a few hundred bytes, whatever the size of the file. A recording
     can be pickled and survives ``fork``: every process opens the file for itself.
-    The file may come from a stranger: nothing outside it is read, and damage is
-    an error where it is met.
+    The file may be hostile: nothing outside it is read, and a damaged part raises
+    an error when it is read.
+
+    The columns have one value per row, for all rows of the file; ``episodes``
+    has the columns of each episode. Nothing follows the last row of an episode:
+    its action, reward and flags are None, and zero in slices.
 
     Args:
         path: The file.
-        live: Whether it may still be being recorded. What is seen is what was
-            committed when it was opened or refreshed last.
+        live: Whether a recorder may still write the file. The recording shows what
+            was committed when it was opened or refreshed last.
 
     Raises:
         RecordingNotFoundError: If there is no file.
-        NotARecordingError: If it is not HDF5, not ours, or too new.
-        CorruptRecordingError: If it contradicts the format.
-        RecordingInUseError: If it is being recorded right now, and not ``live``.
+        NotARecordingError: If the file is not HDF5, not written by this package, or of a newer format.
+        CorruptRecordingError: If the file contradicts the format.
+        RecordingInUseError: If a recorder writes the file, and not ``live``.
         InterruptedRecordingError: If its recorder died; ``gym_h5record.repair(path)`` completes it.
 
     Example:
@@ -69,7 +73,7 @@ class Recording:
             self._handle.close()
             raise
 
-    # What is in it --------------------------------------------------------------------------------
+    # Contents -------------------------------------------------------------------------------------
 
     @property
     def path(self) -> Path:
@@ -78,7 +82,7 @@ class Recording:
 
     @property
     def num_rows(self) -> int:
-        """Rows: observations, final ones included."""
+        """Rows: one per observation, final observations included."""
         return self._index.num_rows
 
     @property
@@ -88,7 +92,7 @@ class Recording:
 
     @property
     def num_steps(self) -> int:
-        """Steps: every episode has one row more than it has steps, also one that is still running."""
+        """Steps: one fewer than rows in every episode, also in the running one."""
         return self.num_rows - self.num_episodes - self._is_open
 
     @property
@@ -99,37 +103,37 @@ class Recording:
     @cached_property
     def episodes(self) -> EpisodeList:
         """The episodes, in the order they were recorded."""
-        return EpisodeList(self._decoder, self.schema, self._index, range(self.num_episodes))
+        return EpisodeList(self._decoder, self._index, range(self.num_episodes))
 
     @property
     def is_live(self) -> bool:
-        """Whether it was still being recorded when it was opened or refreshed last."""
+        """Whether a recorder still wrote the file when it was opened or refreshed last."""
         return self._is_live
 
     def refresh(self) -> bool:
-        """See what has been committed since.
+        """Show the rows that have been committed since.
 
-        Episodes and columns that were taken from the recording before stay as they were.
+        Episodes and columns taken from the recording before stay as they were.
 
         Returns:
-            Whether it is still being recorded; if not, everything is in the file.
+            Whether a recorder still writes the file. If not, all its rows are in the file.
 
         Raises:
-            InterruptedRecordingError: If its recorder died, and its writer with it.
+            InterruptedRecordingError: If the recorder and its writer died.
             RecordingNotFoundError: If the file has been removed, or replaced by another recording.
         """
         if self.is_live:
             self._handle.renew()
-            is_live = self._handle.state is State.LIVE  # asked before looking at what is committed
+            is_live = self._handle.state is State.LIVE  # asked before /commit is read: the recorder may end in between
             self._index = self._index.later()
             self._is_live = is_live
-            for name in ("episodes", "metadata", "_attributes"):
+            for name in (*COLUMNS, "episodes", "metadata", "_attributes"):
                 self.__dict__.pop(name, None)
         return self.is_live
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """What was recorded about the run: the user's own metadata and that of the recorder."""
+        """The metadata of the user and of the recorder."""
         try:
             return metadata_values(self._attributes)
         except CorruptRecordingError as error:
@@ -137,7 +141,7 @@ class Recording:
 
     @property
     def fps(self) -> float:
-        """Frames per second to show the frames with, NaN if unknown."""
+        """Frames per second, NaN if unknown."""
         fps = self._handle.attribute("fps")
         if not isinstance(fps, float):
             raise CorruptRecordingError(f"{self.path}: fps is {fps!r:.80}, not a number")
@@ -145,10 +149,10 @@ class Recording:
 
     @cached_property
     def env_spec(self) -> EnvSpec | None:
-        """The spec of the environment, None if it has none or it cannot be written as JSON.
+        """The spec of the environment, None if it had none or its spec cannot be written as JSON.
 
-        Nothing is imported: classes, functions and members of enums among its arguments are only
-        named, by ``gym_h5record.values.qualified_names.Named``.
+        Nothing is imported: ``gym_h5record.values.qualified_names.Named`` stands for the classes,
+        functions and members of enums among its arguments.
         """
         text = self.metadata.get("env_spec")
         if not text:
@@ -187,41 +191,8 @@ class Recording:
 
     # Columns by row -------------------------------------------------------------------------------
 
-    @property
-    def observations(self) -> Column:
-        """Observations of all rows."""
-        return Column(self._decoder, self.schema.observation, 0, self.num_rows)
-
-    @property
-    def frames(self) -> Column | None:
-        """Pictures of all rows, None if there are none."""
-        node = self.schema.observation if self.schema.linked_frames else self.schema.frame
-        return None if node is None else Column(self._decoder, node, 0, self.num_rows)
-
-    @property
-    def infos(self) -> InfoColumn | None:
-        """Infos of all rows, None if they were not recorded."""
-        return None if self.schema.infos is None else InfoColumn(self._decoder, 0, self.num_rows)
-
-    @property
-    def actions(self) -> Column:
-        """Actions taken from all rows; None, and zero in slices, from the last row of an episode."""
-        return Column(self._decoder, self.schema.action, 0, self.num_rows, is_open=self._is_open)
-
-    @property
-    def rewards(self) -> Column:
-        """Rewards, like ``actions``."""
-        return self._named(fmt.REWARDS)
-
-    @property
-    def terminations(self) -> Column:
-        """``terminated`` of the steps, like ``actions``."""
-        return self._named(fmt.TERMINATIONS)
-
-    @property
-    def truncations(self) -> Column:
-        """``truncated`` of the steps, like ``actions``."""
-        return self._named(fmt.TRUNCATIONS)
+    def _run(self) -> RowRun:
+        return RowRun(self._decoder, 0, self.num_rows, self.num_rows, has_padding=True, is_open=self._is_open)
 
     @property
     def dones(self) -> np.ndarray:
@@ -253,7 +224,7 @@ class Recording:
 
     @property
     def _is_open(self) -> bool:
-        """Whether an episode is running: the step from the last row is then not committed yet."""
+        """Whether an episode is running, so that the step from the last row is not committed yet."""
         return self._is_live and self._index.is_open
 
     @cached_property
@@ -277,7 +248,3 @@ class Recording:
             raise CorruptRecordingError(
                 f"{self.path}: the {name} in /{fmt.METADATA} cannot be read: {error}"
             ) from error
-
-    def _named(self, name: str) -> Column:
-        node = self.schema.coded[self.schema.code_index[name]]
-        return Column(self._decoder, node, 0, self.num_rows, is_open=self._is_open)

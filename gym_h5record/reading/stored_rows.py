@@ -1,8 +1,8 @@
-"""Whether two runs of rows are stored alike, told without decoding a value.
+"""Compares two runs of rows by their stored bytes, without decoding a value.
 
-Rows of the same columns that hold the same bytes have the same values. The
-reverse does not hold: a dict written in another order is stored differently.
-"No" therefore only means that the values have to be compared.
+Rows of equal columns with equal bytes have equal values. The reverse does not
+hold: a dict written in another order has other bytes. So False only means that
+the values have to be compared.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class StoredRows:
-    """Where some columns of a recording are stored, from a row on.
+    """The stored bytes of some columns of a recording, from a row on.
 
     Attributes:
-        storage: Reads them.
-        plan: What makes values of items; that of both must be equal.
+        storage: Reads the datasets.
+        plan: How values are made of items. Only rows with equal plans are compared.
         nodes: The nodes with type codes.
-        texts: Names of ragged columns of bytes beside them.
-        codes: The columns of ``/types``.
+        texts: Names of columns of texts beside the nodes.
+        codes: The columns of ``/types`` of the nodes.
         start: First row.
     """
 
@@ -48,10 +48,13 @@ class StoredRows:
 
 
 def stored_alike(first: StoredRows, second: StoredRows, count: int) -> bool:
-    """Whether ``count`` rows of both are stored alike; False if that cannot be told.
+    """Whether ``count`` rows of both have the same plan and the same bytes.
+
+    Returns:
+        False also if there are more ragged items than are compared at once, or their ends are damaged.
 
     Raises:
-        CorruptRecordingError: If what is stored cannot be read.
+        CorruptRecordingError: If the bytes cannot be read.
     """
     if first.plan != second.plan:
         return False
@@ -65,7 +68,7 @@ def stored_alike(first: StoredRows, second: StoredRows, count: int) -> bool:
 
 
 def _fields_alike(fields: Sequence[nodes.Field], pair: tuple[StoredRows, StoredRows], count: int) -> bool:
-    """Whether the items of these fields are the same; parents stand before their children."""
+    """Whether the items of these fields are the same; parents come before their children."""
     spans: dict[str | None, list[_Span]] = {None: [(each.start, each.start + count) for each in pair]}
     for field in fields:
         one, other = spans[field.parent]
@@ -79,7 +82,7 @@ def _fields_alike(fields: Sequence[nodes.Field], pair: tuple[StoredRows, StoredR
             return False
         ends = [_ends(each.storage, field.name, span) for each, span in zip(pair, (one, other), strict=True)]
         if any((each[1:] < each[:-1]).any() for each in ends):
-            return False  # damaged: whoever decodes it says so
+            return False  # damaged: decoding the values raises the error
         if not np.array_equal(*(each - each[0] for each in ends)):
             return False
         spans[field.name] = [(int(each[0]), int(each[-1])) for each in ends]
@@ -87,7 +90,7 @@ def _fields_alike(fields: Sequence[nodes.Field], pair: tuple[StoredRows, StoredR
 
 
 def _ends(storage: ColumnReader, name: str, span: _Span) -> np.ndarray:
-    """Where the items of the lists of a span end, and before that where those of the first one begin."""
+    """Where the first list of a span begins, and where each of its lists ends."""
     start, stop = span
     if start:
         return storage.items(name, start - 1, stop)

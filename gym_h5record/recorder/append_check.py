@@ -1,4 +1,4 @@
-"""May this recorder append to that recording?"""
+"""Checks whether a recorder may append to an existing recording."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["check_same"]
 def check_same(
     schema: Schema, metadata: Mapping[str, Any], ours: Mapping[str, str], path: Path, *, infos: bool
 ) -> None:
-    """Make sure that what we record goes with a recording that is there.
+    """Check that new rows would have the columns of an existing recording.
 
     Args:
-        schema: The columns of the recording.
+        schema: The columns of the existing recording.
         metadata: Its metadata.
-        ours: What our metadata would be.
-        path: The recording.
-        infos: Whether we record infos.
+        ours: The metadata that this recorder would write.
+        path: The existing recording, for the message.
+        infos: Whether this recorder records infos.
 
     Raises:
-        SchemaMismatchError: If it does not; the message names every difference.
+        SchemaMismatchError: If spaces, frames or infos differ; the message names every difference.
     """
     differences = []
     for name in ("observation_space", "action_space"):

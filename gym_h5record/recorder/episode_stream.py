@@ -1,32 +1,30 @@
-"""One recording being made: from the first values of an environment to the complete file.
+"""The episodes of one environment, from its first values to rows of a session.
 
-The wrapper decides what is recorded, and when an episode begins; a tape turns
-that into a session, columns and rows. Gymnasium's interface, triggers and what
-to do about a failure are not its business.
+The wrapper decides what is recorded, and when an episode begins; an ``EpisodeStream`` turns
+that into columns and rows. Gymnasium's interface, triggers and what to do about a failure
+belong to ``gym_h5record.recorder.wrapper``.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 import numpy as np
 from gymnasium import Space
 
-from gym_h5record.errors import RecordingClosedError, RecordingWarning
+from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.names import Origin
 from gym_h5record.format.planning import plan_columns
 from gym_h5record.recorder.append_check import check_same
 from gym_h5record.values.tagged_json import no_exact_form, tag, untag
 from gym_h5record.writing.deferred_signals import signals_held
 from gym_h5record.writing.index_writer import begin_json
-from gym_h5record.writing.options import Options
+from gym_h5record.writing.options import Existing
 from gym_h5record.writing.row_writer import RowWriter
 from gym_h5record.writing.session import Session
 
@@ -55,38 +53,35 @@ class RecordedEnv:
 
 
 class EpisodeStream:
-    """Where the rows of a recorder go. The file is opened with the first episode.
+    """The episodes of one environment on their way into a session. The file is opened with the first one.
 
-    Every method may raise what ``Session`` raises, and all but ``close`` and ``abandon``
-    raise ``RecordingClosedError`` once one of those two has been called: at the end of a
-    program its main thread closes what another may still be recording.
+    Columns are fixed when the first step has shown what steps look like (``docs/decisions/0001``). Until then the
+    first row waits here, as a copy. Every method may raise what ``Session`` raises; all but ``close``, ``abandon`` and
+    ``release`` raise ``RecordingClosedError`` once the session is closing.
 
     Args:
-        options: How to record.
-        subject: What is recorded.
+        session: The recording; it may serve other streams too.
+        recorded: What is recorded.
 
     Attributes:
-        rows: Takes rows, None until a step has shown what the columns are.
+        session: The recording.
+        rows: Takes rows, None until a step has shown what the columns are, and after ``release``.
     """
 
-    def __init__(self, options: Options, subject: RecordedEnv) -> None:
-        self._options = options
-        self._subject = subject
-        self._session: Session | None = None
+    def __init__(self, session: Session, recorded: RecordedEnv) -> None:
+        self.session = session
+        self._recorded = recorded
         self._first_row: FirstRow | None = None
         self.rows: RowWriter | None = None
-        self._is_over = False
-        self._laying_out = threading.RLock()  # against being closed meanwhile
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether ``close`` has done its work."""
-        return self._is_over and (self._session is None or self._session.is_closed)
 
     @property
     def has_first_row(self) -> bool:
         """Whether a first row waits for the step that shows what the columns are."""
         return self._first_row is not None
+
+    def open(self) -> None:
+        """Open the session, if it is not open; check that this environment may be appended to its recording."""
+        self.session.open(self._check_append)
 
     def begin_episode(self, observation: Any, info: Any, frame: Any, begin: dict[str, Any]) -> RowWriter | None:
         """Begin an episode.
@@ -105,13 +100,10 @@ class EpisodeStream:
         if rows is not None:
             rows.begin_episode(observation, info, frame, begin)
             return rows
-        self._check_open()  # now that there are no rows: whoever closes says so before letting go of them
-        if self._session is None:
-            self._session = self._opened(array_bytes(observation) + array_bytes(frame))
-            if self._is_over:  # closed by another thread, which knew nothing of the session
-                self._session.close()
-                self._check_open()
-        # Environments reuse their buffers: what is kept until the first step is kept as a copy.
+        self.open()
+        header_bytes = 2 * len(json.dumps(dict(self._recorded.attributes))) + (64 << 10)
+        self.session.reserve(array_bytes(observation) + array_bytes(frame), header_bytes)
+        # Environments reuse their buffers, so the row is kept as a copy.
         kept_info = untag(tag(info, on_repr=warn_of_repr))
         self._first_row = FirstRow(kept_copy(observation), kept_info, copy.deepcopy(frame), begin)
         return None
@@ -124,7 +116,7 @@ class EpisodeStream:
             result: What it gave.
             frame: The rendered picture after it.
         """
-        self._check_open()
+        self.session.check_not_closing()
         if self._first_row is None:
             raise RuntimeError("there is no first row")
         observation, reward, terminated, truncated, info = result
@@ -151,105 +143,75 @@ class EpisodeStream:
         if rows is not None and self._first_row is None:
             rows.repeat_last_row(begin_json(None, None, Origin.AFTER_DONE, episode_id))
             return rows
-        self._check_open()
+        self.session.check_not_closing()
         return None
 
-    def tick(self) -> None:
-        """Notice a writer that has failed although no row is written, if it is time to look."""
-        self._check_open()
-        if self._session is not None and monotonic() >= self._session.due_s:
-            self._session.tick()
-
-    def flush(self) -> None:
-        """Return once every row so far is committed in the file."""
-        self._check_open()
-        if self._session is not None:
-            self._session.flush()
-
     def close(self) -> None:
-        """Complete the file. May be called again; after an interrupt, that goes on where it was."""
+        """Record a first row that no step has followed, and complete the file. May be called again."""
         try:
-            self.lay_out_first_row()
+            if self.session.is_open:
+                self.lay_out_first_row()
         finally:
-            self._release()
-            if self._session is not None:
-                self._session.close()
+            self.session.begin_closing()
+            self.release()
+            self.session.close()
 
     def abandon(self) -> None:
         """Let go of the file without touching it: called in a forked child."""
-        self._laying_out = threading.RLock()  # a thread that holds the other one is not in this process
-        session, self._session = self._session, None
-        if session is not None:
-            session.abandon()
-        self._release()
+        self.session.abandon()
+        self.release()
 
-    def _check_open(self) -> None:
-        if self._is_over:
-            raise RecordingClosedError(f"{self._options.path} has been closed: nothing is recorded any more.")
+    def release(self) -> None:
+        """Let go of the rows: a thread that still records gets ``RecordingClosedError``."""
+        if self.rows is not None:
+            self.rows.release()
+        self.rows = self._first_row = None
 
-    def _release(self) -> None:
-        with self._laying_out:
-            self._is_over = True
-            if self.rows is not None:
-                self.rows.release()
-            self.rows = self._first_row = None
-
-    def _opened(self, row_bytes: int) -> Session:
-        attributes, path = self._subject.attributes, self._options.path
-        session = Session(self._options, row_bytes, header_bytes=2 * len(json.dumps(dict(attributes))) + (64 << 10))
-        if session.existing is not None:
-            existing = session.existing
-            try:
-                check_same(existing.schema, existing.metadata, attributes, path, infos=self._subject.infos)
-                if self._subject.has_user_metadata:
-                    warn(f"{path} keeps the metadata it began with; the one given is not recorded.")
-                if existing.metadata.get("env_spec") != attributes["env_spec"]:
-                    warn(
-                        f"{path} keeps the env_spec it began with; this environment has another one. "
-                        "To simulate the episodes that are appended again, pass an environment made like this one."
-                    )
-            except BaseException:  # whatever it is: the lock and the journal must not be left
-                session.close()
-                raise
-        return session
+    def _check_append(self, existing: Existing) -> None:
+        recorded, path = self._recorded, self.session.options.path
+        check_same(existing.schema, existing.metadata, recorded.attributes, path, infos=recorded.infos)
+        if recorded.has_user_metadata:
+            warn(f"{path} keeps the metadata it began with; the one given is not recorded.")
+        if existing.metadata.get("env_spec") != recorded.attributes["env_spec"]:
+            warn(
+                f"{path} keeps the env_spec it began with; this environment has another one. "
+                "To simulate the episodes that are appended again, pass an environment made like this one."
+            )
 
     def _lay_out(self, first: FirstRow, step: tuple[Any, Any] | None) -> RowWriter:
         """Fix the columns by the first values seen, and write the first row."""
-        session, subject = self._session, self._subject
-        if session is None:
-            raise RuntimeError("a first row without a session")
+        session, recorded = self.session, self._recorded
         self._first_row = None
         schema = plan_columns(
             (first.observation, first.info, first.frame),
-            subject.spaces,
-            subject.frames,
+            recorded.spaces,
+            recorded.frames,
             step,
-            infos=subject.infos,
+            infos=recorded.infos,
             warn=warn,
         )
-        with self._laying_out, signals_held():  # it is done once
-            self._check_open()
-            session.lay_out(schema, subject.fps, subject.attributes)
+        with session.kept_open(), signals_held():  # an interrupt between the two lines would lose the columns
+            session.lay_out(schema, recorded.fps, recorded.attributes)
             rows = self.rows = RowWriter(session, schema if session.existing is None else session.existing.schema)
         rows.begin_episode(first.observation, first.info, first.frame, first.begin)
         return rows
 
 
 def kept_copy(value: Any) -> Any:
-    """A copy of what an environment or its agent goes on with."""
+    """A copy of a value that the environment or its agent may change later."""
     try:
         return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001  # its own code says no, as arrays do that are part of a gradient
+    except Exception:  # noqa: BLE001  # the value's own code refuses, as a tensor that is part of a gradient does
         return untag(tag(value, on_repr=warn_of_repr))
 
 
 def warn(message: str) -> None:
-    """Tell the user."""
+    """Warn the user."""
     warnings.warn(message, RecordingWarning, stacklevel=2)
 
 
 def warn_of_repr(part: object) -> None:
-    """Tell the user of an object that has no exact form in the file."""
+    """Warn the user of an object that has no exact form in the file."""
     warn(no_exact_form(part))
 
 

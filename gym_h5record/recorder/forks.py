@@ -1,4 +1,4 @@
-"""A forked child shares its parent's files: it must let go of what the parent is recording."""
+"""Stops recording in forked children: a child shares the open files of its parent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _recorders: weakref.WeakSet[_Abandonable] = weakref.WeakSet()
 
 
 def abandon_in_children(recorder: _Abandonable) -> None:
-    """Call ``recorder.abandon()`` in every child that is forked as long as it lives."""
+    """Call ``recorder.abandon()`` in every child that is forked while the recorder exists."""
     _recorders.add(recorder)
 
 

@@ -1,8 +1,8 @@
-"""Where the picture of a row comes from, without disturbing the environment.
+"""Where the picture of a row comes from.
 
-Three sources: the observation itself where it provably is the picture, what
-``render`` returns, or what a ``*_list`` environment has collected. Nothing is
-rendered that the user has not asked for, and no frame is taken from them.
+There are three sources: the observation, if it is the picture for certain; the result of ``render``; and the list of
+an environment with a ``*_list`` render mode. Recording renders nothing unless the environment was made to render
+pictures, and the user's ``render`` returns the same frames as without recording.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import numpy as np
 from gymnasium import spaces, wrappers
 
 from gym_h5record.errors import OptionError, RenderModeError
+from gym_h5record.options import check_one_of
 
 __all__ = ["FRAMES_OPTIONS", "FrameSource", "choose_frame_source", "observation_is_picture"]
 
 
 FRAMES_OPTIONS = ("auto", "render", "observation", False)
 
-# Wrappers that hand observation and rendering through as they are.
+# These wrappers change neither the observation nor the rendered picture.
 _TRANSPARENT = (
     "PassiveEnvChecker",
     "OrderEnforcing",
@@ -43,7 +44,7 @@ _TRUSTED_MODULES = ("gymnasium.wrappers.", "gym_h5record.")
 
 
 class FrameSource(Protocol):
-    """Gives the picture that belongs to the newest observation."""
+    """Gives the picture of the newest observation."""
 
     kind: str
 
@@ -51,12 +52,12 @@ class FrameSource(Protocol):
         """The picture, ``(H, W, 3)`` uint8."""
 
     def render(self) -> Any:
-        """What the user's ``render()`` has to return."""
+        """The result of the user's ``render()``."""
 
 
 @dataclass
 class NoFrames:
-    """Nothing is captured; ``kind`` says whether the observations are the frames."""
+    """Captures nothing. ``kind`` is ``"observation"`` if the observations are the frames, else ``"none"``."""
 
     env: gym.Env[Any, Any]
     kind: str = "none"
@@ -70,7 +71,7 @@ class NoFrames:
 
 @dataclass
 class RenderedFrames:
-    """An ``rgb_array`` environment renders once per row."""
+    """Renders an ``rgb_array`` environment once per row."""
 
     env: gym.Env[Any, Any]
     kind: str = "render"
@@ -84,7 +85,7 @@ class RenderedFrames:
 
 @dataclass
 class CollectedFrames:
-    """``RenderCollection`` has rendered already: look at its newest frame."""
+    """Reads the newest frame of ``RenderCollection``, which renders every step itself."""
 
     env: gym.Env[Any, Any]
     collection: wrappers.RenderCollection[Any, Any]
@@ -100,7 +101,7 @@ class CollectedFrames:
 
 @dataclass
 class ListedFrames:
-    """An environment with a list mode of its own: keep what we take for the user."""
+    """Takes the frames that the environment itself collects, and keeps them for the user's ``render``."""
 
     env: gym.Env[Any, Any]
     kind: str = "render"
@@ -119,16 +120,14 @@ def choose_frame_source(env: gym.Env[Any, Any], frames: str | Literal[False]) ->
     """The frame source for the recorder's option ``frames``.
 
     Args:
-        env: The environment that is wrapped.
+        env: The environment inside the recorder.
         frames: ``"auto"``, ``"render"``, ``"observation"`` or False.
 
     Raises:
-        OptionError: If the option is another, or observations are no pictures.
-        RenderModeError: If frames are demanded and the environment renders none.
+        OptionError: If the option is unknown, or ``"observation"`` is given and observations are no pictures.
+        RenderModeError: If ``"render"`` is given and the environment renders no pictures.
     """
-    if frames is not False and (not isinstance(frames, str) or frames not in FRAMES_OPTIONS):
-        known = ", ".join(repr(option) for option in FRAMES_OPTIONS)
-        raise OptionError(f"frames: expected one of {known}, got {frames!r}")
+    check_one_of("frames", frames, FRAMES_OPTIONS)
     if frames is False:
         return NoFrames(env)
     if frames == "observation":
@@ -155,9 +154,9 @@ def choose_frame_source(env: gym.Env[Any, Any], frames: str | Literal[False]) ->
 
 
 def observation_is_picture(env: gym.Env[Any, Any]) -> bool:
-    """Whether every observation is, bit for bit, what ``render`` would return.
+    """Whether every observation is bit for bit the picture that ``render`` would return.
 
-    True for RGB observations of ALE under wrappers that change neither.
+    This holds for RGB observations of ALE, inside wrappers that change neither observation nor picture.
     """
     while isinstance(env, gym.Wrapper):
         if type(env).__name__ not in _TRANSPARENT or not type(env).__module__.startswith(_TRUSTED_MODULES):

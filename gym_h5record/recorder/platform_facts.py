@@ -1,7 +1,7 @@
-"""What this process runs on: libraries, machine, ROMs.
+"""Versions of libraries, the machine and the MD5 of a ROM.
 
-A recording keeps it, and whoever runs the environment again compares. Nothing
-is imported but ``ale_py``, and that only where a ROM of it is asked for.
+A recording stores them; ``gym_h5record.replay.rebuild.version_differences`` compares them with the present ones.
+This module imports no library that it looks up, except ``ale_py`` for ``rom_md5``.
 """
 
 from __future__ import annotations
@@ -33,25 +33,28 @@ _LIBRARIES = (
 
 
 def library_versions(others: Iterable[str] = ()) -> dict[str, str]:
-    """The versions of Python and of those libraries that results may depend on, if they are installed.
+    """Versions of Python and of the installed libraries that may change what an environment does.
 
     Args:
-        others: More libraries to look for, such as the one that an environment is from.
+        others: More libraries to look up, such as the package of the environment.
     """
     found = {name: _version(name) for name in dict.fromkeys((*_LIBRARIES, *others))}
     return {"python": platform.python_version()} | {name: found[name] for name in found if found[name]}
 
 
 def platform_names() -> dict[str, str]:
-    """The operating system and the kind of processor."""
+    """The operating system and the type of processor."""
     return {"system": platform.platform(), "machine": platform.machine()}
 
 
 def rom_md5(game: str) -> str | None:
-    """MD5 of the ROM of an Atari game, None if there is none: the names of ROMs do not tell their version.
+    """MD5 of the ROM of an Atari game, None if the game or ``ale_py`` is not installed.
+
+    The name of a ROM does not tell which version of the game it is; its MD5 does.
 
     Args:
-        game: As ``ale_py`` calls it; it may come from a stranger's file.
+        game: The name that ``ale_py`` uses. It may come from an untrusted file, so it is looked up, never opened
+            as a path.
 
     Raises:
         OSError: If the ROM cannot be read, or is not the one that ``ale_py`` expects.
@@ -68,5 +71,5 @@ def rom_md5(game: str) -> str | None:
 def _version(library: str) -> str:
     try:
         return importlib_metadata.version(library)
-    except (importlib_metadata.PackageNotFoundError, ValueError):  # the latter of no name at all
+    except (importlib_metadata.PackageNotFoundError, ValueError):  # ValueError: the name is empty
         return ""

@@ -1,8 +1,7 @@
-"""What a recording says about where it comes from.
+"""Where a recording comes from: the environment, its spec, the machine, and the user's metadata.
 
-Collected once, when the recording begins, and stored as text attributes of
-``/metadata``. The environment is looked at, never touched: no generator is
-read, nothing is rendered.
+The wrapper collects these once; they become text attributes of ``/metadata``. Nothing here reads a generator or
+renders, so the environment does the same as without recording.
 """
 
 from __future__ import annotations
@@ -30,14 +29,131 @@ __all__ = ["describe_environment", "frames_per_second", "user_metadata", "wrappe
 
 
 _ALE_CLASS = "ale_py.env:AtariEnv"
-_MAX_SHOWN = 100_000  # letters of a spec that is not stored; it may hold a data set
+
+
+def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:
+    """The attributes of ``/metadata`` that describe an environment and this machine.
+
+    Args:
+        env: The environment inside the recorder.
+    """
+    inner = env.unwrapped
+    spec, problem = _spec_json(env)
+    attributes = {
+        "env_name": env.spec.id if env.spec is not None else type(inner).__qualname__,
+        "env_class": f"{type(inner).__module__}:{type(inner).__qualname__}",
+        "env_spec": spec,
+        "env_spec_problem": problem,
+        "env_wrappers": json.dumps(_wrapper_names(env)),
+        "render_mode": str(env.render_mode or ""),
+        "observation_space": json.dumps(space_to_json(env.observation_space)),
+        "action_space": json.dumps(space_to_json(env.action_space)),
+        "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": json.dumps(library_versions(_packages(env))),
+        "platform": json.dumps(platform_names()),
+    }
+    game = getattr(inner, "_game", None)
+    rom = rom_md5(game) if attributes["env_class"] == _ALE_CLASS and isinstance(game, str) else None
+    parents = [getattr(each, "recording_parent", None) for each in _wrappers(env)]  # of gym_h5record.branch
+    parent = next((each for each in parents if isinstance(each, dict)), None)
+    attributes |= {} if rom is None else {"rom_md5": rom}
+    return attributes | ({} if parent is None else {"recording_parent": json.dumps(parent)})
+
+
+def frames_per_second(env: gym.Env[Any, Any]) -> float:
+    """The environment's ``render_fps``, NaN if it has none."""
+    fps = env.metadata.get("render_fps")
+    return float(fps) if isinstance(fps, (int, float, np.number)) else float("nan")
+
+
+def _packages(env: gym.Env[Any, Any]) -> list[str]:
+    """Top-level modules of the environment and its wrappers; most distributions have the name of their module."""
+    modules = [type(env.unwrapped).__module__, *_wrapper_names(env)]
+    return sorted({each.partition(":")[0].partition(".")[0] for each in modules})
+
+
+def _wrapper_names(env: gym.Env[Any, Any]) -> list[str]:
+    return [f"{type(each).__module__}:{type(each).__qualname__}" for each in _wrappers(env)]
+
+
+def _wrappers(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, Any, Any]]:
+    """The wrappers of an environment, the outermost first."""
+    found = []
+    while isinstance(env, gym.Wrapper):
+        found.append(env)
+        env = env.env
+    return found
+
+
+# The spec -----------------------------------------------------------------------------------------
+
+
+_FLAGS = (wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)  # gymnasium.make adds them by its own flags
+_UNLISTED = (*_FLAGS, wrappers.TimeLimit)  # gymnasium.Wrapper.spec does not list them
+_MAX_SHOWN = 100_000  # characters of a spec that cannot be stored; its arguments may hold a data set
+
+
+def wrapped_spec(env: gym.Env[Any, Any]) -> EnvSpec | None:
+    """The spec from which ``gymnasium.make`` makes the same stack of wrappers.
+
+    ``env.spec`` has only ``max_episode_steps`` for a ``TimeLimit``, which ``gymnasium.make`` puts innermost. So a
+    ``TimeLimit`` around other wrappers, and one of a derived class, is listed with the other wrappers here.
+
+    Returns:
+        The spec, None if the environment has none.
+    """
+    spec = env.spec
+    if spec is None:
+        return None
+    listed, steps, is_innermost = list(spec.additional_wrappers), None, True
+    inserted: list[tuple[int, WrapperSpec]] = []
+    for each in reversed(_wrappers(env)):
+        if type(each) in _FLAGS:
+            continue
+        if type(each) is wrappers.TimeLimit and is_innermost:
+            steps = None if each.spec is None else each.spec.max_episode_steps
+        elif isinstance(each, _UNLISTED) and each.spec is not None:
+            inserted.append((len(each.spec.additional_wrappers), _listed(each)))
+        is_innermost = False
+    if not inserted:
+        return spec
+    for index, wrapper in reversed(inserted):
+        listed.insert(index, wrapper)
+    return dataclasses.replace(spec, max_episode_steps=steps, additional_wrappers=tuple(listed))
+
+
+def _listed(wrapper: gym.Wrapper[Any, Any, Any, Any]) -> WrapperSpec:
+    """The entry of a wrapper, as ``gymnasium.Wrapper.spec`` makes it."""
+    kind = type(wrapper)
+    kwargs = getattr(wrapper, "_saved_kwargs", None)  # of RecordConstructorArgs
+    return WrapperSpec(wrapper.class_name(), f"{kind.__module__}:{kind.__name__}", kwargs)
+
+
+def _spec_json(env: gym.Env[Any, Any]) -> tuple[str, str]:
+    """The spec as text, and why there is none or why no environment can be made from it."""
+    spec = wrapped_spec(env)
+    if spec is None:
+        if env.unwrapped.spec is None:
+            return "", "the environment was not made by gymnasium.make and has no spec"
+        return "", "a wrapper of the environment has arguments that cannot be copied, so that it has no spec"
+    try:
+        try:
+            return spec_to_json(spec), spec_obstacle(spec)
+        except SpecError:
+            spec = without_onlookers(spec)  # the trigger of a RecordVideo may be a lambda; a rerun needs no video
+            return spec_to_json(spec), spec_obstacle(spec)
+    except SpecError as error:
+        return "", f"{error}. It is: {spec!r:.{_MAX_SHOWN}}"
+
+
+# The user's own -----------------------------------------------------------------------------------
 
 
 def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
-    """The user's own metadata as attributes.
+    """The user's metadata as attributes.
 
-    ``run_id`` and ``agent_id`` become attributes of their own, the rest is JSON
-    in ``user``. Without a ``run_id`` a random one is made.
+    ``run_id`` and ``agent_id`` become attributes of their own; the rest is JSON in ``user``. A missing ``run_id`` is a
+    random UUID.
 
     Raises:
         MetadataError: If a value has no JSON form, or a key is not a string.
@@ -64,132 +180,9 @@ def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def _is_attribute(text: str) -> bool:
-    """Whether an attribute can hold a text: UTF-8 without NUL, not too long to be read."""
+    """Whether an HDF5 attribute can hold a text: UTF-8, no NUL, at most ``MAX_TEXT_BYTES``."""
     try:
         data = text.encode("utf-8")
     except UnicodeEncodeError:
         return False
     return b"\0" not in data and len(data) <= MAX_TEXT_BYTES
-
-
-def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:
-    """Everything worth knowing about an environment, as attributes.
-
-    Args:
-        env: The environment that is recorded, without the recorder around it.
-    """
-    inner = env.unwrapped
-    spec, problem = _spec_json(env)
-    attributes = {
-        "env_name": env.spec.id if env.spec is not None else type(inner).__qualname__,
-        "env_class": f"{type(inner).__module__}:{type(inner).__qualname__}",
-        "env_spec": spec,
-        "env_spec_problem": problem,
-        "env_wrappers": json.dumps(_wrapper_names(env)),
-        "render_mode": str(env.render_mode or ""),
-        "observation_space": json.dumps(space_to_json(env.observation_space)),
-        "action_space": json.dumps(space_to_json(env.action_space)),
-        "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": json.dumps(library_versions(_packages(env))),
-        "platform": json.dumps(platform_names()),
-    }
-    game = getattr(inner, "_game", None)
-    rom = rom_md5(game) if attributes["env_class"] == _ALE_CLASS and isinstance(game, str) else None
-    parent = _parent(env)
-    attributes |= {} if rom is None else {"rom_md5": rom}
-    return attributes | ({} if parent is None else {"recording_parent": json.dumps(parent)})
-
-
-def frames_per_second(env: gym.Env[Any, Any]) -> float:
-    """The environment's ``render_fps``, NaN if it has none."""
-    fps = env.metadata.get("render_fps")
-    return float(fps) if isinstance(fps, (int, float, np.number)) else float("nan")
-
-
-def _spec_json(env: gym.Env[Any, Any]) -> tuple[str, str]:
-    """The spec as text, and why there is none or why it makes no environment."""
-    spec = wrapped_spec(env)
-    if spec is None:
-        if env.unwrapped.spec is None:
-            return "", "the environment was not made by gymnasium.make and has no spec"
-        return "", "a wrapper of the environment has arguments that cannot be copied, so that it has no spec"
-    try:
-        try:
-            return spec_to_json(spec), spec_obstacle(spec)
-        except SpecError:
-            spec = without_onlookers(spec)  # a RecordVideo with a lambda is no reason to have none
-            return spec_to_json(spec), spec_obstacle(spec)
-    except SpecError as error:
-        return "", f"{error}. It is: {spec!r:.{_MAX_SHOWN}}"
-
-
-def _parent(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
-    """Where an environment branches off another recording, None if it does not."""
-    while isinstance(env, gym.Wrapper):
-        parent = getattr(env, "recording_parent", None)
-        if isinstance(parent, dict):
-            return parent
-        env = env.env
-    return None
-
-
-def _packages(env: gym.Env[Any, Any]) -> list[str]:
-    """Where the environment and its wrappers are from; of most packages the distribution has the same name."""
-    modules = [type(env.unwrapped).__module__, *_wrapper_names(env)]
-    return sorted({each.partition(":")[0].partition(".")[0] for each in modules})
-
-
-def _wrapper_names(env: gym.Env[Any, Any]) -> list[str]:
-    names = []
-    while isinstance(env, gym.Wrapper):
-        names.append(f"{type(env).__module__}:{type(env).__qualname__}")
-        env = env.env
-    return names
-
-
-_FLAGS = (wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)  # they change nothing, wherever they stand
-_UNLISTED = (*_FLAGS, wrappers.TimeLimit)
-
-
-def wrapped_spec(env: gym.Env[Any, Any]) -> EnvSpec | None:
-    """The spec that ``gymnasium.make`` makes the same stack of wrappers of.
-
-    It is the environment's own, but that a ``TimeLimit`` which is not the innermost
-    wrapper, or of a class of its own, is listed with the others.
-
-    Returns:
-        The spec; None if the environment has none.
-    """
-    spec = env.spec
-    if spec is None:
-        return None
-    listed, steps, is_innermost = list(spec.additional_wrappers), None, True
-    inserted: list[tuple[int, WrapperSpec]] = []
-    for each in _inside_out(env):
-        if type(each) in _FLAGS:
-            continue
-        if type(each) is wrappers.TimeLimit and is_innermost:
-            steps = None if each.spec is None else each.spec.max_episode_steps
-        elif isinstance(each, _UNLISTED) and each.spec is not None:
-            inserted.append((len(each.spec.additional_wrappers), _listed(each)))
-        is_innermost = False
-    if not inserted:
-        return spec
-    for index, wrapper in reversed(inserted):
-        listed.insert(index, wrapper)
-    return dataclasses.replace(spec, max_episode_steps=steps, additional_wrappers=tuple(listed))
-
-
-def _inside_out(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, Any, Any]]:
-    found = []
-    while isinstance(env, gym.Wrapper):
-        found.append(env)
-        env = env.env
-    return found[::-1]
-
-
-def _listed(wrapper: gym.Wrapper[Any, Any, Any, Any]) -> WrapperSpec:
-    """As ``gymnasium.Wrapper.spec`` lists a wrapper."""
-    kind = type(wrapper)
-    kwargs = getattr(wrapper, "_saved_kwargs", None)  # of RecordConstructorArgs
-    return WrapperSpec(wrapper.class_name(), f"{kind.__module__}:{kind.__name__}", kwargs)

@@ -10,6 +10,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Literal, SupportsFloat
 
 import gymnasium as gym
@@ -28,6 +29,7 @@ from gym_h5record.recorder.triggers import Schedule
 from gym_h5record.writing.index_writer import begin_json
 from gym_h5record.writing.options import checked_on_error, make_options
 from gym_h5record.writing.row_writer import RowWriter
+from gym_h5record.writing.session import Session
 
 __all__ = ["RecordToHDF5"]
 
@@ -146,7 +148,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         self._schedule = Schedule(episode_trigger, step_trigger)
         self._watches_steps = self._schedule.watches_steps
         frame_kind = self._frame_source.kind
-        subject = RecordedEnv(
+        recorded = RecordedEnv(
             attributes={**describe_environment(env), **user_metadata(metadata), "frames": frame_kind},
             spaces=(self.observation_space, self.action_space),
             fps=frames_per_second(env),
@@ -154,12 +156,11 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             infos=bool(infos),
             has_user_metadata=bool(metadata),
         )
-        self._tape: EpisodeStream | None = EpisodeStream(options, subject)  # None in a copy, and once all is done
+        self._stream: EpisodeStream | None = EpisodeStream(Session(options), recorded)  # None in a copy and once closed
         # Also runs when the interpreter exits, and when the wrapper is dropped without close().
-        self._finalizer = weakref.finalize(self, self._tape.close)
+        self._finalizer = weakref.finalize(self, self._stream.close)
         self._rows: RowWriter | None = None  # while an episode is being recorded
         self._is_recording = False
-        self._is_inert = False
         abandon_in_children(self)
 
     # Gymnasium's interface ------------------------------------------------------------------------
@@ -168,9 +169,11 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:
         """Reset the environment; begin a recorded episode unless the triggers say no."""
+        if self._schedule.records_everything:
+            self._open()  # the writer process loads while the environment resets
         if self._is_inert:
             return self.env.reset(seed=seed, options=options)
-        # Before anyone changes the options, or draws from a generator:
+        # Before the environment changes the options, or draws from a generator:
         snapshot = self._snapshots.take(self.env, is_bare=seed is None and options is None)
         begin = begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, warn_of_repr, snapshot)
         result = self.env.reset(seed=seed, options=options)
@@ -178,7 +181,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             self._snapshots.complete(self.env, begin["snapshot"])
             self._record_reset(*result, begin)
         except BaseException as error:
-            self._rows, self._is_recording = None, False  # the steps that follow are of no episode that is recorded
+            self._rows, self._is_recording = None, False  # the steps that follow belong to no recorded episode
             if not self._goes_on_after(error):
                 raise
         return result
@@ -196,7 +199,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             return self.env.step(action)
         result = self.env.step(action)
         if self._rows is not rows:
-            return result  # the step has closed us, or has forked, and this is the child
+            return result  # the step has closed the recorder, or has forked, and this is the child
         observation, reward, terminated, truncated, info = result
         try:
             frame = None if self._capture is None else self._capture()
@@ -222,11 +225,14 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         Raises:
             WriterError: If the writer has failed.
         """
-        if self._is_inert or self._tape is None:
+        stream = self._stream
+        if stream is None or stream.session.is_closing:
             return
         with self._failing_as_wanted():
-            self._lay_out_first_row(self._tape)
-            self._tape.flush()
+            rows = stream.lay_out_first_row()
+            if rows is not None:
+                self._rows = rows
+            stream.session.flush()
 
     def close(self) -> None:
         """Complete the file, then close the environment. May be called again.
@@ -236,73 +242,72 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         """
         try:
             with self._failing_as_wanted():
-                self._close_tape()
+                self._close_recording()
         finally:
             super().close()
 
     def abandon(self) -> None:
         """Stop recording without touching the file: called in a forked child, which shares it."""
-        tape, self._tape = self._tape, None
-        self._become_inert()
-        if tape is not None:
+        stream, self._stream, self._rows = self._stream, None, None
+        if stream is not None:
             self._finalizer.detach()
-            tape.abandon()
+            stream.abandon()
 
     # Everything that does not happen at every step --------------------------------------------------
 
     def _step_off_the_path(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
         """A step that is not recorded, or the first one, or one after the end."""
-        tape = self._tape
-        if self._is_inert or tape is None:
+        stream = self._stream
+        if stream is None or stream.session.is_closing:
             return self.env.step(action)
         if self._schedule.episode_id < 0:
             raise StepBeforeResetError("step() was called before the first reset(); call reset() to begin an episode.")
         with self._failing_as_wanted():
-            tape.tick()
+            if monotonic() >= stream.session.due_s:
+                stream.session.tick()
             if self._is_recording:
-                self._rows = tape.step_on(self._schedule.episode_id)
+                self._rows = stream.step_on(self._schedule.episode_id)
         if self._rows is not None:
             return self.step(action)
-        is_first = tape.has_first_row
+        is_first = stream.has_first_row
         kept_action = kept_copy(action) if is_first else None
         result = self.env.step(action)
         with self._failing_as_wanted():
-            if is_first and tape.has_first_row:
-                rows = tape.record_first_step(kept_action, result, self._frame_source.capture())
+            if is_first and stream.has_first_row:
+                rows = stream.record_first_step(kept_action, result, self._frame_source.capture())
                 self._rows = None if result[2] or result[3] else rows
             self._watch_step(result[0], result[4])
         return result
 
     def _record_reset(self, observation: Any, info: Any, begin: dict[str, Any]) -> None:
-        recorded = self._schedule.on_reset()
-        if self._tape is None:
+        recorded, stream = self._schedule.on_reset(), self._stream
+        if stream is None or stream.session.is_closing:
             return
         if self._rows is not None and not recorded:
             self._rows.end_episode()
         self._is_recording = recorded
         if recorded:
-            self._begin_episode(self._tape, observation, info, begin)
+            self._rows = stream.begin_episode(observation, info, self._frame_source.capture(), begin)
         else:
-            self._tape.lay_out_first_row()
+            stream.lay_out_first_row()
             self._rows = None
 
     def _watch_step(self, observation: Any, info: Any) -> None:
         """Begin a new recording here if the step trigger says so."""
-        if self._is_inert or self._tape is None or not self._schedule.on_step():
+        stream = self._stream
+        if stream is None or stream.session.is_closing or not self._schedule.on_step():
             return
         if self._rows is not None:
             self._rows.end_episode()
         self._is_recording = True
         begin = begin_json(None, None, Origin.STEP_TRIGGER, self._schedule.episode_id)
-        self._begin_episode(self._tape, observation, info, begin)
+        self._rows = stream.begin_episode(observation, info, self._frame_source.capture(), begin)
 
-    def _begin_episode(self, tape: EpisodeStream, observation: Any, info: Any, begin: dict[str, Any]) -> None:
-        self._rows = tape.begin_episode(observation, info, self._frame_source.capture(), begin)
-
-    def _lay_out_first_row(self, tape: EpisodeStream) -> None:
-        rows = tape.lay_out_first_row()
-        if rows is not None:
-            self._rows = rows
+    def _open(self) -> None:
+        stream = self._stream
+        if stream is not None and not stream.session.is_closing:
+            with self._failing_as_wanted():
+                stream.open()
 
     # When recording ends, or fails ------------------------------------------------------------------
 
@@ -320,7 +325,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             return False
         causes = [error]
         try:
-            self._close_tape()
+            self._close_recording()
         except _FAILURES as closing_error:
             causes.append(closing_error)
         warn(f"{' '.join(map(str, causes))} The environment goes on without being recorded.")
@@ -328,26 +333,25 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             each.__traceback__ = each.__cause__ = each.__context__ = None
         return True
 
-    def _close_tape(self) -> None:
-        self._become_inert()
-        tape = self._tape
-        if tape is None:
+    @property
+    def _is_inert(self) -> bool:
+        """Whether the wrapper only passes through: it is a copy, or its recording is closed."""
+        return self._stream is None or self._stream.session.is_closing
+
+    def _close_recording(self) -> None:
+        stream, self._rows = self._stream, None
+        if stream is None:
             return
         try:
-            tape.close()
+            stream.close()
         finally:
-            if tape.is_closed:  # else it was interrupted: the next call goes on, or the end of the program
-                self._tape = None
+            if stream.session.is_closed:  # else it was interrupted: the next call goes on, or the end of the program
+                self._stream = None
                 self._finalizer.detach()
-
-    def _become_inert(self) -> None:
-        """From here on only pass through."""
-        self._is_inert = True
-        self._rows = None
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy does not record: the file belongs to the original."""
-        return {**self.__dict__, "_tape": None, "_rows": None, "_finalizer": None, "_is_inert": True}
+        return {**self.__dict__, "_stream": None, "_rows": None, "_finalizer": None}
 
 
 # Specs of recorded environments name the class by this module; files outlive the modules of this room.

@@ -2,8 +2,8 @@
 
 ``environment`` plays the file back; ``rebuild`` makes the recorded environment from its spec. ``verification`` runs
 episodes again on that environment and compares them, ``branching`` stops at a step and hands the environment over,
-``curriculum`` begins episodes there. They share ``rerun``, ``episode_check``, ``episode_sequence`` and ``lineage``.
-``evaluation/`` compares a policy with the recorded actions.
+``curriculum`` begins episodes there, ``sticky_actions`` lists the actions that ALE executed. They share ``rerun``,
+``lineage``, ``episode_check`` and ``episode_sequence``. ``evaluation/`` compares a policy with the recorded actions.
 
 ``ReplayFromHDF5`` is exported here because recorded specs name it ``gym_h5record.replay:ReplayFromHDF5``.
 """

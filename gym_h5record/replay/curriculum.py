@@ -1,8 +1,7 @@
 """``ResetFromRecording``: episodes of a live environment that begin in the middle of recorded ones.
 
-For curricula, as robosuite's ``DemoSamplerWrapper`` does with the states of demonstrations. The
-environment gets there by the recorded reset and the recorded actions, so it
-is where the recording was in every respect, not only as far as a state can be set.
+This serves curricula, as robosuite's ``DemoSamplerWrapper`` does. robosuite sets the simulator's state; here the
+environment takes the recorded reset and actions, so that wrappers and generators are where they were too.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ import numpy as np
 from gymnasium.core import ActType, ObsType
 from gymnasium.utils import RecordConstructorArgs
 
-from gym_h5record.errors import DivergedError, OptionError
+from gym_h5record.errors import OptionError
+from gym_h5record.options import check_one_of
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.episode_check import go_to, make_comparison
-from gym_h5record.replay.lineage import alone, chosen_numbers
+from gym_h5record.replay.episode_check import diverged_error, go_to, make_comparison_rules
+from gym_h5record.replay.lineage import chosen_numbers, since_known_reset
 from gym_h5record.replay.rerun import Rerun
 
 __all__ = ["START_KEY", "ResetFromRecording"]
@@ -38,21 +38,21 @@ _SCHEMES = ("uniform", "forward", "reverse")
 class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstructorArgs):
     """Begin episodes at recorded states.
 
-    ``reset(seed=...)`` seeds the choice of the state; the environment itself has the generators
-    that it had in the recording. Steps up to the state count for a ``TimeLimit`` inside.
+    ``reset(seed=...)`` seeds the choice of the state; at that state the environment has the generators of the
+    recording. A ``TimeLimit`` inside counts the steps up to the state.
 
     Args:
-        env: An environment like that which was recorded.
+        env: An environment made like the recorded one.
         path: The recording.
-        scheme: ``"uniform"``: any step of an episode; ``"forward"``: one of its first
-            ``window_steps``, a window that grows; ``"reverse"``: one of its last ones likewise.
-        episodes: Which episodes to begin in; None for all that can be run alone.
-        probability: How often to begin in a recording; otherwise the environment is reset as always.
-        window_steps: Size of the window at first.
-        grow_steps: By how much it grows.
-        grow_resets: After how many resets that began in a recording.
+        scheme: ``"uniform"`` begins at any step of an episode, ``"forward"`` at one of the first ``window_steps``,
+            ``"reverse"`` at one of the last ``window_steps``.
+        episodes: Numbers of the episodes to begin in; None for all that can be run alone.
+        probability: Share of the resets that begin in the recording. The others reset the environment as usual.
+        window_steps: Size of the window at the beginning.
+        grow_steps: How many steps the window grows by.
+        grow_resets: After how many resets into the recording the window grows.
         ignore: Paths into infos that are not compared, as for ``verify``.
-        snapshots: Providers for simulators that are not known here.
+        snapshots: Providers for simulators that this package does not know.
 
     Raises:
         OptionError: If an option is unknown or an episode does not exist.
@@ -98,24 +98,24 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         self._window = (window_steps, grow_steps, grow_resets)
         self._rng = np.random.default_rng()
         self._starts = 0
-        self._comparison = make_comparison(ignore=ignore)
+        self._rules = make_comparison_rules(ignore=ignore)
         self._recording = Recording(path)
         self._episodes = _startable(self._recording, episodes)
         self._rerun = Rerun(self._recording, env, make_snapshot_set(tuple(snapshots)))
 
     @property
     def window_steps(self) -> int:
-        """Size of the window by now."""
+        """The present size of the window."""
         first, growth, resets = self._window
         return first + growth * (self._starts // resets)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:
-        """Begin where a recording was at a step, or as the environment does.
+        """Run the environment to a recorded step, or reset it as usual.
 
         Raises:
-            DivergedError: If the environment does not do again what was recorded.
+            DivergedError: If the environment does something else than was recorded.
         """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
@@ -124,13 +124,10 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         episode = self._episodes[self._rng.integers(len(self._episodes))]
         step = self._choose_step(episode.length)
         self._starts += 1
-        chain = alone(self._recording, episode.number)
-        where, outcome = go_to(self._rerun, chain, step, self._comparison, restore_all=True), self._rerun.last
+        episodes = since_known_reset(self._recording, episode.number)
+        where, outcome = go_to(self._rerun, episodes, step, self._rules, restore_all=True), self._rerun.last
         if where is not None or outcome is None:
-            raise DivergedError(
-                f"{self._recording.path}: the environment is not where the recording was: {where}. "
-                "Is it made in the same way? See gym_h5record.verify."
-            )
+            raise diverged_error(self._recording, where)
         return outcome.observation, {**outcome.info, START_KEY: {"episode": episode.number, "step": step}}
 
     def close(self) -> None:
@@ -139,20 +136,20 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         super().close()
 
     def _choose_step(self, length: int) -> int:
-        """A step that an episode of ``length`` steps has not ended with."""
+        """One of the steps 0 to ``length - 1``, inside the window."""
         window = length if self._scheme == "uniform" else min(self.window_steps, length)
         first = length - window if self._scheme == "reverse" else 0
         return int(self._rng.integers(first, first + window))
 
 
 def _startable(recording: Recording, episodes: Sequence[int] | None) -> list[Episode]:
-    """Episodes with a step that can be run alone."""
+    """The chosen episodes that have a step and can be run alone."""
     found = [recording.episodes[number] for number in chosen_numbers(recording, episodes)]
     if episodes is None:
         found = [each for each in found if each.snapshot or each.seed is not None]
     else:
         for each in found:
-            alone(recording, each.number)
+            since_known_reset(recording, each.number)
     found = [each for each in found if each.length]
     if not found:
         raise OptionError(f"{recording.path} has no episode with a step that can be run alone.")
@@ -160,8 +157,7 @@ def _startable(recording: Recording, episodes: Sequence[int] | None) -> list[Epi
 
 
 def _check_options(scheme: str, probability: float, *positive: int) -> None:
-    if scheme not in _SCHEMES:
-        raise OptionError(f"scheme: expected one of {', '.join(map(repr, _SCHEMES))}, got {scheme!r}")
+    check_one_of("scheme", scheme, _SCHEMES)
     if not 0 <= probability <= 1:
         raise OptionError(f"probability: expected a number from 0 to 1, got {probability!r}")
     if min(positive) < 1:

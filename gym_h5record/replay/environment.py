@@ -1,7 +1,6 @@
-"""``ReplayFromHDF5``: a recording as a deterministic environment.
+"""``ReplayFromHDF5``: a recording as an environment.
 
-It needs the file alone: what it returns is what the recorder saw, bit for bit.
-It simulates nothing; an action is compared, never executed.
+It needs only the file. It returns the recorded values, bit for bit; it executes no action, it only compares them.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from gym_h5record.errors import (
     ReplayError,
     StepBeforeResetError,
 )
+from gym_h5record.options import check_one_of
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.values.exact import identical
@@ -31,7 +31,7 @@ __all__ = ["INCOMPLETE_KEY", "ReplayFromHDF5"]
 
 
 INCOMPLETE_KEY = "episode_incomplete"
-"""Added to the last info of an episode that the environment did not end."""
+"""Key added to the last info of an episode that the environment did not end; its value is True."""
 
 _ON_MISMATCH = ("ignore", "warn", "raise")
 
@@ -39,23 +39,20 @@ _ON_MISMATCH = ("ignore", "warn", "raise")
 class ReplayFromHDF5(gym.Env[Any, Any]):
     """Play a recording back through Gymnasium's interface.
 
-    ``reset`` plays the next episode, and begins again after the last one;
-    ``reset(seed=...)`` goes back to the first, whatever the seed;
-    ``reset(options={"episode": k})`` plays episode ``k`` of the recording.
-    Episodes without a step are left out unless asked for. An episode that the
-    environment did not end gives ``truncated=True`` with its last step, and
-    says so in that step's info under ``"episode_incomplete"``.
+    ``reset`` plays the next episode, and after the last one the first again. ``reset(seed=...)`` plays the first one,
+    for any seed. ``reset(options={"episode": k})`` plays episode ``k`` of the recording.
+    The last step of an episode that the environment did not end returns ``truncated=True``, and an info with the key
+    ``"episode_incomplete"``.
 
     Args:
         path: The recording.
-        episodes: Which episodes to play, by number; None for all.
-        on_mismatch: What to do when the action is not the recorded one:
-            ``"ignore"``, ``"warn"`` or ``"raise"``.
-        render_mode: ``"rgb_array"``, or None for that if the recording has frames.
+        episodes: Numbers of the episodes to play; None for all that have a step.
+        on_mismatch: What to do if an action is not the recorded one: ``"ignore"``, ``"warn"`` or ``"raise"``.
+        render_mode: ``"rgb_array"`` or None. Both render the recorded frames; with None the recording may have none.
 
     Raises:
         OptionError: If an option is unknown, or an episode does not exist.
-        ReplayError: If there is no episode to play.
+        ReplayError: If no episode has a step.
 
     Example:
         >>> env = ReplayFromHDF5(cartpole_path)
@@ -65,17 +62,17 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         1.0
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as Gymnasium has it
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as in gymnasium.Env
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         episodes: Sequence[int] | None = None,
+        *,
         on_mismatch: str = "ignore",
         render_mode: str | None = None,
     ) -> None:
-        if on_mismatch not in _ON_MISMATCH:
-            raise OptionError(f"on_mismatch: expected one of {', '.join(map(repr, _ON_MISMATCH))}, got {on_mismatch!r}")
+        check_one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
         self._on_mismatch = on_mismatch
         self._recording = Recording(path)
         self.observation_space = self._recording.observation_space
@@ -116,11 +113,11 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         return self._episode.observations[0], self._info(self._episode)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Give the next recorded step.
+        """Return the next recorded step.
 
         Raises:
             EndOfEpisodeError: At the recorded end of the episode.
-            ActionMismatchError: If the action is not the recorded one and that matters.
+            ActionMismatchError: If the action is not the recorded one and ``on_mismatch`` is ``"raise"``.
         """
         episode, step = self._running(), self._step
         if step >= episode.length:
@@ -148,7 +145,7 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
 
     def _running(self) -> Episode:
         if self._episode is None:
-            raise StepBeforeResetError("call reset() first: it chooses the episode that is played.")
+            raise StepBeforeResetError("call reset() first: it chooses the episode to play.")
         return self._episode
 
     def _info(self, episode: Episode) -> dict[str, Any]:
@@ -179,5 +176,5 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
 
 
 def _same_number(first: Any, second: Any) -> bool:
-    """Whether two actions differ in nothing but being Python's or NumPy's integer."""
+    """Whether two actions are the same integer, of Python or of NumPy."""
     return isinstance(first, (int, np.integer)) and isinstance(second, (int, np.integer)) and int(first) == int(second)

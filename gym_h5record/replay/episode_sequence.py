@@ -1,4 +1,4 @@
-"""Episodes that follow each other in one environment, each beside its recording."""
+"""Runs episodes one after the other in one environment and compares each with its recording."""
 
 from __future__ import annotations
 
@@ -6,73 +6,70 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gym_h5record.errors import NotReplayableError, SnapshotError
 from gym_h5record.reading.episodes import Episode
-from gym_h5record.replay.episode_check import REFUSALS, Checked, Comparison, check_episode, error_text
+from gym_h5record.replay.episode_check import RAISED, Checked, ComparisonRules, check_episode, error_text
 from gym_h5record.replay.reports import EpisodeReport, Verdict
 from gym_h5record.replay.rerun import Rerun
 
-__all__ = ["check_pass", "not_replayable"]
+__all__ = ["check_sequence", "not_replayable"]
 
 
 _MAX_PLACES = 3
 
 
-def check_pass(
-    rerun: Rerun, chain: Sequence[Episode], wanted: Iterable[int], comparison: Comparison
+def check_sequence(
+    rerun: Rerun, episodes: Sequence[Episode], wanted: Iterable[int], rules: ComparisonRules
 ) -> Iterator[EpisodeReport]:
-    """Run episodes one after the other, each where the one before it ended, whatever that gave.
+    """Run episodes; each begins where the one before it ended. A divergence does not stop the sequence.
 
     Args:
-        rerun: An environment in which the first one can begin.
-        chain: The episodes.
-        wanted: Numbers of those to report on.
-        comparison: How to compare.
+        rerun: An environment in which the first episode can begin.
+        episodes: The episodes.
+        wanted: Numbers of the episodes to report on.
+        rules: How to compare.
 
     Returns:
         The reports, in the order of the episodes.
     """
     left = set(wanted)
     try:
-        for position, episode in enumerate(chain):
-            checked = check_episode(rerun, episode, comparison, restore=not position)
+        for position, episode in enumerate(episodes):
+            checked = check_episode(rerun, episode, rules, restore=not position)
             if episode.number in left:
                 left.remove(episode.number)
-                yield _judged(episode.number, checked, comparison, is_alone=not position)
+                yield _report(episode.number, checked, rules, is_alone=not position)
             if not left:
                 return
             divergence = checked.divergence
-            if divergence is not None and divergence.leaf in REFUSALS:
+            if divergence is not None and divergence.leaf in RAISED:
                 raise _refused(episode, divergence.found)
-            _go_to_the_end(rerun, episode, checked.steps)
+            _finish(rerun, episode, checked.num_steps)
     except (NotReplayableError, SnapshotError) as error:
         yield from not_replayable(sorted(left), str(error))
 
 
 def not_replayable(numbers: Iterable[int], reason: str) -> Iterator[EpisodeReport]:
-    """Episodes that cannot be run, all for the same reason."""
+    """Reports on episodes that cannot be run, all for the same reason."""
     for number in numbers:
         yield EpisodeReport(number, Verdict.NOT_REPLAYABLE, reason=reason)
 
 
-def _judged(number: int, checked: Checked, comparison: Comparison, *, is_alone: bool) -> EpisodeReport:
-    steps, divergence, texts = checked
+def _report(number: int, checked: Checked, rules: ComparisonRules, *, is_alone: bool) -> EpisodeReport:
+    num_steps, divergence, texts = checked
     if divergence is not None:
-        return EpisodeReport(number, Verdict.DIVERGED, steps, is_alone, divergence=divergence)
+        return EpisodeReport(number, Verdict.DIVERGED, num_steps, is_alone, divergence=divergence)
     if texts:
         places = ", ".join(texts[:_MAX_PLACES]) + (", ..." if len(texts) > _MAX_PLACES else "")
-        reason = (
-            f"the file has only text of {places}, which was the same; leave out what is in infos to compare the rest"
-        )
-        return EpisodeReport(number, Verdict.UNPROVEN, steps, is_alone, reason)
-    return EpisodeReport(number, Verdict.CLOSE if comparison.atol else Verdict.EXACT, steps, is_alone)
+        reason = f"the file has only text of {places}, which is equal; with ignore= the rest of infos can be proven"
+        return EpisodeReport(number, Verdict.UNPROVEN, num_steps, is_alone, reason)
+    return EpisodeReport(number, Verdict.CLOSE if rules.atol else Verdict.EXACT, num_steps, is_alone)
 
 
-def _go_to_the_end(rerun: Rerun, episode: Episode, steps: int) -> None:
-    """Take the steps that are left: the next episode begins where this one ended."""
-    actions = episode.actions
+def _finish(rerun: Rerun, episode: Episode, num_steps: int) -> None:
+    """Take the steps behind the first ``num_steps``: the next episode begins at the end of this one."""
     try:
-        for step in range(steps, episode.length):
-            rerun.step(actions[step])
-    except Exception as error:  # whatever the environment raises
+        for step in range(num_steps, episode.length):
+            rerun.step(episode.actions[step])
+    except Exception as error:  # any error of the environment
         raise _refused(episode, error_text(error)) from error
 
 

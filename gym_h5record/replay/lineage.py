@@ -1,112 +1,167 @@
-"""Which episodes have to be run to get to one, and whether that can be done at all."""
+"""Which episodes must be run, and in which order, to reach an episode.
+
+An episode that began with a reset needs that reset's seed or snapshot. An episode that continued another one without a
+reset needs that one first. State that survives resets needs all episodes since the environment was made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
 
-from gym_h5record.display import short_repr
+from gym_h5record.display import counted, short_repr
 from gym_h5record.errors import NotReplayableError, OptionError
 from gym_h5record.format.names import Origin
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 
 __all__ = [
-    "all_before",
-    "alone",
     "branches_off",
     "check_beginning",
+    "chosen_number",
     "chosen_numbers",
-    "continued",
-    "from_known",
-    "in_one_life",
-    "survivor",
+    "from_first_known",
+    "in_same_env",
+    "since_first_known",
+    "since_known_reset",
+    "since_reset",
+    "surviving_state",
 ]
 
 
 def chosen_numbers(recording: Recording, episodes: Sequence[int] | None) -> list[int]:
-    """Numbers of the episodes that were asked for, each once, none negative; all if none were.
+    """The numbers of the chosen episodes, from 0 on and each once; all of them for None.
 
     Raises:
-        OptionError: If one does not exist.
+        OptionError: If an episode does not exist.
     """
     total = recording.num_episodes
     numbers = list(range(total)) if episodes is None else [int(number) for number in episodes]
     missing = [number for number in numbers if not -total <= number < total]
     if missing:
-        raise OptionError(f"episodes: {recording.path} has {total} episodes, there is no {short_repr(missing)}.")
+        raise OptionError(
+            f"episodes: {recording.path} has {counted(total, 'episode')}, there is no {short_repr(missing)}."
+        )
     return list(dict.fromkeys(number % total for number in numbers))
 
 
-def continued(recording: Recording, number: int) -> list[Episode]:
-    """The episode, behind those that it continues without a reset, as far as they were recorded."""
-    chain = [recording.episodes[number]]
-    while chain[-1].origin is Origin.AFTER_DONE and chain[-1].number:
-        chain.append(recording.episodes[chain[-1].number - 1])
-    return chain[::-1]
-
-
-def alone(recording: Recording, number: int) -> list[Episode]:
-    """The episode, behind those that it continues without a reset.
+def chosen_number(recording: Recording, episode: int) -> int:
+    """The number of a chosen episode, from 0 on.
 
     Raises:
-        NotReplayableError: If it does not go back to a reset whose generators are known.
+        OptionError: If it does not exist.
     """
-    chain = continued(recording, number)
-    check_beginning(recording, chain[0])
-    return chain
+    total = recording.num_episodes
+    if not -total <= episode < total:
+        raise OptionError(f"episode={episode}: {recording.path} has {counted(total, 'episode')}.")
+    return episode % total
+
+
+# One episode alone --------------------------------------------------------------------------------
+
+
+def since_reset(recording: Recording, number: int) -> list[Episode]:
+    """The episodes since the last recorded reset, up to this one: it and those that it continues without a reset."""
+    episodes = [recording.episodes[number]]
+    while episodes[-1].origin is Origin.AFTER_DONE and episodes[-1].number:
+        episodes.append(recording.episodes[episodes[-1].number - 1])
+    return episodes[::-1]
+
+
+def since_known_reset(recording: Recording, number: int) -> list[Episode]:
+    """``since_reset``, if the first of these episodes can be begun.
+
+    Raises:
+        NotReplayableError: If it cannot.
+    """
+    episodes = since_reset(recording, number)
+    check_beginning(recording, episodes[0])
+    return episodes
 
 
 def check_beginning(recording: Recording, episode: Episode) -> None:
-    """See that an episode can be begun with nothing before it.
+    """Check that an episode can be begun without running another one before.
 
     Raises:
-        NotReplayableError: If it did not begin with a reset whose generators are known.
+        NotReplayableError: If it did not begin with a reset, or neither seed nor snapshot of the reset is known.
     """
     if episode.origin is Origin.AFTER_DONE:
-        raise NotReplayableError("what it continues was not recorded")
+        raise NotReplayableError("it continues an episode that was not recorded")
     if episode.origin is Origin.STEP_TRIGGER:
         raise NotReplayableError("its recording began in the middle of an episode")
     if not _is_known(recording, episode):
         raise NotReplayableError("neither a seed nor a snapshot of the generators was recorded with its reset")
 
 
-def in_one_life(recording: Recording, number: int) -> list[Episode]:
-    """The episode, behind those that its environment went through before it, as far as they were recorded."""
-    life = [recording.episodes[number]]
-    while life[-1].number:
-        before = recording.episodes[life[-1].number - 1]
-        if not _follows(before, life[-1]):
-            break
-        life.append(before)
-    return life[::-1]
-
-
-def from_known(recording: Recording, life: Sequence[Episode]) -> tuple[list[Episode], str]:
-    """What can be run again of the episodes that an environment went through.
-
-    Returns:
-        Those from the first one whose generators are known on; and what is missing before them, as
-        the end of a sentence, empty if nothing is.
-    """
-    missing = _missing_before(recording, life[0])
-    unknown = list(takewhile(lambda each: not _is_known(recording, each), life))
-    if len(unknown) == len(life):
-        missing = missing or "neither a seed nor a snapshot of the generators was recorded up to it"
-    return list(life[len(unknown) :]), missing
-
-
 def _is_known(recording: Recording, episode: Episode) -> bool:
-    """Whether all that its reset depends on can be put back, in an environment that keeps nothing else."""
+    """Whether the episode began with a reset whose generators can be restored."""
     if episode.origin is not Origin.RESET:
         return False
     return bool(episode.snapshot) or episode.seed is not None or branches_off(recording, episode.number)
 
 
+def branches_off(recording: Recording, number: int) -> bool:
+    """Whether an episode continues an episode of another recording.
+
+    The first reset of a ``Branch`` does so if it gets neither seed nor options, and no step was taken before it.
+    """
+    if number or "recording_parent" not in recording.metadata:
+        return False
+    first = recording.episodes[0]
+    is_bare = first.seed is None and first.options is None and not first.snapshot
+    return is_bare and first.origin is Origin.RESET and first.episode_id == 0
+
+
+# After all episodes before it ---------------------------------------------------------------------
+
+
+def since_first_known(recording: Recording, number: int) -> list[Episode]:
+    """The episode, behind all recorded episodes of its environment since the first one that can be begun.
+
+    Raises:
+        NotReplayableError: If one of them was not recorded, or none can be begun.
+    """
+    episodes, missing = from_first_known(recording, in_same_env(recording, number))
+    if missing:
+        raise NotReplayableError(missing)
+    return episodes
+
+
+def in_same_env(recording: Recording, number: int) -> list[Episode]:
+    """The episode, behind the episodes that its environment went through directly before it.
+
+    The list begins behind a reset that was not recorded, and behind the point where a new recorder appended.
+    """
+    episodes = [recording.episodes[number]]
+    while episodes[-1].number:
+        before = recording.episodes[episodes[-1].number - 1]
+        if not _follows(before, episodes[-1]):
+            break
+        episodes.append(before)
+    return episodes[::-1]
+
+
+def from_first_known(recording: Recording, episodes: Sequence[Episode]) -> tuple[list[Episode], str]:
+    """The episodes from the first one on that can be begun.
+
+    Args:
+        recording: The recording.
+        episodes: The result of ``in_same_env``.
+
+    Returns:
+        The episodes; and a clause that says what is missing before them, "" if nothing is.
+    """
+    missing = _missing_before(recording, episodes[0])
+    unknown = list(takewhile(lambda each: not _is_known(recording, each), episodes))
+    if len(unknown) == len(episodes):
+        missing = missing or "neither a seed nor a snapshot of the generators was recorded up to it"
+    return list(episodes[len(unknown) :]), missing
+
+
 def _follows(before: Episode, after: Episode) -> bool:
-    """Whether nothing happened to the environment between two episodes; a recorder counts its resets from 0."""
+    """Whether the environment was not reset between two episodes, except by the recorded reset of the second one."""
     if after.origin is Origin.RESET:
-        return after.episode_id == before.episode_id + 1
+        return after.episode_id == before.episode_id + 1  # a recorder counts the resets of its environment from 0
     return after.origin is Origin.AFTER_DONE
 
 
@@ -116,41 +171,17 @@ def _missing_before(recording: Recording, first: Episode) -> str:
     resets = first.episode_id
     if first.number and recording.episodes[first.number - 1].episode_id < resets:
         resets -= recording.episodes[first.number - 1].episode_id + 1
-    return f"{resets} resets of the environment before episode {first.number} were not recorded" if resets else ""
+    return f"the recording lacks {counted(resets, 'reset')} before episode {first.number}" if resets else ""
 
 
-def all_before(recording: Recording, number: int) -> list[Episode]:
-    """The episode behind all others back to the first reset of the environment, or to one whose generators are known.
-
-    Raises:
-        NotReplayableError: If one of them was not recorded, or cannot be run.
-    """
-    chain, missing = from_known(recording, in_one_life(recording, number))
-    if missing:
-        raise NotReplayableError(missing)
-    return chain
-
-
-_SURVIVORS = {
+_SURVIVING = {
     "NormalizeObservation": "the running statistics of NormalizeObservation",
     "NormalizeReward": "the running statistics of NormalizeReward",
     "BipedalWalker": "the world of BipedalWalker",
 }
 
 
-def branches_off(recording: Recording, number: int) -> bool:
-    """Whether an episode goes on where another recording stood.
-
-    That is what a first reset of a ``Branch`` does if it is a bare one, and no step was taken before it.
-    """
-    if number or "recording_parent" not in recording.metadata:
-        return False
-    first = recording.episodes[0]
-    is_bare = first.seed is None and first.options is None and not first.snapshot
-    return is_bare and first.origin is Origin.RESET and first.episode_id == 0
-
-
-def survivor(recording: Recording) -> str:
-    """What is known to outlive the resets of the recorded environment; "" if nothing is."""
+def surviving_state(recording: Recording) -> str:
+    """The state of the recorded environment that is known to survive resets, "" if there is none."""
     names = f"{recording.metadata.get('env_wrappers', '')} {recording.metadata.get('env_class', '')}"
-    return next((what for name, what in _SURVIVORS.items() if name in names), "")
+    return next((state for name, state in _SURVIVING.items() if name in names), "")

@@ -1,8 +1,7 @@
-"""The environment of a recording, made again: from what the file says, or from what the user passes.
+"""Makes the environment of a recording again: from the spec in the file, or from the user's ``env``.
 
-Making one from the file imports and calls what the file names, so nothing here
-is done by opening a recording, only when somebody asks. Replaying episodes in
-it, and comparing, is not done here. Environments of Gymnasium, not vector ones.
+A spec names modules and callables, and making the environment imports and calls them. So opening a recording makes no
+environment; only ``verify``, ``branch`` and the other functions that run one call ``build_env``.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from gym_h5record.recorder.platform_facts import library_versions, platform_name
 from gym_h5record.recorder.wrapper import RecordToHDF5
 from gym_h5record.values.spec_json import resolve, spec_obstacle, without_onlookers
 
-__all__ = ["EnvFactory", "build_env", "version_differences"]
+__all__ = ["EnvFactory", "build_env", "close_if_built", "version_differences"]
 
 
 EnvFactory = gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]]
-"""An environment, or what makes one."""
+"""An environment, or a function that makes one."""
 
 _ADVICE = "pass what makes it, env=lambda: gymnasium.make(...)"
 
@@ -41,24 +40,24 @@ _PACKAGES = {
     "mujoco": "gymnasium[mujoco]",
     "pygame": "pygame-ce",
 }
-"""What to install for a module. Of others nothing is said: the name may be a stranger's."""
+"""The package to install for a module. No other module gets a hint: its name may come from an untrusted file."""
 
-_MAX_LIBRARIES = 100  # a stranger's file may name any number, and looking for one takes a while
-_IRRELEVANT = ("gym_h5record", "h5py")  # no environment behaves differently for them
+_MAX_LIBRARIES = 100  # an untrusted file may name any number, and each is looked up on disk
+_IRRELEVANT = ("gym_h5record", "h5py")  # they do not change what an environment does
 
 
 def build_env(recording: Recording, env: EnvFactory | None = None) -> gym.Env[Any, Any]:
-    """The environment that a recording was made with, anew and without a window.
+    """Make the environment of a recording. It opens no window.
 
     Args:
         recording: The recording.
-        env: The environment, or what makes one, if the file cannot tell. Of one that is being
-            recorded itself, what the recorder wraps.
+        env: The environment, or a function that makes one; None to make it from the file. If it contains a
+            ``RecordToHDF5``, only the environment inside the recorder is used.
 
     Raises:
-        UnbuildableEnvError: If the file does not say enough, or what it names is not installed.
+        UnbuildableEnvError: If the spec is missing, or names something that is not installed.
         EnvMismatchError: If the spaces of the environment are not the recorded ones.
-        UnsupportedEnvError: If ``env`` is no environment of Gymnasium and makes none.
+        UnsupportedEnvError: If ``env`` is neither a ``gymnasium.Env`` nor a function that makes one.
 
     Example:
         >>> with Recording(cartpole_path) as recording, build_env(recording) as env:
@@ -75,13 +74,19 @@ def build_env(recording: Recording, env: EnvFactory | None = None) -> gym.Env[An
     return _without_recorders(built)
 
 
-def version_differences(recording: Recording) -> list[str]:
-    """What is not as it was when a recording was made, and may be why an environment behaves differently.
+def close_if_built(built: gym.Env[Any, Any], env: EnvFactory | None) -> None:
+    """Close an environment that ``build_env(recording, env)`` made; leave one open that the user passed."""
+    if not isinstance(env, gym.Env):
+        built.close()
 
-    Libraries that were not installed then do not count.
+
+def version_differences(recording: Recording) -> list[str]:
+    """Versions, platform and ROM that are not those of the recording; an environment may do something else with them.
+
+    Libraries that were not installed when recording are left out.
 
     Returns:
-        A sentence each, such as ``"numpy 2.3.1 when recorded, 2.4.0 now"``.
+        One text for each, such as ``"numpy 2.3.1 when recorded, 2.4.0 now"``.
 
     Raises:
         CorruptRecordingError: If the metadata cannot be read.
@@ -116,9 +121,9 @@ def _from_file(recording: Recording) -> gym.Env[Any, Any]:
         raise _unbuildable(recording, obstacle)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the one who recorded has seen them
+            warnings.simplefilter("ignore")  # they were shown when the environment was made for recording
             return gym.make(_headless(resolve(spec), renders=recording.metadata.get("frames") == "render"))
-    except Exception as error:  # from modules and constructors that may be anybody's
+    except Exception as error:  # the modules and constructors of the environment may raise any
         raise _unbuildable(recording, _reason(recording, error)) from error
 
 
@@ -131,7 +136,7 @@ def _from_user(env: EnvFactory) -> gym.Env[Any, Any]:
 
 
 def _without_recorders(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """What the innermost recorder wraps, or the environment itself."""
+    """The environment inside the innermost ``RecordToHDF5``, or the environment itself."""
     inside = env
     while isinstance(env, gym.Wrapper):
         if isinstance(env, RecordToHDF5):
@@ -144,20 +149,20 @@ def _headless(spec: EnvSpec, *, renders: bool) -> EnvSpec:
     """A spec of the same environment that opens no window and writes no file.
 
     Args:
-        spec: As it was recorded.
-        renders: Whether the recording has what it rendered.
+        spec: The recorded spec.
+        renders: Whether the recorder rendered frames.
     """
     kwargs, mode = dict(spec.kwargs), spec.kwargs.get("render_mode")
     if mode == "human":
         kwargs["render_mode"] = "rgb_array" if renders else None
     spec = dataclasses.replace(without_onlookers(spec), kwargs=kwargs)
-    if not renders:  # a collection would only pile up what nobody takes
+    if not renders:  # RenderCollection would keep every frame in memory
         kept = tuple(each for each in spec.additional_wrappers if each.entry_point != _COLLECTION)
         spec.additional_wrappers = kept
     return spec
 
 
-# Saying why not -----------------------------------------------------------------------------------
+# Why it cannot be made ----------------------------------------------------------------------------
 
 
 def _unbuildable(recording: Recording, reason: str) -> UnbuildableEnvError:
@@ -179,12 +184,12 @@ def _reason(recording: Recording, error: BaseException) -> str:
 
 
 def _missing_module(error: BaseException | None) -> str:
-    """The package whose absence an error, or what caused it, is about; empty if it is about something else."""
+    """The missing package that an error, or one of its causes, names; "" if none does."""
     while error is not None:
         if isinstance(error, ModuleNotFoundError) and error.name:
             package = error.name.partition(".")[0]
             is_there = sys.modules.get(package) is not None or importlib.util.find_spec(package) is not None
-            return "" if is_there else package  # there, but without the module: another version
+            return "" if is_there else package  # if only a submodule is missing, the version is another one
         error = error.__cause__
     return ""
 
@@ -197,11 +202,11 @@ def _rom_difference(recording: Recording) -> list[str]:
     try:
         now = rom_md5(game)
     except OSError as error:
-        return [f"the ROM of {game} had the MD5 {then} when recorded, it cannot be read now: {error}"]
+        return [f"ROM of {game} {then} when recorded, cannot be read now: {error}"]
     return [] if then == now else [f"ROM of {game} {then} when recorded, {now or 'not installed'} now"]
 
 
-# Comparing ----------------------------------------------------------------------------------------
+# Comparing spaces ---------------------------------------------------------------------------------
 
 
 def _check_spaces(recording: Recording, env: gym.Env[Any, Any]) -> None:
@@ -210,24 +215,24 @@ def _check_spaces(recording: Recording, env: gym.Env[Any, Any]) -> None:
         difference = _difference(getattr(recording, name), getattr(found, name))
         if difference:
             raise EnvMismatchError(
-                f"{recording.path}: this is not the environment that was recorded: its {name}{difference}. "
-                f"Recorded was {recording.metadata.get('env_name')}."
+                f"{recording.path}: this is not the recorded environment, "
+                f"{recording.metadata.get('env_name')}: its {name}{difference}."
             )
 
 
 def _difference(then: Space[Any], now: Space[Any]) -> str:
-    """Where two spaces differ first, as the end of a sentence; empty if they are equal."""
+    """The first difference of two spaces, as the end of a sentence; "" if they are equal."""
     if then == now:
         return ""
     for where, *pair in _parts(then, now):
         difference = _difference(*pair)
         if difference:
             return f"[{where!r:.80}]{difference}"
-    return f" is {now!r:.300}, recorded was {then!r:.300}"
+    return f" is {now!r:.300}, {then!r:.300} when recorded"
 
 
 def _parts(then: Space[Any], now: Space[Any]) -> list[tuple[Any, Space[Any], Space[Any]]]:
-    """The parts that correspond, of two spaces that have the same ones."""
+    """Key and the two parts for each key of two spaces with the same keys."""
     if type(then) is type(now) is spaces.Dict and list(then) == list(now):
         return [(key, then[key], now[key]) for key in then]
     if type(then) is type(now) is spaces.Tuple and len(then) == len(now):

@@ -1,4 +1,4 @@
-"""What came out of a re-simulation."""
+"""The results of ``verify``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Divergence", "EpisodeReport", "Verdict", "VerifyReport"]
 
 
 class Verdict(str, Enum):
-    """What a re-simulation has shown of an episode."""
+    """The result of running an episode again."""
 
     EXACT = "exact"
     CLOSE = "within tolerance"
@@ -22,17 +22,17 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Divergence:
-    """Where an episode first differs from its recording.
+    """The first place where an episode differs from its recording.
 
     Attributes:
         episode: Number of the episode.
-        step: Index in the column that differs: ``episode.rewards[step]``, or
-            ``episode.observations[step]``, which is 0 for what the reset gave.
+        step: Index in the column that differs: ``episode.rewards[step]``, or ``episode.observations[step]``, where
+            0 is the observation of the reset.
         leaf: The column and the place in it, such as ``"observations/position[2]"``.
-        recorded: What the file has there.
-        found: What the environment gave.
-        largest: Largest absolute difference in the leaf, None if it is not of numbers.
-        message: All of it in words.
+        recorded: The value in the file.
+        found: The value that the environment gave.
+        largest: Largest absolute difference in the leaf, None if it holds no numbers.
+        message: Leaf and values in words.
     """
 
     episode: int
@@ -49,41 +49,41 @@ class Divergence:
 
 @dataclass(frozen=True)
 class EpisodeReport:
-    """One episode.
+    """The result for one episode.
 
     Attributes:
-        episode: Its number.
-        verdict: What came out.
-        steps: How many steps were compared.
-        independent: Whether it was run alone, from its own snapshot or seed; otherwise behind
-            those that it continues without a reset, or, as ``reason`` says, behind all before it.
-        reason: Why it was not exact on its own, or not replayable, or what kept it from another
-            try; "" otherwise.
-        divergence: Where it first differs, if it does.
+        episode: Number of the episode.
+        verdict: The result.
+        num_steps: How many steps were compared.
+        independent: Whether the episode was run alone, from its own snapshot or seed. False if earlier episodes were
+            run before it: those that it continues without a reset, or, as ``reason`` then says, all of them.
+        reason: Why the episode was not exact when run alone, why it cannot be run, or why it was not tried in another
+            way; "" otherwise.
+        divergence: The first difference, None if there is none.
     """
 
     episode: int
     verdict: Verdict
-    steps: int = 0
+    num_steps: int = 0
     independent: bool = True
     reason: str = ""
     divergence: Divergence | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether it was proven to be what the environment does."""
+        """Whether the environment did what was recorded, exactly or within the tolerance."""
         return self.verdict in (Verdict.EXACT, Verdict.CLOSE)
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """A recording.
+    """The result for a recording.
 
     Attributes:
         path: The file.
-        episodes: One report for each episode that was asked for.
-        differences: What differs between the machine of the recording and this one, in sentences.
-        atol: The tolerance, 0 for exactness.
+        episodes: One report for each chosen episode.
+        differences: Sentences on versions, platform and ROM that are not those of the recording.
+        atol: The tolerance, 0 for exact comparison.
     """
 
     path: Path
@@ -93,13 +93,18 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every episode was proven to be what the environment does."""
+        """Whether every chosen episode is ``ok``."""
         return all(each.ok for each in self.episodes)
 
     @property
+    def num_episodes(self) -> int:
+        """How many episodes were chosen."""
+        return len(self.episodes)
+
+    @property
     def num_steps(self) -> int:
-        """Steps that were compared."""
-        return sum(each.steps for each in self.episodes)
+        """How many steps were compared, in all chosen episodes together."""
+        return sum(each.num_steps for each in self.episodes)
 
     @property
     def first_divergence(self) -> Divergence | None:

@@ -1,4 +1,4 @@
-"""An environment that goes through recorded episodes again. Nothing is compared here."""
+"""``Rerun``: takes an environment through recorded episodes again. It compares nothing."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["Outcome", "Rerun"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a reset or a step gave.
+    """The result of a reset or a step.
 
     Attributes:
         observation: The observation.
         info: The info.
-        frame: The picture, ``ABSENT`` if none were rendered for the recording.
+        frame: The picture, ``ABSENT`` if the recorder rendered none.
         step: Reward, terminated and truncated; None after a reset.
     """
 
@@ -40,41 +40,41 @@ class Outcome:
 
 
 class Rerun:
-    """Puts an environment where an episode began, and steps it as it was stepped.
+    """Resets and steps an environment as the recorded agent did.
 
     Args:
-        recording: The episodes are of it.
-        env: An environment like that which was recorded.
-        snapshots: Puts generators and simulators back.
+        recording: The recording of the episodes.
+        env: An environment made like the recorded one.
+        snapshots: Restores generators and simulators.
     """
 
     def __init__(self, recording: Recording, env: gym.Env[Any, Any], snapshots: SnapshotSet) -> None:
         self.env = env
         self._snapshots = snapshots
-        # Rendering may draw random numbers: it is done when the recorder did it.
+        # Rendering may draw random numbers, so render exactly where the recorder did.
         self._source = choose_frame_source(env, "render" if recording.metadata["frames"] == "render" else False)
         self._last: Outcome | None = None
 
     @property
     def last(self) -> Outcome | None:
-        """What the newest reset or step gave; None before the first."""
+        """The outcome of the last reset or step, None before the first reset."""
         return self._last
 
     def begin(self, episode: Episode, *, restore: bool) -> Outcome:
-        """Reset as the recorded agent did, or go on after an end as it did.
+        """Begin an episode: reset, or go on from the last step if the recorded agent did not reset.
 
         Args:
             episode: The episode.
-            restore: Whether to put back what the reset depended on; otherwise the
-                environment has to be where it was then.
+            restore: Whether to restore the snapshot first. Without it the environment must be where it was before
+                the recorded reset.
 
         Raises:
-            SnapshotError: If that does not fit the environment.
-            NotReplayableError: If the file has the options as text only.
+            SnapshotError: If the snapshot does not fit the environment.
+            NotReplayableError: If the file has the options of the reset only as text.
         """
         if episode.origin is Origin.AFTER_DONE and self._last is not None:
             return self._last
-        _check_given("reset options", episode.options)
+        _check_exact("reset options", episode.options)
         if restore:
             self._snapshots.restore(self.env, episode.snapshot)
         observation, info = self.env.reset(seed=episode.seed, options=episode.options)
@@ -85,35 +85,32 @@ class Rerun:
         """Take a recorded action.
 
         Raises:
-            NotReplayableError: If the file has it as text only.
+            NotReplayableError: If the file has the action only as text.
         """
-        _check_given("an action", action)
+        _check_exact("an action", action)
         observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(action))
         self._last = Outcome(observation, info, self._frame(), (reward, terminated, truncated))
         return self._last
 
+    def play(self, episodes: Sequence[Episode], *, restore_all: bool) -> None:
+        """Run whole episodes, one after the other.
+
+        Args:
+            episodes: The episodes.
+            restore_all: Whether to restore every episode's snapshot, or only that of the first one.
+        """
+        for position, episode in enumerate(episodes):
+            self.begin(episode, restore=restore_all or not position)
+            for action in episode.actions:
+                self.step(action)
+
     def _frame(self) -> Any:
         return self._source.capture() if self._source.kind == "render" else ABSENT
 
-    def play(self, chain: Sequence[Episode], num_steps: int, *, restore_all: bool) -> Outcome:
-        """Run episodes one after the other, of the last one the first steps only.
 
-        Args:
-            chain: The episodes.
-            num_steps: How many steps of the last one to take.
-            restore_all: Whether to restore every episode's snapshot, not only the first one's.
-        """
-        for position, episode in enumerate(chain):
-            outcome = self.begin(episode, restore=restore_all or not position)
-            actions = episode.actions
-            for step in range(num_steps if episode is chain[-1] else episode.length):
-                outcome = self.step(actions[step])
-        return outcome
-
-
-def _check_given(what: str, value: Any) -> None:
+def _check_exact(what: str, value: Any) -> None:
     text = next(places_of_text(value), None)
     if text is not None:
         raise NotReplayableError(
-            f"it was given {what} without an exact form: the file has {short_repr(value)} as text only"
+            f"the environment was given {what} without an exact form: the file has {short_repr(value)} as text only"
         )

@@ -1,10 +1,9 @@
-"""Which actions the Arcade Learning Environment executed, when actions stick.
+"""``executed_actions``: the actions that the Arcade Learning Environment executed when actions stick.
 
-With sticky actions (Machado et al., "Revisiting the Arcade Learning Environment", JAIR
-61, 2018) each emulated frame goes on with the action before, with some
-probability. ALE does not tell; but it decides by its own Mersenne twister, whose state is
-part of what was recorded before the reset. So an episode is run again, and the twister
-beside it. At the end both have to be in the same state.
+With sticky actions (Machado et al., "Revisiting the Arcade Learning Environment", JAIR 61, 2018) ALE repeats the
+previous action in each emulated frame with some probability. It does not report this. But it draws from its own
+Mersenne twister, whose state is in the snapshot of the episode. So the episode is run again, and a copy of the twister
+makes the same draws. At the end both twisters must be in the same state.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gym_h5record.errors import DivergedError, OptionError, UnsupportedEnvError
+from gym_h5record.errors import DivergedError, UnsupportedEnvError
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.ale import is_ale, twisters
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet, make_snapshot_set
-from gym_h5record.replay.branching import standing
-from gym_h5record.replay.episode_check import Comparison, go_to, make_comparison
-from gym_h5record.replay.lineage import alone
-from gym_h5record.replay.rebuild import EnvFactory, build_env
+from gym_h5record.replay.branching import at_branch_point
+from gym_h5record.replay.episode_check import ComparisonRules, diverged_error, go_to, make_comparison_rules
+from gym_h5record.replay.lineage import chosen_number, since_known_reset
+from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built
 from gym_h5record.replay.rerun import Outcome, Rerun
 
 __all__ = ["executed_actions"]
@@ -35,114 +34,111 @@ __all__ = ["executed_actions"]
 
 _NOOP = 0
 _PADDING = -1
-_DRAWS = 2  # a frame: one for each player
+_DRAWS = 2  # per frame: one for each player
 
 
 def executed_actions(
     path: str | os.PathLike[str],
     episode: int,
-    env: EnvFactory | None = None,
     *,
+    env: EnvFactory | None = None,
     ignore: str | Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
 ) -> np.ndarray:
     """The actions that ALE executed in an episode, frame by frame.
 
-    The episode is run again, and has to give what was recorded at every step.
+    The episode is run again and compared with the recording at every step.
 
     Args:
-        path: A recording of an Atari environment, wrapped in any way.
+        path: A recording of an Atari environment, with any wrappers.
         episode: Number of the episode; negative ones count from the end.
         env: The environment, or a function that makes one; None to make it from the file.
         ignore: Paths into infos that are not compared, as for ``verify``.
-        snapshots: Providers for simulators that are not known here.
+        snapshots: Providers for simulators that this package does not know.
 
     Returns:
-        An int64 array of shape ``(T, F)``: for each step the ids of ALE's actions (0 is no
-        operation, 1 fire, ...) in each of its frames; -1 behind the last one of steps that had fewer.
+        An int64 array of shape ``(T, F)``: for each step and each of its frames the id of ALE's action (0 is no
+        operation, 1 fire, ...). Rows of steps with fewer than F frames end with -1.
 
     Raises:
-        OptionError: If there is no such episode.
-        UnsupportedEnvError: If it is no environment of ALE.
+        OptionError: If the episode does not exist.
+        UnsupportedEnvError: If the recorded environment is not one of ALE.
         NotReplayableError: If the episode cannot be run again.
-        DivergedError: If the environment does not do again what was recorded, or ALE's
-            generator is not where it should be at the end.
+        DivergedError: If the environment does something else than was recorded, or ALE's
+            generator and its copy are in different states at the end.
     """
     with Recording(path) as recording:
-        if not -recording.num_episodes <= episode < recording.num_episodes:
-            raise OptionError(f"episode={episode}: {recording.path} has {recording.num_episodes} episodes.")
+        number = chosen_number(recording, episode)
         live = build_env(recording, env)
         try:
-            comparison = make_comparison(ignore=ignore)
-            number = recording.episodes[episode].number
-            steps = _executed(recording, number, live, comparison, make_snapshot_set(tuple(snapshots)))
+            rules = make_comparison_rules(ignore=ignore)
+            steps = _executed(recording, number, live, rules, make_snapshot_set(tuple(snapshots)))
         finally:
-            if not isinstance(env, gym.Env):
-                live.close()
+            close_if_built(live, env)
     width = max(map(len, steps), default=0)
     return np.array([[*step, *[_PADDING] * (width - len(step))] for step in steps], np.int64).reshape(len(steps), width)
 
 
 def _executed(
-    recording: Recording, number: int, live: gym.Env[Any, Any], comparison: Comparison, snapshots: SnapshotSet
+    recording: Recording, number: int, live: gym.Env[Any, Any], rules: ComparisonRules, snapshots: SnapshotSet
 ) -> list[list[int]]:
     if not is_ale(live.unwrapped):
         raise UnsupportedEnvError(f"{type(live.unwrapped).__qualname__} is no environment of ALE: no action sticks.")
-    chain = alone(recording, number)
-    with _listening(live) as listener:  # also on the way to where a branch begins
-        begun = standing(live, recording, chain[0].number, snapshots, comparison)
-        rerun = _Counting(recording, begun, snapshots, listener)
-        where = go_to(rerun, chain, chain[-1].length, comparison, restore_all=True)
+    episodes = since_known_reset(recording, number)
+    with _following(live) as follower:  # before at_branch_point: a branch continues the game of its parent
+        begun = at_branch_point(live, recording, episodes[0].number, snapshots, rules)
+        rerun = _FrameCountingRerun(recording, begun, snapshots, follower)
+        where = go_to(rerun, episodes, episodes[-1].length, rules, restore_all=True)
         if where is not None:
-            raise DivergedError(f"{recording.path}: the environment does not do what was recorded: {where}.")
-        listener.check()
-    return [listener.executed[start:stop] for start, stop in pairwise(rerun.frames)]
+            raise diverged_error(recording, where)
+        follower.check()
+    return [follower.executed[start:stop] for start, stop in pairwise(rerun.frames)]
 
 
-class _Counting(Rerun):
-    """Notes how many frames there were before the episode's first step, and after each of its steps."""
+class _FrameCountingRerun(Rerun):
+    """Keeps the number of frames before the first step of the last episode, and after each of its steps."""
 
     def __init__(
-        self, recording: Recording, env: gym.Env[Any, Any], snapshots: SnapshotSet, listener: _Listener
+        self, recording: Recording, env: gym.Env[Any, Any], snapshots: SnapshotSet, follower: _TwisterFollower
     ) -> None:
         super().__init__(recording, env, snapshots)
-        self._listener = listener
+        self._follower = follower
         self.frames: list[int] = []
 
     def begin(self, episode: Episode, *, restore: bool) -> Outcome:
         outcome = super().begin(episode, restore=restore)
-        self.frames = [len(self._listener.executed)]
+        self.frames = [len(self._follower.executed)]
         return outcome
 
     def step(self, action: Any) -> Outcome:
         outcome = super().step(action)
-        self.frames.append(len(self._listener.executed))
+        self.frames.append(len(self._follower.executed))
         return outcome
 
 
 @contextmanager
-def _listening(env: gym.Env[Any, Any]) -> Iterator[_Listener]:
+def _following(env: gym.Env[Any, Any]) -> Iterator[_TwisterFollower]:
     inner: Any = env.unwrapped
-    listener = _Listener(inner.ale)
-    inner.ale = listener
+    follower = _TwisterFollower(inner.ale)
+    inner.ale = follower
     try:
-        yield listener
+        yield follower
     finally:
-        inner.ale = listener.ale
+        inner.ale = follower.ale
 
 
-class _Listener:
-    """Stands before ALE's interface, and follows its generator.
+class _TwisterFollower:
+    """Stands in for ALE's interface and draws the same random numbers as ALE.
 
     Attributes:
-        ale: The interface.
-        executed: What was executed since the game was reset, in each frame.
+        ale: ALE's interface.
+        executed: The action executed in each frame since the last reset of the game.
     """
 
     def __init__(self, ale: Any) -> None:
         self.ale = ale
         self.executed: list[int] = []
-        self._sticks = float(ale.getFloat("repeat_action_probability"))
+        self._stickiness = float(ale.getFloat("repeat_action_probability"))
         self._twister = np.random.MT19937()
         self._current = _NOOP
 
@@ -150,25 +146,29 @@ class _Listener:
         return getattr(self.ale, name)
 
     def reset_game(self) -> None:
-        """Reset the game: what was executed last is forgotten."""
+        """Reset the game. ALE then repeats no action from before the reset."""
         self.ale.reset_game()
-        self._twister.state = self._state()  # type: ignore[assignment]  # words and position are all it needs
+        self._twister.state = self._state()  # type: ignore[assignment]  # the stub wants more keys than NumPy needs
         self._current = _NOOP
         self.executed.clear()
 
     def act(self, action: Any, *strength: Any) -> Any:
-        """One frame."""
+        """Run one frame."""
         draw = self._twister.random_raw(_DRAWS)[0]
-        if draw / 2**32 >= self._sticks:
+        if draw / 2**32 >= self._stickiness:
             self._current = int(action.value)
         self.executed.append(self._current)
         return self.ale.act(action, *strength)
 
     def check(self) -> None:
-        """Make sure that ALE's generator has gone the same way."""
+        """Check that ALE's generator is in the state of the copy.
+
+        Raises:
+            DivergedError: If it is not.
+        """
         found, expected = self._state()["state"], self._twister.state["state"]
         if found["pos"] != expected["pos"] or not np.array_equal(found["key"], expected["key"]):
-            raise DivergedError("ALE has drawn other random numbers than those that make actions stick.")
+            raise DivergedError("ALE has drawn random numbers for something else than sticky actions.")
 
     def _state(self) -> dict[str, Any]:
         *key, position = twisters(self.ale.cloneState(include_rng=True).serialize())[1]

@@ -1,4 +1,4 @@
-"""``verify``: does the real environment do, bit for bit, what a recording says?"""
+"""``verify``: runs recorded episodes again on the real environment and compares them bit for bit."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.branching import standing
-from gym_h5record.replay.episode_check import Comparison, make_comparison
-from gym_h5record.replay.episode_sequence import check_pass, not_replayable
+from gym_h5record.replay.branching import at_branch_point
+from gym_h5record.replay.episode_check import ComparisonRules, make_comparison_rules
+from gym_h5record.replay.episode_sequence import check_sequence, not_replayable
 from gym_h5record.replay.lineage import (
     branches_off,
     check_beginning,
     chosen_numbers,
-    continued,
-    from_known,
-    in_one_life,
-    survivor,
+    from_first_known,
+    in_same_env,
+    since_reset,
+    surviving_state,
 )
-from gym_h5record.replay.rebuild import EnvFactory, build_env, version_differences
+from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built, version_differences
 from gym_h5record.replay.reports import EpisodeReport, Verdict, VerifyReport
 from gym_h5record.replay.rerun import Rerun
 
@@ -41,97 +41,98 @@ __all__ = ["verify"]
 
 
 _FAILED = (Verdict.DIVERGED, Verdict.NOT_REPLAYABLE)
-_SHARES = 4  # of each worker: episodes differ in length
-_SEQUENTIAL = "it is exact only after the episodes before it: something in the environment outlives a reset"
-_PASSED = "it was not tried in a fresh environment, nor after the episodes before it: pass a function that makes it"
+_SHARES = 4  # per worker: episodes differ in length, so one share each would leave workers without work
+_SEQUENTIAL = "it is exact only after the episodes before it: the environment keeps state across resets"
+_NOT_FRESH = "it was not tried in a fresh environment: pass a function that makes it, not one environment"
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What to do; goes to worker processes."""
+    """How to run and compare episodes. It is pickled for worker processes."""
 
     path: str
     env: EnvFactory | None
     providers: tuple[SnapshotProvider, ...]
-    comparison: Comparison
+    rules: ComparisonRules
 
 
 def verify(
     path: str | os.PathLike[str],
-    env: EnvFactory | None = None,
     episodes: Sequence[int] | None = None,
     *,
+    env: EnvFactory | None = None,
     atol: float = 0.0,
     ignore: str | Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> VerifyReport:
-    """Run recorded episodes again on the real environment, and compare everything they gave.
+    """Run recorded episodes again on the real environment and compare all of their values.
 
-    Every episode is run on its own, from what was recorded before its reset; where
-    that is not exact, in a fresh environment after all that its environment went
-    through before it.
-    Environment, wrappers and modules that the file names are imported: verify
-    recordings of people you trust.
+    Each episode is first run alone, from its own snapshot or seed. If it differs, it is run in a fresh environment
+    after all episodes that its environment went through before it.
+    This imports the environment, wrappers and modules that the file names: verify only recordings from people you
+    trust.
 
     Args:
         path: The recording.
-        env: The environment, or a function that makes one, which can try more; None to make it from the file.
         episodes: Numbers of the episodes to run, None for all.
+        env: The environment, or a function that makes one; None to make it from the file. One environment serves only
+            one try; with a function a differing episode can be tried in a fresh environment.
         atol: How far floating numbers may be apart, for simulators that are not exact.
-        ignore: Paths into infos that are not compared, such as ``"timing/seconds"``,
-            besides ``"episode/t"``; or one path.
-        snapshots: Providers for simulators that are not known here.
-        workers: Processes to run episodes in; with an environment that is passed, it has
-            to be a function that can be pickled.
-        on_progress: Called with the number of episodes that are done, and of all.
+        ignore: A path into infos that is not compared, such as ``"timing/seconds"``, or several; ``"episode/t"`` is
+            never compared.
+        snapshots: Providers for simulators that this package does not know.
+        workers: How many processes run episodes. With more than one, ``env`` must be None or a function that can be
+            pickled.
+        on_progress: Called with the number of episodes that are done, and the number of all.
 
     Raises:
         UnbuildableEnvError: If the environment cannot be made from the file.
-        EnvMismatchError: If it is another one.
-        OptionError: If an episode does not exist, ``atol`` is negative or no number, or ``workers``
-            is not possible.
+        EnvMismatchError: If its spaces are not the recorded ones.
+        OptionError: If an episode does not exist, ``atol`` is negative or no number, or ``env`` does not fit
+            ``workers``.
         RecordingError: If one of the ``workers`` ended early.
     """
-    task = _Task(os.fspath(path), env, tuple(snapshots), make_comparison(atol, ignore))
+    task = _Task(os.fspath(path), env, tuple(snapshots), make_comparison_rules(atol, ignore))
     with Recording(path) as recording:
         numbers = chosen_numbers(recording, episodes)
         differences = tuple(version_differences(recording))
         if workers < 1 or (workers > 1 and isinstance(env, gym.Env)):
-            raise OptionError(f"workers={workers}: more than one need a function that makes environments, not one.")
+            raise OptionError(
+                f"workers={workers}: expected 1 or more, and with more than one env= must be a function that makes "
+                "environments, not an environment."
+            )
         found: dict[int, EpisodeReport] = {}
         for report in _alone(task, recording, numbers, workers):
             found[report.episode] = report
             if on_progress is not None:
                 on_progress(len(found), len(numbers))
-        _mend_in_sequence(task, recording, found)
-        return VerifyReport(
-            recording.path, tuple(found[number] for number in numbers), differences, task.comparison.atol
-        )
+        _retry_in_sequence(task, recording, found)
+        return VerifyReport(recording.path, tuple(found[number] for number in numbers), differences, task.rules.atol)
 
 
-# Each on its own --------------------------------------------------------------------------------------
+# Each episode alone ---------------------------------------------------------------------------------
 
 
 def _alone(task: _Task, recording: Recording, numbers: list[int], workers: int) -> Iterator[EpisodeReport]:
     if workers == 1:
         yield from _verify_alone(task, recording, numbers)
         return
-    chains = [wanted for _, wanted in _grouped(recording, numbers, continued)]
-    size = max(1, len(chains) // (_SHARES * workers))
-    shares = [list(chain.from_iterable(chains[at : at + size])) for at in range(0, len(chains), size)]
+    groups = [wanted for _, wanted in _grouped(recording, numbers, since_reset)]
+    size = max(1, len(groups) // (_SHARES * workers))
+    shares = [list(chain.from_iterable(groups[at : at + size])) for at in range(0, len(groups), size)]
     _check_sendable(task, workers)
-    where_to_print = _print_on_stderr if sys.stdout is sys.stderr else None  # workers do as this process does
+    initializer = _print_on_stderr if sys.stdout is sys.stderr else None  # the same redirection as here
     try:
-        # Not forked: environments and their libraries start threads.
-        with ProcessPoolExecutor(workers, get_context("spawn"), where_to_print) as pool:
+        # Not forked: environments and their libraries start threads, which a forked child would lack.
+        with ProcessPoolExecutor(workers, get_context("spawn"), initializer) as pool:
             for reports in pool.map(partial(_verify_share, task), shares):
                 yield from reports
     except BrokenProcessPool as error:
         raise RecordingError(
-            f"{recording.path}: workers={workers}: a process that ran episodes has ended, or could not begin: "
-            'scripts that start processes need if __name__ == "__main__". With workers=1 it may say more.'
+            f"{recording.path}: workers={workers}: a process that ran episodes has ended, or could not begin. "
+            'A script that calls verify needs if __name__ == "__main__". workers=1 may show the cause.'
         ) from error
 
 
@@ -142,10 +143,10 @@ def _print_on_stderr() -> None:
 def _check_sendable(task: _Task, workers: int) -> None:
     try:
         pickle.dumps(task)
-    except Exception as error:  # of any kind, from the pickling of anybody's objects
+    except Exception as error:  # __reduce__ of the user's objects may raise any
         raise OptionError(
-            f"workers={workers}: what makes the environment, or a snapshot provider, cannot be sent "
-            f"to other processes: {error!s:.200}. Pass a function that a module defines."
+            f"workers={workers}: env= or a snapshot provider cannot be sent to other processes: {error!s:.200}. "
+            "Pass a function that a module defines."
         ) from error
 
 
@@ -155,15 +156,16 @@ def _verify_share(task: _Task, numbers: list[int]) -> list[EpisodeReport]:
 
 
 def _verify_alone(task: _Task, recording: Recording, numbers: Sequence[int]) -> Iterator[EpisodeReport]:
-    """Episodes one by one in one environment; what is not exact there has another try in a fresh one.
+    """Run episodes in one environment, the last one first; run each that differs again in a fresh environment.
 
-    The last one goes first: nothing that outlives a reset is as it was when they were recorded.
+    In this order, state that survives a reset is never what it was when recording. So it shows as a difference.
     """
     with _opened(task, recording) as rerun:
-        for position, (episodes, wanted) in enumerate(_grouped(recording, numbers, continued)):
+        for position, (episodes, wanted) in enumerate(_grouped(recording, numbers, since_reset)):
+            can_retry = position > 0 and not isinstance(task.env, gym.Env)  # the first group had a fresh environment
             again = []
-            for report in _verify_continued(task, recording, rerun, episodes, wanted):
-                if report.verdict is Verdict.DIVERGED and position and not isinstance(task.env, gym.Env):
+            for report in _verify_group(task, recording, rerun, episodes, wanted):
+                if report.verdict is Verdict.DIVERGED and can_retry:
                     again.append(report.episode)
                 else:
                     yield report
@@ -171,29 +173,32 @@ def _verify_alone(task: _Task, recording: Recording, numbers: Sequence[int]) -> 
                 yield from _in_fresh(task, recording, episodes, again)
 
 
-def _verify_continued(
+def _verify_group(
     task: _Task, recording: Recording, rerun: Rerun, episodes: list[Episode], wanted: list[int]
 ) -> Iterator[EpisodeReport]:
-    """Episodes without a reset between them, in one pass from the reset that the first one began with."""
+    """Run episodes without a reset between them, from the reset of the first one."""
     try:
         check_beginning(recording, episodes[0])
     except NotReplayableError as error:
         return not_replayable(wanted, str(error))
     if branches_off(recording, episodes[0].number):
         return _in_fresh(task, recording, episodes, wanted)
-    return check_pass(rerun, episodes, wanted, task.comparison)
+    return check_sequence(rerun, episodes, wanted, task.rules)
 
 
 def _grouped(
-    recording: Recording, numbers: Iterable[int], behind: Callable[[Recording, int], list[Episode]]
+    recording: Recording, numbers: Iterable[int], needed_for: Callable[[Recording, int], list[Episode]]
 ) -> Iterator[tuple[list[Episode], list[int]]]:
-    """What has to be run for each of the episodes, once for those that need the same; and which these are.
+    """Group episodes that need the same sequence. Each group is the sequence and the numbers; the last comes first.
 
-    The last ones come first.
+    Args:
+        recording: The recording.
+        numbers: Numbers of the episodes.
+        needed_for: Gives the episodes to run for one, itself at the end.
     """
     left = sorted(numbers)
     while left:
-        episodes, wanted = behind(recording, left[-1]), []
+        episodes, wanted = needed_for(recording, left[-1]), []
         while left and left[-1] >= episodes[0].number:
             wanted.append(left.pop())
         yield episodes, wanted
@@ -204,38 +209,37 @@ def _grouped(
 
 @contextmanager
 def _opened(task: _Task, recording: Recording, number: int = -1) -> Iterator[Rerun]:
-    """An environment in which an episode can begin; one that the user has passed is not closed."""
+    """An environment in which an episode can begin."""
     env = build_env(recording, task.env)
     try:
         snapshots = make_snapshot_set(task.providers)
-        yield Rerun(recording, standing(env, recording, number, snapshots, task.comparison), snapshots)
+        yield Rerun(recording, at_branch_point(env, recording, number, snapshots, task.rules), snapshots)
     finally:
-        if not isinstance(task.env, gym.Env):
-            env.close()
+        close_if_built(env, task.env)
 
 
 def _in_fresh(task: _Task, recording: Recording, episodes: list[Episode], wanted: list[int]) -> Iterator[EpisodeReport]:
-    """A pass in an environment of its own, which stands where another recording stood if that is needed."""
+    """Run episodes in a fresh environment, at the step of another recording if the first one branches off there."""
     with ExitStack() as stack:
         try:
             rerun = stack.enter_context(_opened(task, recording, episodes[0].number))
-        except RecordingError as error:  # the other recording's: this one's environment has been made before
+        except RecordingError as error:  # only of the other recording: this environment has been built before
             yield from not_replayable(wanted, str(error))
             return
-        yield from check_pass(rerun, episodes, wanted, task.comparison)
+        yield from check_sequence(rerun, episodes, wanted, task.rules)
 
 
-# One after the other ----------------------------------------------------------------------------------
+# After all episodes before it -------------------------------------------------------------------------
 
 
-def _mend_in_sequence(task: _Task, recording: Recording, found: dict[int, EpisodeReport]) -> None:
-    """Run what was not exact on its own once more, behind everything that its environment went through before."""
+def _retry_in_sequence(task: _Task, recording: Recording, found: dict[int, EpisodeReport]) -> None:
+    """Run each episode that failed alone again, after the episodes that its environment went through before it."""
     failed = [number for number, report in found.items() if report.verdict in _FAILED]
-    for life, wanted in _grouped(recording, failed, in_one_life):
-        episodes, missing = from_known(recording, life)
+    for in_env, wanted in _grouped(recording, failed, in_same_env):
+        episodes, missing = from_first_known(recording, in_env)
         if isinstance(task.env, gym.Env):
-            missing = _PASSED
-        elif len(episodes) > len(continued(recording, wanted[0])):
+            missing = _NOT_FRESH
+        elif len(episodes) > len(since_reset(recording, wanted[0])):
             within = [number for number in wanted if number >= episodes[0].number]
             for report in _in_fresh(task, recording, episodes, within):
                 found[report.episode] = _better(found[report.episode], report, recording)
@@ -247,6 +251,6 @@ def _mend_in_sequence(task: _Task, recording: Recording, found: dict[int, Episod
 def _better(alone: EpisodeReport, after: EpisodeReport, recording: Recording) -> EpisodeReport:
     if after.verdict in _FAILED:
         return replace(alone, reason=alone.reason or after.reason)
-    known = survivor(recording)
+    known = surviving_state(recording)
     reason = f"{_SEQUENTIAL} ({known})" if known else _SEQUENTIAL
     return replace(after, independent=False, reason="; ".join(filter(None, (reason, after.reason))))

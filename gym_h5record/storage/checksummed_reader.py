@@ -1,4 +1,4 @@
-"""Items of a recording with checksums, none of which is read whose block is not as its checksum says."""
+"""Items of a recording with checksums: a block that does not match its checksum is not read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ __all__ = ["CheckedStorage"]
 
 
 class CheckedStorage(ColumnReader):
-    """Compares every block with its checksum before it is read first; without checksums, a plain ``ColumnReader``.
+    """A ``ColumnReader`` that compares every block with its checksum before it first reads from it.
+
+    If the recording has no checksums, it compares nothing.
 
     Args:
         handle: The open file.
@@ -27,7 +29,7 @@ class CheckedStorage(ColumnReader):
         super().__init__(handle)
         self._has_checksums = has_group(handle.file, fmt.CHECKSUMS)
         self._sizes: dict[str, int] = {}  # by dataset: items in a block
-        self._blocks: dict[tuple[str, int], bool] = {}  # whether those that have been compared are good
+        self._blocks: dict[tuple[str, int], bool] = {}  # blocks that have been compared: whether they match
 
     def items(self, field: str, start: int, stop: int) -> np.ndarray:
         """See ``ColumnReader``."""
@@ -44,7 +46,7 @@ class CheckedStorage(ColumnReader):
         return CheckedStorage, (self._handle,)
 
     def _compare(self, field: str, start: int, stop: int) -> None:
-        if not self._has_checksums or field == fmt.COMMIT:
+        if not self._has_checksums or field == fmt.COMMIT:  # /commit has no checksums
             return
         size = self._size(field)
         for block in range(start // size, (stop - 1) // size + 1):
@@ -54,7 +56,7 @@ class CheckedStorage(ColumnReader):
             if not is_good:
                 raise CorruptRecordingError(
                     f"{self._handle.path}: /{field} items {block * size} to {block * size + size} "
-                    "are not what their checksum says"
+                    "do not match their checksum"
                 )
 
     def _size(self, field: str) -> int:
@@ -67,7 +69,7 @@ class CheckedStorage(ColumnReader):
     def _is_good(self, field: str, block: int, size: int) -> bool:
         try:
             kept = super().items(f"{fmt.CHECKSUMS}/{field}", block, block + 1)[0]
-        except CorruptRecordingError:  # then nothing speaks against it
+        except CorruptRecordingError:  # without a checksum there is nothing to compare
             return True
         covered, checksum = (int(each) for each in kept)
         if covered > size:

@@ -1,8 +1,7 @@
-"""CRC-32 of the items of a dataset, one for each of its chunks.
+"""Checksums of a dataset, one for each of its chunks, in a dataset of their own: ``/checksums/<name>``.
 
-Kept in a dataset of its own, ``/checksums/<name>``: for every block of items,
-how many of them are covered, and the CRC-32 (zlib's) of their bytes as they are
-in memory, before compression. ``gym_h5record.maintenance.validation`` compares.
+For a block of items (those of one chunk) it holds the number of items that are covered, and the CRC-32, as zlib's, of
+their bytes in memory, before compression. ``checksummed_reader`` and validation compare them (docs/decisions/0007).
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ __all__ = ["BlockChecksums", "block_checksum", "checksum_field"]
 
 
 def checksum_field(field: Field) -> Field:
-    """The field that holds the checksums of another."""
+    """The field for the checksums of another field."""
     return Field(f"{fmt.CHECKSUMS}/{field.name}", np.dtype(np.uint32), (2,))
 
 
 def block_checksum(items: np.ndarray) -> tuple[int, int]:
-    """How many items a block has, and their CRC-32."""
+    """The number of items of a block, and their CRC-32."""
     return len(items), isal_zlib.crc32(np.ascontiguousarray(items).data.cast("B")) if items.size else 0
 
 
@@ -33,30 +32,30 @@ class BlockChecksums:
     """The checksums of one dataset that is being written.
 
     Args:
-        dataset: Where they are kept.
+        dataset: The dataset of the checksums.
         block_items: Items in a block.
     """
 
     def __init__(self, dataset: h5py.Dataset, block_items: int) -> None:
         self._dataset = dataset
         self._block_items = block_items
-        self._newest = 0, np.empty(0)  # first item of the block written last, and its items
+        self._newest = 0, np.empty(0)  # the block written last: number of its first item, and its items
 
     def update(self, start: int, items: np.ndarray, read: Callable[[int, int], np.ndarray]) -> None:
-        """Take note of items that have been written.
+        """Renew the checksums of the blocks that have been written to.
 
         Args:
-            start: Number of the first.
-            items: At least one.
-            read: Gives items that are in the dataset, from the first to behind the last.
+            start: Number of the first item that has been written.
+            items: The items, at least one.
+            read: Reads items of the dataset, from ``start`` to ``stop``.
         """
         size = self._block_items
         first = start // size * size
-        if first < start:  # the block has begun before
+        if first < start:  # the block has earlier items
             known, before = self._newest
             if known != first or len(before) < start - first:
                 before = read(first, start)
-            items = np.concatenate([before[: start - first], items], dtype=items.dtype)  # byte order included
+            items = np.concatenate([before[: start - first], items], dtype=items.dtype)  # keeps the byte order
         blocks = [items[low : low + size] for low in range(0, len(items), size)]
         number = first // size
         if number + len(blocks) > len(self._dataset):

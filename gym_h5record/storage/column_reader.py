@@ -1,7 +1,6 @@
-"""Items of HDF5 datasets, by any range of rows.
+"""Items of the datasets of a recording, by any range of rows.
 
-The chunk last read of each dataset is kept: rows are read one after the other
-more often than not.
+The last chunk of each dataset is kept in memory: rows are mostly read one after the other.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ __all__ = ["ColumnReader"]
 T = TypeVar("T")
 
 _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-"""Between looks at a file that is being written, where a block of it may be half there."""
+"""Pauses between attempts to read a file that is being written: a block may be half written."""
 
 _MAX_EFFORT_S = 0.1
-"""Of processor time, for looks in vain: what is half there is soon found out, what takes long is damaged."""
+"""Processor time for such attempts. HDF5 finds a half-written block out at once; only a damaged one takes it long."""
 
 _FIXED = {
     field.name: field
@@ -42,7 +41,7 @@ _FIXED = {
         *(Field(f"{fmt.EPISODES}/{name}", dtype) for name, dtype in fmt.EPISODE_COLUMNS.items()),
     )
 }
-"""Datasets that are the same in every recording, whatever its schema says."""
+"""The datasets that do not depend on the schema."""
 
 
 class ColumnReader:
@@ -60,39 +59,43 @@ class ColumnReader:
 
     @property
     def may_move(self) -> bool:
-        """Whether somebody may write the file meanwhile."""
+        """Whether a writer may change the file meanwhile."""
         return self._handle.may_move
 
     def __reduce__(self) -> tuple[type[ColumnReader], tuple[Handle]]:
         return ColumnReader, (self._handle,)
 
     def expect(self, fields: Iterable[Field]) -> None:
-        """Refuse datasets that hold something else than these say."""
+        """From now on, refuse a dataset that has another dtype or item shape than its field here."""
         self._fields = {**_FIXED, **{field.name: field for field in fields}}
         self._datasets.clear()
 
     def length(self, field: str) -> int:
-        """How many items a dataset has, valid or not."""
+        """How many items a dataset has, committed or not."""
         return len(self.reading(field, lambda: self._dataset(field)))
 
     def check_stored(self, field: str, count: int) -> None:
-        """Make sure that a dataset really has ``count`` items.
+        """Make sure that ``count`` items of a dataset are in the file, and not only claimed.
 
         Raises:
-            CorruptRecordingError: If it has fewer, or claims what no file of its size can hold.
+            CorruptRecordingError: If they are not.
         """
         self.reading(field, lambda: self._dataset(field).check_stored(count, self._handle))
 
     def items(self, field: str, start: int, stop: int) -> np.ndarray:
-        """Items ``start`` to ``stop`` of a dataset, as an array of the caller's own.
+        """Items ``start`` to ``stop`` of a dataset, as an array that the caller may change.
 
         Raises:
-            CorruptRecordingError: If they are not there, or damaged.
+            CorruptRecordingError: If they are missing or damaged.
         """
         return self.reading(field, lambda: self._dataset(field).items(start, stop, self._handle))
 
     def row(self, field: str, row: int) -> np.ndarray:
-        """One item, with the first axis kept, as a view that must not be changed or handed out."""
+        """One item, with the first axis kept, as a view of the chunk in memory: not to be changed or returned to users.
+
+        Raises:
+            CorruptRecordingError: If it is missing or damaged.
+        """
         try:
             return self._dataset(field).view(row)
         except READ_ERRORS as error:
@@ -101,16 +104,16 @@ class ColumnReader:
             raise self._corrupt(field, error) from error
 
     def reading(self, field: str, read: Callable[[], T]) -> T:
-        """Call ``read``, which reads ``field``; from a file that may be being written, again if that fails.
+        """Call ``read``, which reads ``field``. If it fails and a writer may change the file, call it again.
 
         Raises:
-            CorruptRecordingError: If it keeps failing.
+            CorruptRecordingError: If it still fails.
         """
         begun_s = time.thread_time()
         for pause_s in _PAUSES_S if self._handle.may_move else ():
             try:
                 return read()
-            except READ_ERRORS:  # noqa: PERF203  # whoever writes it is about to finish what is half there
+            except READ_ERRORS:  # noqa: PERF203  # the writer may be about to complete the block
                 if time.thread_time() - begun_s > _MAX_EFFORT_S:
                     break
                 time.sleep(pause_s)
@@ -123,7 +126,7 @@ class ColumnReader:
     def _corrupt(self, field: str, error: Exception) -> Exception:
         if isinstance(error, RecordingError) and not isinstance(error, CorruptRecordingError):
             return error
-        self._handle.check_open()  # closed meanwhile by another thread, it cannot be read either
+        self._handle.check_open()  # the cause may be that another thread has closed it
         what = str(error) if isinstance(error, CorruptRecordingError) else f"/{field} cannot be read: {error}"
         return CorruptRecordingError(f"{self._handle.path}: {what}")
 
@@ -142,7 +145,7 @@ class ColumnReader:
 
 
 class _Dataset:
-    """One dataset, and its chunk that was read last."""
+    """One dataset, and the chunk that was read last."""
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         self._dataset = dataset
@@ -162,7 +165,7 @@ class _Dataset:
         if start == stop:
             return np.empty((0, *self._shape), self._dtype)
         first_chunk = start // self._rows
-        if stop <= (first_chunk + 1) * self._rows:  # all in one chunk
+        if stop <= (first_chunk + 1) * self._rows:
             offset = first_chunk * self._rows
             return self._chunk(first_chunk)[start - offset : stop - offset].copy()
         if (stop - start) * self._item_bytes > UNCHECKED_BYTES:
@@ -209,7 +212,7 @@ class _Dataset:
         return self._checked(self._stored.read(first))
 
     def _checked(self, items: np.ndarray) -> np.ndarray:
-        """The items, if booleans are all 0 or 1: NumPy is wrong about others."""
+        """The items; booleans must be 0 or 1, as NumPy computes wrongly with others."""
         if self._dtype.kind == "b" and items.size and items.view(np.uint8).max() > 1:
             raise CorruptRecordingError(f"{self._dataset.name} holds booleans that are neither true nor false")
         return items

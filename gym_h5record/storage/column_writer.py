@@ -1,16 +1,16 @@
-"""One dataset of a recording: how its chunks are made, and rows put into them.
+"""One dataset of a recording: its creation, and the writing of rows as whole chunks.
 
-Which datasets there are, and when what has been written counts, is the business
-of ``gym_h5record.storage.recording_file``.
+``recording_file`` decides which datasets a recording has, and when written rows are valid.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import h5py
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.checksums import BlockChecksums
 from gym_h5record.storage.format_checks import check_field
@@ -20,10 +20,12 @@ from gym_h5record.storage.hdf5.codecs import SZIP, Codec
 __all__ = ["ColumnWriter", "chunk_rows", "create_column", "is_compressed"]
 
 
-_COMPRESSED_FROM_BYTES = 256  # smaller items grow at every flush: uncompressed, rewritten in place
-_COMPRESSED_RAGGED_FROM_BYTES = 4 << 10  # one item per chunk, so that no chunk is ever half full
+_COMPRESSED_FROM_BYTES = 256
+"""A chunk of smaller items is rewritten at every flush: uncompressed, this is in place; compressed, the file grows."""
+_COMPRESSED_RAGGED_FROM_BYTES = 4 << 10
+"""Compressed ragged items have a chunk each, so that no chunk is ever half full."""
 _SMALL_CHUNK_BYTES = 4 << 10
-_INDEX_CHUNK_BYTES = 1 << 10
+_INDEX_CHUNK_BYTES = 1 << 10  # of a dataset of /episodes
 _LARGE_CHUNK_BYTES = 113 << 10  # one RGB Atari frame, sixteen of 84x84
 
 
@@ -34,9 +36,9 @@ def is_compressed(field: Field) -> bool:
 
 
 def chunk_rows(field: Field) -> int:
-    """Items in one chunk of a field: a power of two, so that chunks of all columns nest."""
+    """Items in one chunk of a field: a power of two, so that chunks of all columns nest (docs/decisions/0004)."""
     if not is_compressed(field):
-        small_bytes = _INDEX_CHUNK_BYTES if field.name.startswith(f"{fmt.EPISODES}/") else _SMALL_CHUNK_BYTES
+        small_bytes = _INDEX_CHUNK_BYTES if field.axis == "episode" else _SMALL_CHUNK_BYTES
         return _power_of_two(small_bytes // field.item_bytes)
     return _power_of_two(_LARGE_CHUNK_BYTES // field.item_bytes) if field.parent is None else 1
 
@@ -53,9 +55,9 @@ def create_column(file: h5py.File, field: Field, codec: Codec) -> None:
     create.set_chunk((rows, *field.shape))
     create.set_fill_time(h5py.h5d.FILL_TIME_ALLOC)
     if is_compressed(field) and codec.filter_id == SZIP:
-        create.set_szip(*codec.filter_values)  # adds what the filter has to know of the machine
+        create.set_szip(*codec.filter_values)  # adds values that depend on the machine
     elif is_compressed(field) and codec.filter_id:
-        # Optional: HDF5 itself need not have the filter, and LZF gives up on what it cannot make smaller.
+        # Optional: HDF5 itself may lack the filter, and LZF refuses data that it cannot make smaller.
         create.set_filter(codec.filter_id, h5py.h5z.FLAG_OPTIONAL, codec.filter_values)
     links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
     links.set_create_intermediate_group(True)
@@ -72,10 +74,10 @@ class ColumnWriter:
         dataset: The HDF5 dataset.
         field: What it holds.
         codec: How its chunks are compressed.
-        checksums: Where to keep the checksums of its chunks, None for nowhere.
+        checksums: The dataset for the checksums of its chunks, None to keep none.
 
     Raises:
-        CorruptRecordingError: If the dataset is not what we would have made for the field.
+        CorruptRecordingError: If ``create_column`` would have made another dataset for the field.
     """
 
     def __init__(
@@ -84,20 +86,17 @@ class ColumnWriter:
         _check_ours(dataset, field, codec)
         self.field = field
         self._dataset = dataset
-        self._codec = codec
         self._encode = codec.encode if is_compressed(field) else None
         self._rows = chunk_rows(field)
         self._extent = len(dataset)
         self._stored = StoredChunks(dataset)
-        self._ours = range(0)  # rows of the chunks that have been written to
         self._checksums = None if checksums is None else BlockChecksums(checksums, self._rows)
 
     @property
     def held_rows(self) -> int:
-        """Rows of a chunk that must be written together, 1 if any number will do.
+        """Rows that the journal keeps until they fill a chunk: those of a chunk if it is compressed, else 1.
 
-        A compressed chunk is written anew as it fills. Until it is full, its
-        rows must stay in the journal: a write cut short would damage them all.
+        A compressed chunk is written anew as it fills. A write that a crash cuts short damages all of its rows.
         """
         return self._rows if is_compressed(self.field) else 1
 
@@ -110,27 +109,32 @@ class ColumnWriter:
         if stop > self._extent:
             self._dataset.id.set_extent((stop, *self.field.shape))
             self._extent = stop
-        if self._encode is None:
-            if self._stored.filter_id:
-                self._check_foreign_chunks(start, stop)
+        encode = self._encode
+        if encode is None:
+            if self._stored.filter_id:  # HDF5 compresses
+                self._stored.check_overwritten(start, stop)
             self._dataset[start:stop] = items
             self._update_checksums(start, items)
             return
         before = start % self._rows
-        if before:  # only after a resume: the chunk's first rows are in the file alone
-            items = self._joined(self._old_items(start - before)[:before], items)
+        if before:  # only after a resume: the first rows of the chunk are in the file, and not in the journal
+            items = self._joined(self._stored.read_to_append(start - before)[:before], items)
             start -= before
         for low in range(0, len(items), self._rows):
-            self._write_chunk(start + low, items[low : low + self._rows])
+            self._write_chunk(start + low, items[low : low + self._rows], encode)
         self._update_checksums(start, items)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows ``start`` to ``stop``; for uncompressed columns."""
+        """Rows ``start`` to ``stop`` of an uncompressed column."""
         rows: np.ndarray = self._dataset[start:stop]
         return rows
 
     def check_stored(self, count: int, file_bytes: int) -> None:
-        """Make sure that there are ``count`` items in a file of this size."""
+        """Make sure that ``count`` items are in the file, which has this size.
+
+        Raises:
+            CorruptRecordingError: If they are not.
+        """
         check_stored(self._dataset, count, file_bytes)
 
     def flush(self) -> None:
@@ -143,33 +147,14 @@ class ColumnWriter:
         if self._checksums is not None:
             self._checksums.update(start, items, self.read)
 
-    def _check_foreign_chunks(self, start: int, stop: int) -> None:
-        """See for ourselves that chunks which HDF5 will read, to put rows into them, are what it believes."""
-        aligned = start - start % self._rows
-        for first in range(aligned, stop, self._rows):
-            is_read = first < start or first + self._rows > stop
-            if is_read and first not in self._ours and first in self._stored:
-                self._old_items(first)
-        ours = self._ours or range(aligned, stop)
-        self._ours = range(min(ours.start, aligned), max(ours.stop, stop))
-
-    def _old_items(self, first: int) -> np.ndarray:
-        try:
-            return self._stored.read(first)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise CorruptRecordingError(f"/{self.field.name} cannot be gone on with: {error}") from error
-
     def _joined(self, *parts: np.ndarray) -> np.ndarray:
-        return np.concatenate(parts, dtype=self.field.dtype)  # of itself it has the byte order of the machine
+        return np.concatenate(parts, dtype=self.field.dtype)  # without dtype, NumPy converts to native byte order
 
-    def _offset(self, first: int) -> tuple[int, ...]:
-        return (first, *(0 for _ in self.field.shape))
-
-    def _write_chunk(self, first: int, items: np.ndarray) -> None:
+    def _write_chunk(self, first: int, items: np.ndarray, encode: Callable[[memoryview], bytes]) -> None:
         if len(items) < self._rows:
             items = self._joined(items, np.zeros((self._rows - len(items), *self.field.shape), self.field.dtype))
         data = np.ascontiguousarray(items).data.cast("B")
-        self._dataset.id.write_direct_chunk(self._offset(first), self._encode(data))  # type: ignore[misc]  # not None here
+        self._dataset.id.write_direct_chunk((first, *(0 for _ in self.field.shape)), encode(data))
 
 
 def _check_ours(dataset: h5py.Dataset, field: Field, codec: Codec) -> None:
@@ -179,6 +164,6 @@ def _check_ours(dataset: h5py.Dataset, field: Field, codec: Codec) -> None:
     ours = [codec.filter_id] if is_compressed(field) and codec.filter_id else []
     if dataset.chunks[0] != chunk_rows(field) or filters != ours:
         raise CorruptRecordingError(
-            f"/{field.name} has chunks of {dataset.chunks[0]} items and filters {filters}, not {chunk_rows(field)} "
-            f"and {ours}: the file can be read, but not appended to"
+            f"/{field.name} has chunks of {dataset.chunks[0]} items and filters {filters}, this package makes "
+            f"{chunk_rows(field)} and {ours}: the file can be read, but not appended to"
         )

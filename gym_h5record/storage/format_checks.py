@@ -10,30 +10,30 @@ import h5py
 from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
 from gym_h5record.format.names import FORMAT, FORMAT_VERSION, METADATA, METADATA_ATTRIBUTES
 from gym_h5record.format.nodes import Field
-from gym_h5record.limits import MAX_METADATA_BYTES
-from gym_h5record.storage.hdf5.objects import READ_ERRORS, _attribute, _member
+from gym_h5record.storage.hdf5.objects import READ_ERRORS, read_attributes
 
 __all__ = ["check_field", "check_format", "open_metadata"]
 
 
 def check_format(file: h5py.File, path: Path) -> None:
-    """Make sure that an HDF5 file is a recording of a version we know.
+    """Make sure that an HDF5 file is a recording of a version that this package reads.
 
     Raises:
-        NotARecordingError: If it is something else.
-        FormatVersionError: If it is newer than this package.
+        NotARecordingError: If it is no recording.
+        FormatVersionError: If its version is newer than this package.
     """
     try:
-        found, version = (_attribute_or_none(file, name) for name in ("format", "format_version"))
+        found = read_attributes(file, "/", ("format", "format_version"))
     except CorruptRecordingError:
         raise
     except READ_ERRORS as error:
         raise NotARecordingError(f"{path} is a damaged HDF5 file: {error}") from error
-    if found != FORMAT:
+    if found.get("format") != FORMAT:
         raise NotARecordingError(
             f"{path} is an HDF5 file but not a recording: "
-            f"expected the attribute format={FORMAT!r}, found {found!r:.80}."
+            f"expected the attribute format={FORMAT!r}, found {found.get('format')!r:.80}."
         )
+    version = found.get("format_version")
     if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
         raise FormatVersionError(
             f"{path} has format_version {version!r:.80}, this gym_h5record reads up to {FORMAT_VERSION}. "
@@ -42,10 +42,10 @@ def check_format(file: h5py.File, path: Path) -> None:
 
 
 def check_field(dataset: h5py.Dataset, field: Field) -> None:
-    """Make sure that a dataset holds what the schema says.
+    """Make sure that a dataset holds items as the schema says.
 
     Raises:
-        CorruptRecordingError: If dtype or shape of its items are others.
+        CorruptRecordingError: If its items have another dtype or shape.
     """
     if dataset.dtype != field.dtype or dataset.shape[1:] != field.shape:
         raise CorruptRecordingError(
@@ -57,25 +57,11 @@ def open_metadata(file: h5py.File) -> dict[str, Any]:
     """The attributes of ``/metadata`` as Python values.
 
     Raises:
-        CorruptRecordingError: If they cannot be read, or are none of a recording.
+        CorruptRecordingError: If they cannot be read, or no recording has such attributes.
     """
     try:
-        group = h5py.Group(_member(file, METADATA))
-        found: dict[str, Any] = {}
-        # Never are all that there are listed by HDF5: it would read them, of any size.
-        left_bytes = MAX_METADATA_BYTES
-        for name in sorted(METADATA_ATTRIBUTES):
-            if h5py.h5a.exists(group.id, name.encode()):
-                found[name] = _attribute(group, name)
-                left_bytes -= len(found[name]) if isinstance(found[name], str) else 0
-            if left_bytes < 0:
-                raise CorruptRecordingError(f"/{METADATA} has more than {MAX_METADATA_BYTES} bytes of text")
+        return read_attributes(file, METADATA, METADATA_ATTRIBUTES)
     except CorruptRecordingError:
         raise
     except READ_ERRORS as error:
         raise CorruptRecordingError(f"/{METADATA} cannot be read: {error}") from error
-    return found
-
-
-def _attribute_or_none(file: h5py.File, name: str) -> Any:
-    return _attribute(file, name) if h5py.h5a.exists(file.id, name.encode()) else None

@@ -1,6 +1,6 @@
-"""An open HDF5 file that may be pickled and forked: every process opens its own.
+"""A recording opened for reading, or an error that says why it cannot be read.
 
-Also the doorkeeper: says clearly why a path is not a recording that can be read.
+A ``Handle`` may be pickled and forked: every process opens the file anew.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from gym_h5record.storage.format_checks import check_format, open_metadata
 from gym_h5record.storage.hdf5.guarded_file import GuardedFile
 from gym_h5record.storage.hdf5.objects import READ_ERRORS, open_attribute
 from gym_h5record.storage.hdf5.redo_log import logged_changes
-from gym_h5record.storage.hdf5.superblock import cut_bytes, is_torn
+from gym_h5record.storage.hdf5.superblock import is_torn
 from gym_h5record.storage.hdf5.thread_lock import open_through_python
 from gym_h5record.storage.paths import has_journal
-from gym_h5record.storage.state import State, recording_state
+from gym_h5record.storage.state import State, cut_short_error, recording_state
 
 __all__ = ["Access", "Handle"]
 
@@ -39,9 +39,9 @@ class Access(Enum):
     """Which recordings may be opened.
 
     Attributes:
-        CLOSED: Only those that are whole.
+        CLOSED: Only complete ones.
         LIVE: Also those that are being made, up to their last commit.
-        DAMAGED: Whatever is left of a recording that nobody is making.
+        DAMAGED: Also those that are interrupted, cut short or damaged.
     """
 
     CLOSED = "closed"
@@ -54,18 +54,18 @@ class Handle:
 
     Args:
         path: The recording.
-        access: What it may be in the middle of.
+        access: In which states it may be.
 
     Attributes:
         path: The recording, links resolved: its journal and its lock lie beside the file itself.
-        generation: Changes whenever the file has been opened anew.
-        state: What the recording was when it was last opened.
+        generation: Counts how often the file has been opened.
+        state: The state of the recording when it was last opened.
 
     Raises:
         RecordingNotFoundError: If there is no file, or another one than before.
-        NotARecordingError: If it is not HDF5, or not ours, or too new.
+        NotARecordingError: If it is not HDF5, not a recording, or of a newer version.
         CorruptRecordingError: If it has lost its end.
-        RecordingInUseError: If it is being recorded right now.
+        RecordingInUseError: If it is being recorded.
         InterruptedRecordingError: If its recorder died.
     """
 
@@ -86,15 +86,15 @@ class Handle:
             RecordingClosedError: If ``close`` has been called.
         """
         self.check_open()
-        if self._pid != os.getpid():  # a handle from before a fork is its parent's
+        if self._pid != os.getpid():  # opened before a fork, by the parent
             self.renew()
         return self._file
 
     def check_open(self) -> None:
-        """Make sure that nobody has closed it, in whatever thread.
+        """Make sure that no thread has closed it.
 
         Raises:
-            RecordingClosedError: If so.
+            RecordingClosedError: If one has.
         """
         if not self._release.alive:
             raise RecordingClosedError(f"{self.path} has been closed.")
@@ -117,7 +117,7 @@ class Handle:
 
     @property
     def may_move(self) -> bool:
-        """Whether somebody may write the file meanwhile: what cannot be read now may be readable in a moment."""
+        """Whether a writer may change the file meanwhile: a block that cannot be read now may be complete soon."""
         return self._access is Access.LIVE
 
     @property
@@ -129,7 +129,7 @@ class Handle:
         """Open the file again, to see what has been written since.
 
         Raises:
-            RecordingError: As when it is opened first; it then stays open as it was.
+            RecordingError: As of the constructor. The file then stays open as it was.
         """
         self.check_open()
         release = self._release
@@ -137,7 +137,7 @@ class Handle:
         release()
 
     def close(self) -> None:
-        """Close the file; reading is an error from here on."""
+        """Close the file. Reading from it is an error from now on."""
         self._release()
 
     def _open(self) -> None:
@@ -147,7 +147,7 @@ class Handle:
             try:
                 self._open_as(state)
             except RecordingError:
-                if recording_state(self.path) is state:  # otherwise somebody has begun to write, or has ended
+                if recording_state(self.path) is state:  # else a writer has begun or ended meanwhile: look again
                     raise
             else:
                 return
@@ -159,8 +159,8 @@ class Handle:
             opened.callback(_close, file)
             check_format(file, self.path)
             self._check_identity(descriptor)
-            # HDF5 calls what it reads from when it is done with it. At the end of the process that must
-            # not be after the end of Python, which would crash.
+            # HDF5 calls the Python file object when it closes the file. weakref.finalize closes it before Python ends;
+            # a file closed later crashes the process (docs/decisions/0009).
             self._release = weakref.finalize(self, opened.pop_all().close)
         self._file = file
         self._pid = os.getpid()
@@ -168,19 +168,19 @@ class Handle:
         self.generation += 1
 
     def _open_file(self, opened: ExitStack, *, is_whole: bool) -> tuple[h5py.File, int]:
-        """Open it for HDF5 to read through Python, with a look at every block that comes by."""
+        """Open it for HDF5 through a ``GuardedFile``, which checks every block that HDF5 reads."""
         if not self.path.exists():
             raise RecordingNotFoundError(f"{self.path} has not been written yet: only its journal is there.")
-        # Nobody else would finish what an interrupted sync had begun; a living writer does it himself.
+        # An interrupted commit is shown as if it were finished. A living writer finishes its commits itself.
         changes = logged_changes(self.path) if self._access is Access.DAMAGED else []
         try:
-            unclosed = opened.enter_context(GuardedFile(self.path, changes, is_closed=is_whole))
+            guarded = opened.enter_context(GuardedFile(self.path, changes, is_closed=is_whole))
         except NotARecordingError as error:
             raise NotARecordingError(f"{self.path} is not a recording: {error}.") from error
-        if is_whole and is_torn(self.path):  # HDF5 would not mind; whoever has called looks once more
+        if is_whole and is_torn(self.path):  # a writer has begun since recording_state; _open looks again
             raise CorruptRecordingError(f"{self.path} has not been closed.")
         try:
-            return open_through_python(unclosed, "r"), unclosed.fileno()
+            return open_through_python(guarded, "r"), guarded.fileno()
         except READ_ERRORS as error:
             kind = NotARecordingError if is_whole else CorruptRecordingError
             raise kind(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
@@ -201,23 +201,24 @@ class Handle:
                 "and until then with live=True."
             )
         if state is State.CUT_SHORT:
-            raise CorruptRecordingError(
-                f"{self.path} is cut short: {cut_bytes(self.path)} bytes are missing. Copy it again, or save what is "
-                f"left of it with `gym-h5record repair {self.path} --salvage FILE`."
-            )
-        if state is State.INTERRUPTED and not has_journal(self.path):
-            raise InterruptedRecordingError(
-                f"{self.path} was left by a recorder that died, or is a copy of a file that was being recorded, and "
-                "its journal is not beside it: copy that as well if there is one. To do without it, complete the file "
-                f"with gym_h5record.repair({str(self.path)!r}) or `gym-h5record repair {self.path}`, or go on "
-                'recording with mode="a".'
-            )
+            raise cut_short_error(self.path)
         if state is State.INTERRUPTED:
-            raise InterruptedRecordingError(
-                f"{self.path} was left by a recorder that died. Everything it recorded is still there: bring it into "
-                f"the file with gym_h5record.repair({str(self.path)!r}) or `gym-h5record repair {self.path}`, or go on "
-                'recording with mode="a".'
+            raise InterruptedRecordingError(f"{self.path} {self._interruption()}")
+
+    def _interruption(self) -> str:
+        remedy = (
+            f"with gym_h5record.repair({str(self.path)!r}) or `gym-h5record repair {self.path}`, or go on recording "
+            'with mode="a".'
+        )
+        if has_journal(self.path):
+            return (
+                "was left by a recorder that died. Everything it recorded is still there: bring it into the file "
+                + remedy
             )
+        return (
+            "was left by a recorder that died, or is a copy of a file that was being recorded, and its journal is not "
+            "beside it. Copy the journal as well if there is one. To do without it, complete the file " + remedy
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "access": self._access}
@@ -230,6 +231,6 @@ class Handle:
 
 
 def _close(file: h5py.File) -> None:
-    """Close a file that has only been read: if HDF5 cannot, because of what it has read, nothing is lost."""
+    """Close a file that was only read. If HDF5 fails because of damaged blocks, no data is lost."""
     with suppress(*READ_ERRORS):
         file.close()

@@ -1,9 +1,8 @@
 """One writer per recording: an operating-system lock on ``<recording>.lock``.
 
-The lock belongs to an open file, so the kernel drops it when the last process
-that holds the file ends, however it ends; a lock file left behind by a dead
-process means nothing. The recorder hands its descriptor to the writer process,
-so the recording stays locked until both are gone.
+The lock belongs to the open file. The recorder and its writer process share one descriptor, so the recording stays
+locked until both have ended, and the kernel drops the lock however they end. A lock file that a dead process left
+behind is not locked.
 """
 
 from __future__ import annotations
@@ -11,19 +10,21 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 import time
 from pathlib import Path
 
 from gym_h5record.errors import RecordingInUseError, RecordingPathError
-from gym_h5record.storage.paths import lock_path
+from gym_h5record.storage.paths import lock_path, open_unlinked
 
 __all__ = ["RecordingLock", "check_only_name", "is_locked", "occupy_standard_streams"]
 
 
 _RETRY_S = 0.001
-_OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # whatever lies in its place is not followed
-_GLANCE_S = 0.05  # somebody may only be looking, see is_locked
+_GLANCE_S = 0.05
+"""The least time to wait for the lock: ``is_locked`` holds it for an instant."""
+_NUM_STREAMS = 3
+_NO_LOCK = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL)
+"""Errors of opening a lock file that is missing, or is a link, a socket, a FIFO or a device."""
 
 
 class RecordingLock:
@@ -32,11 +33,11 @@ class RecordingLock:
     Args:
         recording: Path of the recording.
         descriptor: An inherited descriptor that already holds the lock.
-        patience_s: How long to wait for the lock: the writer of a recorder that
-            was killed holds it until everything is in the file.
+        patience_s: How long to wait for the lock. The writer of a killed recorder holds it until all rows are in
+            the file.
 
     Raises:
-        RecordingInUseError: If somebody else holds the lock.
+        RecordingInUseError: If another process, or another lock of this process, holds it.
         OSError: If the lock file cannot be created.
     """
 
@@ -60,27 +61,24 @@ class RecordingLock:
             self.forget()
 
     def forget(self) -> None:
-        """Close the descriptor only: whoever else holds it keeps the lock."""
+        """Close the descriptor only. Another process with a copy of it keeps the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     @property
     def is_current(self) -> bool:
-        """Whether the lock file is still this one: whoever gives a recording up removes it."""
+        """Whether the lock file on the disk is this one. ``release``, in any process, removes the file."""
         return self._descriptor is not None and _names_open_file(self._path, self._descriptor)
 
     def _acquire(self, recording: Path, patience_s: float) -> int:
-        occupy_standard_streams()  # whoever has a lock is about to open what it writes
+        occupy_standard_streams()  # the holder of a lock opens the files that it writes next
         deadline_s = time.monotonic() + max(patience_s, _GLANCE_S)
         while True:
-            descriptor = os.open(self._path, _OPEN_FLAGS | os.O_RDWR | os.O_CREAT, 0o644)
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                os.close(descriptor)
-                raise OSError(errno.EINVAL, "not a regular file", str(self._path))
+            descriptor = open_unlinked(self._path, os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # The last holder may have unlinked the name between our two calls.
+                # The last holder may have removed the file between our open and our flock.
                 if _names_open_file(self._path, descriptor):
                     return descriptor
             except BlockingIOError as error:
@@ -102,25 +100,25 @@ def _names_open_file(path: Path, descriptor: int) -> bool:
 
 
 def check_only_name(recording: Path) -> None:
-    """Make sure that a file has no other name, by which nobody would see its lock.
+    """Make sure that a file has one name. The lock lies beside one name, and does not protect the others.
 
     Raises:
         RecordingPathError: If it has hard links.
     """
     if recording.stat().st_nlink > 1:
         raise RecordingPathError(
-            f"{recording} has other names (hard links), by one of which it may be being recorded; what is changed "
-            "would be changed under all of them. Copy the file, and go on with the copy."
+            f"{recording} has other names (hard links). It may be being recorded under one of them, and a change "
+            "here changes the file under all of them. Copy the file, and go on with the copy."
         )
 
 
 def is_locked(recording: Path) -> bool:
     """Whether a living process holds the lock of a recording."""
     try:
-        descriptor = os.open(lock_path(recording), _OPEN_FLAGS | os.O_RDONLY)
+        descriptor = open_unlinked(lock_path(recording), os.O_RDONLY)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
-            return False  # nothing there, or nothing of ours
+        if error.errno in _NO_LOCK:
+            return False
         raise
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -131,16 +129,14 @@ def is_locked(recording: Path) -> bool:
     return False
 
 
-_NUM_STREAMS = 3
-
-
 def occupy_standard_streams() -> None:
-    """Open ``/dev/null`` in the place of standard streams that are closed, for as long as the process runs.
+    """Open ``/dev/null`` for each standard stream that is closed, until the process ends.
 
-    The descriptors are not inherited: a program that is started finds them closed as before.
+    Otherwise the next file that this process opens gets the number of a standard stream, and a ``print`` writes into
+    it. A program that this process starts does not inherit them: its streams are closed as before.
     """
     for stream in range(_NUM_STREAMS):
         try:
             os.fstat(stream)
-        except OSError:  # noqa: PERF203  # three of them
-            os.open(os.devnull, os.O_RDWR)  # the lowest descriptor that is free: this one
+        except OSError:  # noqa: PERF203  # at most three times
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this stream's

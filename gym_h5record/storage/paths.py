@@ -1,4 +1,4 @@
-"""Where the files beside a recording lie, and how they are opened safely."""
+"""The files beside a recording: their names, and how to open one without following a link."""
 
 from __future__ import annotations
 
@@ -9,49 +9,85 @@ from pathlib import Path
 
 from gym_h5record.errors import CorruptRecordingError
 
-__all__ = ["has_journal", "journal_path", "lock_path", "open_regular", "redo_path", "spare_path"]
-
-
-def open_regular(path: Path, flags: int) -> int:
-    """Open a journal, but not what a link, a FIFO or a device in its place leads to.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        CorruptRecordingError: If something else is in its place.
-    """
-    try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise CorruptRecordingError(f"{path} is no journal but a symbolic link") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise CorruptRecordingError(f"{path} is no journal: it is not a regular file")
-    return descriptor
-
-
-def spare_path(recording: Path) -> Path:
-    """Where a larger journal is made before it takes the place of the journal."""
-    return recording.with_name(f"{recording.name}.journal.new")
+__all__ = [
+    "has_journal",
+    "journal_path",
+    "lock_path",
+    "open_regular",
+    "open_unlinked",
+    "partial_path",
+    "redo_path",
+    "spare_path",
+]
 
 
 def journal_path(recording: Path) -> Path:
-    """Where the journal of a recording lies."""
-    return recording.with_name(f"{recording.name}.journal")
+    """The journal of a recording."""
+    return _beside(recording, "journal")
+
+
+def spare_path(recording: Path) -> Path:
+    """A larger journal in the making, before it replaces the journal."""
+    return _beside(recording, "journal.new")
 
 
 def redo_path(recording: Path) -> Path:
-    """Where the log of a recording's changes lies."""
-    return recording.with_name(f"{recording.name}.redo")
+    """The log of the changes that a commit is about to make."""
+    return _beside(recording, "redo")
 
 
 def lock_path(recording: Path) -> Path:
-    """Where the lock of a recording lies."""
-    return recording.with_name(f"{recording.name}.lock")
+    """The lock of a recording."""
+    return _beside(recording, "lock")
 
 
-def has_journal(path: Path) -> bool:
-    """Whether there is anything where the journal of a recording would be."""
-    journal = journal_path(path)
+def partial_path(recording: Path) -> Path:
+    """A file in the making, before it is renamed to the recording."""
+    return _beside(recording, "partial")
+
+
+def _beside(recording: Path, ending: str) -> Path:
+    return recording.with_name(f"{recording.name}.{ending}")
+
+
+def has_journal(recording: Path) -> bool:
+    """Whether a file, link or directory has the name of the journal."""
+    journal = journal_path(recording)
     return journal.is_symlink() or journal.exists()
+
+
+def open_unlinked(path: Path, flags: int) -> int:
+    """Open a regular file. A symbolic link is not followed, and a FIFO or a device does not block.
+
+    Returns:
+        The descriptor. A program that this process starts does not inherit it.
+
+    Raises:
+        OSError: As of ``os.open``; with ``ELOOP`` for a symbolic link, with ``EINVAL`` if it is not a regular file.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return descriptor
+
+
+def open_regular(path: Path, flags: int, what: str = "journal") -> int:
+    """Open a file beside a recording, as ``open_unlinked`` does.
+
+    Args:
+        path: The file.
+        flags: As for ``os.open``.
+        what: What the file should be, for the error.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        CorruptRecordingError: If a symbolic link, a FIFO, a device or a directory has the name.
+    """
+    try:
+        return open_unlinked(path, flags)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EINVAL):
+            raise
+        kind = "it is a symbolic link" if error.errno == errno.ELOOP else "it is not a regular file"
+        raise CorruptRecordingError(f"{path} is no {what}: {kind}") from error

@@ -1,16 +1,15 @@
-"""The HDF5 file for writing: the only module that creates or resizes HDF5 objects.
+"""The HDF5 file for writing: ``create_file`` makes it without rows, ``RecordingFile`` writes rows and commits them.
 
-``create_file`` builds the complete empty file; ``RecordingFile`` puts rows into
-it and commits them. What the rows mean, and when to commit, is the business of
-``gym_h5record.writing.drain``; the text of the format is ``docs/format.md``.
+``gym_h5record.writing.drain`` decides what to write and when to commit. The format is described in ``docs/format.md``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, NotARecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.commit import check_commit, committed_items
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json, schema_to_json
@@ -37,9 +37,9 @@ from gym_h5record.values.tagged_json import parse_json
 __all__ = ["RecordingFile", "create_file"]
 
 
-# Readable by every HDF5 since 1.10 (2016); a tuple makes anything newer an error.
 _LIBVER = ("v110", "v110")
-_TAIL_BYTES = 8  # any number would do
+"""Every HDF5 since 1.10 (2016) reads the file: with the second value, HDF5 refuses to write anything newer."""
+_TAIL_BYTES = 8  # any number but 0: the file is longer than its superblock says until it is closed
 _TOTALS = ("total_steps", "total_episodes")
 _JOURNAL_ID = "journal_id"
 _JOURNAL_ID_BYTES = 36  # a UUID as text
@@ -58,16 +58,17 @@ def create_file(
     """Create a recording with all its datasets and no rows.
 
     Args:
-        path: Where; an existing file is replaced once the new one is complete.
+        path: The file. An existing one is replaced when the new one is complete.
         schema: The columns.
         codec: Compression of the large columns.
-        fps: Frames per second to play it with, NaN if unknown.
+        fps: Frames per second of the recorded environment, NaN if unknown.
         metadata: Text attributes of ``/metadata``.
         journal_id: Identity of the journal that will be drained into it.
         checksum: Whether to keep checksums of the chunks.
     """
-    image = io.BytesIO()  # not on the disk, which may be full: HDF5 may crash when it is told
-    # Space that is given up must not be used again under the eyes of whoever reads the live file: no strategy for it.
+    image = io.BytesIO()  # HDF5 may crash after a failed write: only write_bytes meets a full disk
+    # Without a strategy for free space, HDF5 never uses the space of an old block again: a reader of the live file may
+    # still be reading that block.
     with open_through_python(image, "w", libver=_LIBVER, fs_strategy="none") as file:
         file.attrs["format"] = fmt.FORMAT
         file.attrs["format_version"] = np.int64(fmt.FORMAT_VERSION)
@@ -79,14 +80,14 @@ def create_file(
             attributes[name] = np.int64(0)
         attributes["schema"] = schema_to_json(schema)
         attributes["compression"] = json.dumps([codec.name, codec.opts])
-        attributes[_JOURNAL_ID] = np.bytes_(journal_id)  # fixed size: changed in place when resumed
+        attributes[_JOURNAL_ID] = np.bytes_(journal_id)  # of fixed size: start changes it in place
         for field in all_fields(schema):
             create_column(file, field, codec)
             if checksum:
                 create_column(file, checksum_field(field), codec)
         if schema.linked_frames:
             file[fmt.FRAMES] = file[fmt.OBSERVATIONS]
-        # Chunked and unlimited although it never grows, as every dataset is.
+        # Chunked and unlimited as every dataset, although it never grows.
         file.create_dataset(fmt.COMMIT, data=np.zeros(2, np.int64), chunks=(2,), maxshape=(None,))
     with atomic_path(path) as partial:
         partial.write_bytes(image.getbuffer())
@@ -99,7 +100,7 @@ class RecordingFile:
 
     Args:
         path: The file.
-        durable: Whether a commit is to survive a power cut, not only the death of a process.
+        durable: Whether a commit survives a power cut, and not only the death of the process.
 
     Attributes:
         schema: The columns.
@@ -108,7 +109,8 @@ class RecordingFile:
         held_rows: Rows that the journal keeps until they fill whole chunks.
 
     Raises:
-        NotARecordingError: If the file is something else.
+        NotARecordingError: If the file is no recording.
+        CorruptRecordingError: If it cannot be appended to.
     """
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
@@ -131,18 +133,18 @@ class RecordingFile:
             if self._commit.shape != (2,):
                 raise CorruptRecordingError(f"/{fmt.COMMIT} has the shape {self._commit.shape}, not (2,)")
             self.rows, self.episodes = (int(count) for count in self._commit[:])
-            if not 0 <= self.episodes <= self.rows:
-                raise CorruptRecordingError(f"/{fmt.COMMIT} claims {self.rows} rows and {self.episodes} episodes")
+            check_commit(self.rows, self.episodes)
             self._check_changeable()
             self._has_checksums = has_group(self._file, fmt.CHECKSUMS)
-            self._columns = {field.name: self._open_column(field) for field in all_fields(self.schema)}
+            self._fields = {field.name: field for field in all_fields(self.schema)}
+            self._columns = {name: self._open_column(field) for name, field in self._fields.items()}
             self.held_rows = max(column.held_rows for column in self._columns.values())
         except NotARecordingError:
             self._close()
             raise
         except (KeyError, TypeError, ValueError) as error:
             self._close()
-            raise CorruptRecordingError(f"{path} lacks a part of every recording, or it is damaged: {error}") from error
+            raise CorruptRecordingError(f"{path} lacks a part of every recording, or is damaged: {error}") from error
         except BaseException:
             self._close()
             raise
@@ -154,7 +156,7 @@ class RecordingFile:
         except BaseException:
             self._durable.abandon()
             self._durable.finish()
-            redo_path(self._path).unlink(missing_ok=True)  # nothing is in it
+            redo_path(self._path).unlink(missing_ok=True)  # abandon keeps the log; this one is empty
             raise
 
     def _open_column(self, field: Field) -> ColumnWriter:
@@ -162,44 +164,41 @@ class RecordingFile:
         return ColumnWriter(open_dataset(self._file, field.name), field, self.codec, checksums)
 
     def _check_changeable(self) -> None:
-        """Make sure that the attributes that are changed in place are what they should be."""
+        """Make sure that the attributes that are changed in place have their types."""
         for name, kind in ((_JOURNAL_ID, str), *((total, int) for total in _TOTALS)):
             if not isinstance(self._metadata[name], kind):
                 raise CorruptRecordingError(f"/{fmt.METADATA} has {self._metadata[name]!r:.80} as {name}")
 
     def check_complete(self) -> None:
-        """Make sure that everything committed is there: before writing to a file that others may have damaged.
+        """Make sure that all committed rows and episodes are in the file; ragged items are not counted.
 
         Raises:
             CorruptRecordingError: If a column is shorter than ``/commit`` says.
         """
-        size_bytes = self._path.stat().st_size
-        for column in self._columns.values():
-            if column.field.parent is None:
-                column.check_stored(self._committed(column.field), size_bytes)
+        self._check_items(field for field in self._fields.values() if field.parent is None)
 
     def check_closed(self) -> None:
-        """Make sure that a recording that has been closed can be gone on with.
+        """Make sure that rows can be appended to a recording that has been closed.
 
         Raises:
-            CorruptRecordingError: If something committed is not there, or there is no place for another journal's
-                identity.
+            CorruptRecordingError: If a committed item is not in the file, or the identity of another journal has no
+                place.
         """
-        self.check_complete()
         self._check_place(_JOURNAL_ID_BYTES)
-        size_bytes = self._path.stat().st_size
-        counts: dict[str, int] = {}  # of items, by the field of ends; parents come before their children
-        for column in self._columns.values():
-            field = column.field
-            count = self._committed(field) if field.parent is None else counts[field.parent]
-            column.check_stored(count, size_bytes)
-            if field.is_ends:
-                counts[field.name] = int(column.read(count - 1, count)[0]) if count else 0
-                if counts[field.name] < 0:
-                    raise CorruptRecordingError(f"/{field.name} claims {counts[field.name]} items")
+        self._check_items(self._fields.values())
 
-    def _committed(self, field: Field) -> int:
-        return self.episodes if field.name.startswith(f"{fmt.EPISODES}/") else self.rows
+    def _check_items(self, fields: Iterable[Field]) -> None:
+        size_bytes = self._path.stat().st_size
+        end_at = functools.cache(self._end_at)  # several fields may have the same parent
+        for field in fields:  # parents come before their children: the ends that are read have been checked
+            count = committed_items(field, self._fields, self.rows, self.episodes, end_at)
+            self._columns[field.name].check_stored(count, size_bytes)
+
+    def _end_at(self, name: str, index: int) -> int:
+        end = int(self.read(name, index, index + 1)[0])
+        if end < 0:
+            raise CorruptRecordingError(f"/{name} claims {end} items")
+        return end
 
     def _check_place(self, journal_id_bytes: int) -> None:
         place = self._attributes.get_id(_JOURNAL_ID).dtype
@@ -212,7 +211,7 @@ class RecordingFile:
         return str(self._metadata[_JOURNAL_ID])
 
     def start(self, journal_id: str) -> None:
-        """Let readers in: from here on nothing is created, only appended.
+        """Set the identity of the journal and sync. From now on nothing is created, only appended.
 
         Raises:
             CorruptRecordingError: If the file has no place for the identity.
@@ -234,10 +233,10 @@ class RecordingFile:
     def commit(self, rows: int, episodes: int) -> None:
         """Make rows and episodes valid.
 
-        The order is what a crash cannot break: data before the episode index,
-        the index before the commit. A plain flush of the file orders nothing.
+        Rows are flushed before the episode index, and the index before ``/commit``, so that a reader of the live file
+        finds everything that ``/commit`` counts. A flush of the whole file has no such order.
         """
-        for column in self._columns.values():  # schema columns come first, /episodes last
+        for column in self._columns.values():  # in the order of all_fields: /episodes comes last
             column.flush()
         if (rows, episodes) != (self.rows, self.episodes):
             self._commit[:] = (rows, episodes)
@@ -253,20 +252,19 @@ class RecordingFile:
     def discard(self) -> None:
         """Close the file as the last commit left it: after a write has failed, or in a forked child.
 
-        HDF5 writes what it still has in memory when a file is closed, and when
-        the process ends. In a forked child that would be a stale superblock over
-        the parent's; after a failed write it fails again, and may crash.
+        HDF5 writes what it still has in memory when a file is closed, and when the process ends. In a forked child it
+        would write an old superblock over the parent's; after a failed write it would fail again, and may crash.
         """
         self._durable.abandon()
-        # Whatever HDF5 has to say now, the error that matters has been raised already. It must
-        # be closed all the same: opened again, HDF5 would hand out this handle to nowhere.
+        # An error here is ignored: the one that led to discard has been raised. HDF5 must close the file all the same,
+        # or it returns this abandoned handle when the path is opened again.
         with contextlib.suppress(OSError, RuntimeError):
             self._close()
 
     def close(self) -> None:
         """Write the totals and close the file."""
         try:
-            # Every episode has one row more than it has steps.
+            # An episode has one row more than steps.
             for name, total in zip(_TOTALS, (self.rows - self.episodes, self.episodes), strict=True):
                 self._attributes.modify(name, np.int64(total))
         finally:
@@ -276,7 +274,7 @@ class RecordingFile:
         try:
             self._file.close()
         except BaseException:
-            self._durable.abandon()  # what HDF5 could not complete is not to be taken for whole
+            self._durable.abandon()  # HDF5 could not complete the file: it must not look closed
             raise
         finally:
             self._durable.finish()

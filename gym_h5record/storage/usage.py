@@ -1,7 +1,6 @@
-"""How much room each column of a recording takes, in the file and in memory.
+"""How many bytes each column of a recording takes, in the file and in memory.
 
-Looks at the file as HDF5 stores it and decodes nothing. Only what a recording
-consists of is looked at, whatever else is in the file.
+Nothing is decompressed. Only the datasets of a recording are measured, whatever else is in the file.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ __all__ = ["ColumnStorage", "column_storage"]
 
 @dataclass(frozen=True)
 class ColumnStorage:
-    """What one dataset takes.
+    """The size of one dataset.
 
     Attributes:
         name: Its path in the file, without the first slash.
-        shape: Rows first.
-        dtype: As NumPy writes it.
+        shape: Its shape; the first axis is that of the items.
+        dtype: Name of its dtype in NumPy.
         chunk_rows: Rows in one chunk.
         filter: Name of its filter, None if it has none.
         stored_bytes: Bytes of its chunks in the file, 0 if unknown.
         raw_bytes: Bytes of its items in memory.
-        aliases: Other names of the same dataset; they take no room.
+        aliases: Other names of the same dataset; they take no bytes.
     """
 
     name: str
@@ -57,7 +56,7 @@ class ColumnStorage:
 
 
 def column_storage(path: str | os.PathLike[str]) -> list[ColumnStorage]:
-    """What the columns of a recording take, by name.
+    """The sizes of the columns of a recording, ordered by name.
 
     Args:
         path: The recording.
@@ -95,7 +94,10 @@ def _measure(stream: BinaryIO, dataset: h5py.Dataset, aliases: tuple[str, ...]) 
 
 
 def _stored_bytes(stream: BinaryIO, dataset: h5py.Dataset) -> int:
-    """What the chunks of a dataset take, 0 if it cannot be told in a time that the size of the file explains."""
+    """The bytes of the chunks of a dataset, 0 if the index claims more chunks than the file has bytes.
+
+    HDF5 walks through the whole index to add them up, see ``chunk_index``.
+    """
     chunks = indexed_chunks(stream.fileno(), dataset)
     if chunks is None or chunks > os.fstat(stream.fileno()).st_size:
         return 0

@@ -1,8 +1,7 @@
-"""Where two values differ first, exactly or within a tolerance.
+"""The first place where two values differ, exactly or beyond a tolerance.
 
-``gym_h5record.values.exact.identical`` says whether; this says where, and by how much.
-It knows values, not recordings: which episode and step they are of is the
-business of whoever asks.
+``gym_h5record.values.exact.identical`` says whether two values differ,
+``first_difference`` says where, and by how much. The caller adds the episode and step.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 
 from gym_h5record.display import MAX_SHOWN, printable, short_repr
 from gym_h5record.values.exact import identical
-from gym_h5record.values.tolerance import are_close, blocks, close, distance, largest_distance
+from gym_h5record.values.tolerance import all_close, blocks, distance, is_close, largest_distance
 
 __all__ = ["ABSENT", "Difference", "first_difference"]
 
@@ -37,12 +36,11 @@ class Difference:
 
     Attributes:
         leaf: The place, such as ``"observations/picture[3, 17, 0]"`` or ``"infos/seeds[1]"``.
-        recorded: What is there in the first value; ``ABSENT`` where it lacks a key.
-        found: What is there in the second value.
-        largest: The largest absolute difference in the leaf: the whole array, not
-            only the element that is named. None if it is not of numbers, or of
-            numbers of two types or shapes.
-        message: All of it in words.
+        recorded: The part of the first value at this place; ``ABSENT`` where it lacks a key.
+        found: The part of the second value.
+        largest: The largest absolute difference in the whole array of the leaf, not
+            only at the named element. None unless both are numbers of one type and shape.
+        message: The difference in words.
     """
 
     leaf: str
@@ -63,16 +61,15 @@ def first_difference(
     """Find the first place where two values differ in type, structure or any bit.
 
     Args:
-        leaf: What the values are, such as ``"observations"``.
+        leaf: Name of the values, such as ``"observations"``.
         recorded: The first value.
-        found: The second one.
-        atol: How far floating numbers of one type may be apart; NaN then equals NaN,
-            whatever its bits, and 0.0 equals -0.0. Everything else stays exact.
-        where: What a message says behind the first and the second value.
+        found: The second value.
+        atol: How far floats of one type may be apart; NaN then equals NaN, whatever
+            its bits, and 0.0 equals -0.0. Everything else stays exact.
+        where: The words behind the first and the second value in the message.
 
     Returns:
-        The place, None if there is no difference. With ``atol=0`` that is so if and
-        only if ``identical`` says so.
+        None if there is no difference. With ``atol=0``, that is exactly if the values are ``identical``.
 
     Example:
         >>> first_difference("observations", {"x": np.array([1.0, 2.0])}, {"x": np.array([1.0, 2.5])}).message
@@ -84,7 +81,7 @@ def first_difference(
 
 
 class _Search:
-    """Goes down two values side by side."""
+    """Walks two values side by side."""
 
     def __init__(self, atol: float, where: tuple[str, str]) -> None:
         self._atol = atol
@@ -123,7 +120,7 @@ class _Search:
     def _sequences(self, leaf: str, recorded: Any, found: Any) -> Difference | None:
         if len(recorded) != len(found):
             return self._make(leaf, recorded, found, *(f"{len(each)} items" for each in (recorded, found)))
-        names = getattr(recorded, "_fields", None)  # of a graph
+        names = getattr(recorded, "_fields", None)  # a GraphInstance is a named tuple
         for index, (one, other) in enumerate(zip(recorded, found, strict=True)):
             below = f"{leaf}[{index}]" if names is None else f"{leaf}/{names[index]}"
             difference = self.first(below, one, other)
@@ -139,10 +136,10 @@ class _Search:
         if not isinstance(recorded, (np.generic, float)):
             return self._make(leaf, recorded, found, largest=distance(recorded, found))
         one, other = (np.asarray(each).reshape(1) for each in (recorded, found))
-        if one.dtype != other.dtype:  # units of dates
+        if one.dtype != other.dtype:  # dates of two units
             texts = (f"{short_repr(each[0])} ({each.dtype})" for each in (one, other))
             return self._make(leaf, recorded, found, *texts)
-        if self._atol and are_close(one, other, self._atol):
+        if self._atol and all_close(one, other, self._atol):
             return None
         return self._make(leaf, recorded, found, largest=largest_distance(one, other))
 
@@ -156,7 +153,7 @@ class _Search:
                 if difference is not None:
                     return difference
             return None
-        if identical(recorded, found) or (self._atol and are_close(recorded, found, self._atol)):
+        if identical(recorded, found) or (self._atol and all_close(recorded, found, self._atol)):
             return None
         index = tuple(int(each) for each in np.unravel_index(self._first_element(recorded, found), recorded.shape))
         largest = largest_distance(recorded, found)
@@ -166,7 +163,7 @@ class _Search:
         for start, one, other in blocks(recorded, found):
             differs = (_bits(one) != _bits(other)).any(axis=1)
             if self._atol and one.dtype.kind == "f":
-                differs = ~close(one, other, self._atol)
+                differs = ~is_close(one, other, self._atol)
             if differs.any():
                 return start + int(differs.argmax())
         return 0
@@ -187,7 +184,7 @@ class _Search:
         of: int = 1,
     ) -> Difference:
         texts = [recorded_text or short_repr(recorded), found_text or short_repr(found)]
-        if texts[0] == texts[1]:  # bits that no text shows, such as the payload of a NaN
+        if texts[0] == texts[1]:  # text does not show the payload of a NaN
             texts = [f"{text}{_bits_text(each)}" for text, each in zip(texts, (recorded, found), strict=True)]
         spread = "" if largest is None or of == 1 else f" (largest difference {largest:.4g})"
         message = f"{leaf}: {texts[0]} {self._where[0]}, {texts[1]} {self._where[1]}{spread}"
@@ -221,13 +218,13 @@ def _bits_text(value: Any) -> str:
 
 
 def _texts(recorded: Any, found: Any) -> tuple[str, str]:
-    """Two texts, from shortly before where they part."""
+    """Excerpts of two long texts, from 8 characters before the first difference."""
     if max(len(recorded), len(found)) <= MAX_SHOWN // 2:
         return short_repr(recorded), short_repr(found)
     pairs = enumerate(zip(recorded, found, strict=False))
     at = next((k for k, (one, other) in pairs if one != other), min(len(recorded), len(found)))
     low, high = max(at - 8, 0), at + 16
-    return tuple(  # type: ignore[return-value]  # of two
+    return tuple(  # type: ignore[return-value]  # two of them
         f"{short_repr(each[low:high])} from character {low} of {len(each)}" for each in (recorded, found)
     )
 

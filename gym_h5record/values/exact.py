@@ -1,7 +1,8 @@
-"""Exact comparison of values, as environments give and take them; what stands for those of other classes.
+"""Exact equality of values, and plain values in place of those of other classes.
 
-"Exact" means what recording promises: the same types, dtypes and shapes, and
-the same bits in every number, NaN payloads and signs of zero included.
+"Exact" is what recording promises: the same types, dtypes and shapes, and the
+same bits in every number, NaN payloads and signs of zero included. Rewards are
+added in the order and with the rounding of Gymnasium.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["base_value", "foreign_array", "identical", "storable"]
+__all__ = ["add_up", "base_value", "foreign_array", "identical", "reward_number", "storable"]
 
 
 def identical(first: Any, second: Any) -> bool:
     """Whether two values are the same in type, structure and every bit.
 
-    Dicts may list their keys in different orders. Objects without a structure
-    of their own are compared with ``==``.
+    Dicts may list their keys in different orders. Objects of unknown classes are
+    compared with ``==``.
 
     Example:
         >>> identical((1, float("nan")), (1, float("nan"))), identical(1, np.int64(1))
@@ -49,9 +50,10 @@ def identical(first: Any, second: Any) -> bool:
 
 
 def foreign_array(value: Any) -> np.ndarray | None:
-    """The NumPy array of another library's array (JAX, PyTorch on the CPU ...), None for anything else.
+    """The NumPy array of another library's array (JAX, PyTorch on the CPU ...).
 
-    Masked arrays are more than an array.
+    Returns:
+        None for anything else, also for masked arrays: a plain array would lose the mask.
     """
     if isinstance(value, (np.generic, np.ma.MaskedArray, type)) or type(value) is np.ndarray:
         return None
@@ -65,9 +67,12 @@ def foreign_array(value: Any) -> np.ndarray | None:
 
 
 def base_value(value: Any) -> Any:
-    """The value of Python's own class that one of a derived class is, such as the int of an ``IntEnum``.
+    """The value of a derived class as one of Python's own class, such as the int of an ``IntEnum`` member.
 
-    What the derived class has made of methods does not matter. None for anything else.
+    The methods of Python's own class are called, not those that the derived class overrides.
+
+    Returns:
+        None for anything else.
     """
     if type(value) in _PLAIN or isinstance(value, (bool, np.generic)):
         return None
@@ -101,11 +106,19 @@ _MAX_ITEMSIZE_BYTES = 8  # long double has no portable HDF5 form
 
 
 def storable(dtype: np.dtype) -> bool:
-    """Whether every HDF5 program can hold arrays of this dtype as they are."""
+    """Whether HDF5 has this dtype on every platform, so that its arrays are stored unchanged."""
     return dtype.kind in _STORABLE_KINDS and dtype.itemsize <= _MAX_ITEMSIZE_BYTES
 
 
+def reward_number(reward: Any) -> float:
+    """The number that a reward adds to the return: 0 if it is no number, as in the returns of a recording."""
+    try:
+        return float(reward)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+
+
 def add_up(total: float, rewards: np.ndarray) -> float:
-    """Add one by one, as ``sum`` and RecordEpisodeStatistics do; ``np.sum`` rounds otherwise."""
-    with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are what such a sum is
+    """Add rewards to a total one by one, as ``sum`` and RecordEpisodeStatistics do; ``np.sum`` rounds differently."""
+    with np.errstate(over="ignore", invalid="ignore"):  # the sum is then infinity or NaN
         return float(np.add.accumulate(np.concatenate([[total], rewards]))[-1])

@@ -1,7 +1,7 @@
-"""Classes, functions and enum members by the name under which their module has them.
+"""Classes, functions and enum members by their names in their modules.
 
-A name is data: it can come from a stranger's file and be shown. Only ``find``
-imports what it names, so only whoever was asked to run code may call it.
+A name is only text, also one from a hostile file. ``Named.find`` imports the module, which runs its code: only
+functions that build an environment on the user's request call it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from gym_h5record.errors import SpecError
 __all__ = ["Named", "name_of"]
 
 
-_MAX_NAME = 1000  # letters
+_MAX_NAME = 1000  # characters
 
 
 @dataclass(frozen=True)
 class Named:
-    """The place of an object: ``module:qualname``, as in entry points of Gymnasium.
+    """The name of an object: ``module:qualname``, like an entry point of Gymnasium.
 
     Args:
         module: Such as ``"gymnasium.wrappers"``.
-        qualname: Such as ``"TimeLimit"`` or, of a member of a class, ``"Color.RED"``.
+        qualname: Such as ``"TimeLimit"``, or ``"Color.RED"`` for a member of a class.
 
     Raises:
-        ValueError: If these are no names that ``import`` could mean.
+        ValueError: If a part is not an identifier of Python.
     """
 
     module: str
@@ -39,16 +39,16 @@ class Named:
     def __post_init__(self) -> None:
         for part in (self.module, self.qualname):
             if type(part) is not str or len(part) > _MAX_NAME or not all(map(str.isidentifier, part.split("."))):
-                raise ValueError(f"{part!r:.80} is no name of a module or of what is in one")
+                raise ValueError(f"{part!r:.80} is no name of a module or of an object in one")
 
     def __str__(self) -> str:
         return f"{self.module}:{self.qualname}"
 
     def find(self) -> Any:
-        """Import the module and take the object out of it.
+        """Import the module and get the object from it.
 
         Raises:
-            SpecError: If there is no such module or nothing of that name in it, or the module fails.
+            SpecError: If there is no such module, it raises, or it has no such object.
         """
         try:
             return _member(importlib.import_module(self.module), self.qualname)
@@ -58,13 +58,13 @@ class Named:
 
 
 def name_of(thing: Any) -> Named:
-    """The name under which ``thing`` can be found again; nothing is imported.
+    """The name that finds ``thing`` again; nothing is imported.
 
     Args:
         thing: A class, a function or a member of an enum.
 
     Raises:
-        ValueError: If it has none; the message is the end of a sentence about it.
+        ValueError: If no name finds it; the message says why.
 
     Example:
         >>> str(name_of(Named))
@@ -76,7 +76,7 @@ def name_of(thing: Any) -> Named:
     if type(module) is not str or type(qualname) is not str:
         raise ValueError(f"an object of type {type(thing).__module__}.{type(thing).__qualname__} has no name")
     if "<lambda>" in qualname:
-        raise ValueError("a lambda has no name under which it could be found again; define it at the top of a module")
+        raise ValueError("a lambda has no name; define a function at the top of a module instead")
     if "<locals>" in qualname:
         raise ValueError(f"{qualname} is defined inside a function; define it at the top of a module")
     try:

@@ -1,8 +1,7 @@
 """Gymnasium spaces as JSON, and back to an equal space.
 
-Every space of Gymnasium, nested in any way, with its dtypes, bounds, keys and
-their order. Random state is not kept. A space this module does not know is
-refused by ``space_to_json``.
+All spaces of Gymnasium, nested in any way, with their dtypes, bounds, and keys in
+their order. Random state is not kept. ``space_to_json`` refuses all other spaces.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ __all__ = ["space_from_json", "space_to_json"]
 Json = dict[str, Any]
 
 _MAX_LISTED_BOUNDS = 256
-_BATCHING_COPIES = 3
-_CHARACTER_BYTES = 100  # of Gymnasium's index of a charset: Unicode has 1.1 million characters
+_BATCHING_COPIES = 3  # spaces that Gymnasium makes of an inner one to batch its values
+_CHARACTER_BYTES = 100  # in Gymnasium's index of a charset, which may have all 1.1 million characters of Unicode
 _BOUNDED = ("bounded_below", "bounded_above")
 
 
@@ -33,7 +32,7 @@ def space_to_json(space: Space[Any]) -> Json:
     """Describe ``space`` as JSON.
 
     Raises:
-        UnsupportedSpaceError: If the space, or one inside it, is a custom one, or if it is too large to be read back.
+        UnsupportedSpaceError: If the space, or one inside it, is a custom one, or the space is too large.
     """
     json = _to_json(space)
     try:
@@ -62,7 +61,7 @@ def _(space: spaces.Box) -> Json:
         "low": _bound_to_json(space.low),
         "high": _bound_to_json(space.high),
     }
-    if space.dtype.kind != "f":  # whole numbers cannot say by their bounds that there is none
+    if space.dtype.kind != "f":  # an integer bound cannot be infinite: Box says apart whether there is one
         for name in _BOUNDED:
             bounded = getattr(space, name)
             json |= {} if bounded.all() else {name: _bound_to_json(bounded)}
@@ -139,14 +138,14 @@ def space_from_json(json: Json) -> Space[Any]:
     """Build the space that ``space_to_json`` described.
 
     Raises:
-        CorruptRecordingError: If the JSON describes no space, or one of absurd size.
+        CorruptRecordingError: If the JSON describes no space, or one that is too large.
     """
     try:
         _check_size(json)
         return _build(json)
     except CorruptRecordingError:
         raise
-    except Exception as error:  # whatever a space's constructor finds wrong with hostile arguments
+    except Exception as error:  # constructors raise anything for hostile arguments
         problem = f"{type(error).__name__}: {error}"
         raise CorruptRecordingError(f"not the description of a space: {problem:.200}") from error
 
@@ -156,27 +155,27 @@ def _build(json: Json) -> Space[Any]:
 
 
 def _check_size(json: Json) -> None:
-    """Refuse what would take too much memory, time or stack, before any of it is taken."""
+    """Refuse a space that would take too much memory, time or stack, before it is built."""
     num_bytes, num_spaces = 0, 1
     level = [(json, 1)]
     for _ in range(MAX_DEPTH):
         num_bytes += sum(copies * _array_bytes(each) for each, copies in level)
         if num_bytes > MAX_ITEM_BYTES:
             raise CorruptRecordingError(
-                f"not the description of a space: a value of {num_bytes} bytes, at most {MAX_ITEM_BYTES} can be stored"
+                f"not the description of a space: values of {num_bytes} bytes, at most {MAX_ITEM_BYTES} can be stored"
             )
         inside = [(_parts(each), copies * _copies(each)) for each, copies in level]
         num_spaces += sum(len(parts) * copies for parts, copies in inside)
-        if num_spaces > MAX_NODES:  # before any of them is looked at
-            raise CorruptRecordingError(f"not the description of a space: {num_spaces} spaces are too many")
+        if num_spaces > MAX_NODES:  # before the next level is read
+            raise CorruptRecordingError(f"not the description of a space: {num_spaces} spaces, at most {MAX_NODES}")
         level = [(part, copies) for parts, copies in inside for part in parts]
         if not level:
             return
-    raise CorruptRecordingError(f"not the description of a space: spaces are nested more than {MAX_DEPTH} deep")
+    raise CorruptRecordingError(f"not the description of a space: its spaces are nested more than {MAX_DEPTH} deep")
 
 
 def _parts(json: Json) -> list[Json]:
-    """The descriptions of the spaces right inside a space."""
+    """The descriptions of the spaces directly inside a space."""
     if json["type"] == "Dict":
         return [each for _, each in json["spaces"]]
     if json["type"] == "Graph":
@@ -187,12 +186,12 @@ def _parts(json: Json) -> list[Json]:
 
 
 def _copies(json: Json) -> int:
-    """How many of each space right inside it a space makes: those that batch do so whenever they are made."""
+    """How many copies of each space directly inside it a space makes. Graphs and stacked sequences batch theirs."""
     return _BATCHING_COPIES if json["type"] == "Graph" or json.get("stack") else 1
 
 
 def _array_bytes(json: Json) -> int:
-    """Bytes of what a space keeps beside its values: bounds, or an index of characters."""
+    """Bytes that the space itself keeps: bounds, or an index of characters."""
     if json["type"] == "Box":
         return num_elements(json["shape"]) * _number_dtype(json["dtype"]).itemsize
     if json["type"] == "MultiBinary":
@@ -210,7 +209,7 @@ def _number_dtype(text: str) -> np.dtype:
 
 
 def _bound_to_json(bound: np.ndarray) -> Any:
-    """One value if all are equal (an image has 100,000 of them), a list if they are few."""
+    """One value if all are equal (those of an image are 100,000), a list if they are few, else an array."""
     if bound.size and (bound == bound.flat[0]).all():
         return {"all": tag(bound.flat[0].item())}
     return tag(bound.tolist() if bound.size <= _MAX_LISTED_BOUNDS else bound)
@@ -233,8 +232,9 @@ def _box(json: Json) -> Space[Any]:
 
 
 def _discrete(json: Json) -> Space[Any]:
-    dtype: Any = _number_dtype(json["dtype"]).type
-    return spaces.Discrete(json["n"], start=json["start"], dtype=dtype)
+    dtype = _number_dtype(json["dtype"])
+    options: dict[str, Any] = {} if dtype == np.int64 else {"dtype": dtype.type}  # Gymnasium 1.1 and 1.2 lack it
+    return spaces.Discrete(json["n"], start=json["start"], **options)
 
 
 def _multi_discrete(json: Json) -> Space[Any]:

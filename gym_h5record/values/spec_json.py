@@ -1,16 +1,15 @@
-"""The spec of an environment as text, and back, without importing what it names.
+"""The spec of an environment as JSON text, and back, without importing what it names.
 
-Gymnasium's own JSON where nothing is lost by it, since other tools read that.
-It turns tuples into lists and refuses NumPy, spaces, enums, classes and
-functions; a spec that has any of them becomes the same JSON object with
-``"gym_h5record": 1`` in it, values as in ``tagged``, and besides::
+Gymnasium's own JSON if it loses nothing, since other tools read it. But it turns
+tuples into lists, and refuses NumPy, spaces, enums, classes and functions. A spec
+with any of them becomes the same JSON object with ``"gym_h5record": 1`` in it,
+values as in ``gym_h5record.values.tagged_json``, and also::
 
     {"$named": ["module", "qualname"]}   a class, a function, a member of an enum
     {"$dtype": "<f4"}                    a NumPy dtype
     {"$space": 0}                        the first of the object's "spaces"
 
-Reading gives ``Named`` where a name stands. Making an environment is the task
-of ``rebuild``.
+Reading gives ``Named`` objects for names; ``resolve`` imports them.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def spec_to_json(spec: EnvSpec) -> str:
     """Write a spec as text.
 
     Raises:
-        SpecError: If an argument has no form that comes back as it was; the message names it.
+        SpecError: If an argument would not come back as it was; the message names it.
     """
     try:
         own = _own_json(spec)
@@ -71,7 +70,7 @@ def spec_from_json(text: str) -> EnvSpec:
     """Read a spec; nothing that it names is imported.
 
     Args:
-        text: From ``spec_to_json`` or ``EnvSpec.to_json``, or from a stranger.
+        text: From ``spec_to_json`` or ``EnvSpec.to_json``; may be hostile.
 
     Returns:
         The spec, with ``Named`` in place of classes, functions and members of enums.
@@ -87,17 +86,17 @@ def spec_from_json(text: str) -> EnvSpec:
         spec = EnvSpec(**content, additional_wrappers=tuple(wrappers))
         for problem in _misfits(spec):
             raise TypeError(problem)
-    except Exception as error:  # whatever a constructor finds wrong with hostile arguments
+    except Exception as error:  # constructors raise anything for hostile arguments
         problem = f"{type(error).__name__}: {error}"
         raise CorruptRecordingError(f"not the spec of an environment: {problem:.200}") from error
     return spec
 
 
 def resolve(spec: EnvSpec) -> EnvSpec:
-    """Put what is named in the place of the names; this imports modules, and so runs code.
+    """Replace names by the objects that they name. This imports modules, and so runs code.
 
     Raises:
-        SpecError: If a module or what it should have is not there.
+        SpecError: If a module, or the object in it, does not exist.
     """
     wrappers = [WrapperSpec(each.name, each.entry_point, _resolved(each.kwargs)) for each in spec.additional_wrappers]
     fields = {name: _resolved(getattr(spec, name)) for name in _FIELDS if name != "additional_wrappers"}
@@ -105,7 +104,7 @@ def resolve(spec: EnvSpec) -> EnvSpec:
 
 
 def spec_obstacle(spec: EnvSpec) -> str:
-    """Why no environment can be made of a spec, as far as it says so itself; empty if nothing is in the way."""
+    """Why no environment can be made from a spec; empty if the spec names no reason."""
     for wrapper in spec.additional_wrappers:
         if wrapper.kwargs is None:
             return (
@@ -116,7 +115,7 @@ def spec_obstacle(spec: EnvSpec) -> str:
 
 
 def without_onlookers(spec: EnvSpec) -> EnvSpec:
-    """A spec without the wrappers that only show or store what happens, and so change nothing of it."""
+    """A spec without the wrappers that only show or record the environment, and so do not change it."""
     kept = tuple(each for each in spec.additional_wrappers if each.entry_point not in _ONLOOKERS)
     return dataclasses.replace(spec, additional_wrappers=kept)
 
@@ -130,7 +129,7 @@ def _gymnasium_json(spec: EnvSpec) -> str | None:
         if len(text) > MAX_TEXT_BYTES:
             return None
         spec_from_json(text)
-    except Exception:  # noqa: BLE001  # it copies arguments, and those may raise anything
+    except Exception:  # noqa: BLE001  # to_json copies the arguments, which may raise anything
         return None
     return text
 
@@ -138,7 +137,7 @@ def _gymnasium_json(spec: EnvSpec) -> str | None:
 def _is_same(first: EnvSpec, second: EnvSpec) -> bool:
     try:
         return first == second
-    except ValueError:  # arrays
+    except ValueError:  # arrays have no single truth value
         return False
 
 
@@ -158,7 +157,7 @@ def _own_json(spec: EnvSpec) -> str:
         for each in spec.additional_wrappers
     ]
     try:
-        if found:  # together: what reading them takes is limited for all, not for each
+        if found:  # as one Tuple: reading limits their size together
             content["spaces"] = space_to_json(spaces.Tuple(found))["spaces"]
         text = json.dumps(content, allow_nan=False)
         if len(text) > MAX_TEXT_BYTES:
@@ -173,13 +172,14 @@ def _encode_kwargs(kwargs: dict[str, Any] | None, owner: str, found: list[Space[
     if kwargs is None:
         return None
     if type(kwargs) is not dict:
-        raise SpecError(f"the arguments of {owner} cannot be stored: they are a {type(kwargs).__qualname__}, no dict")
+        kind = type(kwargs).__qualname__
+        raise SpecError(f"the arguments of {owner} cannot be stored: expected a dict, got a {kind}")
     pairs = {name: _encode(value, f"the argument {name} of {owner}", found) for name, value in kwargs.items()}
     return pairs if all(map(_is_plain_key, kwargs)) else {"$dict": [[tag(name), pairs[name]] for name in pairs]}
 
 
 def _encode(value: Any, where: str, found: list[Space[Any]], depth: int = 0) -> Json:
-    """Args: ``where`` is for messages, ``found`` takes the spaces."""
+    """Encode an argument. ``where`` names it in messages; its spaces are appended to ``found``."""
     kind = type(value)
     if depth > MAX_DEPTH:
         raise SpecError(f"{where:.300} cannot be stored: it is nested more than {MAX_DEPTH} deep")
@@ -224,7 +224,7 @@ def _refuse(part: object) -> None:
 def _unmark(content: dict[str, Json]) -> dict[str, Any]:
     version = content.pop(_MARK)
     if version != _VERSION:
-        raise ValueError(f"it is in version {version!r:.20} of its form, this package knows {_VERSION}")
+        raise ValueError(f"its version is {version!r:.20}, expected {_VERSION}")
     listed = space_from_json({"type": "Tuple", "spaces": content.pop("spaces", [])})
     return {name: _decode(value, listed) for name, value in content.items()}
 
@@ -245,14 +245,14 @@ def _decode(value: Json, listed: Any) -> Any:
 
 def _read_dtype(text: Json) -> np.dtype:
     if not _DTYPE.fullmatch(text):
-        raise ValueError(f"the dtype {text!r:.80}")
+        raise ValueError(f"unknown dtype {text!r:.80}")
     return np.dtype(text)
 
 
 def _read_space(index: Json, listed: Any) -> Space[Any]:
     if type(index) is not int or not 0 <= index < len(listed.spaces):
-        raise ValueError(f"the space {index!r:.20} of {len(listed.spaces)}")
-    return listed.spaces[index]  # type: ignore[no-any-return]  # of a Tuple space
+        raise ValueError(f"space {index!r:.20} of {len(listed.spaces)}")
+    return listed.spaces[index]  # type: ignore[no-any-return]  # listed is a Tuple space
 
 
 _READERS: dict[str, Callable[[Json, Any], Any]] = {
@@ -267,7 +267,7 @@ _READERS: dict[str, Callable[[Json, Any], Any]] = {
 
 
 def _misfits(spec: EnvSpec) -> Iterator[str]:
-    """What in a spec is not of the type that Gymnasium says."""
+    """The parts of a spec that do not have the types that ``EnvSpec`` declares."""
     kinds: dict[str, Any] = {
         "id": str,
         "entry_point": (str, Named, type(None)),
@@ -289,7 +289,7 @@ def _misfits(spec: EnvSpec) -> Iterator[str]:
             yield f"arguments are {kwargs!r:.80}"
 
 
-# Naming what was read -----------------------------------------------------------------------------
+# Resolving ----------------------------------------------------------------------------------------
 
 
 def _resolved(value: Any) -> Any:

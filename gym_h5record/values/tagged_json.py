@@ -1,6 +1,6 @@
 """Python and NumPy values as JSON text, and back exactly as they were.
 
-Plain JSON values stand for themselves. Everything JSON would change is an
+Plain JSON values stand for themselves. A value that JSON would change is an
 object with one key, its tag::
 
     {"$tuple": [...]}                {"$array": [dtype, shape, base64]}
@@ -9,12 +9,12 @@ object with one key, its tag::
     {"$complex": [re, im]}           {"$set": [...]}, {"$frozenset": [...]}
     {"$object": [shape, [...]]}      an array of Python objects
     {"$graph": [nodes, edges, links]}  Gymnasium's GraphInstance
-    {"$surrogates": base64}          a string with two halves of a surrogate pair side by side
-    {"$as": [class, value]}          of a derived class: the value of Python's own class that it is
-    {"$repr": [class, text]}         anything else: its text only, see ``TaggedText``
+    {"$surrogates": base64}          a string with both halves of a surrogate pair side by side
+    {"$as": [class, value]}          a value of a derived class, as one of Python's own class
+    {"$repr": [class, text]}         anything else: only its ``repr``, see ``TaggedText``
 
 The text is ASCII, so any Unicode survives, lone surrogates included. Reading
-never imports or calls anything that the text names.
+never imports or calls what the text names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import GraphInstance
 
 from gym_h5record.limits import MAX_DEPTH, MAX_VALUES, num_elements
 from gym_h5record.values.exact import base_value, foreign_array
@@ -46,22 +45,23 @@ __all__ = [
 ]
 
 
-_JSON_LEVELS = 4 * MAX_DEPTH  # a space or a node in another takes four at most
+_JSON_LEVELS = 4 * MAX_DEPTH  # a space or a node takes four levels of JSON at most
 _ARRAY_KINDS = "?biufcSUmM"
-_MAX_HOLLOW = 1 << 20  # rows of arrays without elements: they cost no text, but memory as soon as they are a list
-# A string that does not end is one as well: looked for from each of its quotes, its end would take forever.
+_GRAPH = "GraphInstance"
+_MAX_HOLLOW = 1 << 20  # rows of an array without elements: they take no text, but as a list they take memory
+# Matches unterminated strings too; otherwise each quote in one scans the rest again, which is quadratic.
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # would come back from JSON as one character
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # JSON would read them as one character
 
 
 IN_ITS_PLACE = (
     "its NumPy array, or the value of Python's own class that it stands for, else its repr, is recorded in its place"
 )
-"""Of an object without an exact form."""
+"""What a warning says of an object without an exact form."""
 
 
 class TaggedText(str):
-    """What is left of an object that has no exact JSON form: its ``repr``."""
+    """The ``repr`` of an object that has no exact JSON form, read in its place."""
 
     __slots__ = ()
 
@@ -71,9 +71,9 @@ def dumps(value: Any, *, on_repr: Callable[[object], None] | None = None) -> str
 
     Args:
         value: Any nesting of Python and NumPy values.
-        on_repr: Called with every object that does not come back as it was: of arrays
-            of other libraries the NumPy array is kept, of derived classes the value of
-            Python's own class, of masked arrays data and mask, of anything else the ``repr``.
+        on_repr: Called with every object that does not come back as it was. An array
+            of another library is kept as its NumPy array, a value of a derived class as
+            one of Python's own class, a masked array as data and mask, anything else as its ``repr``.
 
     Raises:
         ValueError: If ``value`` is nested more than 100 deep or contains itself.
@@ -92,7 +92,7 @@ def loads(text: str | bytes) -> Any:
     """Read tagged JSON text.
 
     Raises:
-        ValueError: If the text is not tagged JSON, or too large or too deep to be read.
+        ValueError: If the text is not tagged JSON, has more than 4 million values or is nested too deep.
     """
     try:
         return untag(_parse(text))
@@ -101,42 +101,42 @@ def loads(text: str | bytes) -> Any:
 
 
 def parse_json(text: str | bytes, max_levels: int = _JSON_LEVELS) -> Any:
-    """Read plain JSON text that may be a stranger's.
+    """Read plain JSON text that may come from a hostile file.
 
     Args:
         text: The text.
         max_levels: How deep it may be nested.
 
     Raises:
-        ValueError: If it is no JSON, has more than 4 million values or is nested deeper.
+        ValueError: If it is not JSON, has more than 4 million values or is nested deeper.
     """
     try:
         value = _parse(text)
         _check_depth(value, max_levels)
     except RecursionError as error:
-        raise ValueError("JSON that is nested too deep") from error
+        raise ValueError("JSON is nested too deep") from error
     return value
 
 
 def _parse(text: str | bytes) -> Any:
-    if len(text) > MAX_VALUES:  # shorter texts cannot have as many
+    if len(text) > MAX_VALUES:  # a shorter text has fewer
         plain = _STRING.sub('""', text if isinstance(text, str) else text.decode("utf-8"))
         if sum(map(plain.count, ",[{")) > MAX_VALUES:
-            raise ValueError(f"JSON with more than {MAX_VALUES} values")
+            raise ValueError(f"JSON has more than {MAX_VALUES} values")
     return json.loads(text)
 
 
 def _check_depth(value: Any, levels: int) -> None:
     if isinstance(value, (list, dict)):
         if not levels:
-            raise ValueError("JSON that is nested too deep")
+            raise ValueError("JSON is nested too deep")
         for each in value.values() if isinstance(value, dict) else value:
-            if isinstance(each, (list, dict)):  # a call for every number would take longer than all the rest
+            if isinstance(each, (list, dict)):  # no call for every number: it would take longer than reading
                 _check_depth(each, levels - 1)
 
 
 def tag(value: Any, *, on_repr: Callable[[object], None] | None = None) -> Any:
-    """``dumps`` without the last step: objects that ``json`` writes as they are."""
+    """Like ``dumps``, but returns objects that ``json`` can write instead of text."""
     return _tag(value, on_repr, 0)
 
 
@@ -150,7 +150,7 @@ def untag(value: Any) -> Any:
 
 
 def no_exact_form(part: object) -> str:
-    """What to tell the user about an object that ``on_repr`` was called with."""
+    """The message of a warning about an object that ``on_repr`` was called with."""
     kind = type(part)
     return (
         f"an object of type {kind.__module__}.{kind.__qualname__} in an info or in reset options has no exact "
@@ -159,10 +159,10 @@ def no_exact_form(part: object) -> str:
 
 
 def places_of_text(value: Any) -> Iterator[str]:
-    """Where something is left only as text in a value that was read.
+    """The places of ``TaggedText`` in a value that was read.
 
-    Returns:
-        Places such as ``"/player/team[1]"``; ``""`` for the value itself.
+    Yields:
+        Places such as ``"/player/team[1]"``; ``""`` for the value itself, or one of its keys.
     """
     kind = type(value)
     if kind is TaggedText:
@@ -185,7 +185,7 @@ def _untag(value: Any, depth: int) -> Any:
     if kind is not list and kind is not dict:
         return value
     if depth > MAX_DEPTH:
-        raise ValueError(f"a value nested more than {MAX_DEPTH} deep")
+        raise ValueError(f"a value is nested more than {MAX_DEPTH} deep")
     if kind is list:
         return [_untag(each, depth + 1) for each in value]
     if len(value) == 1:
@@ -224,12 +224,12 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
     if kind is TaggedText:
         return {"$repr": ["", str(value)]}
     if kind is np.str_:
-        return {"$numpy": ["U", _tag(str.__str__(value), on_repr, depth)]}  # str() would cut off a final NUL
+        return {"$numpy": ["U", _tag(str.__str__(value), on_repr, depth)]}  # str() cuts off a final NUL
     if kind is np.bytes_:
         return {"$numpy": ["S", _base64(value)]}
     if isinstance(value, np.generic) and value.dtype.kind in _ARRAY_KINDS:
         return {"$numpy": [value.dtype.str, _base64(value.tobytes())]}
-    if kind is GraphInstance:
+    if kind.__name__ == _GRAPH and kind is _graph_class():
         return {"$graph": tag_all(value)}
     if kind is bytes:
         return {"$bytes": _base64(value)}
@@ -248,6 +248,12 @@ def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> An
         return {"$as": [name, _tag(parts, on_repr, depth + 1)]}
     base = base_value(value)
     return {"$repr": [name, repr(value)]} if base is None else {"$as": [name, _tag(base, on_repr, depth + 1)]}
+
+
+def _graph_class() -> type[Any]:
+    from gymnasium.spaces import GraphInstance  # 0.09 s, which values without graphs do not need
+
+    return GraphInstance
 
 
 def _has_halves(text: str) -> bool:
@@ -286,14 +292,14 @@ def _read_numpy(content: Any, depth: int) -> np.generic:
 def _safe_dtype(text: str) -> np.dtype:
     dtype = np.dtype(text)
     if dtype.kind not in _ARRAY_KINDS or dtype.itemsize == 0:
-        raise ValueError(f"dtype {text!r:.80} does not belong in tagged JSON")
+        raise ValueError(f"tagged JSON has no dtype {text!r:.80}")
     return dtype
 
 
 def _safe_shape(shape: Any) -> tuple[int, ...]:
-    """A shape whose axes before an empty one are few: they cost nothing to write."""
+    """Check a shape: an array of shape (10**9, 0) has no bytes, but takes gigabytes as a list."""
     if not num_elements(shape) and num_elements(shape[: shape.index(0)]) > _MAX_HOLLOW:
-        raise ValueError(f"an array of the shape {shape!r:.80}, all of nothing")
+        raise ValueError(f"an array without elements has the shape {shape!r:.80}")
     return tuple(shape)
 
 
@@ -310,7 +316,7 @@ _READERS: dict[str, Callable[[Any, int], Any]] = {
     "$surrogates": lambda content, depth: base64.b64decode(content).decode("utf-8", "surrogatepass"),
     "$set": lambda content, depth: set(_untag_all(content, depth)),
     "$frozenset": lambda content, depth: frozenset(_untag_all(content, depth)),
-    "$graph": lambda content, depth: GraphInstance(*_untag_all(content, depth)),
+    "$graph": lambda content, depth: _graph_class()(*_untag_all(content, depth)),
     "$array": _read_array,
     "$object": _read_object,
     "$numpy": _read_numpy,

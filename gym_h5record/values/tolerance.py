@@ -1,7 +1,8 @@
-"""How far apart numbers are: arrays of one dtype and shape, and Python's own.
+"""How far apart numbers are: two arrays of one dtype and shape, or two Python numbers.
 
-Arrays are gone through in pieces: the difference of two pictures as float64 has
-eight times their bytes.
+Arithmetic only, and therefore apart from ``differences``, which searches values of
+any type. Arrays are compared in blocks of a million elements: the float64
+difference of two pictures would take eight times their bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["are_close", "blocks", "close", "distance", "largest_distance"]
+__all__ = ["all_close", "blocks", "distance", "is_close", "largest_distance"]
 
 
 _BLOCK_ELEMENTS = 1 << 20
@@ -20,32 +21,32 @@ _NUMERIC_KINDS = "biufc"
 
 
 def blocks(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Two arrays in flat pieces, each with the number of its first element."""
+    """Two arrays as pairs of flat blocks, each pair with the index of its first element."""
     flat = [np.asarray(each).reshape(-1) for each in (first, second)]
     for start in range(0, len(flat[0]), _BLOCK_ELEMENTS):
         yield start, flat[0][start : start + _BLOCK_ELEMENTS], flat[1][start : start + _BLOCK_ELEMENTS]
 
 
-def are_close(first: np.ndarray, second: np.ndarray, atol: float) -> bool:
-    """Whether two arrays are of floating numbers, each within ``atol`` of the other's."""
-    return first.dtype.kind == "f" and all(close(one, other, atol).all() for _, one, other in blocks(first, second))
+def all_close(first: np.ndarray, second: np.ndarray, atol: float) -> bool:
+    """Whether two arrays hold floats, each within ``atol`` of the other one."""
+    return first.dtype.kind == "f" and all(is_close(one, other, atol).all() for _, one, other in blocks(first, second))
 
 
-def close(first: np.ndarray, second: np.ndarray, atol: float) -> np.ndarray:
-    """Which floating numbers are within ``atol`` of the other's; NaN is close to NaN, infinity to itself."""
+def is_close(first: np.ndarray, second: np.ndarray, atol: float) -> np.ndarray:
+    """Which floats are within ``atol`` of the other one; NaN is close to NaN, infinity to itself."""
     one, other = _wide(first), _wide(second)
     with np.errstate(all="ignore"):
-        is_close: np.ndarray = (one == other) | (np.isnan(one) & np.isnan(other)) | (np.abs(one - other) <= atol)
-        return is_close
+        within: np.ndarray = (one == other) | (np.isnan(one) & np.isnan(other)) | (np.abs(one - other) <= atol)
+        return within
 
 
 def _wide(array: np.ndarray) -> np.ndarray:
-    """Floats as at least float64, where the difference of two smaller ones is exact enough not to overflow."""
+    """Floats as float64 or wider, so that the difference of two float16 does not overflow."""
     return array.astype(np.promote_types(array.dtype, np.float64))
 
 
 def largest_distance(first: np.ndarray, second: np.ndarray) -> float | None:
-    """The largest absolute difference of two arrays of one dtype; where one of two is no number there is none."""
+    """The largest absolute difference of two arrays of one dtype; pairs with a NaN do not count."""
     if first.dtype.kind not in _NUMERIC_KINDS:
         return None
     largest = [each for each in map(_largest_of_block, blocks(first, second)) if each is not None]
@@ -57,7 +58,7 @@ def _largest_of_block(block: tuple[int, np.ndarray, np.ndarray]) -> float | None
     with np.errstate(all="ignore"):
         if first.dtype.kind in "biu":
             high, low = np.maximum(first, second), np.minimum(first, second)
-            return float((high.astype(np.uint64) - low.astype(np.uint64)).max())  # modulo 2**64, and so exact
+            return float((high.astype(np.uint64) - low.astype(np.uint64)).max())  # exact: modulo 2**64
         one, other = _wide(first), _wide(second)
         apart = np.where(one == other, 0.0, np.abs(one - other))
     numbers = apart[~np.isnan(apart)]
@@ -65,7 +66,7 @@ def _largest_of_block(block: tuple[int, np.ndarray, np.ndarray]) -> float | None
 
 
 def distance(first: Any, second: Any) -> float | None:
-    """The same of two Python numbers of one type."""
+    """The absolute difference of two Python integers or complex numbers; None for anything else, and for NaN."""
     if not isinstance(first, (int, complex)):
         return None
     try:

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.format import names as fmt
+from gym_h5record.format.commit import committed_items
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.snapshot_text import packed_state
 from gym_h5record.storage.recording_file import RecordingFile
-from gym_h5record.writing.index_writer import IndexWriter, end_of_list
-from gym_h5record.writing.journal import BLOB_ENDS, CODES, Journal
+from gym_h5record.writing.index_writer import IndexWriter
+from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, Segment
+from gym_h5record.writing.journal_header import BLOB_ENDS, CODES
 
 __all__ = ["Drain"]
 
@@ -49,7 +51,10 @@ class Drain:
         self._ragged = self._schema.ragged_fields
         self._step_names = {each.name for each in self._schema.step_fields}
         tail = journal.control[Control.TAIL]
-        self._cursors = {each.name: _position(file, each, tail) for each in (*self._ragged, *_EXCEPTION_FIELDS)}
+        fields = {each.name: each for each in (*self._ragged, *_EXCEPTION_FIELDS)}
+        self._cursors = {  # items of the rows before the tail
+            each.name: committed_items(each, fields, tail, file.episodes, self._end_at) for each in fields.values()
+        }
         self._index = IndexWriter(file)
 
     def run(self) -> None:
@@ -71,6 +76,9 @@ class Drain:
             control[Control.BLOB_TAIL] = self.journal.blob_start(released)
         control[Control.COMMITTED_EVENTS] = events
         control[Control.COMMITTED_HEAD] = head
+
+    def _end_at(self, ends: str, index: int) -> int:
+        return int(self._file.read(ends, index, index + 1)[0])
 
     def _released(self, head: int, *, closed: bool) -> int:
         """Rows before this one are whole: in full chunks, and their step is known."""
@@ -151,7 +159,7 @@ class Drain:
             num_moved = sum(len(data) for row, data in rows.items() if row < num_released) // each.item_bytes
         cursor = self._cursors[each.name]
         if each.is_ends:
-            before = end_of_list(self._file, each.name, cursor)
+            before = self._end_at(each.name, cursor - 1) if cursor else 0
             items = before + np.cumsum(items, dtype=np.int64)
         self._file.write(each.name, cursor, items)
         self._cursors[each.name] = cursor + num_moved
@@ -162,11 +170,3 @@ _EXCEPTION_FIELDS = (
     Field(f"{fmt.EXCEPTIONS}/{fmt.ENDS}", np.dtype(np.int64), is_ends=True),
     Field(f"{fmt.EXCEPTIONS}/{fmt.VALUES}", np.dtype(np.uint8), parent=f"{fmt.EXCEPTIONS}/{fmt.ENDS}"),
 )
-
-
-def _position(file: RecordingFile, each: Field, row: int) -> int:
-    """How many items of a field the rows before ``row`` have."""
-    if each.parent is None:
-        return row
-    fields = {known.name: known for known in (*file.schema.ragged_fields, *_EXCEPTION_FIELDS)}
-    return end_of_list(file, each.parent, _position(file, fields[each.parent], row))

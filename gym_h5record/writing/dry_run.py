@@ -7,11 +7,12 @@ into nowhere.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, RecordingError
+from gym_h5record.format.ragged import ItemReader
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.hdf5.codecs import make_codec
@@ -19,18 +20,11 @@ from gym_h5record.writing.drain import Drain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.left_journal import DRAIN_ERRORS
 
-__all__ = ["Items", "rehearse"]
-
-
-class Items(Protocol):
-    """The recording that would be drained into, as far as it is read."""
-
-    def items(self, field: str, start: int, stop: int) -> np.ndarray:
-        """Items of a dataset."""
+__all__ = ["rehearse"]
 
 
 def rehearse(
-    journal: Journal, schema: Schema | None = None, file: Items | None = None, rows: int = 0, episodes: int = 0
+    journal: Journal, schema: Schema | None = None, file: ItemReader | None = None, rows: int = 0, episodes: int = 0
 ) -> None:
     """Make sure that the rows in a journal can be drained; neither it nor the file is changed.
 
@@ -62,7 +56,7 @@ class _Stage:
 
     held_rows = 1
 
-    def __init__(self, file: Items | None, schema: Schema, rows: int, episodes: int) -> None:
+    def __init__(self, file: ItemReader | None, schema: Schema, rows: int, episodes: int) -> None:
         self._file = file
         self._fields = {field.name: field for field in all_fields(schema)}
         self.schema = schema

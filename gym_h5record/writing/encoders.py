@@ -20,7 +20,8 @@ from gym_h5record.format import nodes, ragged
 from gym_h5record.format import schema as sc
 from gym_h5record.format.names import NUMPY_SCALARS, TypeCode, numpy_scalar_code
 from gym_h5record.values.exact import base_value, foreign_array
-from gym_h5record.writing.journal import CODES, Journal
+from gym_h5record.writing.journal import Journal
+from gym_h5record.writing.journal_header import CODES
 
 __all__ = ["Odd", "Put", "Ring", "Segments", "make_infos_put", "make_put"]
 

@@ -13,18 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.commit import check_span
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.values.exact import add_up
 from gym_h5record.values.tagged_json import tag
 
-__all__ = ["IndexWriter", "begin_json", "close_open_episode"]
+__all__ = ["IndexWriter", "begin_json", "close_open_episode", "next_start"]
 
 
 _JSON_ENDS = f"{fmt.EPISODE_JSON}/{fmt.ENDS}"
 _JSON_VALUES = f"{fmt.EPISODE_JSON}/{fmt.VALUES}"
+_INT64_MAX = np.iinfo(np.int64).max
 
 
 class IndexWriter:
@@ -106,7 +107,7 @@ class IndexWriter:
             column = np.array([begin["columns"][name] for begin in begun], fmt.EPISODE_COLUMNS[name])
             self._file.write(f"{fmt.EPISODES}/{name}", first, column)
         texts = [json.dumps(begin["json"], separators=(",", ":")).encode() for begin in begun]
-        start = end_of_list(self._file, _JSON_ENDS, first)
+        start = int(self._file.read(_JSON_ENDS, first - 1, first)[0]) if first else 0
         ends = start + np.cumsum([len(text) for text in texts], dtype=np.int64)
         self._file.write(_JSON_ENDS, first, ends)
         self._file.write(_JSON_VALUES, start, np.frombuffer(b"".join(texts), np.uint8))
@@ -136,23 +137,10 @@ def next_start(file: RecordingFile) -> int:
     """
     if not file.episodes:
         return 0
-    last = slice(file.episodes - 1, file.episodes)
-    start, length = (
-        int(file.read(f"{fmt.EPISODES}/{name}", last.start, last.stop)[0]) for name in ("starts", "lengths")
-    )
-    if start < 0 or length < 0 or start + length >= file.rows:
-        raise CorruptRecordingError(
-            f"episode {file.episodes - 1} claims rows {start} to {start + length}, the recording has {file.rows}"
-        )
+    last = file.episodes - 1
+    start, length = (int(file.read(f"{fmt.EPISODES}/{name}", last, last + 1)[0]) for name in ("starts", "lengths"))
+    check_span(last, start, length, file.rows)
     return start + length + 1
-
-
-def end_of_list(file: RecordingFile, ends: str, count: int) -> int:
-    """How many items the first ``count`` lists have."""
-    return int(file.read(ends, count - 1, count)[0]) if count else 0
-
-
-_INT64_MAX = np.iinfo(np.int64).max
 
 
 def begin_json(

@@ -29,15 +29,14 @@ class InlineWorker:
     def __init__(self, path: Path, flush_interval_s: float) -> None:
         self.watch_interval_s = flush_interval_s
         self._path = path
+        self._journal: Journal | None = None  # before ``attach``, and after ``finish``
         self._drain: Drain | None = None
         self._file: RecordingFile | None = None
-        self._is_finished = False
 
-    def start(self, journal: Journal) -> None:
+    def start(self) -> None:
         """See ``Worker``."""
-        self._journal = journal
 
-    def follow(self, journal: Journal) -> None:
+    def attach(self, journal: Journal) -> None:
         """See ``Worker``."""
         self._journal = journal
         if self._drain is not None:
@@ -45,16 +44,17 @@ class InlineWorker:
 
     def watch(self) -> None:
         """See ``Worker``."""
-        if self._journal.is_laid_out:
+        if self._journal is not None and self._journal.is_laid_out:
             self.flush()
 
     def flush(self) -> None:
         """See ``Worker``."""
         with HDF5_LOCK:
-            if self._is_finished:  # by another thread; to open the file again would be to begin a new one
+            journal = self._journal
+            if journal is None:  # another thread has finished; opening the file again would begin a new one
                 raise RecordingClosedError(f"{self._path} has been closed: nothing is recorded any more.")
             with self._letting_go_on_failure():
-                self._opened()[0].run()
+                self._opened(journal)[0].run()
 
     def urge(self) -> None:
         """See ``Worker``."""
@@ -62,17 +62,18 @@ class InlineWorker:
 
     def finish(self) -> None:
         """See ``Worker``."""
-        # Others may be about to close it too: the main thread at the end of a program, the handler of a signal.
+        # The main thread at the end of the program, or a signal's handler, may call it at the same time.
         with HDF5_LOCK, signals_held():
-            if self._is_finished:
+            journal = self._journal
+            if journal is None:
                 return
-            if self._journal.is_laid_out:
+            if journal.is_laid_out:
                 with self._letting_go_on_failure():
-                    finish(*self._opened())
-            self._is_finished = True
+                    finish(*self._opened(journal))
+            self._journal = None
             try:
-                self._journal.path.unlink()
-            except OSError as error:  # the directory has vanished, say
+                journal.path.unlink()
+            except OSError as error:  # for example, the directory has been removed
                 raise writer_error(self._path, describe_error(error)) from error
 
     def cancel(self) -> None:
@@ -81,11 +82,11 @@ class InlineWorker:
     def abandon(self) -> None:
         """See ``Worker``."""
         if self._file is not None:
-            self._file.discard()  # not only abandoned: HDF5 would close it after Python's end, through Python
+            self._file.discard()  # an open file would be closed by HDF5 after the interpreter has ended, and crash
 
-    def _opened(self) -> tuple[Drain, RecordingFile]:
+    def _opened(self, journal: Journal) -> tuple[Drain, RecordingFile]:
         if self._drain is None or self._file is None:
-            self._drain, self._file = open_drain(self._path, self._journal)
+            self._drain, self._file = open_drain(self._path, journal)
         return self._drain, self._file
 
     @contextmanager
@@ -94,7 +95,7 @@ class InlineWorker:
             try:
                 yield
             except BaseException as error:
-                # What HDF5 has half done in memory is of no use. The next drain opens the file as a recovery does.
+                # HDF5's work in memory may be half done: discard it. The next drain opens the file as recovery does.
                 if self._file is not None:
                     self._file.discard()
                 self._drain = self._file = None

@@ -1,21 +1,14 @@
 """The journal: a ring of rows in a mapped file beside the recording.
 
-The stepping process copies rows into it and counts up ``HEAD``; whoever drains
-it counts up ``TAIL`` once the rows are committed in the HDF5 file. The file
-outlives both processes, so what is between the two is never lost. Nothing here
-knows HDF5 or environments.
-
-Layout: a page of control words, a page for the writer's error, a JSON header,
-one array per ring field with a slot per row, and a ring of bytes for segments,
-the parts of a row whose size varies.
+The stepping process copies rows into it and counts up ``HEAD``. The writer counts up ``TAIL`` once it has committed
+rows in the HDF5 file. The file outlives both processes, so rows between the two are never lost. This module knows
+neither HDF5 nor environments; ``gym_h5record.writing.journal_header`` decides where each column lies.
 """
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
-import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,32 +18,49 @@ import numpy as np
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.names import RowFlag
 from gym_h5record.format.nodes import Field
-from gym_h5record.limits import MAX_ITEM_BYTES, MAX_METADATA_BYTES, MAX_NODES, MAX_VALUE_BYTES, num_elements
+from gym_h5record.limits import MAX_NODES
 from gym_h5record.storage.paths import open_regular
-from gym_h5record.values.exact import storable
-from gym_h5record.writing.journal_format import HEADER_AT, MAGIC, Control, Segment, WriterState, unpack_segments
+from gym_h5record.writing.journal_format import (
+    HEADER_AT,
+    MAGIC,
+    PAGE_BYTES,
+    Control,
+    Segment,
+    WriterState,
+    pack_error,
+    unpack_error,
+    unpack_segments,
+)
+from gym_h5record.writing.journal_header import (
+    ALIGNMENT_BYTES,
+    BLOB_ENDS,
+    CODES,
+    FLAGS,
+    MAX_CAPACITY_ROWS,
+    MIN_CAPACITY_ROWS,
+    Rings,
+    map_rings,
+    own_fields,
+    plan_header,
+    recorded_header,
+    round_up,
+)
 
-__all__ = ["BLOB_ENDS", "CODES", "FLAGS", "Journal"]
+__all__ = ["Journal"]
 
-
-_PAGE = 4096
-_ERROR_AT = _PAGE
-_ALIGNMENT_BYTES = 64
-_MAX_CAPACITY_ROWS = 1 << 16
-_MIN_CAPACITY_ROWS = 8
+_MAX_CAPACITY_ROWS = MAX_CAPACITY_ROWS
 _MAX_BYTES = 64 << 20  # 64 MiB: half a second of RGB Atari
 _MIN_BLOB_BYTES = 1 << 20
-_MAX_HEADER_BYTES = 2 * MAX_METADATA_BYTES
-_CAPACITIES = [1 << power for power in range(_MAX_CAPACITY_ROWS.bit_length())]
 
-FLAGS = "journal/flags"  # ring columns that every journal has, beside those of the schema
-CODES = "journal/codes"
-BLOB_ENDS = "journal/blob_ends"
+# Pages are made before a row needs them: a page fault in ``step`` takes 2.5 us a page, 60 us for an RGB frame of Atari.
+_FIRST_POPULATED_BYTES = 4 << 20  # 2 ms, within the first reset
+_POPULATED_BYTES = 512 << 10  # 0.25 ms, at a tick
+_MADV_POPULATE_WRITE = 23  # Linux 5.14; Python's mmap names it from 3.14 on
 
-_OWN_COLUMNS = 3
-_HEADER_TYPES: dict[str, Any] = {"journal_id": str, "creates": bool, "replaces": bool, "schema": str}
-_HEADER_TYPES |= {"codec": list, "fps": (float, int), "metadata": dict}
-_LAYOUT_KEYS = ("ring", "capacity_rows", "blob_bytes", "first_row", "size_bytes")
+_COPIED_WORDS = (
+    *(Control.HEAD, Control.EVENTS, Control.FLUSH, Control.TAIL, Control.BLOB_TAIL),
+    *(Control.COMMITTED_HEAD, Control.COMMITTED_EVENTS),
+)
 
 
 class Journal:
@@ -62,22 +72,21 @@ class Journal:
         header: What ``lay_out`` was given, empty before.
         columns: Ring columns by field name, each ``(capacity_rows, *shape)``.
         capacity_rows: Slots of the ring, a power of two.
+        stored_bytes: Bytes on the disk when it was mapped; fewer than its size if the file has holes.
     """
 
-    def __init__(self, path: Path, descriptor: int, *, populate: bool = False) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
-        flags = mmap.MAP_SHARED | (getattr(mmap, "MAP_POPULATE", 0) if populate else 0)
         status = os.fstat(descriptor)
-        size_bytes, self._stored_bytes = status.st_size, status.st_blocks * 512
+        size_bytes, self.stored_bytes = status.st_size, status.st_blocks * 512
         if size_bytes < HEADER_AT:
             raise CorruptRecordingError(f"{path} is no journal: it has only {size_bytes} bytes")
-        self._map = memoryview(mmap.mmap(descriptor, size_bytes, flags=flags))
-        self.control = self._map[:_PAGE].cast("Q")
-        self.header: dict[str, Any] = {}
-        self.columns: dict[str, np.ndarray] = {}
-        self.capacity_rows = 0
-        self._blob = self._map[:0]
+        self._file = mmap.mmap(descriptor, size_bytes, flags=mmap.MAP_SHARED)
+        self._map = memoryview(self._file)
+        self.control = self._map[:PAGE_BYTES].cast("Q")
         self._blob_reserved = _MIN_BLOB_BYTES
+        self._populated_bytes = size_bytes
+        self._set_rings(Rings({}, {}, 0, self._map[:0]))
 
     @classmethod
     def reserve(
@@ -85,7 +94,7 @@ class Journal:
     ) -> Journal:
         """Make a journal with room for rows of about ``row_bytes``, not laid out yet.
 
-        The disk blocks are allocated, so that a full disk is an error here and
+        The disk blocks are allocated here, so that a full disk is an error here and
         not a bus error when a row is copied.
 
         Args:
@@ -99,22 +108,22 @@ class Journal:
             OSError: If there is no room or no permission.
         """
         ring_bytes = min(_MAX_BYTES, _MAX_CAPACITY_ROWS * (row_bytes + 256))
-        ring_bytes = max(ring_bytes, 2 * _MIN_CAPACITY_ROWS * (row_bytes + 4096))
+        ring_bytes = max(ring_bytes, 2 * MIN_CAPACITY_ROWS * (row_bytes + 4096))
         if num_rows:
-            ring_bytes = max(ring_bytes, num_rows * row_bytes + MAX_NODES * _ALIGNMENT_BYTES)
+            ring_bytes = max(ring_bytes, num_rows * row_bytes + MAX_NODES * ALIGNMENT_BYTES)
         blob_bytes = max(blob_bytes, ring_bytes // 4, _MIN_BLOB_BYTES)
-        size_bytes = HEADER_AT + _round_up(header_bytes, _PAGE) + _round_up(ring_bytes + blob_bytes, _PAGE)
+        size_bytes = HEADER_AT + round_up(header_bytes, PAGE_BYTES) + round_up(ring_bytes + blob_bytes, PAGE_BYTES)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             os.posix_fallocate(descriptor, 0, size_bytes)
-            journal = cls(path, descriptor, populate=True)  # no page faults in step()
+            journal = cls(path, descriptor)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         finally:
             os.close(descriptor)
-        # Mapping only reads the pages in; the first write to each would still be a fault, inside a step().
-        np.frombuffer(journal._map, np.uint8)[::_PAGE] = 0
+        journal._populated_bytes = 0
+        journal.populate(_FIRST_POPULATED_BYTES)
         journal._blob_reserved = blob_bytes
         journal.control[Control.MAGIC] = MAGIC
         return journal
@@ -140,58 +149,50 @@ class Journal:
             journal.read_header()
         return journal
 
+    def populate(self, num_bytes: int = _POPULATED_BYTES) -> bool:
+        """Have the kernel make the next pages of the mapping, for writing.
+
+        Returns:
+            Whether all pages are there.
+        """
+        start, size_bytes = self._populated_bytes, len(self._map)
+        if start < size_bytes:
+            num_bytes = min(num_bytes, size_bytes - start)
+            try:
+                self._file.madvise(_MADV_POPULATE_WRITE, start, num_bytes)
+            except OSError:  # an older kernel: rows make the pages as they come
+                num_bytes = size_bytes - start
+            self._populated_bytes += num_bytes
+        return self._populated_bytes == size_bytes
+
+    # The header -------------------------------------------------------------------------------
+
     @property
     def is_laid_out(self) -> bool:
         """Whether the header has been written."""
         return self.control[Control.HEADER_BYTES] != 0
 
-    @property
-    def mask(self) -> int:
-        """``row & mask`` is the slot of a row."""
-        return self.capacity_rows - 1
-
-    @property
-    def blob_bytes(self) -> int:
-        """Size of the ring of segments."""
-        return len(self._blob)
-
     def lay_out(self, header: dict[str, Any], fields: Iterable[Field], num_codes: int, first_row: int) -> bool:
         """Write the header and give every field its place.
 
         Args:
-            header: JSON content for whoever drains the journal.
+            header: JSON content for the writer that drains the journal.
             fields: The ring fields.
             num_codes: Columns of type codes.
-            first_row: Number of the first row, that is rows already in the file.
+            first_row: Number of the first row: the count of rows that are in the file already.
 
         Returns:
-            False if the space reserved does not do; then nothing has changed.
+            False if the reserved space is too small; then nothing has changed.
 
         Raises:
             RuntimeError: If it has been laid out already: rows would be lost.
         """
         if self.is_laid_out:
             raise RuntimeError(f"{self.path} has been laid out already")
-        ring = [
-            Field(FLAGS, np.dtype(np.uint8)),
-            Field(CODES, np.dtype(np.uint8), (num_codes,)),
-            Field(BLOB_ENDS, np.dtype(np.uint64)),
-            *fields,
-        ]
-        described = [[field.name, field.dtype.str, list(field.shape)] for field in ring]
-        room = len(self._map) - HEADER_AT
-        layout = {"ring": described, "capacity_rows": _MAX_CAPACITY_ROWS, "blob_bytes": room, "first_row": first_row}
-        layout["size_bytes"] = len(self._map)
-        text = json.dumps({**header, **layout}).encode()
-        room -= _round_up(len(text), _PAGE)
-        row_bytes = sum(field.item_bytes for field in ring)
-        blob_bytes = self._blob_reserved
-        fitting = (room - blob_bytes - len(ring) * _ALIGNMENT_BYTES) // row_bytes
-        if fitting < _MIN_CAPACITY_ROWS:
+        ring = [*own_fields(num_codes), *fields]
+        text = plan_header(header, ring, first_row, len(self._map), self._blob_reserved, _MAX_CAPACITY_ROWS)
+        if text is None:
             return False
-        capacity_rows = min(_MAX_CAPACITY_ROWS, 1 << (fitting.bit_length() - 1))
-        layout |= {"capacity_rows": capacity_rows, "blob_bytes": blob_bytes}
-        text = json.dumps({**header, **layout}).encode().ljust(len(text))  # the columns start behind its pages
         self._map[HEADER_AT : HEADER_AT + len(text)] = text
         self.control[Control.HEAD] = self.control[Control.TAIL] = first_row
         self.control[Control.COMMITTED_HEAD] = first_row
@@ -200,37 +201,9 @@ class Journal:
             self._sync(HEADER_AT + len(text))
         self.control[Control.HEADER_BYTES] = len(text)  # last: from here on it can be drained
         if survives_power_cut:
-            self._sync(_PAGE)
+            self._sync(PAGE_BYTES)
         self.read_header()
         return True
-
-    def _sync(self, num_bytes: int) -> None:
-        """Sync the first bytes: from the beginning, for pages of the machine may be larger than ours."""
-        mapped: Any = self._map.obj
-        mapped.flush(0, num_bytes)
-
-    def check_positions(self) -> None:
-        """Make sure that what is to be drained lies in the rings: for a journal that is not our own.
-
-        Raises:
-            CorruptRecordingError: If it does not.
-        """
-        for name, kind in _HEADER_TYPES.items():
-            if name in self.header and not isinstance(self.header[name], kind):
-                raise CorruptRecordingError(f"the header of {self.path} has {name}={self.header[name]!r:.80}")
-        head, tail, first = self.control[Control.HEAD], self.control[Control.TAIL], self.header["first_row"]
-        if type(first) is not int or not 0 <= first <= tail <= head < 1 << 62 or head - tail > self.capacity_rows:
-            raise CorruptRecordingError(f"{self.path} claims rows {tail} to {head} of a ring of {self.capacity_rows}")
-        ends = [self.blob_start(tail)] + [int(self.columns[BLOB_ENDS][row & self.mask]) for row in range(tail, head)]
-        if ends != sorted(ends) or ends[-1] - ends[0] > len(self._blob):
-            raise CorruptRecordingError(f"{self.path} claims segments that do not follow each other")
-        used_bytes = ends[-1] - ends[0] + (head - tail) * sum(column[0].nbytes for column in self.columns.values())
-        if used_bytes > self._stored_bytes + MAX_VALUE_BYTES:  # a copy may have holes where there are zeros
-            raise CorruptRecordingError(f"{self.path} claims {used_bytes} bytes, and has {self._stored_bytes}")
-        for name, column in self.columns.items():
-            is_bool = column.dtype.kind == "b" and head > tail
-            if is_bool and self.take(name, tail, head).view(np.uint8).max(initial=0) > 1:
-                raise CorruptRecordingError(f"{self.path} has booleans for /{name} that are neither true nor false")
 
     def read_header(self) -> None:
         """Map the columns as the header describes them.
@@ -238,46 +211,18 @@ class Journal:
         Raises:
             CorruptRecordingError: If the header makes no sense.
         """
-        header_bytes = self.control[Control.HEADER_BYTES]
-        try:
-            if header_bytes > _MAX_HEADER_BYTES:
-                raise ValueError(f"a header of {header_bytes} bytes")
-            self.header = json.loads(bytes(self._map[HEADER_AT : HEADER_AT + header_bytes]))
-            self.capacity_rows, blob_bytes = int(self.header["capacity_rows"]), int(self.header["blob_bytes"])
-            if self.capacity_rows not in _CAPACITIES or blob_bytes < 1 or len(self.header["ring"]) > MAX_NODES:
-                raise ValueError(f"a ring of {self.capacity_rows} rows and {blob_bytes} bytes")
-            at = HEADER_AT + _round_up(header_bytes, _PAGE)
-            for name, dtype_text, shape in self.header["ring"]:
-                dtype = np.dtype(dtype_text)
-                if not storable(dtype) or num_elements(shape) * dtype.itemsize > MAX_ITEM_BYTES:
-                    raise ValueError(f"items of {dtype}{shape!r:.80}")
-                column = np.frombuffer(self._map, dtype, self.capacity_rows * num_elements(shape), at)
-                self.columns[name] = column.reshape(self.capacity_rows, *shape)
-                at = _round_up(at + column.nbytes, _ALIGNMENT_BYTES)
-            if max(at + blob_bytes, self.header["size_bytes"]) > len(self._map):
-                raise ValueError(f"{self.header['size_bytes']} bytes are needed, there are {len(self._map)}")
-            self._blob = self._map[at : at + blob_bytes]
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise CorruptRecordingError(f"the header of {self.path} cannot be read: {error!r:.200}") from error
+        self._set_rings(map_rings(self._map, self.control[Control.HEADER_BYTES], self.path))
 
-    @property
-    def blob_is_crowded(self) -> bool:
-        """Whether a quarter of the ring of segments is in use."""
-        return (self.blob_head - self.control[Control.BLOB_TAIL]) * 4 >= len(self._blob)
+    def _set_rings(self, rings: Rings) -> None:
+        self._rings = rings
+        self.header, self.columns, self.capacity_rows = rings.header, rings.columns, rings.capacity_rows
+        self._blob = rings.blob
 
-    @property
-    def blob_head(self) -> int:
-        """Where the segments of the newest row end."""
-        return self.blob_start(self.control[Control.HEAD])
+    def _sync(self, num_bytes: int) -> None:
+        """Sync the first bytes: from the beginning, because pages of the machine may be larger than ours."""
+        self._file.flush(0, num_bytes)
 
-    def blob_start(self, row: int) -> int:
-        """Where the segments of a row that is still in the ring begin."""
-        return 0 if row == self.header["first_row"] else int(self.columns[BLOB_ENDS][(row - 1) & self.mask])
-
-    @property
-    def usable_rows(self) -> int:
-        """How many rows may wait: one slot is kept for the end of the segments before them."""
-        return self.capacity_rows - 1
+    # A larger journal -------------------------------------------------------------------------
 
     def copy_rows(self, other: Journal) -> None:
         """Lay this journal out like ``other`` and copy all rows not released, and the one begun.
@@ -285,12 +230,10 @@ class Journal:
         Raises:
             CorruptRecordingError: If this journal is smaller.
         """
-        header = {name: value for name, value in other.header.items() if name not in _LAYOUT_KEYS}
-        ring = [
-            Field(name, np.dtype(dtype), tuple(shape)) for name, dtype, shape in other.header["ring"][_OWN_COLUMNS:]
-        ]
+        header, ring = recorded_header(other._rings)
         num_codes = other.columns[CODES].shape[1]
-        is_laid_out = self.lay_out(header, ring, num_codes, other.header["first_row"])
+        own = len(own_fields(num_codes))
+        is_laid_out = self.lay_out(header, ring[own:], num_codes, other.header["first_row"])
         if not is_laid_out or self.blob_bytes < other.blob_bytes or self.capacity_rows < other.capacity_rows:
             raise CorruptRecordingError(f"{self.path} has no room for the rows of {other.path}")
         head, tail = other.control[Control.HEAD], other.control[Control.TAIL]
@@ -299,9 +242,7 @@ class Journal:
                 column[row & self.mask] = other.columns[name][row & other.mask]
         start, stop = other.control[Control.BLOB_TAIL], other.blob_head
         self.write_blob(start, other.read_blob(start, stop))
-        for word in (Control.HEAD, Control.EVENTS, Control.FLUSH, Control.TAIL, Control.BLOB_TAIL):
-            self.control[word] = other.control[word]
-        for word in (Control.COMMITTED_HEAD, Control.COMMITTED_EVENTS):
+        for word in _COPIED_WORDS:
             self.control[word] = other.control[word]
 
     def take_place(self, path: Path) -> None:
@@ -310,6 +251,16 @@ class Journal:
         self.path = path
 
     # Rows -------------------------------------------------------------------------------------
+
+    @property
+    def mask(self) -> int:
+        """``row & mask`` is the slot of a row."""
+        return self.capacity_rows - 1
+
+    @property
+    def usable_rows(self) -> int:
+        """How many rows may wait: one slot is kept for the end of the segments before them."""
+        return self.capacity_rows - 1
 
     def slots(self, start: int, stop: int) -> list[slice]:
         """The slots of rows ``start`` to ``stop``: one run, or two around the end of the ring."""
@@ -331,6 +282,25 @@ class Journal:
 
     # Segments ---------------------------------------------------------------------------------
 
+    @property
+    def blob_bytes(self) -> int:
+        """Size of the ring of segments."""
+        return len(self._blob)
+
+    @property
+    def blob_is_crowded(self) -> bool:
+        """Whether a quarter of the ring of segments is in use."""
+        return (self.blob_head - self.control[Control.BLOB_TAIL]) * 4 >= len(self._blob)
+
+    @property
+    def blob_head(self) -> int:
+        """Where the segments of the newest row end."""
+        return self.blob_start(self.control[Control.HEAD])
+
+    def blob_start(self, row: int) -> int:
+        """Where the segments of a row that is still in the ring begin."""
+        return 0 if row == self.header["first_row"] else int(self.columns[BLOB_ENDS][(row - 1) & self.mask])
+
     def write_blob(self, at: int, data: bytes) -> None:
         """Copy ``data`` to position ``at`` of the endless sequence of blob bytes."""
         start = at % len(self._blob)
@@ -349,7 +319,7 @@ class Journal:
         """The segments in blob bytes ``start`` to ``stop``.
 
         Raises:
-            CorruptRecordingError: If they do not fit in there.
+            CorruptRecordingError: If a segment runs over ``stop``.
         """
         return unpack_segments(self.read_blob(start, stop))
 
@@ -357,16 +327,9 @@ class Journal:
 
     def write_error(self, text: str) -> None:
         """Leave a message for the recorder and mark the writer as failed."""
-        data = text.encode("utf-8", "replace")[: _PAGE - 8]
-        self._map[_ERROR_AT : _ERROR_AT + 8] = struct.pack("<Q", len(data))
-        self._map[_ERROR_AT + 8 : _ERROR_AT + 8 + len(data)] = data
+        self._map[PAGE_BYTES : 2 * PAGE_BYTES] = pack_error(text)
         self.control[Control.WRITER] = WriterState.FAILED
 
     def read_error(self) -> str:
         """The message of ``write_error``."""
-        (size_bytes,) = struct.unpack_from("<Q", self._map, _ERROR_AT)
-        return bytes(self._map[_ERROR_AT + 8 : _ERROR_AT + 8 + min(size_bytes, _PAGE - 8)]).decode("utf-8", "replace")
-
-
-def _round_up(number: int, unit: int) -> int:
-    return -(-number // unit) * unit
+        return unpack_error(self._map[PAGE_BYTES : 2 * PAGE_BYTES])

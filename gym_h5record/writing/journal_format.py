@@ -1,4 +1,4 @@
-"""The bytes of a journal file: control words, states, and the segments of a row."""
+"""The bytes of a journal file: control words, the writer's error, and the segments of a row."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from gym_h5record.storage.paths import open_regular
 __all__ = [
     "HEADER_AT",
     "MAGIC",
+    "PAGE_BYTES",
     "Control",
     "RecorderState",
     "Segment",
     "WriterState",
     "has_rows",
     "is_unfinished",
+    "pack_error",
     "pack_segment",
+    "unpack_error",
     "unpack_segments",
 ]
 
 
 class Control(IntEnum):
-    """Control words: who writes each is said; a word is 8 bytes, stored at once."""
+    """Control words: the comments say which process writes each. A word is 8 bytes, stored in one instruction."""
 
     MAGIC = 0
     HEADER_BYTES = 1  # recorder: 0 until the rows have a layout
@@ -44,14 +47,14 @@ class Control(IntEnum):
 
 
 class RecorderState(IntEnum):
-    """What the recorder wants."""
+    """What the recorder asks of the writer."""
 
     RECORDING = 0
     CLOSING = 1
 
 
 class WriterState(IntEnum):
-    """How the writer is."""
+    """How far the writer has come."""
 
     STARTING = 0
     READY = 1
@@ -62,20 +65,22 @@ class WriterState(IntEnum):
 MAGIC = int.from_bytes(b"GH5RJRN1", "little")
 """The first control word of a journal."""
 
-HEADER_AT = 2 * 4096
+PAGE_BYTES = 4096
+
+HEADER_AT = 2 * PAGE_BYTES
 """Where the JSON header begins, behind the control words and the writer's error."""
 
 _FIRST_WORDS = struct.Struct("=2Q")  # magic, and the bytes of the header: 0 until the rows have a layout
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether the recorder died while it made the journal: there can be no row in it."""
+    """Whether the recorder died while it made the journal. The journal then has no rows."""
     with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
         return not any(file.read(HEADER_AT)) or os.fstat(file.fileno()).st_size < HEADER_AT
 
 
 def has_rows(path: Path) -> bool:
-    """Whether there is a journal in which there can be rows: one that was laid out, or whatever else lies there."""
+    """Whether a journal at ``path`` may have rows: it was laid out, or it cannot be read as a journal."""
     if not os.path.lexists(path):
         return False
     try:
@@ -86,6 +91,7 @@ def has_rows(path: Path) -> bool:
     return any(first) and (len(first) < HEADER_AT or _FIRST_WORDS.unpack_from(first) != (MAGIC, 0))
 
 
+_SIZE = struct.Struct("<Q")
 _HEAD = struct.Struct("<IQ")  # number of the field, bytes that follow
 
 
@@ -125,3 +131,15 @@ def unpack_segments(data: bytes) -> Iterator[Segment]:
             raise CorruptRecordingError("in the journal, a segment runs over the end of its row")
         yield Segment(number, data[at : at + size_bytes])
         at += size_bytes
+
+
+def pack_error(text: str) -> bytes:
+    """The page of the writer's error: the size of the text, the text, zeros."""
+    data = text.encode("utf-8", "replace")[: PAGE_BYTES - _SIZE.size]
+    return (_SIZE.pack(len(data)) + data).ljust(PAGE_BYTES, b"\0")
+
+
+def unpack_error(page: memoryview) -> str:
+    """The text of a page that ``pack_error`` made."""
+    (size_bytes,) = _SIZE.unpack_from(page)
+    return bytes(page[_SIZE.size : _SIZE.size + min(size_bytes, PAGE_BYTES - _SIZE.size)]).decode("utf-8", "replace")

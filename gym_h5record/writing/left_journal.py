@@ -1,39 +1,110 @@
-"""A journal that a dead recorder left: opened once, for repair, resume and validation alike."""
+"""A journal that a dead recorder left: opened and checked in one place, for repair, resume and validation.
+
+The file may be damaged, a copy, or no journal at all. Its rows count only after ``open_left_journal`` has checked that
+they lie in the rings, and ``check_belongs`` that they continue the recording beside it.
+"""
 
 from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
-from gym_h5record.errors import CorruptRecordingError, RecordingExistsError, RecordingNotFoundError
+import numpy as np
+
+from gym_h5record.errors import (
+    CorruptRecordingError,
+    RecordingError,
+    RecordingExistsError,
+    RecordingNotFoundError,
+)
+from gym_h5record.limits import MAX_VALUE_BYTES
+from gym_h5record.storage.paths import has_journal, journal_path
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_format import Control, is_unfinished
+from gym_h5record.writing.journal_header import BLOB_ENDS
 
-__all__ = ["DRAIN_ERRORS", "boot_id", "check_belongs", "is_outlived"]
+__all__ = ["DRAIN_ERRORS", "boot_id", "check_belongs", "check_positions", "is_outlived", "open_left_journal"]
 
+DRAIN_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError, struct.error)
+"""The errors that reading a damaged journal raises; ``CorruptRecordingError`` is a ``ValueError``."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_HEADER_TYPES: dict[str, Any] = {"journal_id": str, "creates": bool, "replaces": bool, "schema": str}
+_HEADER_TYPES |= {"codec": list, "fps": (float, int), "metadata": dict}
 
 
 def boot_id() -> str:
-    """A text that is another one after every start of the machine; empty where there is none to be had."""
+    """A text that changes with every start of the machine; empty if the system has none."""
     try:
         return _BOOT_ID.read_text("ascii").strip()
     except OSError:
         return ""
 
 
-def is_outlived(journal: Journal) -> bool:
-    """Whether the machine has been restarted since a recording with ``durability="power"`` was made.
+def open_left_journal(recording: Path) -> Journal | None:
+    """Open the journal beside a recording whose recorder died.
 
-    What is in such a journal may be half there; what was synced is in the file.
+    Returns:
+        The journal, with rows that lie in its rings; None if there is no journal, or none with rows. The rows of a
+        journal that ``is_outlived`` are not checked: they may be half there.
+
+    Raises:
+        CorruptRecordingError: If it is no journal, or damaged.
+        OSError: If it cannot be read.
+    """
+    path = journal_path(recording)
+    if not has_journal(recording) or is_unfinished(path):
+        return None
+    try:
+        journal = Journal.open(path)
+        if not journal.is_laid_out:
+            return None
+        if not is_outlived(journal):
+            check_positions(journal)
+    except DRAIN_ERRORS as error:
+        if isinstance(error, RecordingError):
+            raise
+        raise CorruptRecordingError(f"the header of {path} cannot be read: {error!r:.200}") from error
+    return journal
+
+
+def is_outlived(journal: Journal) -> bool:
+    """Whether a recording with ``durability="power"`` was made before the last start of the machine.
+
+    After a power cut only part of the journal may be on the disk. What had been synced is in the file.
     """
     header = journal.header
     return header.get("durability") == "power" and header.get("boot_id") != boot_id()
 
 
+def check_positions(journal: Journal) -> None:
+    """Check that the rows to be drained lie in the rings of a journal.
+
+    Raises:
+        CorruptRecordingError: If they do not.
+    """
+    path, header, control, columns = journal.path, journal.header, journal.control, journal.columns
+    for name, kind in _HEADER_TYPES.items():
+        if name in header and not isinstance(header[name], kind):
+            raise CorruptRecordingError(f"the header of {path} has {name}={header[name]!r:.80}")
+    head, tail, first = control[Control.HEAD], control[Control.TAIL], header["first_row"]
+    if type(first) is not int or not 0 <= first <= tail <= head < 1 << 62 or head - tail > journal.capacity_rows:
+        raise CorruptRecordingError(f"{path} claims rows {tail} to {head} of a ring of {journal.capacity_rows}")
+    ends = [journal.blob_start(tail)] + [int(columns[BLOB_ENDS][row & journal.mask]) for row in range(tail, head)]
+    if ends != sorted(ends) or ends[-1] - ends[0] > journal.blob_bytes:
+        raise CorruptRecordingError(f"{path} claims segments that do not follow each other")
+    used_bytes = ends[-1] - ends[0] + (head - tail) * sum(column[0].nbytes for column in columns.values())
+    if used_bytes > journal.stored_bytes + MAX_VALUE_BYTES:  # a copy may have holes where there are zeros
+        raise CorruptRecordingError(f"{path} claims {used_bytes} bytes, and has {journal.stored_bytes}")
+    for name, column in columns.items():
+        is_bool = column.dtype.kind == "b" and head > tail
+        if is_bool and journal.take(name, tail, head).view(np.uint8).max(initial=0) > 1:
+            raise CorruptRecordingError(f"{path} has booleans for /{name} that are neither true nor false")
+
+
 def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: int) -> bool:
-    """Make sure that a journal goes with the file at its path.
+    """Check that a journal goes with the file at its path.
 
     Args:
         path: The recording.
@@ -42,7 +113,7 @@ def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: in
         rows: Committed rows of the file.
 
     Returns:
-        Whether to drain into that file; otherwise a new one has to be made.
+        True if the journal is drained into that file, False if a new file has to be made.
 
     Raises:
         RecordingExistsError: If another file has taken the path meanwhile.
@@ -52,7 +123,7 @@ def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: in
     header, name = journal.header, journal.path.name
     if journal_id == header["journal_id"]:
         head, tail = journal.control[Control.HEAD], journal.control[Control.TAIL]
-        if not tail <= rows <= head:  # one of them has been copied earlier than the other, or put back
+        if not tail <= rows <= head:  # one of the two files was copied earlier than the other, or put back
             raise CorruptRecordingError(
                 f"the journal {name} has rows {tail} to {head}, {path} has {rows}: they are not of the same instant."
             )
@@ -70,7 +141,3 @@ def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: in
             f"the journal {name} continues a recording of {header['first_row']} rows, {path} has {rows}."
         )
     return True
-
-
-DRAIN_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError, struct.error)
-"""What draining makes of a damaged journal; ``CorruptRecordingError`` is a ``ValueError``."""

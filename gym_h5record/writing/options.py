@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gym_h5record.errors import OptionError, RecordingExistsError, RecordingPathError
+from gym_h5record.format.schema import Schema
+from gym_h5record.options import check_one_of
 from gym_h5record.storage.hdf5.codecs import Codec, make_codec
 
-__all__ = ["Options", "checked_on_error", "exists_error", "make_options"]
+__all__ = ["Existing", "Options", "checked_on_error", "exists_error", "make_options"]
 
 
 _MODES = ("x", "w", "a")
@@ -41,6 +44,21 @@ class Options:
     checksum: bool = False
 
 
+@dataclass(frozen=True)
+class Existing:
+    """A recording that is appended to.
+
+    Attributes:
+        schema: Its columns.
+        rows: Its committed rows.
+        metadata: The attributes of its ``/metadata``.
+    """
+
+    schema: Schema
+    rows: int
+    metadata: Mapping[str, Any]
+
+
 def make_options(
     path: str | os.PathLike[str],
     mode: str,
@@ -60,9 +78,9 @@ def make_options(
         RecordingExistsError: If the file exists and the mode is ``"x"``.
         MissingDependencyError: If the compression needs a library that is not installed.
     """
-    _check_known("mode", mode, _MODES)
-    _check_known("writer", writer, _WRITERS)
-    _check_known("durability", durability, _DURABILITIES)
+    check_one_of("mode", mode, _MODES)
+    check_one_of("writer", writer, _WRITERS)
+    check_one_of("durability", durability, _DURABILITIES)
     if not flush_interval_s > 0:
         raise OptionError(f"flush_interval_s: expected a positive number, got {flush_interval_s!r}")
     codec = make_codec(compression, compression_opts)
@@ -83,7 +101,7 @@ def checked_on_error(on_error: str) -> str:
     Raises:
         OptionError: If it is not.
     """
-    _check_known("on_error", on_error, ("raise", "warn"))
+    check_one_of("on_error", on_error, ("raise", "warn"))
     return on_error
 
 
@@ -92,11 +110,6 @@ def exists_error(path: Path) -> RecordingExistsError:
     return RecordingExistsError(
         f'{path} exists and mode is "x". Choose another path, or mode="w" to replace it, or mode="a" to append.'
     )
-
-
-def _check_known(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise OptionError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")
 
 
 def _checked_path(path: str | os.PathLike[str], mode: str) -> Path:

@@ -7,10 +7,12 @@ control words; a byte in the pipe means "look now", its end means "no more".
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gym_h5record.errors import RecordingClosedError, WriterError
@@ -18,17 +20,16 @@ from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.writing.deferred_signals import signals_held
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, RecorderState, WriterState
-from gym_h5record.writing.recovery import recover_locked
-from gym_h5record.writing.worker import WRITE_ERRORS, describe_error, writer_error
+from gym_h5record.writing.worker import LOCK_GONE, WRITE_ERRORS, describe_error, writer_error
 
-__all__ = ["ChildWorker"]
+__all__ = ["ProcessWorker"]
 
 
 _WATCH_INTERVAL_S = 0.002  # how soon a dead writer is noticed; a look costs a microsecond
 _NAP_S = 0.0005
 
 
-class ChildWorker:
+class ProcessWorker:
     """A ``Worker`` in a process of its own.
 
     Args:
@@ -42,19 +43,23 @@ class ChildWorker:
         self._path = path
         self._lock = lock
         self._process: subprocess.Popen[bytes] | None = None
+        self._journal: Journal | None = None  # before ``attach``
 
-    def start(self, journal: Journal) -> None:
-        """See ``Worker``."""
+    def start(self) -> None:
+        """See ``Worker``. The process takes some 0.2 s to load; ``watch`` reports one that cannot."""
         if not sys.executable:
             raise self._not_started("Python does not know its own program: sys.executable is empty")
         try:
-            with signals_held():
+            with signals_held(), _signals_blocked():  # an interrupt would leave a process that is not in ``_process``
                 self._process = self._started(sys.executable)
         except OSError as error:
             raise self._not_started(describe_error(error)) from error
-        self.follow(journal)
-        while journal.control[Control.WRITER] == WriterState.STARTING:
-            self.urge()
+
+    def attach(self, journal: Journal) -> None:
+        """See ``Worker``."""
+        self._journal = journal
+        with suppress(BrokenPipeError):  # the process has ended already: ``watch`` reports it
+            self._wake()
 
     def _started(self, interpreter: str) -> subprocess.Popen[bytes]:
         # A subprocess, not multiprocessing: daemonic workers may have no children of that kind.
@@ -76,22 +81,24 @@ class ChildWorker:
             'With writer="inline" the recording needs no process of its own.'
         )
 
-    def follow(self, journal: Journal) -> None:
-        """See ``Worker``."""
-        self._journal = journal
-
     def watch(self) -> None:
         """See ``Worker``."""
-        if self._process is None:
+        process, journal = self._process, self._journal
+        if process is None or journal is None:
             return
-        if self._journal.control[Control.WRITER] == WriterState.FAILED:
-            self._process.wait()
-            raise writer_error(self._path, self._journal.read_error())
-        if _has_ended(self._process.pid):
-            raise writer_error(self._path, f"the writer process {_ended(self._process.wait())}")
+        if journal.control[Control.WRITER] == WriterState.FAILED:
+            process.wait()
+            raise writer_error(self._path, journal.read_error())
+        if _has_ended(process.pid):
+            how = _ended(process.wait())
+            if journal.control[Control.WRITER] == WriterState.STARTING:
+                raise self._not_started(f"it {how}")
+            raise writer_error(self._path, f"the writer process {how}")
 
     def flush(self) -> None:
         """See ``Worker``."""
+        if self._journal is None:
+            return
         control = self._journal.control
         head, events = control[Control.HEAD], control[Control.EVENTS]
         control[Control.FLUSH] += 1
@@ -101,23 +108,26 @@ class ChildWorker:
     def urge(self) -> None:
         """See ``Worker``."""
         self.watch()
-        self._wake()
+        with suppress(BrokenPipeError):  # the process has just ended: the next ``watch`` says why
+            self._wake()
         time.sleep(_NAP_S)
 
     def finish(self) -> None:
-        """See ``Worker``. If the writer was killed, its work is done here before that is raised."""
-        if self._process is None or self._process.stdin is None:
+        """See ``Worker``. If the writer was killed, this process drains the journal before it raises."""
+        process, journal = self._process, self._journal
+        if process is None or process.stdin is None:
             return
-        self._journal.control[Control.RECORDER] = RecorderState.CLOSING
-        self._process.stdin.close()
-        # Not Popen.wait: a handler of a signal that closes the recording as well would wait for its lock for ever.
+        if journal is not None:
+            journal.control[Control.RECORDER] = RecorderState.CLOSING
+        process.stdin.close()
+        # Not Popen.wait: it takes a lock, for which a signal's handler that closes the recording waits for ever.
         with suppress(ChildProcessError):
-            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with signals_held():
-            code = self._process.wait()
-        if self._journal.control[Control.WRITER] == WriterState.DONE:
+            code = process.wait()
+        if journal is None or journal.control[Control.WRITER] == WriterState.DONE:
             return
-        if self._journal.control[Control.WRITER] == WriterState.FAILED or not self._journal.path.exists():
+        if journal.control[Control.WRITER] == WriterState.FAILED or not journal.path.exists():
             self.watch()
         raise self._recovered(code)
 
@@ -132,20 +142,19 @@ class ChildWorker:
         """See ``Worker``."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-            self._process.returncode = 0  # it is not our child: do not wait for it
+            self._process.returncode = 0  # it is the parent's child: do not wait for it
         self._process = None
 
     def _wake(self) -> None:
         if self._process is None or self._process.stdin is None:
             return
-        if self._process.stdin.closed:  # by another thread
+        if self._process.stdin.closed:  # another thread has called ``finish``
             raise RecordingClosedError(f"{self._path} has been closed: nothing is recorded any more.")
-        try:
-            os.write(self._process.stdin.fileno(), b".")
-        except BrokenPipeError:
-            self.watch()  # it has died; say why
+        os.write(self._process.stdin.fileno(), b".")
 
     def _recovered(self, code: int) -> WriterError:
+        from gym_h5record.writing.recovery import recover_locked  # loads h5py: 55 ms, for a writer that was killed only
+
         try:
             recover_locked(self._path)
         except WRITE_ERRORS as error:
@@ -156,13 +165,25 @@ class ChildWorker:
         )
 
 
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Let a process started in the block begin with these signals blocked, until it has said that it ignores them."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
 def _has_ended(pid: int) -> bool:
-    # Not Popen.poll: an interrupt in the middle of it leaves a lock for which Popen.wait would wait for ever.
+    # Not Popen.poll: interrupted in the middle, it leaves a lock taken for which Popen.wait would wait for ever.
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
-        return True  # somebody else has waited for it
+        return True  # other code of this process has waited for it
 
 
 def _ended(code: int) -> str:
+    if code == LOCK_GONE:
+        return "found its lock file gone, perhaps with the directory"
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -6,13 +6,9 @@ drain what is in the journal, close the torn episode as incomplete.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gym_h5record.errors import CorruptRecordingError, NotARecordingError, RecordingError, RecordingExistsError
-from gym_h5record.format.schema import Schema
+from gym_h5record.errors import CorruptRecordingError, NotARecordingError, RecordingError
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.hdf5.atomic import sync_directory
 from gym_h5record.storage.hdf5.codecs import make_codec
@@ -24,15 +20,11 @@ from gym_h5record.storage.recording_file import RecordingFile, create_file
 from gym_h5record.writing.drain import Drain
 from gym_h5record.writing.index_writer import close_open_episode, next_start
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import has_rows, is_unfinished
-from gym_h5record.writing.left_journal import DRAIN_ERRORS, check_belongs, is_outlived
-from gym_h5record.writing.options import exists_error
+from gym_h5record.writing.journal_format import is_unfinished
+from gym_h5record.writing.left_journal import DRAIN_ERRORS, check_belongs, is_outlived, open_left_journal
+from gym_h5record.writing.options import Existing
 
-__all__ = ["PATIENCE_S", "Existing", "finish", "is_interrupted", "open_drain", "recover_locked"]
-
-
-PATIENCE_S = 2.0
-"""How long to wait for the writer of a dead recorder to finish its work."""
+__all__ = ["existing_recording", "finish", "is_interrupted", "open_drain", "recover_locked"]
 
 
 def is_interrupted(path: Path) -> bool:
@@ -46,27 +38,28 @@ def recover_locked(path: Path) -> None:
     Does nothing to a recording that was closed. The caller holds the lock.
     """
     if path.exists() and is_torn(path) and not has_journal(path):
-        check_only_name(path)  # the journal would be beside the name that it is recorded by
+        check_only_name(path)  # the journal lies beside the name that was recorded to, which may be another one
     spare_path(path).unlink(missing_ok=True)
-    journal_file = journal_path(path)
     if path.exists() and is_interrupted(path):
         redo(path)
-    is_empty = has_journal(path) and is_unfinished(journal_file)
-    journal = Journal.open(journal_file) if has_journal(path) and not is_empty else None
-    has_rows = journal is not None and journal.is_laid_out
-    if journal is not None and has_rows and not is_outlived(journal):
-        _drain_left(path, journal)
-    elif path.exists() and (is_empty or has_rows or is_torn(path)):
+    left = open_left_journal(path)
+    if left is not None and not is_outlived(left):
+        _drain_left(path, left)
+    elif path.exists() and (left is not None or is_torn(path) or _has_unfinished_journal(path)):
         _close_as_it_is(path)
-    journal_file.unlink(missing_ok=True)
+    journal_path(path).unlink(missing_ok=True)
     redo_path(path).unlink(missing_ok=True)
 
 
+def _has_unfinished_journal(path: Path) -> bool:
+    return has_journal(path) and is_unfinished(journal_path(path))
+
+
 def _close_as_it_is(path: Path) -> None:
-    """Complete a file that has no journal to bring in, in a way that a power cut does not harm either."""
+    """Complete a file that has no journal to drain. A power cut at any instant leaves a file that can be repaired."""
     if is_torn(path):
         _check_whole(path)
-        journal_path(path).touch()  # as long as nothing in the file says any more that it is not complete
+        journal_path(path).touch()  # says that the file is not complete: the mended superblock no longer does
         sync_directory(path.parent)
         _mend(path)
     file = RecordingFile(path, durable=True)
@@ -80,9 +73,8 @@ def _close_as_it_is(path: Path) -> None:
 
 
 def _drain_left(path: Path, journal: Journal) -> None:
-    """Drain a journal that may be anybody's, and damaged."""
+    """Drain a left journal. Its positions are checked, but its rows may be damaged."""
     try:
-        journal.check_positions()
         drain, file = open_drain(path, journal)
         try:
             file.check_complete()
@@ -160,42 +152,27 @@ def _open_existing(path: Path, *, must_be_recording: bool, durable: bool) -> Rec
     except (NotARecordingError, CorruptRecordingError, OSError):
         if must_be_recording:
             raise
-        return None  # mode "w" replaces whatever is there
+        return None  # mode "w" replaces any file
 
 
-@dataclass(frozen=True)
-class Existing:
-    """A recording that is being appended to."""
+def existing_recording(path: Path) -> Existing | None:
+    """The recording at a path that is to be appended to, once it has been recovered; None if there is no file.
 
-    schema: Schema
-    rows: int
-    metadata: Mapping[str, Any]
-
-
-def _clear_path(path: Path, mode: str) -> Existing | None:
-    """Make sure that the mode allows what is about to happen.
-
-    Returns:
-        The recording to append to, or None if a new one is to be made.
+    Raises:
+        CorruptRecordingError: If rows lie behind its last episode, or a column is too short.
+        RecordingPathError: If the file has hard links: another recorder may be writing it by another name.
     """
-    if mode == "x" and path.exists():
-        raise exists_error(path)
-    if mode == "x" and has_rows(journal_path(path)):
-        raise RecordingExistsError(
-            f'an interrupted recording has left {journal_path(path)}. Record with mode="a" to bring it into '
-            'the file and go on, or with mode="w" to throw it away.'
-        )
-    if mode == "a" and is_interrupted(path):
+    if is_interrupted(path):
         recover_locked(path)
     for leftover in (journal_path(path), redo_path(path)):
         leftover.unlink(missing_ok=True)
-    if mode != "a" or not path.exists():
+    if not path.exists():
         return None
     check_only_name(path)
     file = RecordingFile(path)
     try:
         file.check_closed()
-        if next_start(file) != file.rows:  # a recording that has been closed has no row behind its episodes
+        if next_start(file) != file.rows:  # a closed recording has no row behind its episodes
             raise CorruptRecordingError(f"{path}: the last episode does not end with the last of {file.rows} rows")
         return Existing(file.schema, file.rows, file.metadata())
     finally:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import warnings
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from gym_h5record.format.names import RowFlag, TypeCode
 from gym_h5record.format.schema import Schema
 from gym_h5record.values.tagged_json import IN_ITS_PLACE, tag
 from gym_h5record.writing.encoders import Ring, Segments, make_infos_put, make_put
-from gym_h5record.writing.journal import BLOB_ENDS, FLAGS
 from gym_h5record.writing.journal_format import Control, Segment, pack_segment
+from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
 from gym_h5record.writing.session import Session
 
 __all__ = ["RowWriter"]
@@ -123,15 +123,21 @@ class RowWriter:
     def release(self) -> None:
         """Let go of the journal; from here on every method raises ``RecordingClosedError``.
 
-        Its puts refer to it and it to them: without this, 64 MiB of mapped file
-        would wait for the garbage collector, and stall whatever step it runs in.
+        The encoders refer to the journal and it to them: without this, 64 MiB of mapped file
+        would wait for the garbage collector, which takes 8 ms within some later step to unmap it.
         """
         self.__dict__.clear()
-        self.__class__ = _ReleasedRowWriter
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Called for attributes that are gone: after ``release``, also in a thread that is within a method."""
+        raise RecordingClosedError("the recording has been closed: nothing is recorded any more.")
 
     def _forget_unfinished(self) -> None:
-        """Be where the newest row left everything: one that raised, or was interrupted, may have got anywhere."""
-        if self._session.journal is not self._journal:  # it was interrupted while the journal was replaced
+        """Roll back to the last published row.
+
+        A row that raised or was interrupted may have left partial segments and moved the blob head.
+        """
+        if self._session.journal is not self._journal:  # the interrupt came while the journal was replaced
             self._bind()
         self._open_slot = (self._head - 1) & self._mask
         self._blob_head = self._journal.blob_start(self._head)
@@ -265,13 +271,6 @@ class RowWriter:
             None if schema.frame is None else make_put(schema.frame, ring, self._odd_row, self._row.segments)
         )
         self._put_infos = None if schema.infos is None else make_infos_put(schema, ring, self._put_other_infos)
-
-
-class _ReleasedRowWriter(RowWriter):
-    """What is left of one: also for a thread that is in the middle of a method."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise RecordingClosedError("the recording has been closed: nothing is recorded any more.")
 
 
 def _describe(value: Any) -> str:

@@ -1,70 +1,121 @@
-"""What a recorder holds on to while it records: lock, journal, and whoever drains it.
+"""One recording being made: its lock, its journal, and the worker that drains the journal.
 
-A session is opened at the first reset, laid out once the first values are
-known, and closed once. It turns every failure of the writer into a
+A session serves all lanes of a recording. ``open`` takes the path and starts the worker, ``reserve`` makes the journal,
+``lay_out`` fixes the columns, ``close`` completes the file. The session turns every failure of the writer into a
 ``WriterError`` in the stepping process, with the cause and the path.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 
-from gym_h5record.errors import RecordingError, RecordingInUseError, RecordingPathError, WriterError
+from gym_h5record.errors import RecordingClosedError, RecordingPathError, WriterError
 from gym_h5record.format.schema import Schema
 from gym_h5record.format.schema_json import schema_to_json
 from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import journal_path, spare_path
+from gym_h5record.writing.claim import acquire_lock, claim_path, hire_worker
 from gym_h5record.writing.deferred_signals import signals_held
-from gym_h5record.writing.inline_worker import InlineWorker
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control
 from gym_h5record.writing.left_journal import boot_id
-from gym_h5record.writing.options import Options
-from gym_h5record.writing.process_worker import ChildWorker
-from gym_h5record.writing.recovery import PATIENCE_S, Existing, _clear_path
+from gym_h5record.writing.options import Existing, Options
 from gym_h5record.writing.worker import Worker
 
 __all__ = ["Session"]
 
+_POPULATE_INTERVAL_S = 0.002
+
+
+class _Life(Enum):
+    """How far a recording has come. This is the only place that says whether it is closed."""
+
+    NEW = 0
+    OPEN = 1
+    CLOSING = 2  # ``close`` has begun; after an interrupt another call goes on
+    CLOSED = 3
+
 
 class Session:
-    """One recording being made.
+    """One recording being made. Making the object touches no file.
+
+    Args:
+        options: How to record.
 
     Attributes:
-        journal: The journal; it may be replaced by a larger one.
         existing: The recording that is appended to, or None.
-        is_closed: Whether ``close`` has done its work.
+        journal: The journal, once it is reserved; a larger one may replace it.
         due_s: When to call ``tick`` next, on the monotonic clock.
-
-    Raises:
-        RecordingExistsError: If the file is there and the mode is ``"x"``.
-        RecordingInUseError: If somebody else is recording to the path.
-        RecordingPathError: If the journal cannot be made.
-        WriterError: If the writer process does not start.
     """
 
     journal: Journal
     _lock: RecordingLock
     _worker: Worker
 
-    def __init__(self, options: Options, row_bytes: int, header_bytes: int) -> None:
-        self._options = options
-        self._error: WriterError | None = None
-        self.is_closed = False
+    def __init__(self, options: Options) -> None:
+        self.options = options
         self.existing: Existing | None = None
         self.due_s = 0.0
+        self._life = _Life.NEW
+        self._changing_life = threading.RLock()
+        self._watch_due_s = 0.0
+        self._error: WriterError | None = None
+
+    # From new to open -----------------------------------------------------------------------------
+
+    def open(self, check: Callable[[Existing], None] | None = None) -> None:
+        """Take the path and start the worker; does nothing if that is done. The journal is not there yet.
+
+        Args:
+            check: Called with the recording that is appended to; raises if it must not be.
+
+        Raises:
+            RecordingClosedError: If ``close`` has been called, perhaps meanwhile by another thread.
+            RecordingExistsError: If the file is there and the mode is ``"x"``.
+            RecordingInUseError: If another recorder holds the path.
+            RecordingPathError: If no file can be made at the path.
+            WriterError: If the writer process cannot be started.
+        """
+        self.check_not_closing()
+        if self._life is not _Life.NEW:
+            return
         try:
-            with signals_held():  # what has been made is to be known to whoever gives it up
-                self._lock = self._acquired()
-            self._worker = self._hired()
-            self.existing = self._existing()
+            with signals_held():  # an interrupt between taking the lock and keeping it would leave it locked
+                self._lock = acquire_lock(self.options)
+            self._worker = hire_worker(self.options, self._lock)
+            self.existing = claim_path(self.options)
+            if self.existing is not None and check is not None:
+                check(self.existing)
+            self._worker.start()
+            with self._changing_life:
+                self.check_not_closing()
+                self._life = _Life.OPEN
+        except BaseException:
+            self._give_up()
+            raise
+
+    def reserve(self, row_bytes: int, header_bytes: int) -> None:
+        """Make the journal; does nothing if that is done.
+
+        Args:
+            row_bytes: What a row takes, about.
+            header_bytes: What the header takes, at most.
+
+        Raises:
+            RecordingPathError: If the journal cannot be made.
+        """
+        if self.has_journal:
+            return
+        try:
             with signals_held():
-                self.journal = self._reserve(row_bytes, header_bytes)
-            self._worker.start(self.journal)
+                self.journal = self._reserved(row_bytes, header_bytes)
+            self._worker.attach(self.journal)
         except BaseException:
             self._give_up()
             raise
@@ -81,14 +132,14 @@ class Session:
         header = {
             "journal_id": str(uuid.uuid4()),
             "creates": self.existing is None,
-            "replaces": self._options.mode == "w",
+            "replaces": self.options.mode == "w",
             "schema": schema_to_json(schema),
-            "codec": [self._options.codec.name, self._options.codec.opts],
+            "codec": [self.options.codec.name, self.options.codec.opts],
             "fps": fps,
             "metadata": dict(metadata),
-            "flush_interval_s": self._options.flush_interval_s,
-            "durability": self._options.durability,
-            "checksum": self._options.checksum,
+            "flush_interval_s": self.options.flush_interval_s,
+            "durability": self.options.durability,
+            "checksum": self.options.checksum,
             "boot_id": boot_id(),
         }
         first_row = 0 if self.existing is None else self.existing.rows
@@ -96,20 +147,45 @@ class Session:
         row_bytes = num_codes + sum(field.item_bytes for field in schema.ring_fields)
         while not self.journal.lay_out(header, schema.ring_fields, num_codes, first_row):
             row_bytes *= 2  # the first values were larger than those of the reset
-            self._replace_journal(self._reserve(row_bytes, 2 * len(json.dumps(header)), spare=True))
-        self.due_s = time.monotonic() + self._worker.watch_interval_s
+            self._replace_journal(self._reserved(row_bytes, 2 * len(json.dumps(header)), spare=True))
+        self._watch_due_s = time.monotonic() + self._worker.watch_interval_s
+        self.due_s = min(self._watch_due_s, time.monotonic() + _POPULATE_INTERVAL_S)
+
+    @property
+    def has_journal(self) -> bool:
+        """Whether the journal has been reserved."""
+        return "journal" in self.__dict__
+
+    def _give_up(self) -> None:
+        """Undo what a failed opening has done so far; another ``open`` begins anew."""
+        journal, worker, lock = (self.__dict__.pop(name, None) for name in ("journal", "_worker", "_lock"))
+        if worker is not None:
+            worker.cancel()
+        if journal is not None:
+            journal.path.unlink(missing_ok=True)
+        if lock is not None:
+            lock.release()
+        if self._life is _Life.OPEN:
+            self._life = _Life.NEW
 
     # While recording ------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Do what is due: notice a failed writer, or drain if nobody else does.
+        """Do what is due: notice a failed writer, drain if the worker is inline, populate the journal.
 
         Raises:
             WriterError: If the writer has failed.
         """
+        self.check_not_closing()
+        if not self.has_journal:
+            return
+        now_s = time.monotonic()
         with self._remembering_failure():
-            self._worker.watch()
-        self.due_s = time.monotonic() + self._worker.watch_interval_s
+            if now_s >= self._watch_due_s:
+                self._worker.watch()
+                self._watch_due_s = time.monotonic() + self._worker.watch_interval_s
+        is_populated = self.journal.populate()
+        self.due_s = self._watch_due_s if is_populated else min(self._watch_due_s, now_s + _POPULATE_INTERVAL_S)
 
     def make_room(self) -> int:
         """Wait until the ring has room for a row.
@@ -141,23 +217,71 @@ class Session:
         Raises:
             WriterError: If the writer has failed.
         """
-        with self._remembering_failure():
-            self._worker.flush()
+        self.check_not_closing()
+        if self.has_journal:
+            with self._remembering_failure():
+                self._worker.flush()
+
+    # From open to closed --------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether ``open`` has done its work and ``close`` has not been called."""
+        return self._life is _Life.OPEN
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether ``close`` has done its work."""
+        return self._life is _Life.CLOSED
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether ``close`` has been called, whether it is done or not."""
+        return self._life in (_Life.CLOSING, _Life.CLOSED)
+
+    def check_not_closing(self) -> None:
+        """Check that the recording goes on.
+
+        At the end of a program its main thread closes what another thread may still be recording.
+
+        Raises:
+            RecordingClosedError: If ``close`` has been called.
+        """
+        if self.is_closing:
+            raise RecordingClosedError(f"{self.options.path} has been closed: nothing is recorded any more.")
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Run the block while no other thread can begin to close the recording.
+
+        Raises:
+            RecordingClosedError: If ``close`` has been called before.
+        """
+        with self._changing_life:
+            self.check_not_closing()
+            yield
+
+    def begin_closing(self) -> None:
+        """From here on no row is accepted. Waits for a ``kept_open`` of another thread."""
+        with self._changing_life:
+            if not self.is_closing:
+                self._life = _Life.CLOSED if self._life is _Life.NEW else _Life.CLOSING
 
     def close(self) -> None:
         """Commit everything, close the file, leave nothing beside it. May be called again.
 
-        After an interrupt the recording is still ours, and the next call goes on where it was.
+        After an interrupt the recording is still ours, and the next call goes on from there.
 
         Raises:
             WriterError: If the writer failed and has not said so before. If it
                 was killed, everything it left has been brought into the file.
         """
+        self.begin_closing()
         if self.is_closed:
             return
         reported = self._error is not None
         try:
-            if not (reported and self._options.in_process):
+            if not (reported and self.options.in_process):
                 self._worker.finish()
         except WriterError:
             self._release()
@@ -166,15 +290,17 @@ class Session:
         else:
             self._release()
 
-    def _release(self) -> None:
-        self.is_closed = True
-        self._lock.release()
-
     def abandon(self) -> None:
         """Let go of everything without touching it: called in a forked child."""
-        self.is_closed = True
-        self._lock.forget()
-        self._worker.abandon()
+        self._changing_life = threading.RLock()  # a thread of the parent may hold the other one
+        was, self._life = self._life, _Life.CLOSED
+        if was in (_Life.OPEN, _Life.CLOSING):
+            self._lock.forget()
+            self._worker.abandon()
+
+    def _release(self) -> None:
+        self._life = _Life.CLOSED
+        self._lock.release()
 
     @contextmanager
     def _remembering_failure(self) -> Iterator[None]:
@@ -187,36 +313,12 @@ class Session:
             self._error = error
             raise
 
-    def _acquired(self) -> RecordingLock:
-        path = self._options.path
-        try:
-            return RecordingLock(path, patience_s=PATIENCE_S if self._options.mode == "a" else 0.0)
-        except RecordingInUseError:
-            raise
-        except OSError as error:
-            raise RecordingPathError(f"cannot record to {path}: {error.strerror}: {error.filename}") from error
-
-    def _hired(self) -> Worker:
-        path = self._options.path
-        if self._options.in_process:
-            return InlineWorker(path, self._options.flush_interval_s)
-        return ChildWorker(path, self._lock)
-
-    def _existing(self) -> Existing | None:
-        path = self._options.path
-        try:
-            return _clear_path(path, self._options.mode)
-        except RecordingError:
-            raise
-        except OSError as error:
-            raise RecordingPathError(f"cannot record to {path}: {error}") from error
-
     # The journal ----------------------------------------------------------------------------------
 
-    def _reserve(
+    def _reserved(
         self, row_bytes: int, header_bytes: int, *, blob_bytes: int = 0, num_rows: int = 0, spare: bool = False
     ) -> Journal:
-        path = (spare_path if spare else journal_path)(self._options.path)
+        path = (spare_path if spare else journal_path)(self.options.path)
         try:
             if spare:
                 path.unlink(missing_ok=True)  # of a recorder that died while making it
@@ -233,7 +335,7 @@ class Session:
         old = self.journal
         row_bytes = sum(column[0].nbytes for column in old.columns.values())
         header_bytes = 2 * len(json.dumps(old.header))
-        new = self._reserve(row_bytes, header_bytes, blob_bytes=blob_bytes, num_rows=old.capacity_rows, spare=True)
+        new = self._reserved(row_bytes, header_bytes, blob_bytes=blob_bytes, num_rows=old.capacity_rows, spare=True)
         new.copy_rows(old)
         self._replace_journal(new)
 
@@ -243,14 +345,5 @@ class Session:
             old = self.journal
             new.take_place(old.path)
             self.journal = new
-            self._worker.follow(new)
+            self._worker.attach(new)
             old.control[Control.MOVED] = 1
-
-    def _give_up(self) -> None:
-        """Undo what a failed opening has done so far."""
-        if hasattr(self, "_worker"):
-            self._worker.cancel()
-        if hasattr(self, "journal"):
-            self.journal.path.unlink(missing_ok=True)
-        if hasattr(self, "_lock"):
-            self._lock.release()

@@ -9,8 +9,11 @@ from gym_h5record.errors import WriterError
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.writing.journal import Journal
 
-__all__ = ["WRITE_ERRORS", "Worker", "describe_error", "writer_error"]
+__all__ = ["LOCK_GONE", "WRITE_ERRORS", "Worker", "describe_error", "writer_error"]
 
+
+LOCK_GONE = 75
+"""Exit code of a writer process that finds its lock file gone before it has begun."""
 
 WRITE_ERRORS = (OSError, RuntimeError)
 """What h5py raises when a write fails: either."""
@@ -25,11 +28,11 @@ class Worker(Protocol):
 
     watch_interval_s: float
 
-    def start(self, journal: Journal) -> None:
-        """Get ready to drain ``journal``, which is not laid out yet."""
+    def start(self) -> None:
+        """Get ready; the journal is not there yet. Waits for nothing."""
 
-    def follow(self, journal: Journal) -> None:
-        """Go over to a journal that has taken the place of the one before; at once, nothing is waited for."""
+    def attach(self, journal: Journal) -> None:
+        """Drain ``journal`` from here on: the first one, or one that has taken its place. Waits for nothing."""
 
     def watch(self) -> None:
         """Do what is due; notice if the work has failed."""

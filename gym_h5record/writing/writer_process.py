@@ -1,8 +1,8 @@
 """The writer process: drains the journal until the recorder closes or dies.
 
-Started by ``Session`` as ``python -m gym_h5record.writing.writer_process``. It owns the
+``ProcessWorker`` starts it as ``python -m gym_h5record.writing.writer_process``. It owns the
 HDF5 file; it shares with the recorder only the mapped journal, the lock's
-descriptor, and a pipe on which a byte means "look now".
+descriptor, and a pipe on which a byte means "look now". The first byte says that the journal is there.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 
 from gym_h5record.storage.lock import RecordingLock, occupy_standard_streams
-from gym_h5record.storage.paths import journal_path
+from gym_h5record.storage.paths import has_journal, journal_path
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.drain import Drain
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control, RecorderState, WriterState
+from gym_h5record.writing.journal_format import Control, RecorderState, WriterState, is_unfinished
 from gym_h5record.writing.recovery import finish, open_drain
-from gym_h5record.writing.worker import describe_error
+from gym_h5record.writing.worker import LOCK_GONE, describe_error
 
 __all__ = ["main"]
 
@@ -46,7 +46,7 @@ class _Writer:
         """Drain until there is nothing left to wait for."""
         self.journal.control[Control.WRITER] = WriterState.READY
         while True:
-            # Asked before looking at the journal: what it wrote before it ended is then seen.
+            # Ask before looking at the journal: then everything the recorder wrote before it ended is seen.
             ending = self._is_closing or not self.recorder_waits
             self._follow_move()
             if self.journal.is_laid_out:
@@ -67,7 +67,7 @@ class _Writer:
 
     @property
     def recorder_waits(self) -> bool:
-        """Whether the recorder is there to release the lock itself; a dead one's orphan gets another parent."""
+        """Whether the recorder lives and releases the lock itself; after its death this process has another parent."""
         return os.getppid() == self._recorder_pid and (self._is_closing or not self._pipe_has_ended)
 
     @property
@@ -99,7 +99,7 @@ class _Writer:
 
     def _wait(self) -> None:
         if select.select([self._pipe], [], [], _POLL_S)[0] and not os.read(self._pipe, 4096):
-            self._pipe_has_ended = True  # the recorder has closed its end, or another program has taken its place
+            self._pipe_has_ended = True  # the recorder has closed its end, or has been replaced by ``exec``
 
 
 def main(argv: list[str]) -> int:
@@ -109,26 +109,35 @@ def main(argv: list[str]) -> int:
         argv: Path of the recording, descriptor of its lock, process number of the recorder.
 
     Returns:
-        The exit code: 0, or 1 after an error, which is then in the journal.
+        The exit code: 0, ``LOCK_GONE``, or 1 after an error, which is then in the journal.
     """
     path, descriptor, recorder_pid = Path(argv[0]), int(argv[1]), int(argv[2])
-    # A signal meant for the recorder is none for us: we end when our work does.
+    # Signals to the process group are meant for the recorder: this process ends when its work is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     occupy_standard_streams()
     lock = RecordingLock(path, descriptor)
     if not lock.is_current:
-        return 0  # the recorder was interrupted while it started us, and has given up; the path may be another's by now
-    writer = _Writer(path, recorder_pid, sys.stdin.fileno())
+        return LOCK_GONE  # the recorder gave up while this process started; another recorder may hold the path by now
+    pipe = sys.stdin.fileno()
+    if not os.read(pipe, 1) and not _has_journal(path):  # the recorder has ended, or given up
+        if os.getppid() != recorder_pid:
+            lock.release()
+        return 0
+    writer = _Writer(path, recorder_pid, pipe)
     try:
         writer.run()
-    except Exception as error:  # noqa: BLE001  # whatever it is, the recorder has to hear of it
+    except Exception as error:  # noqa: BLE001  # the recorder raises it, whatever it is
         writer.fail(error)
         return 1
     finally:
         if not writer.recorder_waits:
             lock.release()
     return 0
+
+
+def _has_journal(path: Path) -> bool:
+    return has_journal(path) and not is_unfinished(journal_path(path))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 
 import gym_h5record as h5r
 from gym_h5record.cli import main
+from gym_h5record.cli.verbs import LazyCommand
 from gym_h5record.storage.usage import column_storage
 
 from .harvest import Harvest, Violation, check_memory
@@ -264,9 +265,9 @@ _COMMANDS = (
 def _commands() -> Iterator[Entry]:
     for words in _COMMANDS:
         command = main.commands.get(words[0])
-        if command is None:
+        if not isinstance(command, LazyCommand):
             continue
-        known = {option for each in command.params if isinstance(each, click.Option) for option in each.opts}
+        known = {option for each in command.load().params if isinstance(each, click.Option) for option in each.opts}
         options = {word for word in words if word.startswith("--")}
         if options <= known and not (words == ("tail", "FILE") and "--once" in known):
             writes = words[0] == "repair" and "--dry-run" not in words

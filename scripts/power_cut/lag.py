@@ -65,7 +65,7 @@ def measure(path: Path, writer: str, flush_interval_s: float, seconds: float, pa
     env.reset(seed=0)
     env.step(0)
     env.flush()  # the writer has started
-    control = env._tape._session.journal.control  # type: ignore[union-attr]  # noqa: SLF001  # nobody else tells
+    control = env._stream.session.journal.control  # type: ignore[union-attr]  # noqa: SLF001  # nobody else tells
     is_over = threading.Event()
 
     def watch() -> None:

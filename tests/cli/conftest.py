@@ -1,19 +1,49 @@
-"""What the tests of the command line share: a way to call it."""
+"""Fixtures of the command line's tests: the command line itself, and a module of policies."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from gymnasium import spaces
 
 from gym_h5record.cli import main
 from tests.paintings import Painter
+from tests.replay.evaluation.policies import record_actions
 
 Cli = Callable[..., Result]
+
+AGENT = """
+import numpy as np
+from gymnasium import spaces
+from tests.replay.evaluation.policies import Counter
+
+def one(observation):
+    return 1
+
+def pull(observation):
+    return np.array([0.5], np.float32)
+
+def none(observation):
+    return None
+
+def same(observation):
+    return observation % 20
+
+def talk(observation):
+    print("thinking")
+    return 1
+
+def fail(observation):
+    raise ZeroDivisionError("no idea")
+
+def make():
+    return Counter(spaces.Discrete(3))
+"""
 
 
 @pytest.fixture
@@ -38,3 +68,17 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
         return runner.invoke(main, [str(each) for each in arguments])
 
     return call
+
+
+@pytest.fixture
+def agent(cli: Cli, tmp_path: Path) -> Iterator[None]:
+    """The module ``some_agent`` in the directory of ``cli``."""
+    (tmp_path / "some_agent.py").write_text(AGENT)
+    yield
+    sys.modules.pop("some_agent", None)
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Path:
+    """Three episodes of Discrete actions, the second one incomplete."""
+    return record_actions(tmp_path / "run.h5", spaces.Discrete(3), [[0, 1, 2, 1], [1, 1], [2, 2, 2, 0]])

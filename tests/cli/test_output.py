@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from rich.table import Table
 
-from gym_h5record.cli.output import json_value, show, size_text, summary
-from gym_h5record.cli.parameters import parse_pairs
-from gym_h5record.display import printable
+from gym_h5record.cli.output import file_bytes, json_value, safe, show, size_text, summary
 
 
 @pytest.mark.parametrize(
@@ -33,8 +32,8 @@ def test_sizes_have_three_digits(num_bytes: int, text: str) -> None:
         ("\udcff", r"\udcff"),
     ],
 )
-def test_what_does_not_print_is_escaped(text: str, escaped: str) -> None:
-    assert printable(text) == escaped
+def test_text_for_rich_is_escaped(text: str, escaped: str) -> None:
+    assert safe(text).plain == escaped
 
 
 @pytest.mark.parametrize(
@@ -75,24 +74,6 @@ def test_any_value_becomes_strict_json(value: Any, expected: Any) -> None:
     assert json.loads(json.dumps(json_value(value), allow_nan=False)) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1", 1),
-        ("None", None),
-        ("[1, 'a']", [1, "a"]),
-        ("true", "true"),
-        ("007", "007"),
-        ("", ""),
-        ("a=b", "a=b"),
-        ("(" * 1000, "(" * 1000),
-        ("\0", "\0"),
-    ],
-)
-def test_pairs_are_literals_or_strings(text: str, value: Any) -> None:
-    assert parse_pairs(None, None, (f"key={text}",)) == {"key": value}  # type: ignore[arg-type]
-
-
 def test_a_table_of_numbers_is_wider_than_the_terminal_if_it_has_to_be(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,3 +84,9 @@ def test_a_table_of_numbers_is_wider_than_the_terminal_if_it_has_to_be(
     assert capsys.readouterr().out.splitlines()[1].split() == ["12345"] * 20
     show(table)
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 40
+
+
+def test_a_file_that_does_not_exist_yet_has_no_bytes(tmp_path: Path) -> None:
+    assert file_bytes(tmp_path / "run.h5") == 0
+    (tmp_path / "run.h5").write_bytes(b"abc")
+    assert file_bytes(tmp_path / "run.h5") == 3

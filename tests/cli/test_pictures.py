@@ -1,14 +1,23 @@
-"""Frames as pictures."""
+"""Frames as pictures, and the files they are written to."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from gym_h5record.cli.pictures import Tile, animated_gif, contact_sheet, evenly_spaced, frame_delays
+from gym_h5record.cli.pictures import (
+    Tile,
+    animated_gif,
+    check_targets,
+    contact_sheet,
+    evenly_spaced,
+    frame_delays,
+    write_picture,
+)
 from gym_h5record.cli.program import CommandError
 
 
@@ -87,3 +96,36 @@ def test_labels_never_run_into_each_other() -> None:
     tiles = [Tile(blank(10, 10), "step 1,000,000", "return -123456") for _ in range(3)]
     with Image.open(io.BytesIO(contact_sheet(tiles, "t", 3, scale=1.0))) as png:
         assert png.width > 3 * 150
+
+
+# Files ------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_exists_is_a_target_only_to_be_overwritten(tmp_path: Path) -> None:
+    target, recording = tmp_path / "run.png", tmp_path / "run.h5"
+    check_targets([target], recording, overwrite=False)
+    target.touch()
+    with pytest.raises(CommandError, match="run.png exists: choose another name"):
+        check_targets([target], recording, overwrite=False)
+    check_targets([target], recording, overwrite=True)
+
+
+def test_the_recording_is_no_target_even_by_another_name(tmp_path: Path) -> None:
+    (tmp_path / "run.h5").touch()
+    (tmp_path / "link.png").symlink_to("run.h5")
+    with pytest.raises(CommandError, match="link.png: it is the recording itself"):
+        check_targets([tmp_path / "link.png"], tmp_path / "run.h5", overwrite=True)
+
+
+def test_a_target_without_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="the directory .*nowhere does not exist"):
+        check_targets([tmp_path / "nowhere" / "run.png"], tmp_path / "run.h5", overwrite=True)
+
+
+def test_a_picture_replaces_a_file_only_if_it_may(tmp_path: Path) -> None:
+    write_picture(tmp_path / "run.png", b"first", overwrite=False)
+    with pytest.raises(CommandError, match="cannot write .*run.png: File exists"):
+        write_picture(tmp_path / "run.png", b"second", overwrite=False)
+    assert (tmp_path / "run.png").read_bytes() == b"first"
+    write_picture(tmp_path / "run.png", b"third", overwrite=True)
+    assert (tmp_path / "run.png").read_bytes() == b"third"

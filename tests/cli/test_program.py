@@ -58,6 +58,18 @@ def test_errors_and_interrupts_have_codes_of_their_own(
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", message)
 
 
-def test_help_is_there_before_pillow_is_loaded() -> None:
-    program = "import sys, gym_h5record.cli; sys.exit('PIL' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["--version"], 0), (["no-such-command"], 2)])
+def test_help_version_and_a_mistyped_verb_import_no_machinery(arguments: list[str], code: int) -> None:
+    program = f"""
+import sys
+from gym_h5record.cli import main
+try:
+    main({arguments!r})
+except SystemExit as end:
+    loaded = {{name.partition(".")[0] for name in sys.modules}} & {{"h5py", "numpy", "gymnasium", "rich", "PIL"}}
+    loaded |= {{name for name in sys.modules if name.startswith("gym_h5record.")}}
+    print(end.code, sorted(loaded), file=sys.stderr)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    own = ["cli", "cli.program", "cli.verbs", "display", "registration", "version"]
+    assert ended.stderr.splitlines()[-1] == f"{code} {[f'gym_h5record.{name}' for name in own]}"

@@ -1,4 +1,4 @@
-"""The loop and its progress bar."""
+"""Progress bars: what they show, how often, and where."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import gymnasium as gym
 import pytest
 from rich.console import Console
 
-from gym_h5record.cli.progress import NoProgress, ProgressBar
+from gym_h5record.cli import progress
+from gym_h5record.cli.progress import rollout_progress, row_progress
 from gym_h5record.cli.rollout import Limits, RolloutStats, rollout
 
 
@@ -18,60 +19,63 @@ class Stop:
     requested = False
 
 
-class Counter:
-    """Counts how often it is asked to show something."""
-
-    def __init__(self, interval_s: float) -> None:
-        self.due_s, self.shown, self._interval_s = monotonic(), 0, interval_s
-
-    def show(self, tally: RolloutStats) -> None:
-        self.shown += 1
-        self.due_s = monotonic() + self._interval_s
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is drawn on a terminal of 100 columns in place of stderr."""
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100)
+    monkeypatch.setattr(progress, "make_console", lambda *, stderr: console)
+    return stream
 
 
-def test_the_bar_tells_speed_episodes_last_return_and_bytes(tmp_path: Path) -> None:
+def test_the_bar_of_a_rollout_tells_speed_episodes_last_return_and_bytes(terminal: io.StringIO, tmp_path: Path) -> None:
     path = tmp_path / "run[red]\x1b.h5"
     path.write_bytes(bytes(2_500))
-    stream = io.StringIO()
-    tally = RolloutStats(steps=50, ended=2, returns=[1.0, 20.0, 3.0], start_s=monotonic() - 10)
-    with ProgressBar(Console(file=stream, force_terminal=True, width=100), path, Limits(episodes=10)) as bar:
-        bar.show(tally)
-    drawn = stream.getvalue()
+    stats = RolloutStats(steps=50, ended=2, returns=[1.0, 20.0, 3.0], start_s=monotonic() - 10)
+    with rollout_progress(path, Limits(episodes=10)) as on_step:
+        assert on_step is not None
+        on_step(stats)
+    drawn = terminal.getvalue()
     for fact in (r"run[red]\x1b.h5", "5 steps/s", "episode 3/10", "return 20", "2.50 kB"):
         assert fact in drawn
 
 
-def test_the_bar_is_not_drawn_more_often_than_needed() -> None:
-    watch = Counter(interval_s=60)
-    rollout(gym.make("CartPole-v1"), lambda _: 0, Limits(steps=500), RolloutStats(), seed=0, stop=Stop(), watch=watch)
-    assert watch.shown == 1
+def test_the_bar_of_rows_tells_how_many_of_how_many(terminal: io.StringIO) -> None:
+    with row_progress("run.h5", "episodes") as on_progress:
+        assert on_progress is not None
+        on_progress(1_000, 2_000)
+    assert "1,000/2,000 episodes" in terminal.getvalue()
 
 
-def test_without_a_bar_nothing_is_ever_due() -> None:
-    with NoProgress() as watch:
-        assert watch.due_s == float("inf")
+def test_nothing_to_do_is_a_bar_too(terminal: io.StringIO) -> None:
+    with row_progress("run.h5") as on_progress:
+        assert on_progress is not None
+        on_progress(0, 0)
+    assert "0/0 rows" in terminal.getvalue()
 
 
-def test_the_tally_is_right_when_the_policy_raises() -> None:
-    tally = RolloutStats()
-    actions = iter([0, 1, 0])
-    with pytest.raises(StopIteration):
-        rollout(
-            gym.make("CartPole-v1"), lambda _: next(actions), Limits(3), tally, seed=0, stop=Stop(), watch=NoProgress()
-        )
-    assert (tally.steps, tally.returns, tally.incomplete) == (3, [3.0], 1)
+def test_a_bar_is_not_drawn_more_often_than_needed(
+    terminal: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_INTERVAL_S", 60)
+    with rollout_progress(tmp_path / "run.h5", Limits(steps=500)) as on_step:
+        env = gym.make("CartPole-v1")
+        rollout(env, lambda _: 0, Limits(steps=500), RolloutStats(), seed=0, stop=Stop(), on_step=on_step)
+    drawn = terminal.getvalue()
+    assert drawn.count("steps/s") == 2  # after the first step, and once more when Rich closes the bar
+    assert drawn.count("episode 1 ") == 2
 
 
-def test_a_wish_to_stop_is_heard_before_the_first_reset() -> None:
-    stop, tally = Stop(), RolloutStats()
-    stop.requested = True
-    rollout(gym.make("CartPole-v1"), lambda _: 0, Limits(3), tally, seed=0, stop=stop, watch=NoProgress())
-    assert tally == RolloutStats()
+def test_without_a_terminal_there_is_no_bar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with row_progress("run.h5") as on_progress, rollout_progress(tmp_path / "run.h5", Limits()) as on_step:
+        assert (on_progress, on_step) == (None, None)
+    assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("limits", "fraction"),
-    [(Limits(4, None), 0.5), (Limits(None, 40), 0.25), (Limits(4, 40), 0.5), (Limits(1, None), 1.0), (Limits(), 0.0)],
-)
-def test_how_much_is_done(limits: Limits, fraction: float) -> None:
-    assert limits.fraction(RolloutStats(steps=10, ended=2)) == fraction
+def test_a_bar_that_is_not_wanted_is_not_drawn(terminal: io.StringIO, tmp_path: Path) -> None:
+    with (
+        row_progress("run.h5", is_shown=False) as on_progress,
+        rollout_progress(tmp_path / "run.h5", Limits(), is_shown=False) as on_step,
+    ):
+        assert (on_progress, on_step) == (None, None)
+    assert terminal.getvalue() == ""

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from gymnasium import spaces
 
 import gym_h5record as h5r
-from gym_h5record.cli.user_code import random_policy
+from gym_h5record.cli.user_code import check_callable_name, check_policy_name, random_policy
 
 
 def test_a_callable_from_the_current_directory_is_called_with_the_observation(cli: Any, tmp_path: Path) -> None:
@@ -62,3 +63,14 @@ def test_an_error_of_the_policy_keeps_its_traceback_and_the_steps_before_it(cli:
 def test_random_actions_are_the_same_for_the_same_seed() -> None:
     first, second = (random_policy(spaces.Discrete(1000), seed=3) for _ in range(2))
     assert [first(None) for _ in range(10)] == [second(None) for _ in range(10)]
+
+
+@pytest.mark.parametrize("name", ["", "agent", ":act", "agent:", "agent.act"])
+def test_a_name_without_module_or_callable_is_wrong_usage(name: str) -> None:
+    context, option = click.Context(click.Command("record")), click.Option(["--policy"])
+    for check in (check_callable_name, check_policy_name):
+        assert check(context, option, "package.agent:Agent.act") == "package.agent:Agent.act"
+        with pytest.raises(click.BadParameter, match="expected .*package.module:callable, got"):
+            check(context, option, name)
+    assert check_callable_name(context, option, None) is None
+    assert check_policy_name(context, option, "random") == "random"

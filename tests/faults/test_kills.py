@@ -106,7 +106,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 limit = 2 << 20
 if writer == "process":
     import subprocess
-    resource.prlimit(env._tape._session._worker._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    resource.prlimit(env._stream.session._worker._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 else:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 steps = 0

@@ -19,7 +19,7 @@ import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.storage.paths import journal_path, lock_path
-from gym_h5record.writing import process_worker, recovery, session
+from gym_h5record.writing import claim, process_worker
 from tests.faults.test_process_life import (
     Counter,
     Nursery,
@@ -55,14 +55,14 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mode "a" waits for the writer of a dead recorder, which takes long if there is none."""
-    monkeypatch.setattr(session, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(claim, "PATIENCE_S", 0.05)
 
 
 # The second --------------------------------------------------------------------------------------
 
 RIVALS = """
-    from gym_h5record.writing import session
-    session.PATIENCE_S = float(sys.argv[2])
+    from gym_h5record.writing import claim
+    claim.PATIENCE_S = float(sys.argv[2])
 
     def say(*words):
         os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # at once: others speak too
@@ -107,7 +107,7 @@ def test_a_rival_in_another_process_is_refused_in_every_mode_and_the_first_goes_
     if begun:
         env.flush()
     usual = begun and writer == "process"
-    assert nursery.run(RIVALS, path, recovery.PATIENCE_S if usual else 0.05) == 0
+    assert nursery.run(RIVALS, path, claim.PATIENCE_S if usual else 0.05) == 0
     check_refused(nursery.said(), "RecordingExistsError" if begun else "RecordingInUseError")
     go_on(env, 10)
     env.close()
@@ -155,8 +155,8 @@ def test_a_rival_that_was_refused_may_try_again(mode: str, path: Path, impatient
 @pytest.mark.parametrize("mode", ["x", "w", "a"])
 def test_of_many_processes_that_begin_at_once_one_records(mode: str, nursery: Nursery, path: Path) -> None:
     code = f"""
-        from gym_h5record.writing import session
-        session.PATIENCE_S = 0.05
+        from gym_h5record.writing import claim
+        claim.PATIENCE_S = 0.05
         (start, starting), (end, ending) = os.pipe(), os.pipe()
         children = []
         for number in range(6):
@@ -238,7 +238,7 @@ def test_two_recorders_never_write_one_file_by_whatever_names(
 def test_a_recording_is_not_repaired_by_another_name_while_it_is_made(
     kind: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gym_h5record.writing.recovery.PATIENCE_S", 0.05)
+    monkeypatch.setattr("gym_h5record.writing.claim.PATIENCE_S", 0.05)
     env = record(path, "process", 5)
     env.flush()
     name = other_name(kind, path)
@@ -276,7 +276,7 @@ def test_the_lock_of_a_killed_recorder_is_no_obstacle(mode: str, writer: str, nu
     code = """
         env = record(path, sys.argv[2], 10)
         if sys.argv[2] == "process":
-            os.kill(env._tape._session._worker._process.pid, signal.SIGKILL)
+            os.kill(env._stream.session._worker._process.pid, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     assert nursery.run(code, path, writer) == -signal.SIGKILL
@@ -292,7 +292,7 @@ def test_the_lock_of_a_killed_recorder_is_no_obstacle(mode: str, writer: str, nu
 def test_mode_a_waits_for_the_writer_of_a_recorder_that_was_killed(nursery: Nursery, path: Path) -> None:
     code = """
         env = record(path, "process", 10)
-        os.kill(env._tape._session._worker._process.pid, signal.SIGSTOP)
+        os.kill(env._stream.session._worker._process.pid, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     assert nursery.run(code, path) == -signal.SIGKILL

@@ -26,7 +26,7 @@ import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.writing.index_writer import IndexWriter
-from gym_h5record.writing.process_worker import ChildWorker
+from gym_h5record.writing.process_worker import ProcessWorker
 from tests.writing import each_writer, small_journal, wait_until
 from tests.zoo import open_descriptors
 
@@ -382,7 +382,7 @@ def test_an_interrupt_at_any_instant_of_a_step_loses_no_step_that_returned(
     writer: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_journal(monkeypatch, 64)
-    monkeypatch.setattr(ChildWorker, "watch_interval_s", 0)  # it is looked after, or drained, in every step
+    monkeypatch.setattr(ProcessWorker, "watch_interval_s", 0)  # it is looked after, or drained, in every step
     env = record(path, writer, 3, flush_interval_s=1e-9)
     returned, instant, came = [1, 2, 3], 0, True
     while came:
@@ -770,7 +770,7 @@ def test_with_stdin_closed_the_writer_holds_the_lock_as_well(nursery: Nursery, p
     code = """
         os.close(0)
         env = record(path, "process", 10)
-        os.kill(env._tape._session._worker._process.pid, signal.SIGSTOP)
+        os.kill(env._stream.session._worker._process.pid, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     nursery.run(code, path)

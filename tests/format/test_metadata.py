@@ -1,13 +1,15 @@
-"""The attributes of ``/metadata`` as values: each of its kind, or an error that names it."""
+"""The attributes of ``/metadata`` as values: each of its type, or an error that names it."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
+from gymnasium import spaces
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.format.metadata import metadata_values, readable_attributes
+from gym_h5record.format.metadata import metadata_values, read_attribute, readable_attributes
 
 SOUND = {
     "run_id": "run 7",
@@ -24,9 +26,19 @@ UNSOUND: list[tuple[str, Any]] = [
     ("user", "{"),
     ("versions", "[1]"),
     ("platform", "[" * 1000),
+    ("recording_parent", "[1]"),
     ("env_wrappers", "[1]"),
     ("total_steps", "3"),
     ("total_episodes", True),
+    ("created_at", 2026),
+]
+UNREADABLE_TEXT = [
+    ("observation_space", "{}"),
+    ("env_spec", '{"id": 5}'),
+    ("compression", '"gz"'),
+    ("compression", '["gzip"]'),
+    ("frames", "some"),
+    ("created_at", "yesterday"),
 ]
 
 
@@ -46,11 +58,40 @@ def test_what_the_user_wrote_does_not_take_the_place_of_what_was_recorded() -> N
 
 
 @pytest.mark.parametrize(("name", "value"), UNSOUND)
-def test_an_attribute_of_another_kind_is_an_error_that_names_it(name: str, value: Any) -> None:
+def test_an_attribute_of_another_type_is_an_error_that_names_it(name: str, value: Any) -> None:
     with pytest.raises(CorruptRecordingError, match=f"/metadata {name} "):
         metadata_values(SOUND | {name: value})
 
 
 @pytest.mark.parametrize(("name", "value"), UNSOUND)
-def test_the_others_can_be_read_all_the_same(name: str, value: Any) -> None:
+def test_one_unreadable_attribute_does_not_hide_the_others(name: str, value: Any) -> None:
     assert readable_attributes(SOUND | {name: value}) == {each: SOUND[each] for each in SOUND if each != name}
+
+
+@pytest.mark.parametrize(("name", "text"), UNREADABLE_TEXT)
+def test_attributes_that_are_shown_as_text_are_not_read(name: str, text: str) -> None:
+    assert metadata_values(SOUND | {name: text})[name] == text
+    with pytest.raises((ValueError, TypeError)):
+        read_attribute(name, text)
+
+
+def test_only_a_space_that_can_be_read_is_readable() -> None:
+    sound = SOUND | {"env_spec": '{"id": 5}'}
+    assert readable_attributes(sound | {"action_space": "{}"}) == sound
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("user", "", {}),
+        ("recording_parent", '{"episode": 3}', {"episode": 3}),
+        ("action_space", '{"type": "Discrete", "n": 3, "start": 0, "dtype": "<i8"}', spaces.Discrete(3)),
+        ("env_spec", "", None),
+        ("compression", '["zstd", 3]', ("zstd", 3)),
+        ("frames", "none", "none"),
+        ("created_at", "2026-01-02T03:04:05+00:00", datetime.fromisoformat("2026-01-02T03:04:05+00:00")),
+        ("run_id", "[1", "[1"),
+    ],
+)
+def test_each_attribute_has_its_reader(name: str, text: str, expected: Any) -> None:
+    assert read_attribute(name, text) == expected

@@ -167,7 +167,7 @@ def test_an_array_of_a_column_is_the_callers_own(numbers: h5r.Recording) -> None
 
 def test_the_text_of_a_column_says_what_it_is(recording: h5r.Recording, numbers: h5r.Recording) -> None:
     assert str(numbers.observations) == "<Column /observations shape=(6000, 1) dtype=float64>"
-    assert str(recording.infos) == "<InfoColumn of 24 rows>"
+    assert str(recording.infos) == "<Infos of 24 rows>"
 
 
 # No more than is asked for -----------------------------------------------------------------------

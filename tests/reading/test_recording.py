@@ -89,6 +89,15 @@ def test_the_path_may_be_text_or_a_path(path: Path) -> None:
     assert h5r.Recording(str(path)).path == h5r.Recording(path).path == path
 
 
+@pytest.mark.parametrize(
+    "statement", ["from gym_h5record import Recording", "import gym_h5record.reading.recording"], ids=["public", "own"]
+)
+def test_importing_the_reader_loads_nothing_that_writes_or_replays(statement: str) -> None:
+    rooms = tuple(f"gym_h5record.{room}" for room in ("writing", "recorder", "maintenance", "replay", "cli"))
+    script = f"{statement}\nimport sys\nprint([name for name in sys.modules if name.startswith({rooms!r})])"
+    assert run_script(script).stdout == "[]\n"
+
+
 # What is in it -----------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""A tape: columns fixed by the first step, one session, closed once, let go of in order."""
+"""A stream: columns fixed by the first step, one session, closed once, let go of in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.format import planning
 from gym_h5record.format.names import Origin
-from gym_h5record.recorder import episode_stream as tape_module
+from gym_h5record.recorder import episode_stream
 from gym_h5record.recorder.episode_stream import EpisodeStream, RecordedEnv
 from gym_h5record.recorder.provenance import describe_environment, user_metadata
 from gym_h5record.storage.lock import is_locked
@@ -23,14 +23,15 @@ from gym_h5record.writing import session
 from gym_h5record.writing.index_writer import begin_json
 from gym_h5record.writing.inline_worker import InlineWorker
 from gym_h5record.writing.options import make_options
+from gym_h5record.writing.session import Session
 from tests.zoo import ForeignArray
 
 ENV = gym.make("CartPole-v1")
 START = np.zeros(4, np.float32)
 
 
-def make_tape(path: Path, mode: str = "x", metadata: dict[str, Any] | None = None) -> EpisodeStream:
-    subject = RecordedEnv(
+def make_stream(path: Path, mode: str = "x", metadata: dict[str, Any] | None = None) -> EpisodeStream:
+    recorded = RecordedEnv(
         attributes={**describe_environment(ENV), **user_metadata(metadata), "frames": "none"},
         spaces=(ENV.observation_space, ENV.action_space),
         fps=50.0,
@@ -39,15 +40,15 @@ def make_tape(path: Path, mode: str = "x", metadata: dict[str, Any] | None = Non
         has_user_metadata=bool(metadata),
     )
     options = make_options(path, mode, "gzip", None, "inline", 1.0, "process", checksum=False)
-    return EpisodeStream(options, subject)
+    return EpisodeStream(Session(options), recorded)
 
 
-def begin(tape: EpisodeStream, number: int = 0) -> Any:
-    return tape.begin_episode(START, {}, None, begin_json(None, None, Origin.RESET, number))
+def begin(stream: EpisodeStream, number: int = 0) -> Any:
+    return stream.begin_episode(START, {}, None, begin_json(None, None, Origin.RESET, number))
 
 
-def take_first_step(tape: EpisodeStream) -> Any:
-    return tape.record_first_step(1, (START + 1, 1.0, False, False, {}), None)
+def take_first_step(stream: EpisodeStream) -> Any:
+    return stream.record_first_step(1, (START + 1, 1.0, False, False, {}), None)
 
 
 @pytest.fixture
@@ -56,30 +57,30 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_file_is_opened_with_the_first_episode_and_laid_out_with_the_first_step(path: Path) -> None:
-    tape = make_tape(path)
+    stream = make_stream(path)
     assert not is_locked(path)
-    assert begin(tape) is None
-    assert tape.has_first_row
+    assert begin(stream) is None
+    assert stream.has_first_row
     assert is_locked(path)
-    assert tape.rows is None
-    rows = take_first_step(tape)
-    assert rows is tape.rows
-    assert not tape.has_first_row
-    assert begin(tape, 1) is rows
-    tape.close()
-    assert tape.is_closed
+    assert stream.rows is None
+    rows = take_first_step(stream)
+    assert rows is stream.rows
+    assert not stream.has_first_row
+    assert begin(stream, 1) is rows
+    stream.close()
+    assert stream.session.is_closed
     with h5r.Recording(path) as recording:
         assert [each.length for each in recording.episodes] == [1, 0]
         assert recording.fps == 50.0
 
 
 def test_what_waits_for_its_first_step_is_a_copy(path: Path) -> None:
-    tape, observation, info = make_tape(path), START.copy(), {"kept": [1]}
-    tape.begin_episode(observation, info, None, begin_json(None, None, Origin.RESET, 0))
+    stream, observation, info = make_stream(path), START.copy(), {"kept": [1]}
+    stream.begin_episode(observation, info, None, begin_json(None, None, Origin.RESET, 0))
     observation[:] = 9
     info["kept"].append(2)
-    take_first_step(tape)
-    tape.close()
+    take_first_step(stream)
+    stream.close()
     with h5r.Recording(path) as recording:
         assert recording.episodes[0].observations[0].tolist() == [0, 0, 0, 0]
         assert recording.episodes[0].infos[0] == {"kept": [1]}  # type: ignore[index]
@@ -90,52 +91,52 @@ def test_what_cannot_be_copied_is_kept_as_what_can_be_recorded_of_it(path: Path)
         def __deepcopy__(self, memo: Any) -> Any:
             raise RuntimeError("only leaves of a graph can be copied")
 
-    tape = make_tape(path)
+    stream = make_stream(path)
     with pytest.warns(errors.RecordingWarning, match="its NumPy array"):
-        tape.begin_episode(Gradient(START), {}, None, begin_json(None, None, Origin.RESET, 0))
-    take_first_step(tape)
-    tape.close()
+        stream.begin_episode(Gradient(START), {}, None, begin_json(None, None, Origin.RESET, 0))
+    take_first_step(stream)
+    stream.close()
     with h5r.Recording(path) as recording:
         assert recording.episodes[0].observations[0].tolist() == START.tolist()
 
 
 def test_a_first_row_without_a_step_is_recorded_when_the_tape_is_closed(path: Path) -> None:
-    tape = make_tape(path)
-    begin(tape)
-    tape.close()
-    tape.close()
+    stream = make_stream(path)
+    begin(stream)
+    stream.close()
+    stream.close()
     with h5r.Recording(path) as recording:
         assert [each.length for each in recording.episodes] == [0]
 
 
 def test_a_step_after_the_end_begins_an_episode_with_the_newest_row(path: Path) -> None:
-    tape = make_tape(path)
-    assert tape.step_on(0) is None
-    begin(tape)
-    assert tape.step_on(0) is None  # the first step shows the columns
-    rows = take_first_step(tape)
-    assert tape.step_on(0) is rows
-    tape.close()
+    stream = make_stream(path)
+    assert stream.step_on(0) is None
+    begin(stream)
+    assert stream.step_on(0) is None  # the first step shows the columns
+    rows = take_first_step(stream)
+    assert stream.step_on(0) is rows
+    stream.close()
     with h5r.Recording(path) as recording:
         assert [each.origin for each in recording.episodes] == [Origin.RESET, Origin.AFTER_DONE]
         assert recording.episodes[1].observations[0].tolist() == [1, 1, 1, 1]
 
 
 def test_a_tape_that_was_never_begun_leaves_nothing(path: Path) -> None:
-    tape = make_tape(path)
-    tape.tick()
-    tape.flush()
-    tape.close()
-    assert tape.is_closed
+    stream = make_stream(path)
+    stream.session.tick()
+    stream.session.flush()
+    stream.close()
+    assert stream.session.is_closed
     assert not [*path.parent.iterdir()]
 
 
 def test_an_abandoned_tape_lets_go_without_closing(path: Path) -> None:
-    tape = make_tape(path)
-    begin(tape)
-    take_first_step(tape)
-    tape.abandon()
-    assert tape.is_closed
+    stream = make_stream(path)
+    begin(stream)
+    take_first_step(stream)
+    stream.abandon()
+    assert stream.session.is_closed
     assert not is_locked(path)
     with pytest.raises(errors.InterruptedRecordingError):
         h5r.Recording(path)
@@ -145,23 +146,23 @@ def test_an_abandoned_tape_lets_go_without_closing(path: Path) -> None:
 def test_whoever_goes_on_while_the_tape_is_being_closed_is_refused_and_nothing_is_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tape = make_tape(path)
-    begin(tape)
-    rows = take_first_step(tape)
+    stream = make_stream(path)
+    begin(stream)
+    rows = take_first_step(stream)
     finish = InlineWorker.finish
     finished: list[InlineWorker] = []
 
     def finish_late(worker: InlineWorker) -> None:
         for go_on in (
-            lambda: begin(tape, 1),
-            lambda: take_first_step(tape),
-            lambda: tape.step_on(0),
+            lambda: begin(stream, 1),
+            lambda: take_first_step(stream),
+            lambda: stream.step_on(0),
             lambda: rows.begin_episode(START, {}, None, begin_json(None, None, Origin.RESET, 1)),
             lambda: rows.put_action(0),
             lambda: rows.put_step(START, 1.0, False, False, {}, None),
             rows.end_episode,
-            tape.flush,
-            tape.tick,
+            stream.session.flush,
+            stream.session.tick,
         ):
             with pytest.raises(errors.RecordingClosedError, match="closed: nothing is recorded any more"):
                 go_on()
@@ -169,7 +170,7 @@ def test_whoever_goes_on_while_the_tape_is_being_closed_is_refused_and_nothing_i
         finished.append(worker)
 
     monkeypatch.setattr(InlineWorker, "finish", finish_late)
-    tape.close()
+    stream.close()
     assert len(finished) == 1
     with h5r.Recording(path) as recording:
         assert [each.length for each in recording.episodes] == [1]
@@ -179,12 +180,12 @@ def test_whoever_goes_on_while_the_tape_is_being_closed_is_refused_and_nothing_i
 def test_a_tape_that_is_closed_by_another_thread_in_its_first_step_leaves_nothing_open(
     when: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tape = make_tape(path)
+    stream = make_stream(path)
 
     def then_close(function: Any) -> Any:
         def closing(*arguments: Any, **options: Any) -> Any:
             found = function(*arguments, **options)
-            thread = threading.Thread(target=tape.close)
+            thread = threading.Thread(target=stream.close)
             thread.start()
             thread.join()
             return found
@@ -192,26 +193,26 @@ def test_a_tape_that_is_closed_by_another_thread_in_its_first_step_leaves_nothin
         return closing
 
     if when == "the columns are planned":
-        begin(tape)
-        monkeypatch.setattr(tape_module, "plan_columns", then_close(planning.plan_columns))
+        begin(stream)
+        monkeypatch.setattr(episode_stream, "plan_columns", then_close(planning.plan_columns))
     else:
-        monkeypatch.setattr(tape_module, "Session", then_close(session.Session))
+        monkeypatch.setattr(session, "claim_path", then_close(session.claim_path))
     with pytest.raises(errors.RecordingClosedError):
-        begin(tape)
-        take_first_step(tape)
-    assert tape.is_closed
+        begin(stream)
+        take_first_step(stream)
+    assert stream.session.is_closed
     assert not is_locked(path)
     assert [*path.parent.iterdir()] == []
 
 
 def test_other_columns_cannot_be_appended_and_leave_the_file_as_it_was(path: Path) -> None:
-    tape = make_tape(path)
-    begin(tape)
-    take_first_step(tape)
-    tape.close()
+    stream = make_stream(path)
+    begin(stream)
+    take_first_step(stream)
+    stream.close()
     before = path.read_bytes()
-    other = make_tape(path, "a")
-    other._subject.attributes["frames"] = "render"  # type: ignore[index]
+    other = make_stream(path, "a")
+    other._recorded.attributes["frames"] = "render"  # type: ignore[index]
     with pytest.raises(errors.SchemaMismatchError, match="its frames are 'none', here they would be 'render'"):
         begin(other)
     assert path.read_bytes() == before
@@ -219,13 +220,13 @@ def test_other_columns_cannot_be_appended_and_leave_the_file_as_it_was(path: Pat
 
 
 def test_metadata_given_while_appending_is_not_recorded_and_that_is_said(path: Path) -> None:
-    tape = make_tape(path)
-    begin(tape)
-    tape.close()
-    tape = make_tape(path, "a", {"note": "more"})
+    stream = make_stream(path)
+    begin(stream)
+    stream.close()
+    stream = make_stream(path, "a", {"note": "more"})
     with pytest.warns(errors.RecordingWarning, match="keeps the metadata it began with"):
-        begin(tape)
-    tape.close()
+        begin(stream)
+    stream.close()
 
 
 def test_appending_from_an_environment_with_another_spec_is_warned_of(path: Path) -> None:
@@ -247,10 +248,10 @@ def test_appending_from_an_environment_with_another_spec_is_warned_of(path: Path
 @pytest.fixture
 def closed(path: Path) -> bytes:
     """The bytes of a recording at the path, closed."""
-    tape = make_tape(path)
-    begin(tape)
-    take_first_step(tape)
-    tape.close()
+    stream = make_stream(path)
+    begin(stream)
+    take_first_step(stream)
+    stream.close()
     return path.read_bytes()
 
 
@@ -262,14 +263,14 @@ def test_whatever_goes_wrong_as_it_compares_leaves_neither_lock_nor_journal(
         raise error("as it compares")
 
     with monkeypatch.context() as patched:
-        patched.setattr(tape_module, "check_same", fail)
+        patched.setattr(episode_stream, "check_same", fail)
         with pytest.raises(error):
-            begin(make_tape(path, "a"))
+            begin(make_stream(path, "a"))
     assert [each.name for each in path.parent.iterdir()] == ["run.h5"]
     assert path.read_bytes() == closed
-    tape = make_tape(path, "a")  # nobody holds the lock
-    begin(tape)
-    tape.close()
+    stream = make_stream(path, "a")  # nobody holds the lock
+    begin(stream)
+    stream.close()
 
 
 @pytest.mark.usefixtures("closed")
@@ -277,5 +278,5 @@ def test_a_warning_that_is_an_error_leaves_neither_lock_nor_journal(path: Path) 
     with warnings.catch_warnings():
         warnings.simplefilter("error", errors.RecordingWarning)
         with pytest.raises(errors.RecordingWarning, match="keeps the metadata"):
-            begin(make_tape(path, "a", {"note": "more"}))
+            begin(make_stream(path, "a", {"note": "more"}))
     assert [each.name for each in path.parent.iterdir()] == ["run.h5"]

@@ -1,4 +1,4 @@
-"""Frames: where they come from, and that nobody's rendering is disturbed."""
+"""Frame sources: which one is chosen, and that the user's own rendering is not disturbed."""
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +12,7 @@ from tests.zoo import SPACES_BY_ID, ZooEnv
 
 
 class PictureEnv(ZooEnv):
-    """Renders a picture that tells how often it has been asked to."""
+    """Renders pictures whose pixels are the number of the call."""
 
     metadata = {"render_modes": ["rgb_array", "rgb_array_list", "human", "ansi"], "render_fps": 10}  # noqa: RUF012
 
@@ -27,7 +27,7 @@ class PictureEnv(ZooEnv):
 
 
 class ListEnv(PictureEnv):
-    """Has a list mode of its own: a picture per reset and step, handed out once."""
+    """Collects a picture per reset and step itself; ``render`` returns each once."""
 
     def __init__(self):
         super().__init__("rgb_array_list")
@@ -52,7 +52,7 @@ class ListEnv(PictureEnv):
 
 
 def numbers(pictures):
-    """Which pictures these are."""
+    """The numbers of pictures of these environments."""
     return [int(picture[0, 0, 0]) for picture in pictures]
 
 
@@ -243,7 +243,7 @@ class Darker(gym.ObservationWrapper):
 
 
 class ClipReward(Darker):
-    """Has the name of a wrapper that leaves the picture alone, and does not."""
+    """Changes the picture, but has the name of a wrapper that does not."""
 
 
 class DarkerTimeLimit(wrappers.TimeLimit):

@@ -29,6 +29,7 @@ from gym_h5record.storage.hdf5 import crash_safe_file
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.storage.paths import journal_path, spare_path
 from gym_h5record.writing import journal
+from gym_h5record.writing.journal_format import Control, WriterState
 from gym_h5record.writing.row_writer import RowWriter
 from tests.writing import each_writer, writer_pid
 from tests.zoo import open_descriptors
@@ -103,6 +104,12 @@ class Twins:
         self._compare(found[0], expected[0])
         assert found[1] == expected[1]
 
+    def let_the_writer_begin(self) -> None:
+        """Wait for the writer process, if there is one, to be ready."""
+        session = self.recorder._stream.session  # type: ignore[union-attr]
+        while not session.options.in_process and session.journal.control[Control.WRITER] == WriterState.STARTING:
+            time.sleep(0.01)
+
     def write_long_texts(self) -> None:
         """From now on texts are larger than the journal."""
         self._twin.text_bytes = 1 << 21
@@ -173,7 +180,7 @@ class Failure:
 
 @contextmanager
 def full_disk(twins: Twins, path: Path) -> Iterator[None]:
-    is_inline = twins.recorder._tape._options.in_process
+    is_inline = twins.recorder._stream.session.options.in_process
     with small_files(1 << 20, 0 if is_inline else writer_pid(path)):
         yield
 
@@ -279,6 +286,7 @@ def test_the_environment_goes_on_and_a_warning_says_why(failure: Failure, writer
         warnings.simplefilter("always")
         if not failure.at_start:
             twins.step(40)
+            twins.let_the_writer_begin()
             if not failure.loses_everything:
                 twins.recorder.flush()
             steps = twins.steps
@@ -310,6 +318,7 @@ def test_the_caller_is_told(failure: Failure, writer: str, tmp_path: Path) -> No
     twins = Twins(path, writer=writer)
     if not failure.at_start:
         twins.step(40)
+        twins.let_the_writer_begin()
         if not failure.loses_everything:
             twins.recorder.flush()
     steps = twins.steps

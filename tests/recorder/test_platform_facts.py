@@ -1,4 +1,4 @@
-"""What the process runs on: said as it is, and nothing imported for it."""
+"""Versions, platform and ROM: the installed ones, found without importing a library."""
 
 import hashlib
 import platform

@@ -1,4 +1,4 @@
-"""Provenance: everything about the run, nothing done to the environment."""
+"""Metadata of a recording: complete, and taken without touching the environment; its spec makes the same stack."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 
 import gym_h5record
 from gym_h5record.errors import MetadataError, UnsupportedSpaceError
-from gym_h5record.recorder.provenance import describe_environment, frames_per_second, user_metadata
+from gym_h5record.recorder.provenance import describe_environment, frames_per_second, user_metadata, wrapped_spec
 from gym_h5record.values.space_json import space_from_json
 from gym_h5record.values.spec_json import resolve, spec_from_json
 from gym_h5record.values.tagged_json import loads
@@ -106,7 +106,7 @@ def test_id_that_no_attribute_can_hold_is_refused(name, text):
 
 
 class UntouchableEnv(ZooEnv):
-    """Fails if anything but its description is looked at."""
+    """Fails if it is stepped, reset, rendered, closed or asked for a generator."""
 
     def __init__(self):
         super().__init__(gym.spaces.Discrete(3))
@@ -319,3 +319,72 @@ def test_unknown_frames_per_second_are_nan(metadata):
     env = ZooEnv(gym.spaces.Discrete(2))
     env.metadata = metadata
     assert math.isnan(frames_per_second(env))
+
+
+# The spec of a stack of wrappers ------------------------------------------------------------------
+
+
+class Limit(wrappers.TimeLimit):
+    """A TimeLimit of a derived class."""
+
+
+class Skip(gym.Wrapper, gym.utils.RecordConstructorArgs):
+    """Takes every action ``times`` times."""
+
+    def __init__(self, env, times):
+        gym.utils.RecordConstructorArgs.__init__(self, times=times)
+        super().__init__(env)
+        self.times = times
+
+    def step(self, action):
+        for _ in range(self.times):
+            found = self.env.step(action)
+        return found
+
+
+def limited_late():
+    return wrappers.TimeLimit(Skip(gym.make("Pendulum-v1", max_episode_steps=-1), 4), 10)
+
+
+STACKS = {
+    "late limit": limited_late,
+    "two limits": lambda: wrappers.TimeLimit(gym.make("Pendulum-v1", max_episode_steps=5), 10),
+    "limits between": lambda: wrappers.TimeLimit(Skip(wrappers.TimeLimit(Skip(gym.make("Pendulum-v1"), 2), 7), 3), 9),
+    "own class": lambda: Limit(gym.make("Pendulum-v1", max_episode_steps=-1), 6),
+    "own class late": lambda: Skip(Limit(Skip(gym.make("Pendulum-v1"), 2), 6), 2),
+    "late order": lambda: Skip(wrappers.TimeLimit(Skip(gym.make("Pendulum-v1"), 2), 6), 2),
+}
+
+
+@pytest.mark.parametrize("stack", STACKS.values(), ids=list(STACKS))
+def test_the_same_stack_is_made_again(stack):
+    env = stack()
+    again = gym.make(wrapped_spec(env))
+    assert str(again) == str(env)
+    assert wrapped_spec(again) == wrapped_spec(env)
+
+
+def test_steps_are_counted_where_they_were():
+    env, again = limited_late(), gym.make(wrapped_spec(limited_late()))
+    for each in (env, again):
+        each.reset(seed=0)
+        flags = [each.step(each.action_space.sample())[3] for _ in range(10)]
+        assert flags == [False] * 9 + [True]
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        gym.make("CartPole-v1"),
+        gym.make("CartPole-v1", max_episode_steps=3, disable_env_checker=True),
+        wrappers.TimeLimit(gym.make("CartPole-v1", max_episode_steps=-1), 5),
+        Skip(wrappers.RecordEpisodeStatistics(gym.make("CartPole-v1")), 2),
+    ],
+    ids=["plain", "options", "by hand", "wrapped"],
+)
+def test_a_usual_stack_keeps_its_own_spec(env):
+    assert wrapped_spec(env) is env.spec
+
+
+def test_an_environment_made_by_hand_has_none():
+    assert wrapped_spec(wrappers.TimeLimit(ZooEnv(gym.spaces.Discrete(2)), 5)) is None

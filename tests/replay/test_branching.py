@@ -1,4 +1,4 @@
-"""branch: a live environment where the recording stood, which goes on exactly as the recording did."""
+"""``branch``: the environment at a recorded step goes on exactly as the recording did."""
 
 from __future__ import annotations
 
@@ -137,10 +137,10 @@ def test_an_environment_that_goes_elsewhere_is_an_error_that_says_where(acrobot:
 
 def test_an_environment_that_is_passed_is_used_and_left_open(acrobot: Path) -> None:
     mine = gym.make("Acrobot-v1")
-    env, _, _ = h5r.branch(acrobot, 0, 3, mine)
+    env, _, _ = h5r.branch(acrobot, 0, 3, env=mine)
     assert env.unwrapped is mine.unwrapped
     with pytest.raises(errors.EnvMismatchError):
-        h5r.branch(acrobot, 0, 3, gym.make("CartPole-v1"))
+        h5r.branch(acrobot, 0, 3, env=gym.make("CartPole-v1"))
 
 
 def test_without_snapshots_it_goes_there_from_the_seed(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_another_recording_in_the_place_of_the_parent_is_noticed(acrobot: Path, 
     record(gym.make("Acrobot-v1"), acrobot, mode="w")
     report = h5r.verify(tmp_path / "child.h5")
     assert report.episodes[0].verdict is h5r.Verdict.NOT_REPLAYABLE
-    assert "or another recording by now" in report.episodes[0].reason
+    assert "or has been replaced by another recording" in report.episodes[0].reason
 
 
 def test_what_shows_in_rewards_only_leads_through_all_episodes_before(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_what_shows_in_rewards_only_leads_through_all_episodes_before(tmp_path: 
 
 
 class Drifting(gym.Wrapper[Any, Any, Any, Any]):
-    """Rewards grow with all steps that there ever were; nobody knows it."""
+    """Rewards grow with the number of all steps so far, over all episodes; no info shows it."""
 
     steps = 0
 
@@ -205,8 +205,8 @@ def test_what_tells_the_time_can_be_left_out(tmp_path: Path) -> None:
         return Clock(gym.make("Pendulum-v1"))
 
     with pytest.raises(errors.DivergedError, match="infos/time"):
-        h5r.branch(path, 1, 5, make)
-    h5r.branch(path, 1, 5, make, ignore=["time"])[0].close()
+        h5r.branch(path, 1, 5, env=make)
+    h5r.branch(path, 1, 5, env=make, ignore=["time"])[0].close()
     env = h5r.ResetFromRecording(make(), path, ignore=["time"])
     env.reset(seed=1)
     env.close()
@@ -234,7 +234,7 @@ def test_a_recording_that_begins_after_a_branch_has_been_moved_on_is_no_continua
 
 
 class Dice(gym.Env[Any, Any]):
-    """Throws what only its own provider knows."""
+    """Keeps its state in an attribute that only DiceProvider knows."""
 
     observation_space = gym.spaces.Discrete(1 << 40)
     action_space = gym.spaces.Discrete(2)
@@ -262,11 +262,11 @@ def test_a_branch_of_a_branch_is_reached_with_the_users_provider_and_what_he_lea
     means: Any = {"snapshots": [DiceProvider()], "ignore": "time"}
     path = record(Dice(), tmp_path / "run.h5", snapshots=[DiceProvider()])
     child = tmp_path / "child.h5"
-    with h5r.RecordToHDF5(h5r.branch(path, 2, 3, Dice, **means)[0], child, writer="inline") as recorder:
+    with h5r.RecordToHDF5(h5r.branch(path, 2, 3, env=Dice, **means)[0], child, writer="inline") as recorder:
         observation, _ = recorder.reset()
         recorder.step(0)
         recorder.step(1)
-    env, there, _ = h5r.branch(child, 0, 1, Dice, **means)
+    env, there, _ = h5r.branch(child, 0, 1, env=Dice, **means)
     assert there == observation
     env.close()
-    assert h5r.verify(child, Dice, **means).ok
+    assert h5r.verify(child, env=Dice, **means).ok

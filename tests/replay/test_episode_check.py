@@ -1,4 +1,4 @@
-"""One episode beside its recording: everything is compared, in order, and nothing more."""
+"""Running one episode again: all of its values are compared, in order, and no others."""
 
 from __future__ import annotations
 
@@ -13,15 +13,25 @@ import pytest
 import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.episode_check import IGNORED_INFOS, Comparison, check_episode, error_text
+from gym_h5record.replay.episode_check import (
+    IGNORED_INFOS,
+    ComparisonRules,
+    check_episode,
+    diverged_error,
+    error_text,
+    go_to,
+    make_comparison_rules,
+)
+from gym_h5record.replay.lineage import since_first_known, since_known_reset
 from gym_h5record.replay.rerun import Rerun
-from tests.replay.recordings import record
+from gym_h5record.values.exact import identical
+from tests.replay.recordings import record, tamper
 
-EXACT = Comparison(0.0, IGNORED_INFOS)
+EXACT = ComparisonRules(0.0, IGNORED_INFOS)
 
 
 class Scripted(gym.Env[Any, Any]):
-    """Gives what a test wants at its second step."""
+    """Gives the values of a test at its second step."""
 
     observation_space = gym.spaces.Dict({"x": gym.spaces.Box(-9, 9, (2,), np.float32), "n": gym.spaces.Discrete(9)})
     action_space = gym.spaces.Discrete(2)
@@ -87,11 +97,19 @@ def test_within_a_tolerance_small_differences_of_numbers_are_none(tmp_path: Path
     with h5r.Recording(path) as recording:
         env = Scripted(reward=1.0000000001, x=np.full(2, 2 + 2**-20, np.float32))
         rerun = Rerun(recording, env, make_snapshot_set(()))
-        _, found, _ = check_episode(rerun, recording.episodes[0], Comparison(1e-5, ()), restore=True)
+        _, found, _ = check_episode(rerun, recording.episodes[0], ComparisonRules(1e-5, ()), restore=True)
         assert found is None
         rerun = Rerun(recording, Scripted(reward=1), make_snapshot_set(()))
-        _, found, _ = check_episode(rerun, recording.episodes[0], Comparison(1e-5, ()), restore=True)
+        _, found, _ = check_episode(rerun, recording.episodes[0], ComparisonRules(1e-5, ()), restore=True)
         assert found is not None  # another type is no small difference
+
+
+def test_rules_take_one_path_or_several_beside_those_that_are_always_ignored() -> None:
+    assert make_comparison_rules() == EXACT
+    for ignore in ("a/b", ["a/b"], ("a/b",)):
+        assert make_comparison_rules(1e-3, ignore) == ComparisonRules(1e-3, (*IGNORED_INFOS, "a/b"))
+    with pytest.raises(errors.OptionError, match="atol: expected a number from 0 on, got -1"):
+        make_comparison_rules(-1)
 
 
 def test_parts_of_infos_can_be_left_out_at_any_depth(tmp_path: Path) -> None:
@@ -100,7 +118,7 @@ def test_parts_of_infos_can_be_left_out_at_any_depth(tmp_path: Path) -> None:
     with h5r.Recording(path) as recording:
         for ignore, is_found in (((), True), (("time/now",), False), (("time",), False), (("time/zone",), True)):
             rerun = Rerun(recording, changed, make_snapshot_set(()))
-            _, found, _ = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
+            _, found, _ = check_episode(rerun, recording.episodes[0], ComparisonRules(0.0, ignore), restore=True)
             assert (found is not None) == is_found
 
 
@@ -110,7 +128,7 @@ def test_a_key_with_a_slash_can_be_left_out(tmp_path: Path) -> None:
     with h5r.Recording(path) as recording:
         for ignore, leaf in ((("deep/time/now",), "infos/time/now"), (("time/now",), "infos/deep/time/now")):
             rerun = Rerun(recording, changed, make_snapshot_set(()))
-            _, found, _ = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
+            _, found, _ = check_episode(rerun, recording.episodes[0], ComparisonRules(0.0, ignore), restore=True)
             assert found is not None
             assert found.leaf == leaf
 
@@ -145,9 +163,41 @@ def test_what_is_the_same_as_text_only_is_said(tmp_path: Path) -> None:
     with h5r.Recording(path) as recording:
         for ignore, texts in (((), ("infos/queue", "infos/deep[0]/queue")), (("queue", "deep"), ())):
             rerun = Rerun(recording, Scripted(info=info), make_snapshot_set(()))
-            found = check_episode(rerun, recording.episodes[0], Comparison(0.0, ignore), restore=True)
+            found = check_episode(rerun, recording.episodes[0], ComparisonRules(0.0, ignore), restore=True)
             assert found == (recording.episodes[0].length, None, texts)
         rerun = Rerun(recording, Scripted(info={**info, "queue": deque([3])}), make_snapshot_set(()))
         divergence = check_episode(rerun, recording.episodes[0], EXACT, restore=True).divergence
         assert divergence is not None
         assert divergence.leaf == "infos/queue"
+
+
+# Going to a step -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def acrobot(tmp_path: Path) -> Path:
+    return record(gym.make("Acrobot-v1"), tmp_path / "run.h5")
+
+
+@pytest.mark.parametrize("restore_all", [True, False])
+@pytest.mark.parametrize("step", [0, 7, 25])
+def test_the_environment_arrives_where_the_recording_was(step: int, restore_all: bool, acrobot: Path) -> None:
+    with h5r.Recording(acrobot) as recording:
+        rerun = Rerun(recording, gym.make("Acrobot-v1"), make_snapshot_set(()))
+        episodes = since_known_reset(recording, 2) if restore_all else since_first_known(recording, 2)
+        assert go_to(rerun, episodes, step, make_comparison_rules(), restore_all=restore_all) is None
+        assert rerun.last is not None
+        assert identical(rerun.last.observation, recording.episodes[2].observations[step])
+
+
+def test_a_difference_before_the_step_is_found_and_one_behind_it_is_not(acrobot: Path) -> None:
+    tamper(acrobot, "rewards", 2, 5, lambda reward: reward + 1)
+    tamper(acrobot, "rewards", 1, 0, lambda reward: reward + 1)  # of an episode that only leads there
+    with h5r.Recording(acrobot) as recording:
+        for step, is_found in ((5, False), (6, True), (20, True)):
+            rerun = Rerun(recording, gym.make("Acrobot-v1"), make_snapshot_set(()))
+            found = go_to(rerun, since_first_known(recording, 2), step, make_comparison_rules(), restore_all=False)
+            assert (found is not None) == is_found
+            if found is not None:
+                assert (found.episode, found.step, found.leaf) == (2, 5, "rewards")
+                assert f"not where the recording was: {found}." in str(diverged_error(recording, found))

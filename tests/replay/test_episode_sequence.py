@@ -10,8 +10,8 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.episode_check import IGNORED_INFOS, Comparison
-from gym_h5record.replay.episode_sequence import check_pass
+from gym_h5record.replay.episode_check import IGNORED_INFOS, ComparisonRules
+from gym_h5record.replay.episode_sequence import check_sequence
 from gym_h5record.replay.rerun import Rerun
 from tests.replay.recordings import record, tamper
 
@@ -22,11 +22,11 @@ def path(tmp_path: Path) -> Path:
 
 
 def reports(path: Path, *wanted: int) -> list[h5r.EpisodeReport]:
-    """Of a pass through the first three episodes."""
+    """The reports of a run through the first three episodes."""
     with h5r.Recording(path) as recording, gym.make("CartPole-v1") as env:
         rerun = Rerun(recording, env, make_snapshot_set(()))
-        chain = [recording.episodes[number] for number in range(3)]
-        return list(check_pass(rerun, chain, wanted, Comparison(0.0, IGNORED_INFOS)))
+        episodes = [recording.episodes[number] for number in range(3)]
+        return list(check_sequence(rerun, episodes, wanted, ComparisonRules(0.0, IGNORED_INFOS)))
 
 
 def test_only_those_that_are_wanted_are_reported_on(path: Path) -> None:
@@ -35,7 +35,7 @@ def test_only_those_that_are_wanted_are_reported_on(path: Path) -> None:
     assert [each.independent for each in found] == [True, False]
 
 
-def test_after_a_divergence_the_pass_goes_on(path: Path) -> None:
+def test_after_a_divergence_the_sequence_goes_on(path: Path) -> None:
     tamper(path, "rewards", 0, 2, lambda reward: reward + 1)
     assert [each.ok for each in reports(path, 0, 1, 2)] == [False, True, True]
 
@@ -59,6 +59,6 @@ def test_behind_a_reset_that_is_refused_nothing_can_be_run(path: Path) -> None:
 
     with h5r.Recording(path) as recording, Closed(gym.make("CartPole-v1")) as env:
         rerun = Rerun(recording, env, make_snapshot_set(()))
-        first, second = check_pass(rerun, recording.episodes[:2], (0, 1), Comparison(0.0, ()))
-    assert (first.verdict, first.steps) == (h5r.Verdict.DIVERGED, 0)
+        first, second = check_sequence(rerun, recording.episodes[:2], (0, 1), ComparisonRules(0.0, ()))
+    assert (first.verdict, first.num_steps) == (h5r.Verdict.DIVERGED, 0)
     assert second.reason == "the environment raised RuntimeError('closed') in episode 0, which is before it"

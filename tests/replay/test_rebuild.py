@@ -1,4 +1,4 @@
-"""The environment of a recording, again: it does what it did, or it is said in a sentence why there is none."""
+"""``build_env``: it makes the recorded environment again, or says in one sentence why it cannot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gymnasium.envs.toy_text.frozen_lake import generate_random_map
 import gym_h5record as h5r
 from gym_h5record.errors import EnvMismatchError, UnbuildableEnvError, UnsupportedEnvError
 from gym_h5record.replay import rebuild
-from gym_h5record.replay.rebuild import build_env, version_differences
+from gym_h5record.replay.rebuild import build_env, close_if_built, version_differences
 from gym_h5record.values.exact import identical
 from tests.reading import record
 from tests.zoo import Played, ZooEnv
@@ -218,7 +218,7 @@ def test_a_window_around_it_is_left_out():
     assert spec.kwargs == {"render_mode": "rgb_array"}
 
 
-def test_warnings_of_making_it_are_nobodys_errors(tmp_path: Path):
+def test_warnings_while_the_environment_is_made_are_not_shown_again(tmp_path: Path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         recording = recorded(tmp_path, gym.make("FrozenLake-v1", render_mode="no such mode"))
@@ -311,11 +311,15 @@ def test_a_vector_environment_is_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("then", "now", "difference"),
     [
-        (BOX, spaces.Box(-1, 1, (5,), np.float32), r"observation_space is Box\(.*\(5,\).* recorded was Box\(.*\(4,\)"),
+        (
+            BOX,
+            spaces.Box(-1, 1, (5,), np.float32),
+            r"observation_space is Box\(.*\(5,\).* Box\(.*\(4,\).* when recorded",
+        ),
         (
             spaces.Dict(a=BOX, b=spaces.Tuple((BOX, spaces.Discrete(2)))),
             spaces.Dict(a=BOX, b=spaces.Tuple((BOX, spaces.Discrete(3)))),
-            r"observation_space\['b'\]\[1\] is Discrete\(3\), recorded was Discrete\(2\)",
+            r"observation_space\['b'\]\[1\] is Discrete\(3\), Discrete\(2\) when recorded",
         ),
         (spaces.Dict(a=BOX), spaces.Dict(b=BOX), r"observation_space is Dict\('b'"),
         (spaces.Tuple((BOX,)), spaces.Tuple((BOX, BOX)), r"observation_space is Tuple\(Box.*, Box"),
@@ -331,7 +335,7 @@ def test_an_environment_with_other_spaces_is_not_the_recorded_one(then, now, dif
 def test_other_actions_are_a_difference(tmp_path: Path):
     recording = recorded(tmp_path, gym.make("CartPole-v1"))
     env = wrappers.TransformAction(gym.make("CartPole-v1"), int, spaces.Discrete(4))
-    with pytest.raises(EnvMismatchError, match=r"action_space is Discrete\(4\), recorded was Discrete\(2\)"):
+    with pytest.raises(EnvMismatchError, match=r"action_space is Discrete\(4\), Discrete\(2\) when recorded"):
         build_env(recording, env)
 
 
@@ -343,6 +347,15 @@ def test_one_that_does_not_fit_is_closed_if_it_was_made_for_this(tmp_path: Path)
     with pytest.raises(EnvMismatchError):
         build_env(recording, lambda: theirs)
     assert (mine.is_closed, theirs.is_closed) == (False, True)
+
+
+def test_only_an_environment_that_was_built_is_closed():
+    mine, built = Window(), Window()
+    close_if_built(mine, mine)
+    close_if_built(built, lambda: built)
+    assert (mine.is_closed, built.is_closed) == (False, True)
+    close_if_built(mine, None)
+    assert mine.is_closed
 
 
 # Why not ------------------------------------------------------------------------------------------
@@ -508,7 +521,7 @@ def test_the_library_an_environment_is_from_is_compared(tmp_path: Path, monkeypa
     ]
 
 
-def test_a_stranger_can_name_any_number_of_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_of_many_named_libraries_only_a_hundred_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     recording = recorded(tmp_path, gym.make("CartPole-v1"))
     recording.metadata["versions"].update({f"library {number}": "1" for number in range(10_000)}, **{"": "2"})
     asked: list[str] = []
@@ -531,4 +544,4 @@ def test_a_rom_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(rebuild, "rom_md5", fail)
     (difference,) = version_differences(recording)
-    assert difference.endswith("it cannot be read now: another ROM")
+    assert difference.endswith("when recorded, cannot be read now: another ROM")

@@ -1,4 +1,4 @@
-"""Executed actions under sticky actions: they are those, because without stickiness they give the same game."""
+"""``executed_actions``: played without sticky actions, its result gives the same game."""
 
 from __future__ import annotations
 
@@ -89,5 +89,5 @@ def test_a_recording_that_branches_off_another_goes_on_with_what_stuck_there(tmp
 @pytest.mark.parametrize("other", [{"repeat_action_probability": 0.0}, {"frameskip": 2}])
 def test_another_game_than_the_recorded_one_has_nothing_to_tell(other: Any, tmp_path: Path) -> None:
     path = record(gym.make("ALE/Breakout-v5", obs_type="ram"), tmp_path / "run.h5", None)
-    with pytest.raises(errors.DivergedError, match="does not do what was recorded: episode 2, step"):
-        h5r.executed_actions(path, 2, lambda: gym.make("ALE/Breakout-v5", obs_type="ram", **other))
+    with pytest.raises(errors.DivergedError, match="not where the recording was: episode 2, step"):
+        h5r.executed_actions(path, 2, env=lambda: gym.make("ALE/Breakout-v5", obs_type="ram", **other))

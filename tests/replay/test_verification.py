@@ -1,4 +1,4 @@
-"""verify: exact or not, and where; alone or after others; why not."""
+"""``verify``: its verdicts, the place of a divergence, and the reasons it gives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def acrobot(path: Path) -> Path:
 
 
 class Wanderer(gym.Env[Any, Any]):
-    """What it does depends on all of its past: an attribute outlives its resets."""
+    """Keeps its place across resets, so that every episode depends on those before it."""
 
     observation_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
     action_space = gym.spaces.Discrete(3)
@@ -45,7 +45,7 @@ class Wanderer(gym.Env[Any, Any]):
 
 
 class Drifting(gym.Env[Any, Any]):
-    """A simulator that is not exact: each of its instances is a little off."""
+    """A simulator that is not exact: each instance has another error."""
 
     observation_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
     action_space = gym.spaces.Discrete(3)
@@ -64,14 +64,14 @@ class Drifting(gym.Env[Any, Any]):
 
 
 class TwoPartError(Exception):
-    """One that cannot be unpickled."""
+    """An error that cannot be unpickled."""
 
     def __init__(self, one: Any, other: Any) -> None:
         super().__init__(f"{one} {other}")
 
 
 class Raising(Wanderer):
-    """Its resets raise, unless it is told otherwise."""
+    """Raises at every reset if ``is_broken``."""
 
     def __init__(self, *, is_broken: bool = True) -> None:
         self.is_broken = is_broken
@@ -282,7 +282,7 @@ def test_what_depends_on_its_past_is_exact_after_it_and_says_so(path: Path) -> N
     report = h5r.verify(path, env=Wanderer)
     assert report.ok
     assert [each.independent for each in report.episodes] == [True, False, False]
-    assert "outlives a reset" in report.episodes[1].reason
+    assert "the environment keeps state across resets" in report.episodes[1].reason
 
 
 def test_running_statistics_are_named_as_what_outlives_a_reset(path: Path) -> None:
@@ -312,7 +312,7 @@ def test_what_is_missing_on_the_way_is_the_reason(path: Path) -> None:
     record(Wanderer(), path, episode_trigger=lambda number: number != 1)
     episode = h5r.verify(path, env=Wanderer).episodes[1]
     assert episode.verdict is h5r.Verdict.DIVERGED
-    assert episode.reason == "1 resets of the environment before episode 1 were not recorded"
+    assert episode.reason == "the recording lacks 1 reset before episode 1"
 
 
 def test_one_environment_cannot_be_fresh_and_the_report_says_so(path: Path) -> None:
@@ -421,7 +421,7 @@ def test_a_recording_that_branches_off_another_is_verified_through_it(acrobot: P
 
 def test_what_outlives_a_reset_of_a_branch_comes_from_the_other_recording(path: Path, tmp_path: Path) -> None:
     record(Wanderer(), path)
-    env, _, _ = h5r.branch(path, 0, 5, Wanderer)
+    env, _, _ = h5r.branch(path, 0, 5, env=Wanderer)
     recorder = h5r.RecordToHDF5(env, tmp_path / "child.h5", writer="inline")
     play(recorder, (10, 10), seed=None)
     recorder.close()
@@ -486,8 +486,8 @@ AS_TEXT = {
 @pytest.mark.filterwarnings("ignore::gym_h5record.errors.RecordingWarning")
 def test_values_of_derived_classes_are_compared_bit_for_bit(make: Any, path: Path) -> None:
     record(Robot(make), path, None)
-    assert [each.verdict for each in h5r.verify(path, lambda: Robot(make)).episodes] == [h5r.Verdict.EXACT] * 3
-    other = h5r.verify(path, lambda: Robot(make, moved=1))
+    assert [each.verdict for each in h5r.verify(path, env=lambda: Robot(make)).episodes] == [h5r.Verdict.EXACT] * 3
+    other = h5r.verify(path, env=lambda: Robot(make, moved=1))
     assert [each.verdict for each in other.episodes] == [h5r.Verdict.DIVERGED] * 3
 
 
@@ -496,11 +496,11 @@ def test_values_of_derived_classes_are_compared_bit_for_bit(make: Any, path: Pat
 def test_what_the_file_has_as_text_only_is_not_proven_to_be_the_same(make: Any, path: Path) -> None:
     record(Robot(make), path, None)
     for moved in (0, 1):
-        report = h5r.verify(path, lambda moved=moved: Robot(make, moved))  # type: ignore[misc]
+        report = h5r.verify(path, env=lambda moved=moved: Robot(make, moved))  # type: ignore[misc]
         assert not report.ok
         assert report.count(h5r.Verdict.UNPROVEN) == 3
         assert "only text of infos/state" in report.episodes[0].reason
-    assert h5r.verify(path, lambda: Robot(make), ignore=["state"]).count(h5r.Verdict.EXACT) == 3
+    assert h5r.verify(path, env=lambda: Robot(make), ignore=["state"]).count(h5r.Verdict.EXACT) == 3
 
 
 def test_moves_of_an_enumeration_are_numbers(path: Path) -> None:
@@ -511,7 +511,7 @@ def test_moves_of_an_enumeration_are_numbers(path: Path) -> None:
         env.step(Move.LEFT)
     with h5r.Recording(path) as recording:
         assert [recording.episodes[0].actions[step] for step in range(2)] == [1, 0]
-    assert h5r.verify(path, lambda: Robot(lambda *_: 0)).ok
+    assert h5r.verify(path, env=lambda: Robot(lambda *_: 0)).ok
 
 
 def test_an_episode_that_was_asked_for_with_what_is_text_now_is_not_replayable(path: Path) -> None:
@@ -521,8 +521,8 @@ def test_an_episode_that_was_asked_for_with_what_is_text_now_is_not_replayable(p
         env.step(0)
         env.reset(seed=2)
         env.step(0)
-    report = h5r.verify(path, lambda: Robot(lambda *_: 0))
+    report = h5r.verify(path, env=lambda: Robot(lambda *_: 0))
     assert [each.verdict for each in report.episodes] == [h5r.Verdict.NOT_REPLAYABLE, h5r.Verdict.EXACT]
     assert "reset options without an exact form" in report.episodes[0].reason
     with pytest.raises(errors.NotReplayableError, match="as text only"):
-        h5r.branch(path, 0, 1, lambda: Robot(lambda *_: 0))
+        h5r.branch(path, 0, 1, env=lambda: Robot(lambda *_: 0))

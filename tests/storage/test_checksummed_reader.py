@@ -27,16 +27,16 @@ def checked(folder: Path) -> Path:
 def test_items_of_a_block_that_is_not_as_its_checksum_says_are_not_read(tmp_path: Path) -> None:
     path = edited(checked(tmp_path), set_item(fmt.REWARDS, 600, 7.0))
     with closing(Handle(path)) as handle:
-        storage = CheckedStorage(handle)
-        assert storage.items(fmt.REWARDS, 0, 512).sum() == 511
-        assert storage.row(fmt.REWARDS, 3)[0] == 1.0
-        assert storage.items(fmt.REWARDS, 600, 600).size == 0
-        for read in (lambda: storage.items(fmt.REWARDS, 500, 520), lambda: storage.row(fmt.REWARDS, 700)):
+        reader = CheckedStorage(handle)
+        assert reader.items(fmt.REWARDS, 0, 512).sum() == 511
+        assert reader.row(fmt.REWARDS, 3)[0] == 1.0
+        assert reader.items(fmt.REWARDS, 600, 600).size == 0
+        for read in (lambda: reader.items(fmt.REWARDS, 500, 520), lambda: reader.row(fmt.REWARDS, 700)):
             for _ in range(2):
-                with pytest.raises(CorruptRecordingError, match="512 to 1024 are not what their checksum"):
+                with pytest.raises(CorruptRecordingError, match="512 to 1024 do not match their checksum"):
                     read()
-        assert len(storage.items(fmt.DONES, 0, 802)) == 802
-        assert storage.items(fmt.COMMIT, 0, 2).tolist() == [802, 2]
+        assert len(reader.items(fmt.DONES, 0, 802)) == 802
+        assert reader.items(fmt.COMMIT, 0, 2).tolist() == [802, 2]
 
 
 @pytest.mark.parametrize("value", [(513, 0), (2, 5)])

@@ -1,4 +1,4 @@
-"""Storage: items of any run of rows, from any filter, or a clear error."""
+"""Items of any run of rows, from any filter, or a clear error."""
 
 from __future__ import annotations
 
@@ -57,52 +57,52 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str | None, Path]:
 
 @each_compression
 def test_any_run_of_rows_is_read(compression: str | None, paths: dict[str | None, Path]) -> None:
-    storage, expected, chance = ColumnReader(Handle(paths[compression])), pictures(), random.Random(0)
+    reader, expected, chance = ColumnReader(Handle(paths[compression])), pictures(), random.Random(0)
     edges = [0, 1, 15, 16, 17, 31, 32, 48, 64, 69, 70]
     runs = [(low, high) for low in edges for high in edges if low <= high]
     chance.shuffle(runs)  # whatever chunk was read last
     for low, high in runs:
-        found = storage.items("observations", low, high)
+        found = reader.items("observations", low, high)
         assert (found.dtype, found.shape) == (np.uint8, (high - low, 84, 84))
         assert np.array_equal(found, expected[low:high]), (low, high)
 
 
 @each_compression
 def test_rows_are_read_one_by_one_in_any_order(compression: str | None, paths: dict[str | None, Path]) -> None:
-    storage, expected = ColumnReader(Handle(paths[compression])), pictures()
+    reader, expected = ColumnReader(Handle(paths[compression])), pictures()
     for row in (0, 69, 16, 15, 17, 3, 64, 63, 3):
-        assert np.array_equal(storage.row("observations", row)[0], expected[row])
+        assert np.array_equal(reader.row("observations", row)[0], expected[row])
 
 
 def test_small_columns_are_read_over_many_chunks(paths: dict[str | None, Path]) -> None:
-    storage = ColumnReader(Handle(paths["gzip"]))
+    reader = ColumnReader(Handle(paths["gzip"]))
     for low, high in ((0, 5000), (4999, 5000), (1023, 1025), (2000, 2000), (5000, 5000), (0, 0)):
-        assert storage.items("rewards", low, high).tolist() == list(range(low, high))
-    assert [storage.row("rewards", row)[0] for row in (0, 4999, 1024, 1023)] == [0, 4999, 1024, 1023]
+        assert reader.items("rewards", low, high).tolist() == list(range(low, high))
+    assert [reader.row("rewards", row)[0] for row in (0, 4999, 1024, 1023)] == [0, 4999, 1024, 1023]
 
 
 @each_compression
 def test_the_items_are_the_callers_own(compression: str | None, paths: dict[str | None, Path]) -> None:
-    storage, expected = ColumnReader(Handle(paths[compression])), pictures()
+    reader, expected = ColumnReader(Handle(paths[compression])), pictures()
     for low, high in ((0, 1), (3, 9), (0, 16), (10, 40)):
-        found = storage.items("observations", low, high)
+        found = reader.items("observations", low, high)
         assert found.flags.writeable
         found[:] = 255
-        assert np.array_equal(storage.items("observations", low, high), expected[low:high])
+        assert np.array_equal(reader.items("observations", low, high), expected[low:high])
 
 
 @each_compression
 def test_threads_read_what_each_asked_for(compression: str | None, paths: dict[str | None, Path]) -> None:
-    storage, expected = ColumnReader(Handle(paths[compression])), pictures()
+    reader, expected = ColumnReader(Handle(paths[compression])), pictures()
     wrong: list[int] = []
 
     def read(seed: int) -> None:
         chance = random.Random(seed)
         for _ in range(60):
             row = chance.randrange(ROWS)
-            if not np.array_equal(storage.items("observations", row, row + 1)[0], expected[row]):
+            if not np.array_equal(reader.items("observations", row, row + 1)[0], expected[row]):
                 wrong.append(row)
-            if not np.array_equal(storage.row("observations", row)[0], expected[row]):
+            if not np.array_equal(reader.row("observations", row)[0], expected[row]):
                 wrong.append(row)
 
     threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
@@ -135,10 +135,10 @@ def test_a_chunk_is_decoded_once_for_all_its_rows(
 ) -> None:
     decoded, decode = [], codecs.decode_chunk
     monkeypatch.setattr(module, "decode_chunk", lambda *each: (decoded.append(1), decode(*each))[1])
-    storage = ColumnReader(Handle(paths["gzip"]))
+    reader = ColumnReader(Handle(paths["gzip"]))
     for row in range(ROWS):
-        storage.row("observations", row)
-        storage.items("observations", row, row + 1)
+        reader.row("observations", row)
+        reader.items("observations", row, row + 1)
     assert len(decoded) == 5
 
 
@@ -175,13 +175,13 @@ def test_rows_that_are_not_there_are_corruption_with_the_facts(
 
 
 def test_a_single_row_that_is_not_there_is_corruption(paths: dict[str | None, Path]) -> None:
-    storage = ColumnReader(Handle(paths["gzip"]))
+    reader = ColumnReader(Handle(paths["gzip"]))
     for row in (-1, 70, 80):  # the last two are in a chunk that exists, and in one that does not
         with pytest.raises(CorruptRecordingError, match="70 items"):
-            storage.row("observations", row)
-    storage.row("observations", 69)
+            reader.row("observations", row)
+    reader.row("observations", 69)
     with pytest.raises(CorruptRecordingError, match="70 items"):
-        storage.row("observations", 70)
+        reader.row("observations", 70)
 
 
 @pytest.mark.parametrize("name", ["missing", "infos/missing", "infos", "metadata"])
@@ -193,8 +193,8 @@ def test_a_dataset_that_is_not_there_is_corruption(name: str, paths: dict[str | 
 @pytest.mark.parametrize("rows", [0, 16, 32], ids=lambda rows: f"{rows}-rows")
 @each_compression
 def test_no_rows_can_be_read_behind_the_last_chunk(compression: str | None, rows: int, tmp_path: Path) -> None:
-    storage = ColumnReader(Handle(write(tmp_path / "run.h5", compression, rows)))
-    assert storage.items("observations", rows, rows).shape == (0, 84, 84)
+    reader = ColumnReader(Handle(write(tmp_path / "run.h5", compression, rows)))
+    assert reader.items("observations", rows, rows).shape == (0, 84, 84)
 
 
 @each_compression
@@ -202,9 +202,9 @@ def test_a_chunk_that_was_never_written_is_corruption_or_zero(compression: str |
     write(tmp_path / "run.h5", compression)
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         file["observations"].resize(200, axis=0)
-    storage = ColumnReader(Handle(tmp_path / "run.h5"))
+    reader = ColumnReader(Handle(tmp_path / "run.h5"))
     with suppress(CorruptRecordingError):
-        assert not storage.items("observations", 150, 160).any()
+        assert not reader.items("observations", 150, 160).any()
 
 
 # Damage ------------------------------------------------------------------------------------------
@@ -224,16 +224,16 @@ def test_a_damaged_chunk_is_corruption_and_the_others_can_be_read(
 ) -> None:
     shutil.copy(paths[compression], tmp_path / "run.h5")
     damage_chunk(tmp_path / "run.h5", "observations", damage, chunk=1)
-    storage = ColumnReader(Handle(tmp_path / "run.h5"))
+    reader = ColumnReader(Handle(tmp_path / "run.h5"))
     for _ in range(2):
         with pytest.raises(CorruptRecordingError):
-            storage.items("observations", 16, 17)
+            reader.items("observations", 16, 17)
         with pytest.raises(CorruptRecordingError):
-            storage.row("observations", 20)
+            reader.row("observations", 20)
         with pytest.raises(CorruptRecordingError):
-            storage.items("observations", 0, ROWS)
-    assert np.array_equal(storage.items("observations", 0, 16), pictures()[:16])
-    assert np.array_equal(storage.items("observations", 32, ROWS), pictures()[32:])
+            reader.items("observations", 0, ROWS)
+    assert np.array_equal(reader.items("observations", 0, 16), pictures()[:16])
+    assert np.array_equal(reader.items("observations", 32, ROWS), pictures()[32:])
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
@@ -308,11 +308,11 @@ def test_other_filters_and_layouts_are_refused(tmp_path: Path) -> None:
         chunks = {"chunks": (8, 84, 84), "maxshape": (None, 84, 84)}
         file.create_dataset("observations", data=pictures(), shuffle=True, compression="gzip", **chunks)
         file["rewards"] = np.arange(10.0)
-    storage = ColumnReader(Handle(tmp_path / "run.h5"))
+    reader = ColumnReader(Handle(tmp_path / "run.h5"))
     with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/observations has the filters \[2, 1\]"):
-        storage.items("observations", 5, 60)
+        reader.items("observations", 5, 60)
     with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/rewards is not chunked"):
-        storage.row("rewards", 7)
+        reader.row("rewards", 7)
 
 
 def test_a_closed_file_is_an_error(tmp_path: Path) -> None:

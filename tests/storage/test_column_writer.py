@@ -243,7 +243,7 @@ def test_a_damaged_chunk_is_not_gone_on_with(mask: int, compression: str, tmp_pa
         file["x"].id.write_direct_chunk((16, 0, 0), b"\x7f", mask)
     with (
         opened(tmp_path / "run.h5", compression=compression) as column,
-        pytest.raises(CorruptRecordingError, match="/x cannot be gone on with"),
+        pytest.raises(CorruptRecordingError, match="/x cannot be appended to"),
     ):
         column.write(20, pictures(5))
 
@@ -273,7 +273,7 @@ def test_a_damaged_chunk_behind_the_last_row_is_not_gone_on_with(compression: st
     (tmp_path / "run.h5").write_bytes(reseal(data))
     with (
         opened(tmp_path / "run.h5", compression=compression) as column,
-        pytest.raises(CorruptRecordingError, match="/x cannot be gone on with"),
+        pytest.raises(CorruptRecordingError, match="/x cannot be appended to"),
     ):
         column.write(16, pictures(5))
 

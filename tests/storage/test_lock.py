@@ -1,5 +1,6 @@
-"""The lock: one holder at a time, whoever dies and however."""
+"""The lock: one holder at a time, whichever process dies and however; and standard streams that are closed."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -327,3 +328,27 @@ def test_a_file_with_hard_links_is_refused_and_says_so(tmp_path):
     (tmp_path / "other.h5").hardlink_to(tmp_path / "run.h5")
     with pytest.raises(RecordingPathError, match=r"other\.h5 has other names \(hard links\).*Copy the file"):
         check_only_name(tmp_path / "other.h5")
+
+
+# Standard streams --------------------------------------------------------------------------------
+
+_CLOSE_STREAMS = """
+import json, os
+from gym_h5record.storage.lock import occupy_standard_streams
+said = os.dup(1)
+for stream in {closed}:
+    os.close(stream)
+occupy_standard_streams()
+opened = os.open(os.devnull, os.O_RDONLY)
+inherited = [stream for stream in range(3) if os.get_inheritable(stream)]
+os.write(said, json.dumps([opened, inherited]).encode())
+"""
+
+
+@pytest.mark.parametrize("closed", [[], [0], [1], [1, 2], [0, 1, 2]], ids=str)
+def test_closed_streams_are_occupied_here_and_closed_in_programs_that_are_started(closed):
+    command = [sys.executable, "-c", _CLOSE_STREAMS.format(closed=closed)]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
+    opened, inherited = json.loads(said)
+    assert opened > 2
+    assert inherited == [stream for stream in range(3) if stream not in closed]

@@ -144,6 +144,30 @@ def test_whenever_a_file_is_copied_that_is_being_written_it_is_not_taken_for_clo
     assert recording_state(path) is State.CLOSED
 
 
+def test_a_recording_that_is_cut_short_is_said_to_lack_bytes_and_what_to_do(tmp_path: Path) -> None:
+    path = closed(tmp_path)
+    os.truncate(path, path.stat().st_size - 100)
+    assert str(state.cut_short_error(path)).startswith(f"{path}: {state.cut_short_text(100)}. Copy it again")
+    assert state.cut_short_text(100).startswith("100 bytes are missing at its end: it was cut short")
+    assert f"gym-h5record repair {path} --salvage FILE" in str(state.cut_short_error(path))
+
+
+@pytest.mark.parametrize(("is_torn", "looks"), [(False, 1), (True, 3)])
+def test_a_look_at_a_file_reads_its_superblock_once(
+    is_torn: bool, looks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, reads = closed(tmp_path), []
+    if is_torn:
+        mark_torn(path)
+    read = state.read_superblock
+    monkeypatch.setattr(state, "read_superblock", lambda path: (reads.append(path), read(path))[1])
+    assert recording_state(path) is (State.INTERRUPTED if is_torn else State.CLOSED)
+    assert len(reads) == looks
+    reads.clear()
+    recording_state(path, is_ours=True)
+    assert len(reads) == 1
+
+
 def test_nothing_there_is_said(tmp_path: Path) -> None:
     for path in (tmp_path / "run.h5", tmp_path / "missing" / "run.h5"):
         with pytest.raises(RecordingNotFoundError, match=r"there is no recording at .*run\.h5"):

@@ -268,3 +268,15 @@ def test_the_zoo_has_every_kind_of_space():
         spaces.GraphInstance,
     }
     assert len(SPACES_BY_ID) == len(SPACES)
+
+
+def test_a_discrete_of_int64_is_built_as_gymnasium_1_1_can(monkeypatch):
+    """Its Discrete has no argument ``dtype``."""
+
+    class Discrete(spaces.Discrete):
+        def __init__(self, n, seed=None, start=0):
+            super().__init__(n, seed, start)
+
+    monkeypatch.setattr(spaces, "Discrete", Discrete)
+    space = space_from_json({"type": "Discrete", "n": 5, "start": -2, "dtype": "<i8"})
+    assert (int(space.n), int(space.start), space.dtype) == (5, -2, np.dtype(np.int64))

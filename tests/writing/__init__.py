@@ -34,9 +34,10 @@ from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.writing import journal
+from gym_h5record.writing.claim import PATIENCE_S
 from gym_h5record.writing.index_writer import begin_json
 from gym_h5record.writing.options import Options
-from gym_h5record.writing.recovery import PATIENCE_S, recover_locked
+from gym_h5record.writing.recovery import recover_locked
 from gym_h5record.writing.row_writer import RowWriter
 from gym_h5record.writing.session import Session
 from tests.zoo import ZooEnv, passing_infos
@@ -126,7 +127,9 @@ class Pen:
         schema = make_schema() if schema is None else schema
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(journal, "_MAX_BYTES", min(journal._MAX_BYTES, journal_bytes))
-            self.session = Session(options, row_bytes, 64 << 10)
+            self.session = Session(options)
+            self.session.open()
+            self.session.reserve(row_bytes, 64 << 10)
             self.session.lay_out(schema, 30.0, {"made_by": "a pen"})
         self.schema = schema if self.session.existing is None else self.session.existing.schema
         self.rows = RowWriter(self.session, self.schema)

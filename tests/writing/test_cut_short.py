@@ -21,7 +21,7 @@ from gym_h5record.writing.index_writer import begin_json
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control
 from gym_h5record.writing.options import make_options
-from gym_h5record.writing.process_worker import ChildWorker
+from gym_h5record.writing.process_worker import ProcessWorker
 from gym_h5record.writing.row_writer import RowWriter
 from gym_h5record.writing.session import Session
 from tests.writing import (
@@ -182,7 +182,7 @@ def test_a_journal_is_laid_out_once(tmp_path: Path) -> None:
         ((Journal, "reserve"), "inline"),
         ((RecordingLock, "_acquire"), "process"),
         ((Journal, "reserve"), "process"),
-        ((ChildWorker, "_started"), "process"),
+        ((ProcessWorker, "_started"), "process"),
     ],
 )
 def test_a_session_that_is_interrupted_while_it_opens_leaves_nothing(
@@ -191,10 +191,16 @@ def test_a_session_that_is_interrupted_while_it_opens_leaves_nothing(
     options = make_options(tmp_path / "run.h5", "x", "gzip", None, writer, NEVER_S, "process", checksum=False)
     with monkeypatch.context() as patch:
         patch.setattr(*where, _then_interrupt(getattr(*where)))
+        session = Session(options)
         with pytest.raises(KeyboardInterrupt):
-            Session(options, 100, 1000)
+            open_session(session)
     assert [*tmp_path.iterdir()] == []
     assert not is_locked(tmp_path / "run.h5")
+
+
+def open_session(session: Session) -> None:
+    session.open()
+    session.reserve(100, 1000)
 
 
 def _then_interrupt(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -161,7 +161,7 @@ def test_a_drain_may_be_taken_over_by_another_one_at_any_time(
     )
 
     def drain_anew() -> None:
-        drain, file = open_drain(tmp_path / "run.h5", env._tape._session.journal)  # type: ignore[union-attr]
+        drain, file = open_drain(tmp_path / "run.h5", env._stream.session.journal)  # type: ignore[union-attr]
         drain.run()
         file.close()
 

@@ -19,7 +19,8 @@ from gym_h5record.format.planning import plan_infos, plan_space
 from gym_h5record.format.schema import Schema
 from gym_h5record.values.exact import identical
 from gym_h5record.writing.encoders import Ring, make_infos_put, make_put
-from gym_h5record.writing.journal import CODES, Journal
+from gym_h5record.writing.journal import Journal
+from gym_h5record.writing.journal_header import CODES
 from tests.writing import small_journal
 from tests.zoo import DTYPES, NAN_WITH_PAYLOAD, NEGATIVE_NAN, check_identical
 

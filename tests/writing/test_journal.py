@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.paths import journal_path
-from gym_h5record.writing.journal import BLOB_ENDS, CODES, FLAGS, Journal
+from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, RecorderState, Segment, WriterState, pack_segment
+from gym_h5record.writing.journal_header import BLOB_ENDS, CODES, FLAGS
 from tests.properties.strategies import PROFILE
 from tests.zoo import open_descriptors
 

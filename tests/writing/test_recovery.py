@@ -481,7 +481,7 @@ def test_a_recorder_can_be_killed_again_and_again(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_is_being_made_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gym_h5record.writing.recovery.PATIENCE_S", 0.05)
+    monkeypatch.setattr("gym_h5record.writing.claim.PATIENCE_S", 0.05)
     with Pen(tmp_path / "run.h5") as pen:
         write_pairs(pen, [3])
         with pytest.raises(RecordingInUseError, match=r"run\.h5"):

@@ -128,13 +128,31 @@ def test_a_lock_that_cannot_be_made_is_an_error_with_its_path(
     check_nothing_left(tmp_path)
 
 
-def test_a_writer_process_that_does_not_start_is_an_error_and_nothing_is_left(
+@pytest.mark.parametrize("call", ["tick", "flush"])
+def test_a_writer_process_that_does_not_start_is_said_by_the_next_call_and_close_keeps_every_row(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+    pen = Pen(tmp_path / "run.h5", writer="process")
+    write_pairs(pen, [3])
+    with pytest.raises(WriterError, match=r'run\.h5 cannot be started: it ended with exit code 1.*writer="inline"'):
+        wait_until(lambda: getattr(pen.session, call)())
+    pen.close()
+    check_pairs(tmp_path / "run.h5", [3])
+    check_alone(tmp_path / "run.h5")
+
+
+def test_a_writer_process_that_does_not_start_is_said_by_close_and_every_row_is_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
-    with pytest.raises(WriterError, match=r"run\.h5.*exit code 1"):
-        Pen(tmp_path / "run.h5", writer="process")
-    check_nothing_left(tmp_path)
+    pen = Pen(tmp_path / "run.h5", writer="process")
+    pen.session.due_s = float("inf")
+    write_pairs(pen, [3])
+    with pytest.raises(WriterError, match=r"run\.h5 ended with exit code 1 while recording. All steps have been"):
+        pen.close()
+    check_pairs(tmp_path / "run.h5", [3])
+    check_alone(tmp_path / "run.h5")
 
 
 @each_writer
@@ -408,7 +426,9 @@ def test_a_session_that_was_never_laid_out_leaves_nothing(writer: str, tmp_path:
     from gym_h5record.writing.session import Session
 
     options = Options(tmp_path / "run.h5", "x", make_codec("gzip"), writer == "inline", 1.0)
-    session = Session(options, 100, 1000)
+    session = Session(options)
+    session.open()
+    session.reserve(100, 1000)
     assert {path.name for path in tmp_path.iterdir()} == {"run.h5.journal", "run.h5.lock"}
     session.close()
     check_nothing_left(tmp_path)

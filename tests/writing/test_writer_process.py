@@ -23,6 +23,7 @@ from gym_h5record.writing import writer_process
 from gym_h5record.writing.drain import Drain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, RecorderState, WriterState
+from gym_h5record.writing.worker import LOCK_GONE
 from tests.writing import (
     NEVER_S,
     Pen,
@@ -57,6 +58,7 @@ class Desk:
         self.lock = RecordingLock(self.path)
         self.signals: dict[Any, Any] = {}
         reading, self.writing = os.pipe()
+        os.write(self.writing, b".")  # the journal is there
         self._stdin = os.fdopen(reading)
         monkeypatch.setattr(sys, "stdin", self._stdin)
         monkeypatch.setattr(signal, "signal", self.signals.__setitem__)
@@ -236,6 +238,8 @@ def test_a_closed_pipe_means_that_the_recorder_has_become_something_else(tmp_pat
     path = left_behind(tmp_path, [3, 5])
     lock, journal = RecordingLock(path), Journal.open(journal_path(path))
     writer = start_writer(path, os.getpid(), lock)
+    writer.stdin.write(b".")  # type: ignore[union-attr]
+    writer.stdin.flush()  # type: ignore[union-attr]
     wait_until(lambda: journal.control[Control.WRITER] == WriterState.READY)
     lock.forget()
     _, errors = writer.communicate(timeout=20)  # closes the pipe
@@ -252,7 +256,7 @@ def test_a_writer_whose_recorder_gave_up_while_it_started_touches_nothing(tmp_pa
     before = journal_path(path).read_bytes()
     writer = start_writer(path, os.getpid(), lock)
     _, errors = writer.communicate(timeout=20)
-    assert (writer.returncode, errors) == (0, b"")
+    assert (writer.returncode, errors) == (LOCK_GONE, b"")
     assert journal_path(path).read_bytes() == before
     lock.forget()
     other.release()

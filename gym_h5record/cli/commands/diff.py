@@ -12,17 +12,17 @@ import numpy as np
 
 import gym_h5record as h5r
 from gym_h5record.cli.output import json_value, print_json
-from gym_h5record.cli.program import PROBLEM
+from gym_h5record.cli.program import EXIT_PROBLEM
 from gym_h5record.cli.progress import row_progress
 from gym_h5record.display import printable, short_repr
 
-__all__ = ["diff"]
+__all__ = ["diff_command"]
 
 
-_MAX_ELEMENTS = 100
+_MAX_ELEMENTS = 100  # of a value in the JSON; a picture has 100,000
 
 
-@click.command()
+@click.command("diff")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option(
@@ -30,17 +30,18 @@ _MAX_ELEMENTS = 100
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="X",
-    help="How far floating numbers may be apart.  [default: not a bit]",
+    help="Floating numbers may differ by up to X.  [default: every bit must be equal]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and no progress.")
 @click.pass_context
-def diff(ctx: click.Context, *, a: Path, b: Path, atol: float, as_json: bool) -> None:
-    """Find the first place where the recordings A and B differ.
+def diff_command(ctx: click.Context, *, a: Path, b: Path, atol: float, as_json: bool) -> None:
+    """Find the first difference between the recordings A and B.
 
-    The exit code is 1 if their episodes differ; metadata that differs is only shown.
+    The exit code is 1 if their episodes differ. Differences in metadata are shown, and
+    do not change the exit code.
     """
     if math.isnan(atol):
-        raise click.BadParameter("nan is no distance", ctx, param_hint="--atol")
+        raise click.BadParameter("expected a number, got nan", ctx, param_hint="--atol")
     if as_json:
         report = h5r.diff(a, b, atol=atol)
         values = {"a": _json(report.a), "b": _json(report.b)}
@@ -51,11 +52,11 @@ def diff(ctx: click.Context, *, a: Path, b: Path, atol: float, as_json: bool) ->
         click.echo(printable(report.message))
         for sentence in report.metadata:
             click.echo(printable(f"metadata: {sentence}"))
-    if not report.same:
-        ctx.exit(PROBLEM)
+    if not report.ok:
+        ctx.exit(EXIT_PROBLEM)
 
 
 def _json(value: Any) -> Any:
-    """The value itself as long as it is small; a picture of another shape is not."""
+    """A small value itself, a large one as a short text: it may be a picture."""
     size = value.size if isinstance(value, np.ndarray) else len(value) if hasattr(value, "__len__") else 1
     return json_value(value) if size <= _MAX_ELEMENTS else short_repr(value)

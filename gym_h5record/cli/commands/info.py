@@ -1,4 +1,4 @@
-"""``gym-h5record info``: what is in a recording, without reading its rows."""
+"""``gym-h5record info``: what a recording holds, told without reading its rows."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import click
 import numpy as np
 from rich.table import Table
 
-from gym_h5record.cli.output import file_bytes, name_table, print_json, safe, show, size_text, summary
+from gym_h5record.cli.output import file_bytes, name_table, plain_table, print_json, safe, show, size_text, summary
 from gym_h5record.display import printable
 from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.reading.recording import Recording
 from gym_h5record.storage.usage import ColumnStorage, column_storage
 from gym_h5record.values.tagged_json import parse_json
 
-__all__ = ["info"]
+__all__ = ["info_command"]
 
 
 _FRAMES = {"render": "rendered", "observation": "the observations", "none": "none"}
 
 
-@click.command()
+@click.command("info")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(*, path: Path, as_json: bool) -> None:
-    """Show what is in the recording PATH, and what each column takes."""
+def info_command(*, path: Path, as_json: bool) -> None:
+    """Show what the recording PATH holds, and the size of each column."""
     with Recording(path) as recording:
         spaces = (str(recording.observation_space), str(recording.action_space))
         facts = _describe(recording)
@@ -46,7 +46,7 @@ def info(*, path: Path, as_json: bool) -> None:
 
 
 def _describe(recording: Recording) -> dict[str, Any]:
-    """Everything about a recording except for its columns, for ``--json``."""
+    """All facts but the columns, under the names that ``--json`` prints."""
     metadata = recording.metadata
     episodes = [(each.total_reward, each.length, each.complete) for each in recording.episodes]
     returns, lengths, complete = zip(*episodes, strict=True) if episodes else ((), (), ())
@@ -82,7 +82,7 @@ def _describe(recording: Recording) -> dict[str, Any]:
 
 
 def _spec(text: str | None) -> Any:
-    """The spec of the environment, or its text if it is none."""
+    """The environment's spec as JSON, or as it is if it is no valid JSON."""
     try:
         return parse_json(text, MAX_DEPTH) if text else None
     except ValueError:
@@ -136,12 +136,12 @@ def _first_sentence(text: str | None) -> str | None:
 
 
 def _class_name(name: str) -> str:
-    """The class without its module."""
+    """A class's name without its module."""
     return name.rpartition(":")[2]
 
 
 def _column_table(columns: Sequence[ColumnStorage]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = plain_table(gap=1)  # eight columns have to fit into 80 characters
     table.add_column("column", overflow="fold", min_width=16)
     for name, justify in (("shape", "right"), ("dtype", "left"), ("chunk", "right"), ("filter", "left")):
         table.add_column(name, justify=justify, no_wrap=name != "shape")  # type: ignore[arg-type]  # a literal each

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,23 @@ import gymnasium as gym
 
 from gym_h5record.cli.environments import default_path, make_environment
 from gym_h5record.cli.interrupts import Interrupts
-from gym_h5record.cli.output import file_bytes, make_console, print_json, size_text
+from gym_h5record.cli.output import file_bytes, print_json, size_text
 from gym_h5record.cli.parameters import parse_pairs
-from gym_h5record.cli.program import INTERRUPTED, CommandError
-from gym_h5record.cli.progress import NoProgress, ProgressBar
+from gym_h5record.cli.program import EXIT_INTERRUPTED, CommandError
+from gym_h5record.cli.progress import rollout_progress
 from gym_h5record.cli.rollout import Limits, RolloutStats, rollout
-from gym_h5record.cli.user_code import RANDOM, Policy, check_policy_name, load_policy, random_policy
-from gym_h5record.display import printable
+from gym_h5record.cli.user_code import (
+    RANDOM,
+    check_policy_name,
+    import_from_current_directory,
+    load_callable,
+    random_policy,
+)
+from gym_h5record.display import counted, printable
 from gym_h5record.errors import RecordingExistsError
 from gym_h5record.recorder.wrapper import RecordToHDF5
 
-__all__ = ["record"]
+__all__ = ["record_command"]
 
 
 _FRAMES: dict[str, str | Literal[False]] = {
@@ -38,28 +43,29 @@ _COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", "none")
 
 @dataclass(frozen=True)
 class _Outcome:
-    """A recording that has been made, wholly or in part.
+    """A recording that has been made.
 
     Attributes:
-        seconds: From the first reset until the file was complete.
+        seconds: From the first reset until the file was closed.
+        interrupted: Whether a signal ended it before its limits.
     """
 
     path: Path
-    tally: RolloutStats
+    stats: RolloutStats
     seconds: float
     interrupted: bool
 
     @property
     def steps_per_second(self) -> float:
-        return self.tally.steps / self.seconds if self.seconds else 0.0
+        return self.stats.steps / self.seconds if self.seconds else 0.0
 
     def as_json(self) -> dict[str, Any]:
         return {
             "path": str(self.path),
-            "steps": self.tally.steps,
-            "episodes": len(self.tally.returns),
-            "incomplete_episodes": self.tally.incomplete,
-            "returns": self.tally.returns,
+            "steps": self.stats.steps,
+            "episodes": len(self.stats.returns),
+            "incomplete_episodes": self.stats.incomplete,
+            "returns": self.stats.returns,
             "seconds": round(self.seconds, 6),
             "steps_per_second": round(self.steps_per_second, 3),
             "bytes": file_bytes(self.path),
@@ -67,41 +73,47 @@ class _Outcome:
         }
 
     def as_line(self) -> str:
-        if not self.tally.returns:
+        stats = self.stats
+        if not stats.returns:
             return "nothing was recorded"
-        incomplete = f" ({self.tally.incomplete} incomplete)" if self.tally.incomplete else ""
+        incomplete = f" ({stats.incomplete} incomplete)" if stats.incomplete else ""
         facts = (
-            f"{len(self.tally.returns):,} {_plural('episode', len(self.tally.returns))}{incomplete}",
-            f"{self.tally.steps:,} {_plural('step', self.tally.steps)}",
-            f"mean return {self.tally.mean_return:g}",
+            f"{counted(len(stats.returns), 'episode')}{incomplete}",
+            counted(stats.steps, "step"),
+            f"mean return {stats.mean_return:g}",
             size_text(file_bytes(self.path)),
             f"{self.steps_per_second:,.0f} steps/s",
         )
         return f"{printable(self.path)}: {', '.join(facts)}"
 
 
-@click.command()
+@click.command("record")
 @click.argument("env_id")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to make.  [default: named like ENV_ID]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write.  [default: ENV_ID without its namespace, with .h5]",
+)
 @click.option(
     "--episodes", type=click.IntRange(min=1), help="Stop after N episodes.  [default: 1, if no --steps]", metavar="N"
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Stop after N steps.", metavar="N")
-@click.option("--seed", type=click.IntRange(min=0), help="Seeds the first reset and the random policy.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the first reset and of the random policy.")
 @click.option(
     "--policy",
     default=RANDOM,
     show_default=True,
     callback=check_policy_name,
     metavar="random|MODULE:CALLABLE",
-    help="Who chooses the actions; a callable is called with the observation.",
+    help="Chooses the actions. A callable is called with the observation.",
 )
 @click.option(
     "--env-kwargs",
     multiple=True,
     callback=parse_pairs,
     metavar="KEY=VALUE",
-    help="An argument of the environment, as a Python literal or else a string. May be repeated.",
+    help="An argument of the environment: a Python literal, or else a string. May be repeated.",
 )
 @click.option("--render-mode", help='Passed to the environment.  [default: "rgb_array" with --frames render]')
 @click.option(
@@ -109,33 +121,40 @@ class _Outcome:
     type=click.Choice(list(_FRAMES)),
     default="auto",
     show_default=True,
-    help="The pictures to store: what is rendered, the observations, or what there is without asking for more.",
+    help="The pictures to store. auto: the observations if they are the pictures of an Atari game, "
+    "else rendered pictures if --render-mode is rgb_array, else none.",
 )
 @click.option("--atari-preprocessing", is_flag=True, help="Frame skip 4, grayscale, 84x84.")
 @click.option("--frame-stack", type=click.IntRange(min=1), metavar="N", help="Stack the last N observations.")
 @click.option("--compression", type=click.Choice(_COMPRESSIONS), default="gzip", show_default=True)
 @click.option("--compression-opts", type=int, help="Level of gzip (0 to 9) or zstd (-7 to 22).")
-@click.option("--writer", type=click.Choice(["process", "inline"]), default="process", show_default=True)
+@click.option(
+    "--writer",
+    type=click.Choice(["process", "inline"]),
+    default="process",
+    show_default=True,
+    help="Write the file in a second process, or in the recording process.",
+)
 @click.option(
     "--durability",
     type=click.Choice(["process", "power"]),
     default="process",
     show_default=True,
-    help="What a step survives: the death of any process, or also a power cut.",
+    help="Recorded steps survive the death of any process, or also a power cut.",
 )
-@click.option("--checksum", is_flag=True, help="Keep checksums, for `validate --deep`.")
-@click.option("--append", is_flag=True, help="Go on with a recording of the same environment.")
+@click.option("--checksum", is_flag=True, help="Store checksums, which `validate --deep` compares.")
+@click.option("--append", is_flag=True, help="Add episodes to a recording of the same environment.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @click.option(
     "--metadata",
     multiple=True,
     callback=parse_pairs,
     metavar="KEY=VALUE",
-    help="Stored with the recording; run_id and agent_id are known by name. May be repeated.",
+    help="Stored with the recording. The keys run_id and agent_id have places of their own. May be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and no progress.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def record(
+def record_command(
     *,
     env_id: str,
     output: Path | None,
@@ -161,7 +180,7 @@ def record(
 ) -> None:
     """Step the environment ENV_ID and record it into one HDF5 file.
 
-    Ctrl-C ends the recording after the running step; the file is complete.
+    Ctrl-C ends the recording after the current step, and the file is complete.
 
     \b
     Examples:
@@ -174,7 +193,7 @@ def record(
         raise click.UsageError("--append and --overwrite exclude each other.")
     path = default_path(env_id) if output is None else output
     limits = Limits(1 if episodes is None and steps is None else episodes, steps)
-    sys.path.insert(0, str(Path.cwd()))  # policies and environments of the user's own
+    import_from_current_directory()
     with ExitStack() as unless_recorded:
         env = make_environment(
             env_id,
@@ -184,7 +203,7 @@ def record(
             frame_stack=frame_stack,
         )
         unless_recorded.callback(env.close)
-        choose_action = random_policy(env.action_space, seed) if policy == RANDOM else load_policy(policy)
+        choose_action = random_policy(env.action_space, seed) if policy == RANDOM else load_callable(policy, "policy")
         with _explain_existing(path):
             recorder: RecordToHDF5[Any, Any] = RecordToHDF5(
                 env,
@@ -198,7 +217,7 @@ def record(
                 checksum=checksum,
                 metadata=metadata,
             )
-        unless_recorded.pop_all()  # from here on the recorder closes it
+        unless_recorded.pop_all()  # from here on recorder.close() closes the environment
     with _explain_existing(path):
         outcome = _run(recorder, choose_action, path, limits, seed=seed, silent=as_json or quiet)
     _report(outcome, as_json=as_json, quiet=quiet)
@@ -206,7 +225,7 @@ def record(
 
 @contextmanager
 def _explain_existing(path: Path) -> Iterator[None]:
-    """Say what to do about a file that exists in words of the command line."""
+    """Let the error for a file that exists name the options of the command line."""
     try:
         yield
     except RecordingExistsError as error:
@@ -217,22 +236,26 @@ def _explain_existing(path: Path) -> Iterator[None]:
 
 
 def _run(
-    recorder: gym.Env[Any, Any], policy: Policy, path: Path, limits: Limits, *, seed: int | None, silent: bool
+    recorder: gym.Env[Any, Any],
+    policy: Callable[[Any], Any],
+    path: Path,
+    limits: Limits,
+    *,
+    seed: int | None,
+    silent: bool,
 ) -> _Outcome:
-    """Record up to the limits, or until somebody interrupts; the recorder is closed."""
-    console = make_console(stderr=True)
-    watch = ProgressBar(console, path, limits) if console.is_terminal and not silent else NoProgress()
-    tally = RolloutStats()
+    """Record up to the limits or until Ctrl-C, and close the recorder."""
+    stats = RolloutStats()
     with Interrupts() as interrupts:
         try:
-            with watch:
-                rollout(recorder, policy, limits, tally, seed=seed, stop=interrupts, watch=watch)
-        except KeyboardInterrupt:  # the second one
+            with rollout_progress(path, limits, is_shown=not silent) as on_step:
+                rollout(recorder, policy, limits, stats, seed=seed, stop=interrupts, on_step=on_step)
+        except KeyboardInterrupt:  # the second signal
             interrupts.requested = True
         finally:
             recorder.close()
-        interrupted = interrupts.requested and limits.fraction(tally) < 1
-        return _Outcome(path, tally, tally.seconds, interrupted)
+        interrupted = interrupts.requested and limits.fraction(stats) < 1
+        return _Outcome(path, stats, stats.seconds, interrupted)
 
 
 def _report(outcome: _Outcome, *, as_json: bool, quiet: bool) -> None:
@@ -241,8 +264,4 @@ def _report(outcome: _Outcome, *, as_json: bool, quiet: bool) -> None:
     elif not quiet:
         click.echo(f"interrupted: {outcome.as_line()}" if outcome.interrupted else outcome.as_line())
     if outcome.interrupted:
-        click.get_current_context().exit(INTERRUPTED)
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"
+        click.get_current_context().exit(EXIT_INTERRUPTED)

@@ -1,8 +1,8 @@
-"""``gym-h5record repair``: complete what a dead recorder left, or save what can be read."""
+"""``gym-h5record repair``: complete an interrupted recording, or copy the readable rows of a damaged one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +13,12 @@ import click
 import gym_h5record as h5r
 from gym_h5record.cli.interrupts import Interrupts
 from gym_h5record.cli.output import name_table, print_json, show, size_text
-from gym_h5record.cli.program import PROBLEM
-from gym_h5record.cli.progress import row_progress
-from gym_h5record.display import printable
-from gym_h5record.maintenance.repairs.repairing import Amount
+from gym_h5record.cli.program import EXIT_PROBLEM
+from gym_h5record.cli.progress import OnProgress, row_progress
+from gym_h5record.display import counted, printable
+from gym_h5record.maintenance.repairs.repairing import RowCount
 
-__all__ = ["repair"]
+__all__ = ["repair_command"]
 
 
 _FOUND = {
@@ -27,31 +27,29 @@ _FOUND = {
     "damaged": "damaged beyond repair",
 }
 
-OnProgress = Callable[[int, int], None]
 
-
-@click.command()
+@click.command("repair")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
 @click.option(
     "--salvage",
     type=click.Path(path_type=Path),
     metavar="NEW",
-    help="Read every row; if any is damaged, copy all that can be read into the new file NEW.",
+    help="Read every row. If rows are damaged, copy all readable rows into the new file NEW.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and no progress.")
 @click.pass_context
-def repair(ctx: click.Context, *, path: Path, dry_run: bool, salvage: Path | None, as_json: bool) -> None:
-    """Complete the recording PATH, whose recorder was killed.
+def repair_command(ctx: click.Context, *, path: Path, dry_run: bool, salvage: Path | None, as_json: bool) -> None:
+    """Complete the recording PATH after its recorder was killed.
 
-    Every step that had returned is in the file afterwards. A recording that was
-    closed is left as it is. So is one that is damaged beyond repair: what is wrong
-    with it is said, and --salvage copies what can be read.
+    Afterwards the file has every step that had returned. A closed recording is not
+    changed. A recording damaged beyond repair is not changed either: the problem is
+    shown, and --salvage copies the readable rows.
 
-    The exit code is 0 if the recording is whole now, or if --salvage has made a file
-    with everything that can be read; then it is said what is not in it. It is 1 if
-    the recording is damaged beyond repair, or still being recorded. After --dry-run
-    it is what it would be. Ctrl-C ends a salvage, and leaves nothing of NEW.
+    The exit code is 0 if the recording is complete now, or if --salvage has copied
+    everything readable; the output says what is not in the copy. It is 1 if the
+    recording is damaged beyond repair, or still being recorded. --dry-run has the
+    exit code that the repair would have. Ctrl-C ends --salvage and removes NEW.
 
     \b
     Examples:
@@ -66,7 +64,7 @@ def repair(ctx: click.Context, *, path: Path, dry_run: bool, salvage: Path | Non
         _show(path, report, dry_run=dry_run, wants_salvage=salvage is not None)
     is_saved = salvage is not None and report.readable.rows > 0
     if not report.ok and not is_saved:
-        ctx.exit(PROBLEM)
+        ctx.exit(EXIT_PROBLEM)
 
 
 def _facts(report: h5r.RepairReport) -> dict[str, object]:
@@ -75,9 +73,9 @@ def _facts(report: h5r.RepairReport) -> dict[str, object]:
 
 
 def _show(path: Path, report: h5r.RepairReport, *, dry_run: bool, wants_salvage: bool) -> None:
-    """What was found, what was done, and how it is now."""
+    """Print what was found, what was done, and what the recording holds now."""
     is_damaged = not report.ok
-    has_recovered = report.found == "interrupted" or report.recovered != Amount()
+    has_recovered = report.found == "interrupted" or report.recovered != RowCount()
     now = "would have" if dry_run else "has now"
     actions = report.actions or (("nothing",) if is_damaged else ())
     doing = ("would do" if dry_run else "done", *[""] * len(actions))
@@ -88,7 +86,10 @@ def _show(path: Path, report: h5r.RepairReport, *, dry_run: bool, wants_salvage:
                 ("found", _FOUND[report.found]),
                 ("problem", report.problem or None),
                 *zip(doing, actions, strict=False),
-                ("claims" if is_damaged else now, f"{_counted(report.num_steps, 'step')} in {_episodes(report)}"),
+                (
+                    "claims" if is_damaged else now,
+                    f"{counted(report.num_steps, 'step')} in {counted(report.num_episodes, 'episode')}",
+                ),
                 ("recovered", _amount(report.recovered) if has_recovered else None),
                 ("readable", _amount(report.readable) if is_damaged else None),
                 ("lost", _lost(report) if is_damaged or has_recovered else None),
@@ -102,40 +103,32 @@ def _show(path: Path, report: h5r.RepairReport, *, dry_run: bool, wants_salvage:
 
 def _advice(path: Path, report: h5r.RepairReport, *, dry_run: bool, wants_salvage: bool) -> str:
     if not report.readable.rows:
-        return "Nothing of it can be read. Is there a copy of it?"
+        return "Nothing of it can be read. Do you have a copy?"
     if report.salvaged is None:
         command = f"gym-h5record repair {printable(quote(str(path)))} --salvage NEW.h5"
         if wants_salvage and dry_run:
-            return "Without --dry-run, what is readable is copied."
-        return f"It has not been changed. Save what is readable: {command}"
-    lost = "Nothing is lost." if report.lost == Amount() else f"NOT in it: {_amount(report.lost)}."
+            return "Without --dry-run, the readable rows are copied."
+        return f"It has not been changed. Save the readable rows: {command}"
+    lost = "Nothing is lost." if report.lost == RowCount() else f"NOT in it: {_amount(report.lost)}."
     return f"Saved in {printable(report.salvaged)}. {lost}"
 
 
 def _lost(report: h5r.RepairReport) -> str:
-    if report.without_journal and report.lost == Amount():
-        return "what only the journal had, if there was one"
+    if report.without_journal and report.lost == RowCount():
+        return "rows that only the journal had, if there was one"
     return _amount(report.lost)
 
 
-def _amount(amount: Amount) -> str:
-    if amount == Amount():
+def _amount(amount: RowCount) -> str:
+    if amount == RowCount():
         return "nothing"
-    text = f"{_counted(amount.rows, 'row')}, {_counted(amount.episodes, 'episode')}"
+    text = f"{counted(amount.rows, 'row')}, {counted(amount.episodes, 'episode')}"
     return f"{text}, {size_text(amount.bytes)}" if amount.bytes else text
-
-
-def _episodes(report: h5r.RepairReport) -> str:
-    return _counted(report.num_episodes, "episode")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 @contextmanager
 def _progress(path: Path, interrupts: Interrupts, *, is_shown: bool) -> Iterator[OnProgress]:
-    """What is called between two rows: there, an interrupt is obeyed; a terminal is shown a bar."""
+    """Give ``repair`` a function to call between two rows, where Ctrl-C may end it; it draws the bar as well."""
     with row_progress(path.name, is_shown=is_shown) as show_progress:
 
         def on_progress(done: int, rows: int) -> None:

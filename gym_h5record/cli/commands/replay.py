@@ -1,4 +1,4 @@
-"""``gym-h5record replay``: play an episode in the terminal, or make pictures of it."""
+"""``gym-h5record replay``: show an episode in the terminal, or write pictures of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from gym_h5record.cli.commands.replay_policy import or_evaluate
-from gym_h5record.cli.output import print_json, safe, safe_line, show, summary
+from gym_h5record.cli.evaluation_options import or_evaluate
+from gym_h5record.cli.output import plain_table, print_json, safe, safe_line, show, summary
 from gym_h5record.cli.pictures import (
     Tile,
     animated_gif,
@@ -21,13 +21,14 @@ from gym_h5record.cli.pictures import (
     frame_delays,
     write_picture,
 )
-from gym_h5record.cli.playback import Reset, Step, choose_episode, describe_end, play, reward_number
+from gym_h5record.cli.playback import Reset, Step, choose_episode, describe_end, play
 from gym_h5record.cli.program import CommandError
-from gym_h5record.display import printable
+from gym_h5record.display import counted, printable
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
+from gym_h5record.values.exact import reward_number
 
-__all__ = ["replay"]
+__all__ = ["replay_command"]
 
 
 _SHOWN_STEPS = 20
@@ -35,10 +36,10 @@ _DEFAULT_FPS = 30.0
 _MIN_FPS, _MAX_FPS = 0.1, 1000.0
 
 
-@click.command()
+@click.command("replay")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
-    "--episode", type=int, metavar="K", help="Its number; -1 is the last.  [default: the first one with a step]"
+    "--episode", type=int, metavar="K", help="Number of the episode; -1 is the last.  [default: the first with a step]"
 )
 @click.option(
     "--limit",
@@ -49,15 +50,19 @@ _MIN_FPS, _MAX_FPS = 0.1, 1000.0
 @click.option("--gif", type=click.Path(path_type=Path), help="Write the frames as an animated GIF.")
 @click.option("--png", type=click.Path(path_type=Path), help="Write evenly spaced frames as a contact sheet.")
 @click.option("--fps", type=click.FloatRange(_MIN_FPS, _MAX_FPS), help="Speed of the GIF.  [default: the recording's]")
-@click.option("--columns", type=click.IntRange(1, 50), default=5, show_default=True, help="Of the contact sheet.")
-@click.option("--rows", type=click.IntRange(1, 50), default=3, show_default=True, help="Of the contact sheet.")
 @click.option(
-    "--scale", type=click.FloatRange(0.05, 20), help="Of frames in pictures.  [default: 1; sheet: what looks well]"
+    "--columns", type=click.IntRange(1, 50), default=5, show_default=True, help="Columns of the contact sheet."
 )
-@click.option("--overwrite", is_flag=True, help="Replace pictures that exist.")
+@click.option("--rows", type=click.IntRange(1, 50), default=3, show_default=True, help="Rows of the contact sheet.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.05, 20),
+    help="Enlarges the frames.  [default: 1; contact sheet: frames 160 to 256 pixels wide]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace picture files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @or_evaluate
-def replay(
+def replay_command(
     *,
     path: Path,
     episode: int | None,
@@ -71,10 +76,10 @@ def replay(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Play one episode of the recording PATH with the actions that were recorded.
+    """Play one episode of the recording PATH without an environment.
 
-    No environment is needed: what is shown is what the recorder saw. With --policy, compare
-    the actions of a policy with the recorded ones instead.
+    Shows the recorded steps. With --policy, compares the actions of a policy with the
+    recorded actions instead.
 
     \b
     Examples:
@@ -128,18 +133,14 @@ def _show(episode: Episode, reset: Reset, steps: list[Step]) -> None:
 
 
 def _headline(episode: Episode) -> str:
-    parts = [
-        f"{episode.length:,} {'step' if episode.length == 1 else 'steps'}",
-        f"return {episode.total_reward:g}",
-        describe_end(episode),
-    ]
+    parts = [counted(episode.length, "step"), f"return {episode.total_reward:g}", describe_end(episode)]
     if episode.seed is not None:
         parts.append(f"seed {episode.seed}")
     return f"episode {episode.number}: {', '.join(parts)}"
 
 
 def _step_table(episode: Episode, reset: Reset, steps: list[Step]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in ("step", "action", "reward", "return"):
         table.add_column(name, justify="right", no_wrap=True, max_width=20)
     table.add_column("end", no_wrap=True)
@@ -199,7 +200,7 @@ def _last_step(episode: Episode, limit: int | None) -> int:
 
 
 def _returns(episode: Episode) -> list[float]:
-    """The return so far, before each step and after the last one."""
+    """The sum of the rewards before each step, and after the last step."""
     return [0.0, *itertools.accumulate(map(reward_number, episode.rewards))]
 
 

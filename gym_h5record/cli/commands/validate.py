@@ -1,4 +1,4 @@
-"""``gym-h5record validate``: what is wrong with a recording."""
+"""``gym-h5record validate``: a table of the problems of a recording."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import click
 from rich.table import Table
 
 import gym_h5record as h5r
-from gym_h5record.cli.output import print_json, safe, show
-from gym_h5record.cli.program import PROBLEM
+from gym_h5record.cli.output import plain_table, print_json, safe, show
+from gym_h5record.cli.program import EXIT_PROBLEM
 from gym_h5record.cli.progress import row_progress
-from gym_h5record.display import printable
+from gym_h5record.display import counted, printable
 
-__all__ = ["validate"]
+__all__ = ["validate_command"]
 
 
-@click.command()
+@click.command("validate")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--deep", is_flag=True, help="Read every row: chunks, types, flags, returns, NaN, values outside spaces.")
+@click.option(
+    "--deep", is_flag=True, help="Also read every row: chunks, types, flags, returns, NaN, values outside spaces."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and no progress.")
 @click.pass_context
-def validate(ctx: click.Context, *, path: Path, deep: bool, as_json: bool) -> None:
-    """Find out what is wrong with the recording PATH, without changing it.
+def validate_command(ctx: click.Context, *, path: Path, deep: bool, as_json: bool) -> None:
+    """Check the recording PATH for errors, without changing it.
 
-    The exit code is 1 if there is an error; warnings are only shown.
+    The exit code is 1 if there is an error. Warnings are shown, and do not change the exit code.
     """
     if deep and not as_json:
         with row_progress(path.name) as on_progress:
@@ -44,12 +46,12 @@ def validate(ctx: click.Context, *, path: Path, deep: bool, as_json: bool) -> No
             click.echo()
         click.echo(f"{printable(path)}: {_verdict(errors, warnings, deep=deep)}")
     if errors:
-        ctx.exit(PROBLEM)
+        ctx.exit(EXIT_PROBLEM)
 
 
 def _table(problems: Sequence[h5r.Problem]) -> Table:
-    """One entry per problem, its remedy below what is wrong."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    """One row per problem, with the remedy below the message."""
+    table = plain_table()
     table.add_column("severity", no_wrap=True)
     table.add_column("place", overflow="fold", max_width=30)
     table.add_column("problem and remedy", overflow="fold")
@@ -62,10 +64,6 @@ def _table(problems: Sequence[h5r.Problem]) -> Table:
 
 
 def _verdict(errors: int, warnings: int, *, deep: bool) -> str:
-    counts = [
-        f"{count} {name}{'s' if count > 1 else ''}"
-        for count, name in ((errors, "error"), (warnings, "warning"))
-        if count
-    ]
-    verdict = ", ".join(counts) or "nothing is wrong"
-    return verdict if deep or errors else f"{verdict}; its rows have not been read, which --deep does"
+    counts = [counted(count, name) for count, name in ((errors, "error"), (warnings, "warning")) if count]
+    verdict = ", ".join(counts) or "no problem found"
+    return verdict if deep or errors else f"{verdict}; the rows were not read, --deep reads them"

@@ -1,4 +1,4 @@
-"""``gym-h5record verify``: does the environment do again what was recorded?"""
+"""``gym-h5record verify``: run recorded episodes again on the real environment, and compare."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 import gym_h5record as h5r
-from gym_h5record.cli.output import print_json, safe, show
+from gym_h5record.cli.output import plain_table, print_json, safe, show
 from gym_h5record.cli.parameters import parse_episodes
-from gym_h5record.cli.program import PROBLEM
+from gym_h5record.cli.program import EXIT_PROBLEM
 from gym_h5record.cli.progress import row_progress
-from gym_h5record.cli.user_code import check_callable_name, load_callable
+from gym_h5record.cli.user_code import check_callable_name, import_from_current_directory, load_callable
 from gym_h5record.display import printable, short_repr
 
-__all__ = ["verify"]
+__all__ = ["verify_command"]
 
 
-@click.command()
+@click.command("verify")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--episodes", callback=parse_episodes, metavar="0,3-5", help="Only these episodes.  [default: all]")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to run them in.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
 @click.option(
     "--atol",
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="X",
-    help="How far floating numbers may be apart, for simulators that are not exact.  [default: not a bit]",
+    help="Floating numbers may differ by up to X, for simulators that are not exact.  "
+    "[default: every bit must be equal]",
 )
-@click.option("--ignore", multiple=True, metavar="KEY/KEY", help="A path into infos that is not compared; repeatable.")
+@click.option(
+    "--ignore", multiple=True, metavar="KEY/KEY", help="Do not compare this path in the infos. May be repeated."
+)
 @click.option(
     "--env",
     "make_env",
     callback=check_callable_name,
     metavar="MODULE:CALLABLE",
-    help="What makes the environment, if the file cannot say it.",
+    help="A callable that makes the environment. Needed if the file does not name one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and no progress.")
 @click.pass_context
-def verify(
+def verify_command(
     ctx: click.Context,
     *,
     path: Path,
@@ -53,27 +55,29 @@ def verify(
     make_env: str | None,
     as_json: bool,
 ) -> None:
-    r"""Run the episodes of the recording PATH again on the real environment, and compare every bit.
+    """Run the episodes of PATH again and compare them bit by bit.
 
     The environment, and modules that the file names, are imported and run: verify
-    recordings of people you trust. The exit code is 1 unless every episode is exact.
+    only recordings of people you trust. The exit code is 1 unless every episode is
+    exact, or within --atol.
 
     \b
+    Examples:
       gym-h5record verify run.h5 --workers 2
       gym-h5record verify run.h5 --episodes 0,3-5 --json
-    """
-    sys.path.insert(0, str(Path.cwd()))  # environments of the user's own
+    """  # noqa: D301  # click's mark for a paragraph that is not wrapped
+    import_from_current_directory()
     options: dict[str, Any] = {"atol": atol, "ignore": ignore, "workers": workers}
-    with redirect_stdout(sys.stderr if as_json else sys.stdout):  # what environments print is no JSON
+    with redirect_stdout(sys.stderr if as_json else sys.stdout):  # environments may print
         env = None if make_env is None else load_callable(make_env, "environment")
         with row_progress(path.name, "episodes", is_shown=not as_json) as on_progress:
-            report = h5r.verify(path, env, episodes, on_progress=on_progress, **options)
+            report = h5r.verify(path, episodes, env=env, on_progress=on_progress, **options)
     if as_json:
         print_json(_as_json(report))
     else:
         _show(report)
     if not report.ok:
-        ctx.exit(PROBLEM)
+        ctx.exit(EXIT_PROBLEM)
 
 
 def _show(report: h5r.VerifyReport) -> None:
@@ -81,7 +85,7 @@ def _show(report: h5r.VerifyReport) -> None:
         click.echo(printable(sentence))
     notable = [each for each in report.episodes if not each.ok or each.reason]
     if notable:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        table = plain_table()
         table.add_column("episode", justify="right")
         table.add_column("verdict", no_wrap=True)
         table.add_column("why", overflow="fold")
@@ -108,7 +112,7 @@ def _as_json(report: h5r.VerifyReport) -> dict[str, Any]:
                 "episode": each.episode,
                 "verdict": each.verdict.value,
                 "independent": each.independent,
-                "steps": each.steps,
+                "steps": each.num_steps,
                 "reason": each.reason,
                 "divergence": _divergence(each.divergence),
             }

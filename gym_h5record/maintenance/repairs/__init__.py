@@ -1,5 +1,5 @@
-"""Recordings that were not closed: diagnosed, repaired, or salvaged into a new file.
+"""Repairing recordings that were not closed, and saving the readable rows of damaged ones.
 
-``diagnosis`` looks at the file and its journal without changing either; ``repairing`` brings the journal into the
-file; ``salvaging`` copies what is readable of a damaged file, by ``damaged_recording`` and ``salvaged_episodes``.
+``repairing.repair`` is the entry point. ``diagnosis`` reads the file and its journal without changing either.
+``salvaging`` copies the readable rows of a ``damaged_recording`` into a new file, as ``salvaged_episodes``.
 """

@@ -1,8 +1,7 @@
-"""A damaged recording, of which any part may be unreadable: what is left of it, row by row.
+"""Read a damaged recording row by row.
 
-Everything else that reads a recording stops at the first damage. Here a row
-that cannot be read is None, an episode that the index does not know is found by
-the types of its rows, and what is missing of the metadata has a default.
+All other readers stop at the first damage. Here a row that cannot be read is None, episodes that the index has lost are
+told apart by the type codes of their rows, and missing metadata has a default.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.commit import check_commit
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
@@ -24,7 +24,7 @@ from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.hdf5.chunks import stored_items
 from gym_h5record.storage.hdf5.objects import has_group, open_dataset
 
-__all__ = ["DamagedRecording", "RemainingRow", "Span", "tried"]
+__all__ = ["DamagedRecording", "ReadableRow", "Span", "read_or"]
 
 
 T = TypeVar("T")
@@ -32,20 +32,20 @@ T = TypeVar("T")
 _TOTALS = ("total_steps", "total_episodes")
 _OUTCOME = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
 _DECODE_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError)
-"""What comes of decoding what makes no sense; ``CorruptRecordingError`` is a ``ValueError``."""
+"""The errors that decoding damaged bytes raises; ``CorruptRecordingError`` is a ``ValueError``."""
 
 
 @dataclass(frozen=True)
-class RemainingRow:
-    """All that a row holds: an observation, and the step taken from it.
+class ReadableRow:
+    """A row: an observation, and the step taken from it.
 
     Attributes:
         observation: The observation.
-        frame: The picture, None if there are none.
-        info: The info, empty if there are none.
+        frame: The picture, None if the recording has none.
+        info: The info, empty if the recording has none.
         action: The action, None if there is no step.
-        outcome: Reward and the two flags, likewise.
-        is_last: Whether it is the last row of its episode: there is no step.
+        outcome: Reward, terminated and truncated; each None if there is no step.
+        is_last: Whether it is the last row of its episode, so that there is no step.
     """
 
     observation: Any
@@ -58,11 +58,11 @@ class RemainingRow:
 
 @dataclass(frozen=True)
 class Span:
-    """The rows of an episode, or rows that the index does not tell apart.
+    """The rows of one episode, or rows that the index has no sound entry for.
 
     Attributes:
         rows: Their numbers.
-        episode: The episode, None if the index does not know.
+        episode: The episode, None without a sound entry.
     """
 
     rows: range
@@ -70,26 +70,26 @@ class Span:
 
 
 class DamagedRecording:
-    """What is left of a recording.
+    """The readable part of a recording.
 
     Args:
         handle: The file, opened with ``Access.DAMAGED``.
 
     Attributes:
-        metadata: Attributes of ``/metadata``.
+        metadata: The attributes of ``/metadata``.
         fps: Frames per second, NaN if unknown.
         schema: The columns.
-        has_checksums: Whether there are checksums of the chunks.
-        num_rows: Rows that were committed.
-        num_episodes: Episodes that were committed.
+        has_checksums: Whether the recording has checksums.
+        num_rows: Committed rows.
+        num_episodes: Committed episodes.
 
     Raises:
-        CorruptRecordingError: If the columns cannot be told, or what was committed.
+        CorruptRecordingError: If the schema cannot be read, or neither ``/commit`` nor the totals of the metadata.
     """
 
     def __init__(self, handle: Handle) -> None:
         self.metadata = handle.metadata()
-        self.fps = tried(lambda: float(handle.attribute("fps")), float("nan"))
+        self.fps = read_or(lambda: float(handle.attribute("fps")), float("nan"))
         self.schema: Schema = schema_from_json(str(self.metadata.get("schema")))
         self.has_checksums = has_group(handle.file, fmt.CHECKSUMS)
         self._storage = CheckedStorage(handle)
@@ -100,7 +100,7 @@ class DamagedRecording:
         self._stop = min(self.num_rows, stored)
 
     def spans(self) -> Iterator[Span]:
-        """The episodes, as far as the index makes sense, and all rows behind them."""
+        """The episodes up to the first unsound entry of the index, then all rows behind them as one span."""
         start = 0
         index = EpisodeIndex(self._storage, self.num_episodes, self.num_rows)
         for number in range(self._indexed_episodes()):
@@ -113,37 +113,41 @@ class DamagedRecording:
         if start < self._stop:
             yield Span(range(start, self._stop), None)
 
-    def row(self, row: int) -> RemainingRow | None:
+    def row(self, row: int) -> ReadableRow | None:
         """A row, None if any part of it cannot be read."""
-        return tried(lambda: self._row(row), None)
+        return read_or(lambda: self._row(row), None)
 
-    def _row(self, row: int) -> RemainingRow:
+    def _row(self, row: int) -> ReadableRow:
         schema, value = self.schema, self._decoder.value
-        rewards = self._storage.row(fmt.TYPES, row)[0, schema.code_index[fmt.REWARDS]]
-        return RemainingRow(
+        reward_code = self._storage.row(fmt.TYPES, row)[0, schema.code_index[fmt.REWARDS]]
+        return ReadableRow(
             observation=value(schema.observation, row),
             frame=None if schema.frame is None else value(schema.frame, row),
             info={} if schema.infos is None else self._decoder.info(row),
             action=value(schema.action, row),
             outcome=tuple(value(schema.coded[schema.code_index[name]], row) for name in _OUTCOME),
-            is_last=bool(rewards == TypeCode.ABSENT),
+            is_last=bool(reward_code == TypeCode.ABSENT),
         )
 
     def _committed(self, stored: int) -> tuple[int, int]:
-        """Rows and episodes by ``/commit``; by the totals of the metadata if that makes no sense."""
-        rows, episodes = tried(lambda: [int(each) for each in self._storage.items(fmt.COMMIT, 0, 2)], [-1, -1])
-        is_sound = 0 <= episodes <= rows
-        if is_sound and rows <= stored:
-            return rows, episodes
+        """Rows and episodes by ``/commit``; by the totals if ``/commit`` is damaged or claims more than is stored."""
+        commit = read_or(self._commit, None)
+        if commit is not None and commit[0] <= stored:
+            return commit
         totals = [each for each in map(self.metadata.get, _TOTALS) if isinstance(each, int) and each >= 0]
-        if len(totals) == len(_TOTALS) and (sum(totals) <= stored or not is_sound):
+        if len(totals) == len(_TOTALS) and (sum(totals) <= stored or commit is None):
             return sum(totals), totals[1]
-        if is_sound:
-            return rows, episodes
-        raise CorruptRecordingError(f"/{fmt.COMMIT} cannot be read, so nobody knows which rows are valid")
+        if commit is None:
+            raise CorruptRecordingError(f"/{fmt.COMMIT} cannot be read, so the number of valid rows is unknown")
+        return commit
+
+    def _commit(self) -> tuple[int, int]:
+        rows, episodes = (int(each) for each in self._storage.items(fmt.COMMIT, 0, 2))
+        check_commit(rows, episodes)
+        return rows, episodes
 
     def _indexed_episodes(self) -> int:
-        """How many episodes can be looked up."""
+        """How many episodes have a start and a length in the file: all, or 0 if any is missing."""
         try:
             for name in ("starts", "lengths"):
                 self._storage.check_stored(f"{fmt.EPISODES}/{name}", self.num_episodes)
@@ -152,11 +156,11 @@ class DamagedRecording:
         return self.num_episodes
 
     def _episode(self, index: EpisodeIndex, number: int) -> Episode | None:
-        return tried(lambda: Episode(self._decoder, self.schema, index, number), None)
+        return read_or(lambda: Episode(self._decoder, index, number), None)
 
 
-def tried(read: Callable[[], T], default: T) -> T:
-    """What can be read, or something in its place."""
+def read_or(read: Callable[[], T], default: T) -> T:
+    """Call ``read``; give ``default`` if what it reads is damaged."""
     try:
         return read()
     except _DECODE_ERRORS:
@@ -164,9 +168,9 @@ def tried(read: Callable[[], T], default: T) -> T:
 
 
 def _stored_rows(handle: Handle) -> int:
-    """How many rows there can be in the file, whatever it claims."""
+    """How many rows the file has room for, by its size and not by its claims."""
     try:
-        # Without the types, no row can be read.
+        # No row can be read without its type codes.
         return stored_items(open_dataset(handle.file, fmt.TYPES), handle.size_bytes)
     except (OSError, RuntimeError, ValueError):
         return 0

@@ -1,6 +1,6 @@
-"""What a dead recorder left: what the file holds, what its journal has, whether they go together.
+"""Diagnose what a dead recorder left: what the file holds, what its journal holds, and whether the two fit.
 
-Nothing is changed, and nothing is believed: neither may be what it was.
+Nothing is changed, and no claim is believed: file and journal may both be damaged.
 """
 
 from __future__ import annotations
@@ -20,40 +20,47 @@ from gym_h5record.errors import (
     RecordingPathError,
 )
 from gym_h5record.format.schema_json import schema_from_json
-from gym_h5record.maintenance.validation.problems import Problem
+from gym_h5record.maintenance.validation.problems import Problem, reason
 from gym_h5record.maintenance.validation.structure import structure_problems
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.hdf5.objects import READ_ERRORS
 from gym_h5record.storage.hdf5.superblock import cut_bytes
-from gym_h5record.storage.paths import has_journal, journal_path
+from gym_h5record.storage.paths import journal_path
+from gym_h5record.storage.state import cut_short_text
 from gym_h5record.writing.dry_run import rehearse
-from gym_h5record.writing.journal import BLOB_ENDS, FLAGS, Journal
-from gym_h5record.writing.journal_format import Control, is_unfinished
-from gym_h5record.writing.left_journal import DRAIN_ERRORS, check_belongs, is_outlived
+from gym_h5record.writing.journal import Journal
+from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
+from gym_h5record.writing.left_journal import (
+    DRAIN_ERRORS,
+    check_belongs,
+    check_positions,
+    is_outlived,
+    open_left_journal,
+)
 
-__all__ = ["Diagnosis", "diagnose", "problem_text", "reason"]
+__all__ = ["Diagnosis", "diagnose", "problem_text"]
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is there.
+    """What the file and its journal hold, and what the file will hold once the journal has been drained.
 
     Attributes:
-        journal_id: The journal that was last drained into the file, None if there
-            is no file, or a new one is to take its place.
-        rows: Rows that are committed in the file.
-        episodes: Episodes likewise.
-        open_start: First row behind these episodes.
-        journal: The journal, if it has rows that can be drained into the file.
-        outlived: The journal, if a power cut makes it worthless.
-        problem: Why this cannot be repaired, "" if it can.
+        journal_id: The journal that was last drained into the file; None without a file, or if the journal replaces it.
+        num_rows: Committed rows of the file.
+        num_episodes: Committed episodes of the file.
+        open_start: The first row behind these episodes.
+        journal: The journal, if it has rows to drain into the file.
+        outlived: The journal, if a power cut made it worthless.
+        problem: Why the recording cannot be repaired, "" if it can.
     """
 
     journal_id: str | None = None
-    rows: int = 0
-    episodes: int = 0
+    num_rows: int = 0
+    num_episodes: int = 0
     open_start: int = 0
     journal: Journal | None = None
     outlived: Journal | None = None
@@ -61,102 +68,122 @@ class Diagnosis:
 
     @property
     def num_steps(self) -> int:
-        """Steps that are committed in the file."""
-        return self.rows - self.episodes - (self.open_start < self.rows)
+        """Committed steps of the file."""
+        return self.num_rows - self.num_episodes - (self.open_start < self.num_rows)
 
     @property
-    def rows_then(self) -> int:
-        """Rows once the journal has been drained."""
-        return self.rows if self.journal is None else self.journal.control[Control.HEAD]
+    def rows_after(self) -> int:
+        """Rows of the file after a repair."""
+        return self.num_rows if self.journal is None else self.journal.control[Control.HEAD]
 
     @property
-    def episodes_then(self) -> int:
-        """Episodes likewise, the one that was running included."""
-        ended, open_start = self._ended()
-        return ended + (open_start < self.rows_then)
+    def episodes_after(self) -> int:
+        """Episodes of the file after a repair; the one that was running counts."""
+        return self._ended()[0] + self.has_running_episode
 
     @property
-    def is_open_then(self) -> bool:
-        """Whether there are rows behind the last episode that ended, then."""
-        return self._ended()[1] < self.rows_then
+    def has_running_episode(self) -> bool:
+        """Whether an episode was running: rows lie behind the last episode that ended, journal included."""
+        return self._ended()[1] < self.rows_after
 
     @property
     def journal_bytes(self) -> int:
         """Bytes in memory of the rows that only the journal has."""
         journal = self.journal
-        if journal is None or self.rows_then == self.rows:
+        if journal is None or self.rows_after == self.num_rows:
             return 0
-        start = max(self.rows, journal.control[Control.TAIL])
+        start = max(self.num_rows, journal.control[Control.TAIL])
         row_bytes = sum(int(each[0].nbytes) for name, each in journal.columns.items() if name not in (FLAGS, BLOB_ENDS))
-        return row_bytes * (self.rows_then - start) + journal.blob_head - journal.blob_start(start)
+        return row_bytes * (self.rows_after - start) + journal.blob_head - journal.blob_start(start)
 
     @property
     def outlived_rows(self) -> int:
-        """Rows that a journal had before the power cut, if what it says makes sense."""
+        """Rows that a worthless journal claims beside those in the file; 0 if its claims cannot be true."""
         journal = self.outlived
         if journal is None:
             return 0
         try:
-            journal.check_positions()
+            check_positions(journal)
         except (CorruptRecordingError, *DRAIN_ERRORS):
             return 0
         head, tail = journal.control[Control.HEAD], journal.control[Control.TAIL]
-        return max(0, head - (max(self.rows, tail) if self.journal_id == _id_of(journal) else tail))
+        return max(0, head - (max(self.num_rows, tail) if self.journal_id == _id_of(journal) else tail))
 
     def _ended(self) -> tuple[int, int]:
-        """Episodes that have ended, and the first row behind them."""
+        """How many episodes have ended, journal included, and the first row behind them."""
         if self.journal is None:
-            return self.episodes, self.open_start
-        head, tail = self.rows_then, self.journal.control[Control.TAIL]
+            return self.num_episodes, self.open_start
+        head, tail = self.rows_after, self.journal.control[Control.TAIL]
         last = tail + np.flatnonzero(self.journal.last_rows(tail, head)) if head > tail else np.empty(0, np.int64)
-        last = last[last >= self.open_start]  # the others are in the index already
-        return self.episodes + len(last), int(last[-1]) + 1 if len(last) else self.open_start
+        last = last[last >= self.open_start]  # earlier ones are in the index of the file
+        return self.num_episodes + len(last), int(last[-1]) + 1 if len(last) else self.open_start
 
 
 def diagnose(path: Path) -> Diagnosis:
-    """Look at a file and the journal beside it, of which one may be missing.
+    """Read a file and the journal beside it; one of the two may be missing.
 
     Raises:
-        NotARecordingError: If the file is not HDF5, not ours, or too new, and not about to be replaced.
-        RecordingPathError: If the journal is somebody else's.
+        NotARecordingError: If the file is not HDF5, not a recording, or too new, and no journal replaces it.
+        RecordingPathError: If the journal may not be read.
     """
     journal, problem = _open_journal(path)
     outlived = journal if journal is not None and is_outlived(journal) else None
     journal = None if outlived else journal
-    survey = _survey(path, journal)
-    problem = survey.problem or problem or _misfit(path, survey, journal)
-    return replace(survey, journal=journal, outlived=outlived, problem=problem)
+    diagnosis = _diagnose_target(path, journal)
+    problem = diagnosis.problem or problem or _misfit(path, diagnosis, journal)
+    return replace(diagnosis, journal=journal, outlived=outlived, problem=problem)
 
 
 def problem_text(problem: Problem) -> str:
-    """What validation has found, in one line."""
+    """A problem that validation found, in one line."""
     return printable_lines(f"{problem.place}: {problem.message}")
 
 
-def reason(error: BaseException, path: Path) -> str:
-    """What an error says, without the name of the file, which is known."""
-    text = str(error)
-    while text.startswith(f"{path}: "):
-        text = text.removeprefix(f"{path}: ")
-    return text
+# The journal ----------------------------------------------------------------------------------------
 
 
-def _survey(path: Path, journal: Journal | None) -> Diagnosis:
-    """What the file holds, nothing if the journal begins another one in its place."""
+def _open_journal(path: Path) -> tuple[Journal | None, str]:
+    """The journal, None if it has no rows, and what is wrong with it."""
+    try:
+        return open_left_journal(path), ""
+    except PermissionError as error:
+        raise RecordingPathError(f"cannot repair {path}: no permission to use {journal_path(path)}.") from error
+    except (RecordingError, OSError) as error:
+        return None, reason(error, path)
+
+
+def _replaces_file(journal: Journal) -> bool:
+    """Whether a new recording takes the place of the file, and the journal has all of its rows."""
+    return bool(journal.header.get("replaces")) and journal.control[Control.TAIL] == journal.header.get("first_row")
+
+
+def _id_of(journal: Journal) -> str:
+    return str(journal.header.get("journal_id"))
+
+
+# The file -------------------------------------------------------------------------------------------
+
+
+def _diagnose_target(path: Path, journal: Journal | None) -> Diagnosis:
+    """Diagnose the file that the journal is drained into; an empty diagnosis if that file is still to be made."""
     if not path.exists():
         return Diagnosis()
     try:
-        survey = _survey_file(path)
+        diagnosis = _diagnose_file(path)
     except NotARecordingError:
-        if journal is not None and _begins_anew(journal):
+        if journal is not None and _replaces_file(journal):
             return Diagnosis()
         raise
-    if journal is not None and _begins_anew(journal) and (survey.problem or survey.journal_id != _id_of(journal)):
+    if (
+        journal is not None
+        and _replaces_file(journal)
+        and (diagnosis.problem or diagnosis.journal_id != _id_of(journal))
+    ):
         return Diagnosis()
-    return survey
+    return diagnosis
 
 
-def _survey_file(path: Path) -> Diagnosis:
+def _diagnose_file(path: Path) -> Diagnosis:
     try:
         with closing(Handle(path, Access.DAMAGED)) as handle:
             journal_id = str(handle.metadata().get("journal_id"))
@@ -171,53 +198,25 @@ def _survey_file(path: Path) -> Diagnosis:
 
 
 def _cut_short(path: Path) -> str:
-    missing = cut_bytes(path)
-    return f"{missing} bytes are missing at its end: it was cut short after it had been closed" if missing else ""
+    missing_bytes = cut_bytes(path)
+    return cut_short_text(missing_bytes) if missing_bytes else ""
 
 
-def _open_journal(path: Path) -> tuple[Journal | None, str]:
-    """The journal if it is laid out, and what is wrong with it."""
-    try:
-        if not has_journal(path) or is_unfinished(journal_path(path)):
-            return None, ""
-        journal = Journal.open(journal_path(path))
-        if not journal.is_laid_out:
-            return None, ""
-        if not is_outlived(journal):
-            journal.check_positions()
-    except PermissionError as error:
-        raise RecordingPathError(f"cannot repair {path}: no permission to use {journal_path(path)}.") from error
-    except (RecordingError, OSError) as error:
-        return None, reason(error, path)
-    except DRAIN_ERRORS as error:
-        return None, f"the header of {journal_path(path)} cannot be read: {error!r:.200}"
-    return journal, ""
-
-
-def _begins_anew(journal: Journal) -> bool:
-    """Whether a new recording is to take the place of whatever is there, and has all its rows in the journal."""
-    return bool(journal.header.get("replaces")) and journal.control[Control.TAIL] == journal.header.get("first_row")
-
-
-def _id_of(journal: Journal) -> str:
-    return str(journal.header.get("journal_id"))
-
-
-def _misfit(path: Path, survey: Diagnosis, journal: Journal | None) -> str:
-    """Why a journal cannot be drained into the file, "" if it can."""
+def _misfit(path: Path, diagnosis: Diagnosis, journal: Journal | None) -> str:
+    """Say why a journal cannot be drained into the file, "" if it can."""
     if journal is None:
         return ""
     try:
-        continues = check_belongs(path, journal, survey.journal_id, survey.rows)
+        continues = check_belongs(path, journal, diagnosis.journal_id, diagnosis.num_rows)
         rehearsed = Journal.open(journal.path)
         if not continues:
             rehearse(rehearsed)
             return ""
         with closing(Handle(path, Access.DAMAGED)) as handle:
             schema = schema_from_json(str(handle.metadata().get("schema")))
-            rehearse(rehearsed, schema, ColumnReader(handle), survey.rows, survey.episodes)
+            rehearse(rehearsed, schema, ColumnReader(handle), diagnosis.num_rows, diagnosis.num_episodes)
     except RecordingError as error:
         return reason(error, path)
     except DRAIN_ERRORS as error:
-        return f"the header of {journal.path} cannot be read: {error!r:.200}"
+        return f"the header of {journal.path.name} cannot be read: {error!r:.100}"
     return ""

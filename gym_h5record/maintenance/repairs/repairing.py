@@ -1,10 +1,8 @@
-"""Bring what a dead recorder left into the file, or say why that cannot be.
+"""``repair``: complete a recording whose recorder died, or say why that is impossible.
 
-Recovery itself is ``gym_h5record.writing.recovery``: the normal way of writing
-done once more, safe to be killed at any instant and to be run again. Before it is
-run, ``gym_h5record.maintenance.repairs.diagnosis`` looks at what is there, and it is rehearsed: a file that
-is damaged beyond it is not touched. ``gym_h5record.maintenance.repairs.salvaging`` then saves what can
-be read.
+``gym_h5record.writing.recovery`` does the work: it drains the journal as a writer does, may be killed at any instant
+and run again. Before that, ``diagnosis`` rehearses it, so a file that cannot be completed is not touched. ``salvaging``
+then saves the readable rows.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gym_h5record.display import counted
 from gym_h5record.errors import (
     CorruptRecordingError,
     RecordingError,
@@ -23,11 +22,11 @@ from gym_h5record.errors import (
     RecordingPathError,
     WriterError,
 )
-from gym_h5record.maintenance.repairs.diagnosis import Diagnosis, diagnose, problem_text, reason
+from gym_h5record.maintenance.repairs.diagnosis import Diagnosis, diagnose, problem_text
 from gym_h5record.maintenance.repairs.salvaged_episodes import OnProgress
-from gym_h5record.maintenance.repairs.salvaging import check_target, readable
+from gym_h5record.maintenance.repairs.salvaging import check_can_be_made, count_readable
 from gym_h5record.maintenance.repairs.salvaging import salvage as salvage_rows
-from gym_h5record.maintenance.validation.problems import Severity
+from gym_h5record.maintenance.validation.problems import Severity, reason
 from gym_h5record.maintenance.validation.validator import validate
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.storage.column_reader import ColumnReader
@@ -36,24 +35,25 @@ from gym_h5record.storage.hdf5.superblock import is_torn
 from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import has_journal
 from gym_h5record.storage.state import State, recording_state
-from gym_h5record.writing.recovery import PATIENCE_S, recover_locked
+from gym_h5record.writing.claim import PATIENCE_S
+from gym_h5record.writing.recovery import recover_locked
 from gym_h5record.writing.worker import WRITE_ERRORS
 
-__all__ = ["Amount", "RepairReport", "repair"]
+__all__ = ["RepairReport", "RowCount", "repair"]
 
 
 _DAMAGED = "damaged"
-_FORESEEN = ("interrupted", "cut-short")  # what validation finds, and is dealt with here
+_REPAIRABLE = ("interrupted", "cut-short")  # codes of problems that ``diagnose`` deals with
 
 
 @dataclass(frozen=True)
-class Amount:
-    """Part of a recording.
+class RowCount:
+    """How many rows, in how many episodes.
 
     Attributes:
         rows: Rows, one per observation.
         episodes: Episodes, incomplete ones included.
-        bytes: Bytes in memory, before compression; of damaged files without what varies in size.
+        bytes: Bytes in memory, before compression. For damaged files without values of varying size.
     """
 
     rows: int = 0
@@ -63,39 +63,38 @@ class Amount:
 
 @dataclass(frozen=True)
 class RepairReport:
-    """What was found, what was done, and what a recording holds now.
+    """What ``repair`` found, what it did, and what the recording holds now.
 
     Attributes:
         found: ``"closed"``, ``"interrupted"`` or ``"damaged"``.
-        num_steps: Steps in the file; after a dry run, what would be there. Of a
-            damaged file, what it says itself.
-        num_episodes: Episodes likewise; the last one may be incomplete.
-        recovered: What only the journal had, or the file did not count yet.
-        lost: What cannot be brought back: rows that were committed, and episodes
-            that are not whole any more; or rows in a journal that a power cut left.
-        actions: What was done, or after a dry run would be, in words.
+        num_steps: Steps in the file. After a dry run, steps that a repair would leave. Of a damaged file, steps that
+            it claims.
+        num_episodes: Episodes, likewise; the last one may be incomplete.
+        recovered: Rows that only the journal had, and episodes that the index did not have.
+        lost: Of a damaged file, committed rows that cannot be read and episodes that are not whole any more. Of an
+            interrupted one, rows in a journal that a power cut made worthless.
+        actions: What was done, in words; after a dry run, what would be done.
         problem: Why a damaged file cannot be repaired, "" otherwise.
-        readable: Rows of a damaged file that can be read, and the episodes, or
-            pieces of episodes, that they make.
-        salvaged: The file that they have been copied to.
-        without_journal: Whether an interrupted file was found alone, as in a copy of it:
-            nobody knows whether its journal had more rows.
+        readable: Of a damaged file, the rows that can be read, and the episodes that they make.
+        salvaged: The file that they were copied to.
+        without_journal: Whether an interrupted file has no journal beside it, as in a copy. It is then unknown whether
+            the journal had more rows.
     """
 
     found: str
     num_steps: int = 0
     num_episodes: int = 0
-    recovered: Amount = Amount()
-    lost: Amount = Amount()
+    recovered: RowCount = RowCount()
+    lost: RowCount = RowCount()
     actions: tuple[str, ...] = ()
     problem: str = ""
-    readable: Amount = Amount()
+    readable: RowCount = RowCount()
     salvaged: Path | None = None
     without_journal: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether the recording is whole, or would be."""
+        """Whether the recording is whole; after a dry run, whether a repair would make it whole."""
         return not self.problem
 
 
@@ -108,35 +107,33 @@ def repair(
 ) -> RepairReport:
     """Complete a recording whose recorder, writer, or both were killed.
 
-    Every step that had returned is in the file afterwards, and the episode that
-    was running is closed as incomplete. A recording that was closed is left as
-    it is, and so is one that is damaged beyond repair: the report says why, and
-    what can still be read. Safe to interrupt at any instant, and to run again.
+    Afterwards the file has every step that had returned, and the episode that was running is closed as incomplete. A
+    closed recording is not changed. Neither is one that is damaged beyond repair: the report says why, and how much of
+    it can be read. ``repair`` may be killed at any instant and run again.
 
     Args:
         path: The recording.
-        dry_run: Only say what would be done.
-        salvage: A new file. Every row of the recording is then read, and if any
-            is damaged, all that are readable are copied into this file. Without
-            it, only what is quick to look at is looked at.
-        on_progress: Called while rows are read one by one, again and again, with
-            how many have been, and how many there are. It may raise to end that.
+        dry_run: Change nothing, and report what would be done.
+        salvage: A file to make. Every row of the recording is then read, and if any is damaged, all readable rows are
+            copied into this file. Without it, only the structure of the recording is checked, which is fast.
+        on_progress: While rows are read one by one, called again and again with the number of rows read and the number
+            of all rows. It may raise to stop.
 
     Raises:
         RecordingInUseError: If its recorder, or its writer, is still alive.
         RecordingNotFoundError: If there is neither a file nor a journal.
-        NotARecordingError: If the file is not HDF5, not ours, or too new.
+        NotARecordingError: If the file is not HDF5, not a recording, or too new.
         RecordingExistsError: If the file to salvage into exists.
-        RecordingPathError: If that cannot be made, or the recording not be changed.
-        WriterError: If writing fails: the disk is full, say. Nothing is harmed.
+        RecordingPathError: If the file to salvage into cannot be made, or the recording cannot be changed.
+        WriterError: If writing fails, for example because the disk is full. Nothing is lost.
     """
     target = Path(os.path.realpath(path))
     state = recording_state(target)
     if salvage is not None:
-        check_target(salvage)
+        check_can_be_made(salvage)
     if state is State.LIVE and dry_run:
         raise RecordingInUseError(f"{target} is being recorded: there is nothing to repair.")
-    if dry_run or state in (State.CLOSED, State.CUT_SHORT):  # nothing is changed, nobody shut out
+    if dry_run or state in (State.CLOSED, State.CUT_SHORT):  # nothing is changed, so no lock is needed
         return _report(target, state, salvage, on_progress, dry_run=dry_run)
     lock = _lock(target)
     try:
@@ -159,7 +156,7 @@ def _lock(path: Path) -> RecordingLock:
 def _report(
     path: Path, state: State, salvage: str | os.PathLike[str] | None, on_progress: OnProgress | None, *, dry_run: bool
 ) -> RepairReport:
-    report = _look(path, state)
+    report = _foresee(path, state)
     if report.found == State.INTERRUPTED.value and not dry_run:
         report = _recover(path, report)
     if salvage is not None and report.ok and path.exists():
@@ -168,11 +165,54 @@ def _report(
     return report if report.ok else _with_readable(report, path, salvage, on_progress, dry_run=dry_run)
 
 
+# Interrupted recordings -------------------------------------------------------------------------------
+
+
+def _foresee(path: Path, state: State) -> RepairReport:
+    """Report what a repair would do. Nothing is changed."""
+    diagnosis = diagnose(path)
+    if diagnosis.problem:
+        return RepairReport(_DAMAGED, diagnosis.num_steps, diagnosis.num_episodes, problem=diagnosis.problem)
+    if state is State.CLOSED:
+        return RepairReport(state.value, diagnosis.num_steps, diagnosis.num_episodes)
+    return _foresee_recovery(path, diagnosis)
+
+
+def _foresee_recovery(path: Path, diagnosis: Diagnosis) -> RepairReport:
+    actions = []
+    is_new = diagnosis.journal_id is None
+    if is_new and diagnosis.journal is not None:
+        actions.append("make the file, in the place of another one" if path.exists() else "make the file")
+    elif not is_new and diagnosis.journal is None and is_torn(path):
+        actions.append("clear the marks of its writer in the superblock and set the end of the file")
+    rows, episodes = diagnosis.rows_after, diagnosis.episodes_after
+    if rows > diagnosis.num_rows:
+        actions.append(f"bring in {counted(rows - diagnosis.num_rows, 'row')} that only the journal has")
+    if diagnosis.has_running_episode:
+        actions.append("close the episode that was running as incomplete")
+    without_journal = not has_journal(path)
+    if without_journal:
+        actions.append("do without the journal, which is not there")
+    elif diagnosis.outlived is not None:
+        actions.append("remove the journal, which the machine did not have time to save before it stopped")
+    else:
+        actions.append("remove the journal")
+    return RepairReport(
+        State.INTERRUPTED.value,
+        rows - episodes,
+        episodes,
+        recovered=RowCount(rows - diagnosis.num_rows, episodes - diagnosis.num_episodes, diagnosis.journal_bytes),
+        lost=RowCount(diagnosis.outlived_rows),
+        actions=tuple(actions),
+        without_journal=without_journal,
+    )
+
+
 def _recover(path: Path, report: RepairReport) -> RepairReport:
-    """Do what the report says."""
+    """Do what the report foresees."""
     try:
         recover_locked(path)
-    except CorruptRecordingError as error:  # damage that neither a look nor a rehearsal has found
+    except CorruptRecordingError as error:  # damage that the diagnosis did not find
         return RepairReport(_DAMAGED, report.num_steps, report.num_episodes, problem=reason(error, path))
     except RecordingError:
         raise
@@ -181,65 +221,20 @@ def _recover(path: Path, report: RepairReport) -> RepairReport:
             f"cannot repair {path}: {' '.join(str(error).split())}. Nothing is lost; once the cause is gone, "
             f"run it again: gym-h5record repair {path}"
         ) from error
-    if not path.exists():  # there was nothing in the journal
+    if not path.exists():  # no file had been made yet, and the journal had no rows
         return report
     with closing(Handle(path, Access.DAMAGED)) as handle:
         index = EpisodeIndex.committed(ColumnReader(handle))
     return replace(report, num_steps=index.num_rows - index.num_episodes, num_episodes=index.num_episodes)
 
 
-def _first_error(path: Path, on_progress: OnProgress | None) -> str:
-    """What is wrong with the contents of a file, "" if nothing is."""
-    errors = (each for each in validate(path, deep=True, on_progress=on_progress) if each.severity is Severity.ERROR)
-    return next((problem_text(each) for each in errors if each.code not in _FORESEEN), "")
-
-
-def _look(path: Path, state: State) -> RepairReport:
-    """What is there, and what would be done about it; nothing is changed."""
-    survey = diagnose(path)
-    if survey.problem:
-        return RepairReport(_DAMAGED, survey.num_steps, survey.episodes, problem=survey.problem)
-    if state is State.CLOSED:
-        return RepairReport(state.value, survey.num_steps, survey.episodes)
-    return _plan(path, survey)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _plan(path: Path, survey: Diagnosis) -> RepairReport:
-    """The report of a recovery, before it is run."""
-    actions = []
-    is_new = survey.journal_id is None
-    if is_new and survey.journal is not None:
-        actions.append("make the file, in the place of another one" if path.exists() else "make the file")
-    elif not is_new and survey.journal is None and is_torn(path):
-        actions.append("clear the marks of its writer in the superblock and set the end of the file")
-    if survey.rows_then > survey.rows:
-        actions.append(f"bring in {_counted(survey.rows_then - survey.rows, 'row')} that only the journal has")
-    if survey.is_open_then:
-        actions.append("close the episode that was running as incomplete")
-    without_journal = not has_journal(path)
-    if without_journal:
-        actions.append("do without the journal, which is not there")
-    elif survey.outlived is not None:
-        actions.append("remove the journal, which the machine did not have time to save before it stopped")
-    else:
-        actions.append("remove the journal")
-    rows, episodes = survey.rows_then, survey.episodes_then
-    return RepairReport(
-        State.INTERRUPTED.value,
-        rows - episodes,
-        episodes,
-        recovered=Amount(rows - survey.rows, episodes - survey.episodes, survey.journal_bytes),
-        lost=Amount(survey.outlived_rows),
-        actions=tuple(actions),
-        without_journal=without_journal,
-    )
-
-
 # Damaged files --------------------------------------------------------------------------------------
+
+
+def _first_error(path: Path, on_progress: OnProgress | None) -> str:
+    """Read every row; say what is wrong with the first damaged one, "" if none is."""
+    errors = (each for each in validate(path, deep=True, on_progress=on_progress) if each.severity is Severity.ERROR)
+    return next((problem_text(each) for each in errors if each.code not in _REPAIRABLE), "")
 
 
 def _with_readable(
@@ -250,20 +245,20 @@ def _with_readable(
     *,
     dry_run: bool,
 ) -> RepairReport:
-    """The report of a damaged file, once its rows have been read, and copied if that is wanted."""
+    """Read the rows of a damaged file, copy them if ``out`` is given, and add both to the report."""
     try:
-        found = readable(path, on_progress) if out is None or dry_run else salvage_rows(path, out, on_progress)
+        found = count_readable(path, on_progress) if out is None or dry_run else salvage_rows(path, out, on_progress)
     except (CorruptRecordingError, RecordingNotFoundError):
-        return report  # nothing can be read
+        return report  # no row can be read
     lost_rows, lost_episodes = found.committed_rows - found.rows, found.committed_episodes - found.whole_episodes
     report = replace(
         report,
         num_steps=report.num_steps or found.committed_rows - found.committed_episodes,
         num_episodes=report.num_episodes or found.committed_episodes,
-        readable=Amount(found.rows, found.episodes, found.rows * found.row_bytes),
-        lost=Amount(lost_rows, max(0, lost_episodes), lost_rows * found.row_bytes),
+        readable=RowCount(found.rows, found.episodes, found.rows * found.row_bytes),
+        lost=RowCount(lost_rows, max(0, lost_episodes), lost_rows * found.row_bytes),
     )
     if out is None or not found.rows:
         return report
-    copying = f"copy {_counted(found.rows, 'row')} in {_counted(found.episodes, 'episode')} to {os.fspath(out)}"
+    copying = f"copy {counted(found.rows, 'row')} in {counted(found.episodes, 'episode')} to {os.fspath(out)}"
     return replace(report, actions=(*report.actions, copying), salvaged=None if dry_run else Path(out))

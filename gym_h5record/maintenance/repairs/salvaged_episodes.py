@@ -1,7 +1,7 @@
-"""Rows of which some are lost, given on as episodes and pieces of episodes.
+"""Turn the rows of a damaged recording into episodes.
 
-Where a row is lost, its episode ends before it, incomplete, and another begins
-behind it. Where the rows come from and where they go is decided elsewhere.
+Where a row cannot be read, the episode ends before it, incomplete, and another one begins behind it. ``salvaging``
+decides where the rows come from and where they go.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from gym_h5record.format.names import Origin
-from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording, RemainingRow, Span, tried
+from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording, ReadableRow, Span, read_or
 from gym_h5record.values.exact import identical
 from gym_h5record.writing.index_writer import begin_json
 
@@ -18,7 +18,7 @@ __all__ = ["OnProgress", "SalvagedEpisodes", "Sink"]
 
 
 OnProgress = Callable[[int, int], None]
-"""Told, again and again, how many rows have been read and how many there are; may raise."""
+"""Called every 256 rows with the number of rows read and the number of all rows. It may raise."""
 
 _PROGRESS_ROWS = 256
 
@@ -26,37 +26,37 @@ _PROGRESS_ROWS = 256
 class Sink(Protocol):
     """Takes episodes row by row."""
 
-    def begin(self, row: RemainingRow, begin: dict[str, Any]) -> None:
-        """The first row of an episode."""
+    def begin(self, row: ReadableRow, begin: dict[str, Any]) -> None:
+        """Take the first row of an episode, and how the episode began, as ``begin_json`` describes it."""
 
-    def step(self, before: RemainingRow, row: RemainingRow) -> None:
-        """The next row."""
+    def step(self, before: ReadableRow, row: ReadableRow) -> None:
+        """Take the next row, and the row before it, which holds the step between them."""
 
     def end(self) -> None:
-        """It was the last one."""
+        """End the episode."""
 
 
 class SalvagedEpisodes:
-    """Gives rows to a sink, and ends an episode where it ended, or where a row is missing.
+    """Gives rows to a sink, and ends an episode where it ended or where a row is missing.
 
     Args:
-        sink: Where the rows go.
+        sink: Takes the rows.
 
     Attributes:
-        rows: How many there were.
-        count: How many episodes they have become.
-        whole: How many of those are as they were recorded, from their first row to their last.
+        rows: How many rows the sink has taken.
+        count: How many episodes they make.
+        whole: How many of those are as they were recorded, from the first row to the last.
     """
 
     def __init__(self, sink: Sink) -> None:
         self.rows = self.count = self.whole = 0
         self._sink = sink
-        self._before: RemainingRow | None = None  # the row before, if its episode goes on
-        self._previous: RemainingRow | None = None  # the row before, unless it is lost
+        self._before: ReadableRow | None = None  # the row before, None at the start of an episode
+        self._previous: ReadableRow | None = None  # the row before, of any episode; None if it could not be read
         self._next_id = 0
 
     def put(self, source: DamagedRecording, span: Span, on_progress: OnProgress | None) -> None:
-        """Go through the rows of a span."""
+        """Read the rows of a span, and hand on those that can be read."""
         begin, is_whole = self._begin_span(span), True
         for number in span.rows:
             if on_progress is not None and not number % _PROGRESS_ROWS:
@@ -74,10 +74,10 @@ class SalvagedEpisodes:
                 self._end()
                 self.whole += is_whole and row.is_last
                 self._next_id += row.is_last
-                # Of rows that the index does not tell apart, the next one begins an episode if this one ended one.
+                # In a span without an episode, a row behind a last row begins one.
                 begin, is_whole = self._begin(Origin.RESET if row.is_last else Origin.STEP_TRIGGER), row.is_last
 
-    def _put(self, row: RemainingRow, begin: dict[str, Any]) -> bool:
+    def _put(self, row: ReadableRow, begin: dict[str, Any]) -> bool:
         """Hand on a row.
 
         Returns:
@@ -99,33 +99,33 @@ class SalvagedEpisodes:
             self._before = None
 
     def _begin_span(self, span: Span) -> dict[str, Any]:
-        """How an episode began, as far as that can be read."""
+        """How the episode of a span began, with defaults for parts of its entry that cannot be read."""
         if span.episode is None:
             return self._begin(Origin.RESET)
         episode = span.episode
-        origin = tried(lambda: episode.origin, Origin.RESET)
-        number = tried(lambda: episode.episode_id, self._next_id)
-        nothing: dict[str, bytes] = {}
+        origin = read_or(lambda: episode.origin, Origin.RESET)
+        number = read_or(lambda: episode.episode_id, self._next_id)
+        no_snapshot: dict[str, bytes] = {}
         return begin_json(
-            tried(lambda: episode.seed, None),
-            tried(lambda: episode.options, None),
+            read_or(lambda: episode.seed, None),
+            read_or(lambda: episode.options, None),
             origin,
             max(0, number),
-            snapshot=tried(lambda: episode.snapshot, nothing),
+            snapshot=read_or(lambda: episode.snapshot, no_snapshot),
         )
 
     def _begin(self, origin: Origin) -> dict[str, Any]:
         return begin_json(None, None, origin, self._next_id)
 
 
-def _is_repeated(row: RemainingRow | None, by: RemainingRow) -> bool:
-    """Whether the last row of an episode is repeated by the first of the next, but for the step."""
+def _is_repeated(row: ReadableRow | None, by: ReadableRow) -> bool:
+    """Whether the first row of an episode repeats observation, frame and info of the last row before it."""
     if row is None:
         return False
     kept, repeated = (row.observation, row.frame, row.info), (by.observation, by.frame, by.info)
-    return tried(lambda: identical(kept, repeated), default=False)
+    return read_or(lambda: identical(kept, repeated), default=False)
 
 
 def _in_the_middle(begin: dict[str, Any]) -> dict[str, Any]:
-    """An episode that went on after the end of one, of which the repeated row is lost."""
+    """The same beginning, for an episode that went on after the end of another whose last row is lost."""
     return {**begin, "columns": {**begin["columns"], "origins": int(Origin.STEP_TRIGGER)}}

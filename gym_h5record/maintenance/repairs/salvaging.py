@@ -1,8 +1,7 @@
-"""What can still be read of a damaged recording, recorded again into a new file.
+"""Copy the readable rows of a damaged recording into a new one. The damaged file is only read.
 
-Rows are decoded one by one and go the way of every step, so that what comes out
-is a recording like any other. Where a row cannot be read, its episode ends
-before it, incomplete, and another begins behind it. The damaged file is only read.
+Rows are decoded one by one and written by ``RowWriter`` like the steps of an environment, so the copy is a recording
+like any other.
 """
 
 from __future__ import annotations
@@ -17,35 +16,35 @@ from pathlib import Path
 from typing import Any
 
 from gym_h5record.errors import RecordingWarning
-from gym_h5record.format.metadata import readable_attributes
+from gym_h5record.format.metadata import read_attribute, readable_attributes
 from gym_h5record.format.schema import Schema
-from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording, RemainingRow, tried
+from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording, ReadableRow, read_or
 from gym_h5record.maintenance.repairs.salvaged_episodes import OnProgress, SalvagedEpisodes, Sink
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.paths import journal_path, redo_path
-from gym_h5record.values.tagged_json import parse_json
 from gym_h5record.writing.options import Options, make_options
 from gym_h5record.writing.row_writer import RowWriter
 from gym_h5record.writing.session import Session
 
-__all__ = ["Salvaged", "check_target", "readable", "salvage"]
+__all__ = ["Salvaged", "check_can_be_made", "count_readable", "salvage"]
 
 
 _OWN_ATTRIBUTES = ("schema", "compression", "journal_id")
+"""The new file writes these itself."""
 
 
 @dataclass(frozen=True)
 class Salvaged:
-    """What can be read of a damaged recording, or what a new file has got of it.
+    """What can be read of a damaged recording.
 
     Attributes:
-        rows: Rows that are readable.
-        episodes: Episodes, or pieces of them.
-        whole_episodes: Those of them that nothing is missing of.
-        committed_rows: Rows that there were.
-        committed_episodes: Episodes that there were.
-        row_bytes: Bytes of a row in memory, without what varies in size.
+        rows: Rows that can be read.
+        episodes: Episodes that they make. An episode with a lost row makes several.
+        whole_episodes: Episodes that no row is missing of.
+        committed_rows: Rows that the damaged recording had.
+        committed_episodes: Episodes that it had.
+        row_bytes: Bytes of a row in memory, without values of varying size.
     """
 
     rows: int
@@ -57,25 +56,25 @@ class Salvaged:
 
 
 def salvage(path: Path, out: str | os.PathLike[str], on_progress: OnProgress | None = None) -> Salvaged:
-    """Copy every readable committed row into a new recording; there is none if nothing is readable.
+    """Copy every readable committed row into a new recording. If no row is readable, no file is made.
 
     Args:
-        path: The damaged recording; closed, interrupted, or cut short.
+        path: The damaged recording: closed, interrupted, or cut short.
         out: The file to make; never overwritten.
-        on_progress: Called as rows are read. If it raises, nothing is left of the new file.
+        on_progress: Called as rows are read. If it raises, the new file is removed.
 
     Raises:
         RecordingExistsError: If ``out`` exists.
-        RecordingPathError: If it cannot be made.
+        RecordingPathError: If ``out`` cannot be made.
         RecordingNotFoundError: If there is no file, only its journal.
-        CorruptRecordingError: If nothing can be read, not even the schema.
+        CorruptRecordingError: If the schema cannot be read, or how many rows are committed.
     """
-    check_target(out)
+    check_can_be_made(out)
     with closing(Handle(path, Access.DAMAGED)) as handle:
         source = DamagedRecording(handle)
         copy = _Copy(source, out)
         try:
-            found = _go_through(source, copy, on_progress)
+            found = _read_all(source, copy, on_progress)
             copy.close()
         except BaseException:
             copy.discard()
@@ -83,37 +82,37 @@ def salvage(path: Path, out: str | os.PathLike[str], on_progress: OnProgress | N
         return found
 
 
-def readable(path: Path, on_progress: OnProgress | None = None) -> Salvaged:
-    """What ``salvage`` would copy; nothing is written.
+def count_readable(path: Path, on_progress: OnProgress | None = None) -> Salvaged:
+    """Count what ``salvage`` would copy. Nothing is written.
 
     Raises:
         RecordingNotFoundError: If there is no file, only its journal.
-        CorruptRecordingError: If nothing can be read, not even the schema.
+        CorruptRecordingError: If the schema cannot be read, or how many rows are committed.
     """
     with closing(Handle(path, Access.DAMAGED)) as handle:
-        return _go_through(DamagedRecording(handle), _Nowhere(), on_progress)
+        return _read_all(DamagedRecording(handle), _Counting(), on_progress)
 
 
-def check_target(out: str | os.PathLike[str]) -> None:
-    """Make sure that a file can be made.
+def check_can_be_made(out: str | os.PathLike[str]) -> None:
+    """Check that a new file can be made.
 
     Raises:
         RecordingExistsError: If it exists.
-        RecordingPathError: If there is no such directory, or it is not ours to write in.
+        RecordingPathError: If its directory does not exist or is not writable.
     """
     _options(out, None, None)
 
 
-# Where it goes --------------------------------------------------------------------------------------
+# Sinks ----------------------------------------------------------------------------------------------
 
 
-class _Nowhere:
-    """What is only counted goes here."""
+class _Counting:
+    """Drops the rows: ``SalvagedEpisodes`` counts them."""
 
-    def begin(self, row: RemainingRow, begin: dict[str, Any]) -> None:
+    def begin(self, row: ReadableRow, begin: dict[str, Any]) -> None:
         """See ``Sink``."""
 
-    def step(self, before: RemainingRow, row: RemainingRow) -> None:
+    def step(self, before: ReadableRow, row: ReadableRow) -> None:
         """See ``Sink``."""
 
     def end(self) -> None:
@@ -121,7 +120,7 @@ class _Nowhere:
 
 
 class _Copy:
-    """The new recording, made with its first row."""
+    """Writes the new recording; the file is made with the first row."""
 
     def __init__(self, source: DamagedRecording, out: str | os.PathLike[str]) -> None:
         self._source = source
@@ -129,11 +128,11 @@ class _Copy:
         self._session: Session | None = None
         self._writer: RowWriter | None = None
 
-    def begin(self, row: RemainingRow, begin: dict[str, Any]) -> None:
+    def begin(self, row: ReadableRow, begin: dict[str, Any]) -> None:
         """See ``Sink``."""
         self._opened().begin_episode(row.observation, row.info, row.frame, begin)
 
-    def step(self, before: RemainingRow, row: RemainingRow) -> None:
+    def step(self, before: ReadableRow, row: ReadableRow) -> None:
         """See ``Sink``."""
         writer = self._opened()
         writer.put_action(before.action)
@@ -152,18 +151,19 @@ class _Copy:
             self._session.close()
 
     def discard(self) -> None:
-        """Leave nothing of it."""
-        if self._session is None:  # nothing there is ours
-            return
-        path, header = self._options.path, self._session.journal.header
+        """Remove the file and the files beside it."""
+        path, journal = self._options.path, None
+        if self._session is not None and self._session.has_journal:
+            journal = self._session.journal
         try:
             self.close()
         finally:
-            leftovers = [journal_path(path), redo_path(path)]
-            if "journal_id" in header and _mentions(path, header["journal_id"]):  # else somebody has taken the path
-                leftovers.append(path)
-            for each in leftovers:
-                each.unlink(missing_ok=True)
+            if journal is not None:  # without a journal nothing has been made
+                leftovers = [journal_path(path), redo_path(path)]
+                if "journal_id" in journal.header and _mentions(path, journal.header["journal_id"]):
+                    leftovers.append(path)  # another program may have put a file there meanwhile; that one stays
+                for each in leftovers:
+                    each.unlink(missing_ok=True)
 
     def _opened(self) -> RowWriter:
         if self._writer is None:
@@ -173,31 +173,36 @@ class _Copy:
                 for name, value in readable_attributes(source.metadata).items()
                 if isinstance(value, str) and name not in _OWN_ATTRIBUTES
             }
-            self._session = Session(self._options, _row_bytes(source.schema), 2 * len(json.dumps(metadata)) + (1 << 20))
-            self._session.lay_out(source.schema, source.fps, metadata)
-            self._writer = RowWriter(self._session, source.schema)
+            session = self._session = Session(self._options)
+            session.open()
+            session.reserve(_row_bytes(source.schema), 2 * len(json.dumps(metadata)) + (1 << 20))
+            session.lay_out(source.schema, source.fps, metadata)
+            self._writer = RowWriter(session, source.schema)
         return self._writer
 
 
 def _mentions(path: Path, journal_id: str) -> bool:
-    """Whether a file is the one that a journal is drained into, torn or not."""
+    """Whether a file, perhaps torn, holds the id of a journal: only the file that it was drained into does."""
     if not path.is_file() or not path.stat().st_size:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(journal_id.encode()) >= 0
 
 
-def _go_through(source: DamagedRecording, sink: Sink, on_progress: OnProgress | None) -> Salvaged:
-    """Give all rows that can be read to a sink, as episodes or pieces of them."""
-    pieces = SalvagedEpisodes(sink)
+# Rows -----------------------------------------------------------------------------------------------
+
+
+def _read_all(source: DamagedRecording, sink: Sink, on_progress: OnProgress | None) -> Salvaged:
+    """Read every row, and give the readable ones to a sink."""
+    episodes = SalvagedEpisodes(sink)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RecordingWarning)  # who recorded it has been warned
+        warnings.simplefilter("ignore", RecordingWarning)  # the damaged recording was made with the same warnings
         for span in source.spans():
-            pieces.put(source, span, on_progress)
+            episodes.put(source, span, on_progress)
     return Salvaged(
-        rows=pieces.rows,
-        episodes=pieces.count,
-        whole_episodes=pieces.whole,
+        rows=episodes.rows,
+        episodes=episodes.count,
+        whole_episodes=episodes.whole,
         committed_rows=source.num_rows,
         committed_episodes=source.num_episodes,
         row_bytes=_row_bytes(source.schema),
@@ -209,14 +214,14 @@ def _options(out: str | os.PathLike[str], name: str | None, opts: Any, *, checks
 
 
 def _compression(source: DamagedRecording) -> tuple[str | None, Any]:
-    """How the damaged recording is compressed; if it does not say, as new recordings are."""
+    """The compression of the damaged recording; gzip, the default of new ones, if that cannot be read."""
 
     def read() -> tuple[str | None, Any]:
-        codec = make_codec(*parse_json(source.metadata["compression"]))
+        codec = make_codec(*read_attribute("compression", source.metadata["compression"]))
         return codec.name, codec.opts
 
     default: tuple[str | None, Any] = ("gzip", None)
-    return tried(read, default)
+    return read_or(read, default)
 
 
 def _row_bytes(schema: Schema) -> int:

@@ -1,6 +1,6 @@
-"""Validation: what is wrong with a recording, found without changing or believing it.
+"""Validation finds what is wrong with a recording; it changes nothing and believes nothing that the file claims.
 
-``validate`` is the door. ``structure`` looks at how the file is put together,
-``metadata`` at its attributes, ``contents`` reads every row. ``catalogue`` has
-every kind of problem.
+``validator.validate`` is the entry point. ``structure`` checks the columns and the episode index, ``metadata`` checks
+the attributes. With ``deep``, ``checksums`` compares every block with its CRC-32, and ``values`` and ``episodes`` check
+every row. ``problems`` lists every kind of problem.
 """

@@ -1,4 +1,4 @@
-"""Whether the episode index says the same as the rows that the episodes are made of."""
+"""Compare the episode index with the rows of the episodes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
 from gym_h5record.maintenance.validation.problems import Findings, quote
-from gym_h5record.maintenance.validation.ragged_ends import Lists
-from gym_h5record.maintenance.validation.row_blocks import Columns, Rows
+from gym_h5record.maintenance.validation.ragged_ends import RaggedChecks
+from gym_h5record.maintenance.validation.row_blocks import RowBlock, TargetColumns
 from gym_h5record.maintenance.validation.target import Target
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.values.exact import add_up, identical
 from gym_h5record.values.tagged_json import loads
 
-__all__ = ["Episodes"]
+__all__ = ["EpisodeChecks"]
 
 
 _BLOCK_EPISODES = 1 << 12
@@ -33,7 +33,7 @@ class _Entries:
 
     Attributes:
         first: Number of the first episode.
-        columns: By name, ``(n,)``; those that cannot be read are missing.
+        columns: Columns by name, ``(n,)``; those that cannot be read are missing.
     """
 
     first: int
@@ -44,39 +44,39 @@ class _Entries:
 
     @property
     def ends(self) -> np.ndarray:
-        """Last rows, ``(n,)`` int64."""
+        """The last row of each episode, ``(n,)`` int64."""
         ends: np.ndarray = self.columns["starts"] + self.columns["lengths"]
         return ends
 
     def split(self, count: int) -> tuple[_Entries, _Entries]:
-        """The first ``count``, and the others."""
+        """Split into the first ``count`` entries and the others."""
         head = {name: items[:count] for name, items in self.columns.items()}
         tail = {name: items[count:] for name, items in self.columns.items()}
         return _Entries(self.first, head), _Entries(self.first + count, tail)
 
 
-class Episodes:
-    """Checks episodes as their last rows come by; for an index whose spans are sound.
+class EpisodeChecks:
+    """Checks each episode when the block with its last row comes. The starts and lengths must be sound.
 
     Args:
-        subject: The recording.
+        target: The recording.
         columns: Reads the index.
-        lists: Checks its JSON before it is read.
-        findings: Told of everything that is wrong.
+        ragged: Checks the ends of its JSON before the JSON is read.
+        findings: Collects what is wrong.
     """
 
-    def __init__(self, subject: Target, columns: Columns, lists: Lists, findings: Findings) -> None:
-        self._subject = subject
+    def __init__(self, target: Target, columns: TargetColumns, ragged: RaggedChecks, findings: Findings) -> None:
+        self._target = target
         self._columns = columns
-        self._lists = lists
+        self._ragged = ragged
         self._findings = findings
-        self._decoder = Decoder(subject.storage, subject.schema)
+        self._decoder = Decoder(target.storage, target.schema)
         self._entries = _Entries(0, {name: np.empty(0, np.int64) for name in ("starts", "lengths")})
-        self._total: float | None = 0.0  # of the episode that is open before the next row; None if unknown
-        self._was_last = True  # whether the row before the next one ended an episode
+        self._total: float | None = 0.0  # rewards so far of the episode that the next row continues; None if unreadable
+        self._was_last = True  # whether the row before the next one is the last of its episode
 
-    def check(self, rows: Rows) -> np.ndarray:
-        """Check all episodes that end in a block of rows; to be called with one block after the other.
+    def check(self, rows: RowBlock) -> np.ndarray:
+        """Check the episodes that end in a block of rows. Call it with one block after the other.
 
         Returns:
             Which rows are the last of their episode, ``(rows,)`` bool.
@@ -95,21 +95,21 @@ class Episodes:
         return last
 
     def _ending_before(self, row: int) -> Iterator[_Entries]:
-        """The entries of episodes that have not come by and whose last rows are before this one."""
+        """Take the entries, not taken yet, of the episodes whose last row is before this one."""
         while True:
             ended, self._entries = self._entries.split(int(np.searchsorted(self._entries.ends, row)))
             if len(ended):
                 yield ended
             low = self._entries.first
-            if len(self._entries) or low == self._subject.num_episodes:
+            if len(self._entries) or low == self._target.num_episodes:
                 return
-            high = min(low + _BLOCK_EPISODES, self._subject.num_episodes)
+            high = min(low + _BLOCK_EPISODES, self._target.num_episodes)
             read = {name: self._columns.read(f"{fmt.EPISODES}/{name}", low, high, unit="episode") for name in _COLUMNS}
             self._entries = _Entries(low, {name: items for name, items in read.items() if items is not None})
 
     # Flags and returns --------------------------------------------------------------------------------
 
-    def _check_dones(self, rows: Rows, last: np.ndarray) -> None:
+    def _check_dones(self, rows: RowBlock, last: np.ndarray) -> None:
         flags, dones = [rows.items(name) for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS)], rows.items(fmt.DONES)
         if dones is None:
             return
@@ -133,11 +133,11 @@ class Episodes:
                 lambda at: "the step ends the episode, but the episode goes on",
             )
 
-    def _check_flags(self, entries: _Entries, rows: Rows) -> None:
+    def _check_flags(self, entries: _Entries, rows: RowBlock) -> None:
         expected = {}
         for name, column in (("terminated", fmt.TERMINATIONS), ("truncated", fmt.TRUNCATIONS)):
             flags = rows.shifted(column)
-            if flags is not None:  # those of the step that led to the last row, if there is one
+            if flags is not None:  # of the step that led to the last row; an episode of length 0 has no step
                 expected[name] = flags[entries.ends - rows.start] & (entries.columns["lengths"] > 0)
         if len(expected) == 2:
             expected["complete"] = expected["terminated"] | expected["truncated"]
@@ -156,7 +156,7 @@ class Episodes:
                 unit="episode",
             )
 
-    def _check_returns(self, ended: list[_Entries], rows: Rows) -> None:
+    def _check_returns(self, ended: list[_Entries], rows: RowBlock) -> None:
         rewards = rows.items(fmt.REWARDS)
         at = rows.start
         for entries in ended:
@@ -197,20 +197,20 @@ class Episodes:
             self._check_repeat(entries.first + number, int(entries.columns["starts"][number]))
 
     def _check_repeat(self, number: int, start: int) -> None:
-        """An episode of this origin begins with the last row of the one before it."""
+        """Check that the episode begins with the last row of the one before it."""
         detail = "" if start else "it goes on after the end of an episode, but there is none before it"
         if start:
             try:
                 if not all(map(identical, self._row(start - 1), self._row(start))):
                     detail = "its first row should repeat the last row of the episode before it, but does not"
-            except Exception:  # noqa: BLE001  # whatever comes of decoding; it is found with the values
+            except Exception:  # noqa: BLE001  # decoding can raise anything, and ``values`` reports it
                 return
         if detail:
             self._findings.add("episode-origin", f"{fmt.EPISODES}/origins", number, detail, unit="episode")
 
     def _row(self, row: int) -> Iterator[Any]:
-        """What there is of a row before its step."""
-        schema = self._subject.schema
+        """Observation, frame and info of a row."""
+        schema = self._target.schema
         yield self._decoder.value(schema.observation, row)
         yield None if schema.frame is None else self._decoder.value(schema.frame, row)
         yield None if schema.infos is None else self._decoder.info(row)
@@ -222,20 +222,20 @@ class Episodes:
             try:
                 content = loads(text) if text else {}
             except ValueError as error:
-                problem = f"{quote(text.decode('latin-1'))} is no tagged JSON: {error}"
+                problem = f"{quote(text.decode('latin-1'))} is not tagged JSON: {error}"
             else:
                 if type(content) is not dict:
-                    problem = f"{quote(content)} is no object"
+                    problem = f"{quote(content)} is not an object"
                 elif seeds is not None and seeds[at] == SEED_IN_JSON and type(content.get("seed")) is not int:
-                    problem = "it should have the seed, which is larger than int64, but does not"
+                    problem = "the index says that the seed is in this JSON, but it is not"
             if problem:
                 self._findings.add("episode-json", fmt.EPISODE_JSON, entries.first + at, problem, unit="episode")
 
     def _texts(self, entries: _Entries) -> Iterator[bytes]:
-        """The JSON of some episodes."""
+        """Read the JSON of some episodes, a block at a time."""
         node = nodes.Text(fmt.EPISODE_JSON).characters
         first, stop = entries.first, entries.first + len(entries)
-        if self._lists.sizes(nodes.Text(fmt.EPISODE_JSON), first, stop, unit="episode") is None:
+        if self._ragged.sizes(nodes.Text(fmt.EPISODE_JSON), first, stop, unit="episode") is None:
             return
         ends = self._columns.read(node.ends, first, stop, unit="episode")
         before = self._columns.read(node.ends, first - 1, first, unit="episode") if first else np.zeros(1, np.int64)
@@ -253,7 +253,7 @@ class Episodes:
 
 
 def _groups(ends: np.ndarray, start: int) -> Iterator[tuple[int, int]]:
-    """Lists that are read together: many short ones, or a long one."""
+    """Group texts that are read together: up to 1 MiB of short ones, or one long one."""
     low = 0
     while low < len(ends):
         high = max(low + 1, int(np.searchsorted(ends, start + _MAX_TEXT_BYTES, "right")))
@@ -262,5 +262,5 @@ def _groups(ends: np.ndarray, start: int) -> Iterator[tuple[int, int]]:
 
 
 def _same(first: float, second: float) -> bool:
-    """Whether two sums are the same in every bit, or both not a number."""
+    """Whether two sums are equal bit by bit, or both NaN."""
     return np.float64(first).tobytes() == np.float64(second).tobytes() or (first != first and second != second)

@@ -1,4 +1,4 @@
-"""What is wrong with a recording, as a value."""
+"""Problems: what one is, every kind there is, and how many rows with the same problem become one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gym_h5record.display import printable_lines
+from gym_h5record.display import counted, printable_lines
 
 __all__ = ["CATALOGUE", "Findings", "Problem", "Severity", "make_problem", "quote", "reason"]
 
@@ -18,8 +18,8 @@ class Severity(str, Enum):
     """How bad a problem is.
 
     Attributes:
-        ERROR: The file contradicts its format; something in it is missing or wrong.
-        WARNING: The file is whole, but something about it should be known.
+        ERROR: The file contradicts its format: something in it is missing or wrong.
+        WARNING: The file follows its format, but the user should know about something in it.
     """
 
     ERROR = "error"
@@ -33,7 +33,7 @@ class Problem:
     Attributes:
         severity: How bad it is.
         code: A word for programs, such as ``"column-missing"``.
-        place: Where: a path in the file, with a row or an episode where there is one.
+        place: A path in the file, and the row or episode if there is one.
         message: What was expected and what was found.
         remedy: What to do about it.
     """
@@ -48,14 +48,13 @@ class Problem:
         return printable_lines(f"{self.severity.value} {self.code} at {self.place}: {self.message}")
 
 
-_QUOTED_CHARACTERS = 80
-_REASON_CHARACTERS = 160
+# Every kind of problem --------------------------------------------------------------------------------
 
-_REPAIR = "Bring in what its recorder left: gym-h5record repair FILE"
-_SALVAGE = "Copy what can be read into a new file: gym-h5record repair FILE --salvage NEW"
-_COPY = "Copy the file again from where it came from, or save what is left: gym-h5record repair FILE --salvage NEW"
+_REPAIR = "Complete the file with the rows in its journal: gym-h5record repair FILE"
+_SALVAGE = "Copy the readable rows into a new file: gym-h5record repair FILE --salvage NEW"
+_COPY = "Copy the file again from its source, or save the readable rows: gym-h5record repair FILE --salvage NEW"
 _UPGRADE = "Upgrade: pip install --upgrade gym_h5record"
-_DELETE = "Nobody needs it any more; delete it."
+_DELETE = "It is no longer needed; delete it."
 
 CATALOGUE: dict[str, tuple[Severity, str]] = {
     # The file as a whole.
@@ -69,9 +68,9 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
     "metadata-missing": (Severity.ERROR, _SALVAGE),
     "metadata-unreadable": (Severity.ERROR, ""),
     "metadata-incomplete": (Severity.WARNING, ""),
-    "totals": (Severity.ERROR, "/commit is the truth; recording another episode with mode='a' renews them."),
+    "totals": (Severity.ERROR, "Trust /commit. Recording another episode with mode='a' writes the totals again."),
     "space-unreadable": (Severity.ERROR, ""),
-    "env-spec": (Severity.WARNING, "Make the environment by hand to replay it."),
+    "env-spec": (Severity.WARNING, "Make the environment yourself and pass it to `verify` or `branch`."),
     # Structure.
     "schema": (Severity.ERROR, ""),
     "commit": (Severity.ERROR, _SALVAGE),
@@ -81,7 +80,7 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
     "column-unreadable": (Severity.ERROR, _SALVAGE),
     "frames-link": (Severity.ERROR, _SALVAGE),
     "episode-span": (Severity.ERROR, _SALVAGE),
-    "rows-left-over": (Severity.WARNING, "They belong to no episode; everything before them is good."),
+    "rows-left-over": (Severity.WARNING, "They belong to no episode; all rows before them are good."),
     # Contents: how values are stored.
     "chunk-unreadable": (Severity.ERROR, _SALVAGE),
     "ragged": (Severity.ERROR, _SALVAGE),
@@ -89,7 +88,7 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
     "undecodable": (Severity.ERROR, _SALVAGE),
     "padding": (Severity.ERROR, _SALVAGE),
     "checksum": (Severity.ERROR, _COPY),
-    # Contents: episodes and the rows they are made of.
+    # Contents: episodes and their rows.
     "dones": (Severity.ERROR, _SALVAGE),
     "done-early": (Severity.ERROR, _SALVAGE),
     "episode-flags": (Severity.ERROR, _SALVAGE),
@@ -98,21 +97,27 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
     "episode-id": (Severity.ERROR, _SALVAGE),
     "episode-origin": (Severity.ERROR, _SALVAGE),
     "episode-json": (Severity.ERROR, _SALVAGE),
-    # Contents: what the environment gave and took.
+    # Contents: values of the environment and of the agent.
     "not-finite": (Severity.WARNING, ""),
     "out-of-space": (Severity.WARNING, ""),
 }
-"""By code: severity and remedy. FILE is the recording, NEW a file to make."""
+"""Severity and remedy by code. In a remedy, FILE is the recording and NEW a file to make."""
 
 
 def make_problem(code: str, place: str, message: str) -> Problem:
-    """A problem of a kind in the catalogue."""
+    """Make a problem of a kind in ``CATALOGUE``."""
     severity, remedy = CATALOGUE[code]
     return Problem(severity, code, place, message, remedy)
 
 
+# Text for messages ------------------------------------------------------------------------------------
+
+_QUOTED_CHARACTERS = 80
+_REASON_CHARACTERS = 160
+
+
 def quote(value: object) -> str:
-    """Something from the file, for a message; no more than the beginning of it.
+    """Quote a value from the file, at most 80 characters of it.
 
     Example:
         >>> quote("a" * 1000)[-5:]
@@ -122,19 +127,29 @@ def quote(value: object) -> str:
 
 
 def reason(error: BaseException, path: Path) -> str:
-    """What an error says about a recording, for a message."""
-    text = str(error).removeprefix(f"{path}: ")
+    """Say what an error says about a recording, in at most 160 characters and without the directory of the file.
+
+    Example:
+        >>> reason(ValueError("/data/run.h5: /rewards is short"), Path("/data/run.h5"))
+        '/rewards is short'
+    """
+    text = str(error)
+    while text.startswith(f"{path}: "):
+        text = text.removeprefix(f"{path}: ")
     text = f"it{text.removeprefix(str(path))}" if text.startswith(f"{path} ") else text
-    return _shortened(text or type(error).__name__, _REASON_CHARACTERS)
+    return _shortened(text.replace(str(path), path.name) or type(error).__name__, _REASON_CHARACTERS)
 
 
 def _shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
+# Many rows with one problem ---------------------------------------------------------------------------
+
+
 @dataclass
 class _Finding:
-    """The first of its kind, and how many there are."""
+    """The first row with a problem, and how many rows have it."""
 
     at: int
     detail: str
@@ -143,20 +158,20 @@ class _Finding:
 
 
 class Findings:
-    """What is found while a recording is read from its first row to its last."""
+    """Collects what is wrong with rows: one problem for each kind and column, however many rows have it."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], _Finding] = {}
 
     def add(self, code: str, name: str, at: int, detail: str, *, count: int = 1, unit: str = "row") -> None:
-        """Take note of something.
+        """Note a problem of rows that follow each other.
 
         Args:
-            code: What it is.
+            code: The kind of problem.
             name: The column.
             at: Number of the first row.
-            detail: About the first row.
-            count: How many rows it is about.
+            detail: What is wrong with the first row.
+            count: How many rows have the problem.
             unit: What is counted, if not rows.
         """
         self._found.setdefault((code, name), _Finding(at, detail, unit)).count += count
@@ -171,24 +186,24 @@ class Findings:
         *,
         unit: str = "row",
     ) -> None:
-        """Take note of rows that are wrong.
+        """Note a problem of some rows of a block.
 
         Args:
-            code: What it is.
+            code: The kind of problem.
             name: The column.
-            wrong: Which of some rows that follow each other are wrong, ``(n,)`` bool.
-            first: Number of the first of them.
-            detail: Says from the position of a row among them what is wrong with it.
+            wrong: Which rows of the block are wrong, ``(n,)`` bool.
+            first: Number of the first row of the block.
+            detail: Says what is wrong with a row, from its position in the block.
             unit: What is counted, if not rows.
         """
         count = int(np.count_nonzero(wrong))
         if count:
             at = int(wrong.argmax())
-            text = "" if (code, name) in self._found else detail(at)  # the first one is shown
+            text = "" if (code, name) in self._found else detail(at)  # only the first row is shown
             self.add(code, name, first + at, text, count=count, unit=unit)
 
     def problems(self) -> list[Problem]:
-        """All of it, in the order it was found first."""
+        """All problems, in the order in which each was found first."""
         return [
             make_problem(code, f"/{name} {each.unit} {each.at}", each.detail + _likewise(each))
             for (code, name), each in self._found.items()
@@ -196,5 +211,4 @@ class Findings:
 
 
 def _likewise(finding: _Finding) -> str:
-    more = finding.count - 1
-    return f"; likewise {more:,} more {finding.unit}{'s' if more > 1 else ''}" if more else ""
+    return f"; likewise {counted(finding.count - 1, f'more {finding.unit}')}" if finding.count > 1 else ""

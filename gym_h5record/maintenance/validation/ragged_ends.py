@@ -1,7 +1,6 @@
-"""Whether the parts of values of varying size fit together: ``ends``, ``parts`` and ``index``.
+"""Check where the items of ragged values lie: ``ends``, the ``parts`` of graphs, the ``index`` of choices.
 
-Only what says where the items are is read here; the items themselves are read
-when the values are decoded, which is safe once this has found nothing wrong.
+The items themselves are read later, when values are decoded. Decoding is safe where these checks find nothing.
 """
 
 from __future__ import annotations
@@ -10,42 +9,42 @@ import numpy as np
 
 from gym_h5record.format import nodes
 from gym_h5record.maintenance.validation.problems import Findings, quote
-from gym_h5record.maintenance.validation.row_blocks import Columns
+from gym_h5record.maintenance.validation.row_blocks import TargetColumns
 
-__all__ = ["Lists"]
+__all__ = ["RaggedChecks"]
 
 
-_PIECE_ITEMS = 1 << 16
+_BLOCK_ITEMS = 1 << 16
 _LINKS, _ALL_PARTS = 2, 3
-_MAX_ITEMS_OF_NOTHING = 1 << 20  # of lists whose items have no dataset: nothing else limits them
+_MAX_ITEMS_OF_NOTHING = 1 << 20  # of lists whose items have no dataset, so that no length limits their ends
 
 
-class Lists:
+class RaggedChecks:
     """Checks ragged nodes.
 
     Args:
         columns: Reads their columns.
-        findings: Told of everything that does not fit.
+        findings: Collects what is wrong.
     """
 
-    def __init__(self, columns: Columns, findings: Findings) -> None:
+    def __init__(self, columns: TargetColumns, findings: Findings) -> None:
         self._columns = columns
         self._findings = findings
 
     def sizes(
         self, node: nodes.Node, start: int, stop: int, *, chosen: np.ndarray | None = None, unit: str = "item"
     ) -> np.ndarray | None:
-        """How much there is of each value, 0 only where there is nothing of it.
+        """Check values, and measure how much of each is stored: 0 only where nothing is.
 
         Args:
-            node: A ragged node, or whatever may be an item of one.
-            start: Number of the first row, or inside a list of the first item.
+            node: A ragged node, or any node that the items of one may have.
+            start: Number of the first row; inside a list, of the first item.
             stop: Number behind the last.
-            chosen: Which of them are values, ``(stop - start,)`` bool; all if None.
-            unit: What is numbered.
+            chosen: Which rows have a value, ``(stop - start,)`` bool; None if all have.
+            unit: What is numbered: rows or items.
 
         Returns:
-            ``(stop - start,)`` int64, or None if they cannot be decoded.
+            ``(stop - start,)`` int64, or None if the values cannot be decoded.
         """
         if isinstance(node, nodes.Text):
             return self._lengths(node.characters, start, stop, unit)
@@ -55,7 +54,7 @@ class Lists:
             return self._graph(node, start, stop, unit)
         if isinstance(node, nodes.OneOf):
             return self._one_of(node, start, stop, chosen, unit)
-        return _together([self.sizes(child, start, stop, unit=unit) for child in node.children()], stop - start)
+        return _sum([self.sizes(child, start, stop, unit=unit) for child in node.children()], stop - start)
 
     def _graph(self, node: nodes.Graph, start: int, stop: int, unit: str) -> np.ndarray | None:
         parts = self._columns.read(node.parts.name, start, stop, unit=unit)
@@ -69,11 +68,12 @@ class Lists:
             )
             return None
         lists = [each for each in (node.nodes, node.edges, node.links) if each is not None]
-        return _together([parts, *(self._lengths(each, start, stop, unit) for each in lists)], stop - start)
+        return _sum([parts, *(self._lengths(each, start, stop, unit) for each in lists)], stop - start)
 
     def _one_of(
         self, node: nodes.OneOf, start: int, stop: int, chosen: np.ndarray | None, unit: str
     ) -> np.ndarray | None:
+        """Check that the chosen branch has one item, and every other branch none."""
         index = self._columns.read(node.index.name, start, stop, unit=unit)
         lengths = [self._lengths(branch, start, stop, unit) for branch in node.branches]
         if index is None:
@@ -93,10 +93,10 @@ class Lists:
 
             self._findings.add_where("ragged", node.index.name, wrong, start, detail, unit=unit)
             return None
-        return _together([index, *lengths], stop - start)
+        return _sum([index, *lengths], stop - start)
 
     def _lengths(self, node: nodes.ListOf, start: int, stop: int, unit: str) -> np.ndarray | None:
-        """The lengths of lists, None if their ends or what they hold makes no sense."""
+        """Measure lists; None if their ends are wrong, or their items cannot be decoded."""
         ends = self._columns.read(node.ends, max(start - 1, 0), stop, unit=unit)
         if ends is None:
             return None
@@ -116,18 +116,18 @@ class Lists:
         return None if wrong.any() or not self._items_fit(node.item, int(ends[0]), int(ends[-1])) else np.diff(ends)
 
     def _items_fit(self, item: nodes.Node, start: int, stop: int) -> bool:
-        """Whether the items of some lists, lists themselves perhaps, can be decoded."""
+        """Whether the items of some lists can be decoded; they may be ragged themselves."""
         if isinstance(item, (nodes.Array, nodes.Scalar)):
             return True
-        pieces = range(start, stop, _PIECE_ITEMS)
-        return all(self.sizes(item, low, min(low + _PIECE_ITEMS, stop)) is not None for low in pieces)
+        blocks = range(start, stop, _BLOCK_ITEMS)
+        return all(self.sizes(item, low, min(low + _BLOCK_ITEMS, stop)) is not None for low in blocks)
 
 
-def _together(parts: list[np.ndarray | None], count: int) -> np.ndarray | None:
-    """The sum of the sizes of parts, None if one of them is None."""
+def _sum(sizes: list[np.ndarray | None], count: int) -> np.ndarray | None:
+    """Add the sizes of parts; None if one of them is None."""
     total = np.zeros(count, np.int64)
-    for part in parts:
-        if part is None:
+    for each in sizes:
+        if each is None:
             return None
-        total += part
+        total += each
     return total

@@ -1,4 +1,4 @@
-"""Columns of a recording in blocks of rows, each read once; what cannot be read is found."""
+"""Read columns block by block, each item once, and note the chunks that cannot be read."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from gym_h5record.maintenance.validation.problems import Findings, reason
 from gym_h5record.maintenance.validation.target import Target
 from gym_h5record.storage.hdf5.objects import open_dataset
 
-__all__ = ["Columns", "Rows"]
+__all__ = ["RowBlock", "TargetColumns"]
 
 
-class Columns:
-    """Reads items of columns, whatever state they are in.
+class TargetColumns:
+    """Reads items of the target's columns, damaged columns included.
 
     Args:
-        subject: The recording.
-        broken: Columns that are not to be read: it is known what is wrong with them.
-        findings: Told of chunks that cannot be read.
+        target: The recording.
+        broken: Columns that must not be read; ``structure`` has found what is wrong with them.
+        findings: Collects the chunks that cannot be read.
     """
 
-    def __init__(self, subject: Target, broken: set[str], findings: Findings) -> None:
-        self._subject = subject
+    def __init__(self, target: Target, broken: set[str], findings: Findings) -> None:
+        self._target = target
         self._broken = broken
         self._findings = findings
 
     def read(self, name: str, start: int, stop: int, *, unit: str = "row") -> np.ndarray | None:
-        """Items ``start`` to ``stop`` of a column, None if not all of them can be read."""
+        """Items ``start`` to ``stop`` of a column, None if any of them cannot be read."""
         if name in self._broken:
             return None
         try:
-            return self._subject.storage.items(name, start, stop)
+            return self._target.storage.items(name, start, stop)
         except CorruptRecordingError as error:
             self._note_chunks(name, start, stop, unit, error)
             return None
 
     def length(self, name: str) -> int | None:
         """How many items a column has, None if it is broken."""
-        return None if name in self._broken else self._subject.storage.length(name)
+        return None if name in self._broken else self._target.storage.length(name)
 
     def _note_chunks(self, name: str, start: int, stop: int, unit: str, error: CorruptRecordingError) -> None:
-        """Find out which chunks they are that cannot be read."""
-        handle = self._subject.handle
+        """Note which chunks between two items cannot be read."""
+        handle = self._target.handle
         size = open_dataset(handle.file, name).chunks[0]
         found = False
         for first in range(start // size * size, stop, size):
             low, high = max(first, start), min(first + size, stop)
             try:
-                self._subject.storage.items(name, low, high)
+                self._target.storage.items(name, low, high)
             except CorruptRecordingError as its_error:
                 found = True
                 detail = reason(its_error, handle.path)
@@ -57,21 +57,21 @@ class Columns:
             self._findings.add("chunk-unreadable", name, start, reason(error, handle.path), unit=unit)
 
 
-class Rows:
-    """A block of rows; its columns are read when they are asked for, and kept as long as it is.
+class RowBlock:
+    """Rows that follow each other. A column is read when it is first asked for, and kept as long as the block.
 
     Args:
-        columns: Reads them.
-        start: First row.
-        stop: Row behind the last.
-        before: The block before it, None for the first.
+        columns: Reads the columns.
+        start: The first row.
+        stop: The row behind the last one.
+        before: The block before this one, None for the first.
 
     Attributes:
-        start: First row.
-        stop: Row behind the last.
+        start: The first row.
+        stop: The row behind the last one.
     """
 
-    def __init__(self, columns: Columns, start: int, stop: int, before: Rows | None) -> None:
+    def __init__(self, columns: TargetColumns, start: int, stop: int, before: RowBlock | None) -> None:
         self._columns = columns
         self._kept: dict[str, np.ndarray | None] = {}
         self._before = {} if before is None else before.last_items()
@@ -88,11 +88,11 @@ class Rows:
         return self._kept[name]
 
     def shifted(self, name: str) -> np.ndarray | None:
-        """For each row the item of the row before, zero for the first of all; None if they cannot be read."""
+        """For each row the item of the row before, zero for row 0; None if they cannot be read."""
         items = self.items(name)
         before = self._before.get(name) if self.start else np.zeros_like(items[:1]) if items is not None else None
         return None if items is None or before is None else np.concatenate([before, items[:-1]])
 
     def last_items(self) -> dict[str, np.ndarray]:
-        """The last item of every column that has been read, with the first axis kept."""
+        """The last item, ``(1, *shape)``, of every column that has been read."""
         return {name: items[-1:].copy() for name, items in self._kept.items() if items is not None}

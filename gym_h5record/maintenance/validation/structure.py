@@ -1,8 +1,7 @@
-"""Whether a recording is put together as the format says: fast, whatever its size.
+"""Check the columns and the episode index of a recording. This is fast for a recording of any size.
 
-Every column is opened, its length is compared with ``/commit``, its last item is
-read; so are the starts and lengths of the episodes. What is in the columns is the
-business of ``gym_h5record.maintenance.validation.validator``. Nothing is decoded here.
+Every column is opened, its length is compared with ``/commit``, and its last item is read. The starts and lengths of
+all episodes are read. Nothing is decoded: ``gym_h5record.maintenance.validation.values`` does that.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.commit import committed_items
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
@@ -30,36 +30,34 @@ _BLOCK_EPISODES = 1 << 15
 
 
 def structure_problems(handle: Handle) -> Iterator[Problem]:
-    """What is wrong with the structure of an open recording.
+    """Find what is wrong with the structure of an open recording.
 
     Args:
         handle: The recording, in any state.
 
     Yields:
-        The problems, errors all of them, as they are found; after one that hides
-        all others, no more.
+        The problems, all of them errors, as they are found. Without a schema or ``/commit`` only that one problem.
     """
     return Structure(handle).problems()
 
 
 class Structure:
-    """The structure of an open recording, and how far it can be relied on once ``problems`` has been through.
+    """The structure of an open recording. The attributes hold once ``problems`` has been run through.
 
     Args:
         handle: The recording, in any state.
 
     Attributes:
-        subject: The recording, None if it cannot be told what is in it.
-        broken: Names of the columns that are not to be read.
+        target: The recording, None if its schema or ``/commit`` cannot be read.
+        broken: Names of the columns that must not be read.
         is_indexed: Whether the episodes follow each other and lie within the rows.
     """
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
-        self.subject: Target | None = None
+        self.target: Target | None = None
         self.broken: set[str] = set()
         self.is_indexed = False
-        self._sound: dict[str, int] = {}  # by column: items that have to be readable
 
     def problems(self) -> Iterator[Problem]:
         """See ``structure_problems``."""
@@ -75,73 +73,66 @@ class Structure:
         except CorruptRecordingError as error:
             yield make_problem("commit", f"/{fmt.COMMIT}", reason(error, self._handle.path))
             return
-        self.subject = Target(self._handle, storage, schema, index.num_rows, index.num_episodes)
-        yield from self._column_problems(self.subject)
+        self.target = Target(self._handle, storage, schema, index.num_rows, index.num_episodes)
+        yield from self._column_problems(self.target)
         if schema.linked_frames and not is_same_object(self._handle.file, fmt.FRAMES, fmt.OBSERVATIONS):
             message = f"the schema says that it is another name of /{fmt.OBSERVATIONS}, but it is not"
             yield make_problem("frames-link", f"/{fmt.FRAMES}", message)
         if not {f"{fmt.EPISODES}/{name}" for name in ("starts", "lengths")} & self.broken:
-            yield from self._index_problems(self.subject)
+            yield from self._index_problems(self.target)
 
-    def _column_problems(self, subject: Target) -> Iterator[Problem]:
-        for field in all_fields(subject.schema):
+    def _column_problems(self, target: Target) -> Iterator[Problem]:
+        fields = {field.name: field for field in all_fields(target.schema)}
+        for field in fields.values():
             if field.parent in self.broken:
-                self.broken.add(field.name)  # nobody knows how many of its items count
+                self.broken.add(field.name)  # without its parent, the number of its committed items is unknown
                 continue
-            problem = self._column_problem(subject, field)
+            problem = self._column_problem(target, field, fields)
             if problem is not None:
                 self.broken.add(field.name)
                 yield problem
 
-    def _column_problem(self, subject: Target, field: Field) -> Problem | None:
-        place, storage = f"/{field.name}", subject.storage
+    def _column_problem(self, target: Target, field: Field, fields: dict[str, Field]) -> Problem | None:
+        place, storage = f"/{field.name}", target.storage
         try:
             length = storage.length(field.name)
         except CorruptRecordingError as error:
-            return make_problem(self._fault(field.name), place, reason(error, self._handle.path))
+            return make_problem(self._code(field.name), place, reason(error, self._handle.path))
         try:
-            committed, sound = self._counts(subject, field)
+            sound = committed_items(
+                field, fields, target.sound_rows, target.num_episodes, lambda name, at: int(storage.row(name, at)[0])
+            )
+            committed = target.num_rows if field.axis == "row" else sound
             if length < committed:
                 return make_problem("column-short", place, f"{committed} items are committed, it has {length}")
             storage.check_stored(field.name, committed)
             storage.items(field.name, max(sound - 1, 0), sound)
-            self._sound[field.name] = sound
         except CorruptRecordingError as error:
             return make_problem("column-unreadable", place, reason(error, self._handle.path))
         return None
 
-    def _fault(self, name: str) -> str:
-        """What is wrong with a column that the storage does not open."""
+    def _code(self, name: str) -> str:
+        """The kind of problem of a column that ``ColumnReader`` refuses to open."""
         try:
             open_dataset(self._handle.file, name)
         except CorruptRecordingError:
             return "column-unreadable" if has_link(self._handle.file, name) else "column-missing"
         return "column-type"
 
-    def _counts(self, subject: Target, field: Field) -> tuple[int, int]:
-        """How many items of a field are committed, and how many of them have to be readable."""
-        if field.parent is not None:
-            lists = self._sound[field.parent]
-            count = int(subject.storage.items(field.parent, lists - 1, lists)[0]) if lists else 0
-            return count, count
-        if field.name.startswith(f"{fmt.EPISODES}/"):
-            return subject.num_episodes, subject.num_episodes
-        return subject.num_rows, subject.sound_rows
-
-    def _index_problems(self, subject: Target) -> Iterator[Problem]:
-        """Episodes that do not follow each other, or reach beyond the rows."""
+    def _index_problems(self, target: Target) -> Iterator[Problem]:
+        """Find the first episode that does not begin behind the one before it, or reaches beyond the rows."""
         expected = 0
-        for low in range(0, subject.num_episodes, _BLOCK_EPISODES):
-            high = min(low + _BLOCK_EPISODES, subject.num_episodes)
+        for low in range(0, target.num_episodes, _BLOCK_EPISODES):
+            high = min(low + _BLOCK_EPISODES, target.num_episodes)
             try:
                 starts, lengths = (
-                    subject.storage.items(f"{fmt.EPISODES}/{name}", low, high) for name in ("starts", "lengths")
+                    target.storage.items(f"{fmt.EPISODES}/{name}", low, high) for name in ("starts", "lengths")
                 )
             except CorruptRecordingError as error:
                 place = f"/{fmt.EPISODES} episode {low}"
                 yield make_problem("column-unreadable", place, reason(error, self._handle.path))
                 return
-            problem = _span_problem(starts, lengths, low, expected, subject.num_rows)
+            problem = _span_problem(starts, lengths, low, expected, target.num_rows)
             if problem is not None:
                 yield problem
                 return
@@ -152,8 +143,8 @@ class Structure:
 def _span_problem(
     starts: np.ndarray, lengths: np.ndarray, first: int, expected_start: int, num_rows: int
 ) -> Problem | None:
-    """The first of some episodes that is not where it should be."""
-    # In this order, and each only where the one before it holds: nothing here can overflow.
+    """Find the first episode of a block that has the wrong start or reaches beyond the rows."""
+    # Each step relies on the one before it, so that no sum overflows int64.
     outside = (starts < 0) | (lengths < 0) | (starts >= num_rows) | (lengths >= num_rows)
     with np.errstate(over="ignore"):
         expected = np.concatenate([[expected_start], (starts + lengths + 1)[:-1]])

@@ -1,4 +1,4 @@
-"""The recording that is being validated: what it claims to have, and how much of that is settled."""
+"""The recording under validation: what it claims to hold, and which rows must be readable."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Target:
 
     Attributes:
         handle: The open file.
-        storage: Reads its columns, and expects what the schema says.
-        schema: Its columns.
-        num_rows: Rows that are committed.
-        num_episodes: Episodes that are committed.
+        storage: Reads the columns, and refuses those that differ from the schema.
+        schema: The columns.
+        num_rows: Committed rows.
+        num_episodes: Committed episodes.
     """
 
     handle: Handle
@@ -37,12 +37,12 @@ class Target:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nobody had begun to write more when the file was left."""
+        """Whether the file was closed. If not, its writer may have died in the middle of a write."""
         return self.handle.state in (State.CLOSED, State.CUT_SHORT)
 
     @cached_property
     def is_open(self) -> bool:
-        """Whether there are rows behind the last episode, or the index does not tell."""
+        """Whether there are rows behind the last episode; True if the index cannot be read."""
         if not self.num_episodes:
             return self.num_rows > 0
         last = self.num_episodes - 1
@@ -56,19 +56,18 @@ class Target:
 
     @cached_property
     def whole_rows(self) -> int:
-        """Rows before this one are in the file with everything that belongs to them.
+        """How many rows, from the first one on, are complete in the file.
 
-        The step of the last row may be missing, or half there if its writer died;
-        so may be the compressed chunks that were not full yet, as long as the
-        journal has their rows.
+        If the writer died, the step of the last row may be missing or half written. So may be compressed chunks that
+        were not full yet, as long as the journal still has their rows.
         """
         whole = self.num_rows - self.is_open
         if self.is_settled or not has_journal(self.handle.path):
             return whole
-        held = max([chunk_rows(field) for field in self.schema.ring_fields if is_compressed(field)], default=1)
-        return whole // held * held
+        chunk = max([chunk_rows(field) for field in self.schema.ring_fields if is_compressed(field)], default=1)
+        return whole // chunk * chunk
 
     @property
     def sound_rows(self) -> int:
-        """Rows before this one have to be readable: all of them if the file was closed."""
+        """How many rows, from the first one on, must be readable: all of them if the file was closed."""
         return self.num_rows if self.is_settled else self.whole_rows

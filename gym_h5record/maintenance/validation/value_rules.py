@@ -1,4 +1,4 @@
-"""Type codes: which ones a node may have, and whether a number is of the type that its code says."""
+"""Rules for whole columns: which type codes a node allows, which numbers a type has, which items a space contains."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from gym_h5record.format.planning import contains
 __all__ = ["Inside", "allowed_codes", "children_spaces", "every_element", "fits_type", "make_inside"]
 
 
+# Type codes ------------------------------------------------------------------------------------------
+
+
 def allowed_codes(node: nodes.Node) -> np.ndarray:
-    """Which codes a value of a node may have, ``(256,)`` bool; what is no value is not among them."""
+    """Which codes a value of a node may have, ``(256,)`` bool. ``ABSENT`` is not among them: it means no value."""
     allowed = np.zeros(256, np.bool_)
     allowed[TypeCode.EXCEPTION] = True
     if isinstance(node, nodes.Array):
@@ -29,11 +32,11 @@ def allowed_codes(node: nodes.Node) -> np.ndarray:
 
 
 def fits_type(items: np.ndarray, code: int) -> np.ndarray:
-    """Which numbers of a column a type can have exactly.
+    """Which numbers of a column a type can represent exactly, ``(n,)`` bool.
 
     Args:
-        items: Numbers, ``(n,)``.
-        code: The code of a Python or NumPy number.
+        items: The numbers, ``(n,)``.
+        code: The code of a Python or NumPy number type.
     """
     with np.errstate(all="ignore"):
         if code == TypeCode.INT:
@@ -48,8 +51,10 @@ def fits_type(items: np.ndarray, code: int) -> np.ndarray:
         return same
 
 
+# Spaces ----------------------------------------------------------------------------------------------
+
 Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From items of a column and their type codes to which of them are in the space, ``(n,)`` bool."""
+"""Takes items of a column and their type codes; tells which items are in the space, ``(n,)`` bool."""
 
 
 def every_element(each: np.ndarray) -> np.ndarray:
@@ -58,7 +63,7 @@ def every_element(each: np.ndarray) -> np.ndarray:
 
 
 def children_spaces(node: nodes.Node, space: Space[Any] | None) -> tuple[Space[Any] | None, ...] | None:
-    """The spaces of the children of a node, None if the space is not that of the node."""
+    """The spaces of the children of a node, None if the node was not planned from this space."""
     if isinstance(node, nodes.DictOf) and isinstance(space, spaces.Dict):
         if {key for key, _ in node.items} == space.spaces.keys():
             return tuple(space.spaces[key] for key, _ in node.items)
@@ -68,7 +73,7 @@ def children_spaces(node: nodes.Node, space: Space[Any] | None) -> tuple[Space[A
 
 
 def make_inside(node: nodes.Node, space: Space[Any]) -> Inside | None:
-    """How to tell of a whole column what is in its space, None if only single values tell."""
+    """Make a check of whole columns, None if values of this space can only be checked one by one."""
     if isinstance(node, nodes.Array):
         if isinstance(space, spaces.Box):
             return _box(node, space)
@@ -84,12 +89,12 @@ def make_inside(node: nodes.Node, space: Space[Any]) -> Inside | None:
 def _box(node: nodes.Array, space: spaces.Box) -> Inside:
     if node.shape != space.shape or not np.can_cast(node.dtype, space.dtype):
         return _none
-    if node.dtype.kind in "biu" and _is_everything(node.dtype, space):
+    if node.dtype.kind in "biu" and _has_every_value(space, node.dtype):
         return _all
     return lambda items, codes: every_element(items >= space.low) & every_element(items <= space.high)
 
 
-def _is_everything(dtype: np.dtype, space: spaces.Box) -> bool:
+def _has_every_value(space: spaces.Box, dtype: np.dtype) -> bool:
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     return bool(np.all(space.low <= low) and np.all(space.high >= high))
 
@@ -112,7 +117,7 @@ def _discrete(space: spaces.Discrete) -> Inside:
 
     def inside(items: np.ndarray, codes: np.ndarray) -> np.ndarray:
         found: np.ndarray = (items >= start) & (items <= last)
-        for code in np.unique(codes).tolist():  # some types are never in the space
+        for code in np.unique(codes).tolist():  # a Discrete space refuses every float, for example
             value = items[codes == code]
             value = value[found[codes == code]][:1]
             if len(value) and not contains(space, SCALAR_TYPES[code](value[0])):

@@ -1,4 +1,4 @@
-"""Whether the values of a block of rows can be given back, are finite, and lie in their space."""
+"""Check the values of a block of rows: can they be decoded, are they finite, are they in their space?"""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gym_h5record.format import nodes
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.planning import contains
 from gym_h5record.maintenance.validation.problems import Findings, quote, reason
-from gym_h5record.maintenance.validation.ragged_ends import Lists
-from gym_h5record.maintenance.validation.row_blocks import Rows
+from gym_h5record.maintenance.validation.ragged_ends import RaggedChecks
+from gym_h5record.maintenance.validation.row_blocks import RowBlock
 from gym_h5record.maintenance.validation.target import Target
 from gym_h5record.maintenance.validation.value_rules import (
     Inside,
@@ -27,64 +27,66 @@ from gym_h5record.maintenance.validation.value_rules import (
 )
 from gym_h5record.reading.decoder import Decoder
 
-__all__ = ["Values"]
+__all__ = ["ValueChecks"]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Part of a row that is looked at.
+    """The values of one node in a block of rows.
 
     Attributes:
         rows: The block of rows.
-        codes: Its type codes, ``(rows, K)`` uint8.
-        present: Which rows have it, ``(rows,)`` bool.
-        blank: Which rows must have nothing of it, likewise.
+        codes: The type codes of all nodes, ``(rows, K)`` uint8.
+        present: Which rows have a value, ``(rows,)`` bool.
+        blank: Which rows must have none, ``(rows,)`` bool.
         is_measured: Whether NaN and infinity are worth a warning.
     """
 
-    rows: Rows
+    rows: RowBlock
     codes: np.ndarray
     present: np.ndarray
     blank: np.ndarray
     is_measured: bool = False
 
     def only(self, present: np.ndarray) -> _Part:
-        """The same of fewer rows."""
+        """The same part with a value in fewer rows."""
         return replace(self, present=present)
 
 
-class Values:
+class ValueChecks:
     """Checks values, block by block.
 
     Args:
-        subject: The recording.
-        lists: Checks values of varying size before they are decoded.
-        findings: Told of everything that is wrong.
-        spaces: The spaces that can be read: ``observations``, ``actions``.
+        target: The recording.
+        ragged: Checks values of varying size before they are decoded.
+        findings: Collects what is wrong.
+        spaces: The spaces that can be read, by column: ``observations``, ``actions``.
     """
 
-    def __init__(self, subject: Target, lists: Lists, findings: Findings, spaces: Mapping[str, Space[Any]]) -> None:
-        self._schema = subject.schema
-        self._path = subject.handle.path
-        self._lists = lists
+    def __init__(
+        self, target: Target, ragged: RaggedChecks, findings: Findings, spaces: Mapping[str, Space[Any]]
+    ) -> None:
+        self._schema = target.schema
+        self._path = target.handle.path
+        self._ragged = ragged
         self._findings = findings
         self._spaces = spaces
-        self._decoder = Decoder(subject.storage, subject.schema)
-        self._allowed = {node.name: allowed_codes(node) for node in subject.schema.coded}
-        for column in subject.schema.infos or ():  # what does not fit is in their JSON
+        self._decoder = Decoder(target.storage, target.schema)
+        self._allowed = {node.name: allowed_codes(node) for node in target.schema.coded}
+        for column in target.schema.infos or ():  # an info that does not fit its column is in /infos/json
             self._allowed[column.node.name][TypeCode.EXCEPTION] = False
         self._inside: dict[str, Inside | None] = {}
 
-    def check(self, rows: Rows, padding: np.ndarray | None) -> None:
+    def check(self, rows: RowBlock, padding: np.ndarray | None) -> None:
         """Check a block of rows.
 
         Args:
             rows: The rows.
-            padding: Which are the last of their episode, ``(rows,)`` bool; None if nobody knows.
+            padding: Which are the last of their episode, ``(rows,)`` bool; None if the index does not tell.
         """
         schema = self._schema
         codes = rows.items(fmt.TYPES)
-        if codes is None:  # nothing tells what the rest is, but whether it can be read
+        if codes is None:  # values cannot be decoded; reading the columns finds their damaged chunks
             for field in schema.ring_fields:
                 rows.items(field.name)
             return
@@ -93,7 +95,7 @@ class Values:
         else:
             self._check_padding(rows, codes, padding)
         every, none = np.ones(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
-        self._lists.sizes(nodes.Text(fmt.EXCEPTIONS), rows.start, rows.stop, unit="row")
+        self._ragged.sizes(nodes.Text(fmt.EXCEPTIONS), rows.start, rows.stop, unit="row")
         step, row = _Part(rows, codes, ~padding, padding), _Part(rows, codes, every, none)
         self._check(schema.action, replace(step, is_measured=True), self._spaces.get(fmt.ACTIONS))
         self._check(self._coded(fmt.REWARDS), replace(step, is_measured=True))
@@ -105,8 +107,8 @@ class Values:
         if schema.infos is not None:
             self._check_infos(row)
 
-    def _check_padding(self, rows: Rows, codes: np.ndarray, padding: np.ndarray) -> None:
-        """The last row of an episode has no step: zeros, and no types."""
+    def _check_padding(self, rows: RowBlock, codes: np.ndarray, padding: np.ndarray) -> None:
+        """Check that the last row of an episode, which has no step, has zeros and no type codes there."""
         step_codes = codes[:, : self._schema.num_step_codes]
         self._findings.add_where(
             "padding",
@@ -124,7 +126,7 @@ class Values:
                 wrong[padding] = ~every_element(items[padding] == 0)
                 self._note_padding(name, wrong, rows)
 
-    def _note_padding(self, name: str, wrong: np.ndarray, rows: Rows) -> None:
+    def _note_padding(self, name: str, wrong: np.ndarray, rows: RowBlock) -> None:
         detail = "the last row of its episode has no step, but this is not zero"
         self._findings.add_where("padding", name, wrong, rows.start, lambda at: detail)
 
@@ -135,15 +137,15 @@ class Values:
         for column in self._schema.infos or ():
             codes = part.codes[:, self._schema.code_index[column.node.name]]
             self._check(column.node, part.only(codes != TypeCode.ABSENT))
-        sizes = self._lists.sizes(nodes.Text(fmt.INFOS_JSON), part.rows.start, part.rows.stop, unit="row")
+        sizes = self._ragged.sizes(nodes.Text(fmt.INFOS_JSON), part.rows.start, part.rows.stop, unit="row")
         for at in np.flatnonzero(sizes) if sizes is not None else ():
             row = part.rows.start + int(at)
             try:
                 self._decoder.info(row)
-            except Exception as error:  # noqa: BLE001  # whatever comes of decoding what makes no sense
+            except Exception as error:  # noqa: BLE001  # decoding damaged bytes can raise anything
                 self._findings.add("undecodable", fmt.INFOS_JSON, row, reason(error, self._path))
 
-    # One node of a tree -------------------------------------------------------------------------------
+    # One node ------------------------------------------------------------------------------------------
 
     def _check(self, node: nodes.Node, part: _Part, space: Space[Any] | None = None) -> None:
         codes = part.codes[:, self._schema.code_index[node.name]]
@@ -153,17 +155,17 @@ class Values:
             node.name,
             part.present & ~allowed,
             part.rows.start,
-            lambda at: f"the type code {codes[at]} is none that a value of it can have",
+            lambda at: f"a value of this column cannot have the type code {codes[at]}",
         )
-        odd = part.present & allowed & (codes == TypeCode.EXCEPTION)
-        self._decode(node, part.only(odd), space)
-        held = part.only(part.present & allowed & ~odd)
+        exceptions = part.present & allowed & (codes == TypeCode.EXCEPTION)
+        self._decode(node, part.only(exceptions), space)
+        in_columns = part.only(part.present & allowed & ~exceptions)
         if isinstance(node, nodes.Ragged):
-            self._check_ragged(node, held, space)
+            self._check_ragged(node, in_columns, space)
         elif isinstance(node, (nodes.Array, nodes.Scalar)):
-            self._check_column(node, held, codes, space)
+            self._check_column(node, in_columns, codes, space)
         else:
-            self._check_children(node, held, space)
+            self._check_children(node, in_columns, space)
 
     def _check_children(self, node: nodes.Node, part: _Part, space: Space[Any] | None) -> None:
         spaces = children_spaces(node, space)
@@ -175,7 +177,7 @@ class Values:
 
     def _check_ragged(self, node: nodes.Ragged, part: _Part, space: Space[Any] | None) -> None:
         rows = part.rows
-        sizes = self._lists.sizes(node, rows.start, rows.stop, chosen=part.present, unit="row")
+        sizes = self._ragged.sizes(node, rows.start, rows.stop, chosen=part.present, unit="row")
         if sizes is not None:
             self._note_padding(node.name, part.blank & (sizes != 0), rows)
             self._decode(node, part, space)
@@ -201,7 +203,7 @@ class Values:
             self._check_inside(node, part.only(present), codes, items, space)
 
     def _check_types(self, node: nodes.Scalar, part: _Part, codes: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Which rows have numbers that their types can have, ``(rows,)`` bool."""
+        """Which rows have numbers that their types can represent, ``(rows,)`` bool."""
         fits = np.ones(len(items), np.bool_)
         for code in np.unique(codes[part.present]).tolist():
             chosen = part.present & (codes == code)
@@ -211,7 +213,7 @@ class Values:
             node.name,
             part.present & ~fits,
             part.rows.start,
-            lambda at: f"{items[at]} is no number of the type that its code {codes[at]} stands for",
+            lambda at: f"the type of code {codes[at]} cannot represent {items[at]}",
         )
         return fits
 
@@ -224,7 +226,7 @@ class Values:
         if inside is None:
             self._decode(node, part, space)
             return
-        chosen = slice(None) if part.present.all() else part.present  # a view where it can be
+        chosen = slice(None) if part.present.all() else part.present  # a slice makes a view, a mask copies
         outside = np.zeros(len(items), np.bool_)
         outside[chosen] = ~inside(items[chosen], codes[chosen])
         self._findings.add_where(
@@ -236,12 +238,12 @@ class Values:
         )
 
     def _decode(self, node: nodes.Node, part: _Part, space: Space[Any] | None) -> None:
-        """Look at values one by one."""
+        """Decode values one by one, and check whether each is finite and in its space."""
         for at in np.flatnonzero(part.present).tolist():
             row = part.rows.start + at
             try:
                 value = self._decoder.value(node, row)
-            except Exception as error:  # noqa: BLE001  # whatever comes of decoding what makes no sense
+            except Exception as error:  # noqa: BLE001  # decoding damaged bytes can raise anything
                 self._findings.add("undecodable", node.name, row, reason(error, self._path))
                 continue
             if part.is_measured and not _is_finite(value):
@@ -256,7 +258,7 @@ def _first_not_finite(item: np.ndarray) -> str:
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether there is neither NaN nor infinity in a value."""
+    """Whether a value holds neither NaN nor infinity."""
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     if isinstance(value, (list, tuple)):

@@ -1,5 +1,5 @@
-"""What a reset depends on, taken before it and put back before it is done again.
+"""Snapshots: the state that a reset depends on, taken before it and restored before the reset is run again.
 
-``provider`` is the protocol, ``generators``, ``ale`` and ``mujoco`` are the simulators
-that are known, ``snapshots`` asks all of them. No file is known here.
+``provider`` is the protocol. ``generators``, ``ale`` and ``mujoco`` implement it; ``generator_places`` lists the
+objects that may hold a generator. ``snapshot_set`` asks all providers, also those of users and of installed packages.
 """

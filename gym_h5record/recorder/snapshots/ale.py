@@ -1,8 +1,7 @@
-"""The Arcade Learning Environment: its state with both of its generators.
+"""Snapshots of the Arcade Learning Environment: its state with both generators.
 
-A reset of an Atari game depends on two Mersenne twisters inside ALE: that of the
-console, which fills the memory at power-on, and that of the environment, which
-sticks actions. Only a state cloned with ``include_rng=True`` has both.
+A reset of an Atari game depends on two Mersenne twisters inside ALE. That of the console fills the memory at power-on;
+that of the environment decides when an action sticks. Only a state cloned with ``include_rng=True`` has both.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ __all__ = ["AleProvider", "is_ale", "splice", "twisters"]
 
 _HEADER_WORDS = 6  # paddles, frame, frame of the episode, mode, difficulty: 32 bits each
 _FRAME_WORDS = slice(2, 4)
-_TWISTER = re.compile(rb"(?:\d{1,10} ){624}\d{1,3}")  # as libstdc++ prints one
+_TWISTER = re.compile(rb"(?:\d{1,10} ){624}\d{1,3}")  # the format of libstdc++
 _LENGTH = struct.Struct("<i")
 
 
 class AleProvider:
-    """The whole serialized state, behind the version of ALE that made it and a NUL."""
+    """The version of ALE, a NUL, and the serialized state."""
 
     name = "ale"
 
     def take(self, env: gym.Env[Any, Any]) -> bytes | None:
-        """See ``SnapshotProvider``; about 40 microseconds."""
+        """See ``SnapshotProvider``. Takes about 40 microseconds."""
         inner = env.unwrapped
         if not is_ale(inner):
             return None
@@ -39,7 +38,7 @@ class AleProvider:
         return f"{sys.modules['ale_py'].__version__}\0".encode() + state
 
     def restore(self, env: gym.Env[Any, Any], state: bytes) -> None:
-        """See ``SnapshotProvider``. States of other versions of ALE are spliced into one of this version."""
+        """See ``SnapshotProvider``. The generators of a state of another version are put into one of this version."""
         inner = env.unwrapped
         if not is_ale(inner):
             raise SnapshotError(f"a state of ALE cannot be restored into a {type(inner).__qualname__}")
@@ -50,36 +49,36 @@ class AleProvider:
         try:
             inner.restore_state(ale_py.ALEState(content))  # type: ignore[attr-defined]
         except (RuntimeError, ValueError) as error:
-            raise SnapshotError(f"ALE refuses the state that was recorded: {error}") from error
+            raise SnapshotError(f"ALE refuses the recorded state: {error}") from error
 
 
 def is_ale(env: gym.Env[Any, Any]) -> bool:
-    """Whether an environment without wrappers is one of ALE, or derived from it."""
+    """Whether an environment without wrappers is ``ale_py.AtariEnv`` or of a derived class."""
     module = sys.modules.get("ale_py.env")
     return module is not None and isinstance(env, module.AtariEnv)
 
 
 def twisters(state: bytes) -> list[list[int]]:
-    """The Mersenne twisters of a serialized state: that of the console, that of the environment.
+    """The Mersenne twisters of a serialized state: first that of the console, then that of the environment.
 
     Returns:
-        For each its 624 words and the position.
+        For each twister its 624 words and its position.
     """
     return [[int(word) for word in found[0].split()] for found in _TWISTER.finditer(state)]
 
 
 def splice(recorded: bytes, present: bytes) -> bytes:
-    """What a reset depends on of a recorded state, in a state of the ALE that is installed.
+    """Copy the generators and frame counters of a recorded state into a state of the installed ALE.
 
-    Formats of states change with ALE's versions; the twisters are printed as
-    decimal numbers in all of them, each behind its length.
+    The format of a state changes with the version of ALE, but every version writes a twister as its length and then
+    decimal numbers.
 
     Args:
-        recorded: A serialized state.
-        present: A serialized state of the same game, fresh from ALE.
+        recorded: A serialized state of any version.
+        present: A serialized state of the same game, from the installed version.
 
     Raises:
-        SnapshotError: If their twisters are not found.
+        SnapshotError: If the two do not have the same number of twisters.
     """
     old, new = (list(_TWISTER.finditer(each)) for each in (recorded, present))
     if not old or len(old) != len(new):

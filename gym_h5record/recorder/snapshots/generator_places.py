@@ -1,4 +1,4 @@
-"""Who may hold a random generator: an environment, its wrappers, and the parts of its spaces."""
+"""The objects that may hold a random generator: an environment, its wrappers, and the parts of its spaces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIMPLE = {spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary
 
 
 def layers(env: Any) -> list[Any]:
-    """An environment and its wrappers, from the inside."""
+    """An environment and its wrappers, the innermost first."""
     found = [env]
     while isinstance(found[-1], gym.Wrapper):
         found.append(found[-1].env)
@@ -25,13 +25,14 @@ def layers(env: Any) -> list[Any]:
 
 
 def parts_of_spaces(env: Any) -> Iterator[tuple[str, Any]]:
-    """The spaces of an environment without wrappers, and all spaces within them, each with the path of its generator.
+    """The spaces of an environment without wrappers, and the spaces inside them, each with the path of its generator.
 
-    A path is ``space/number/attribute``: environments that give samples of a space draw from generators of its parts.
+    An environment may return ``space.sample()``, which draws from the generator of each part of the space.
+    A path is ``space/number/attribute``, such as ``"action_space/0/_np_random"``; parts are numbered breadth first.
     """
     for name, path in _SPACES.items():
         space = getattr(env, name, None)
-        if type(space) in _SIMPLE:  # as nearly always, before every reset
+        if type(space) in _SIMPLE:  # most environments; this runs before every reset
             yield path, space
         elif isinstance(space, Space):
             for number, part in enumerate(_parts(space)):
@@ -39,10 +40,10 @@ def parts_of_spaces(env: Any) -> Iterator[tuple[str, Any]]:
 
 
 def holder_of(layer: Any, path: str) -> tuple[Any, str]:
-    """The object that has the attribute a path names, and the name of the attribute.
+    """The object and the attribute of it that a path names.
 
     Raises:
-        LookupError: If there is no such part of a space.
+        LookupError: If the space has no part of that number.
     """
     name, _, below = path.partition("/")
     if not below:
@@ -53,7 +54,7 @@ def holder_of(layer: Any, path: str) -> tuple[Any, str]:
 
 def _parts(space: Space[Any]) -> list[Space[Any]]:
     found = [space]
-    for each in found:  # grows while it is gone through
+    for each in found:  # the loop appends to this list
         if isinstance(each, spaces.Dict):
             found += each.spaces.values()
         elif isinstance(each, (spaces.Tuple, spaces.OneOf)):

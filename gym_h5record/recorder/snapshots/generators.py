@@ -1,7 +1,6 @@
-"""Random generators that are attributes of an environment or of its wrappers.
+"""Snapshots of random generators that are attributes of an environment, its wrappers or its spaces.
 
-Gymnasium's ``_np_random`` is one of them; those of the environment's spaces are found
-as well. Global generators, and those that a simulator hides in a library, are not.
+Gymnasium's ``_np_random`` is one of them. Global generators, and generators inside a compiled simulator, are not found.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ __all__ = ["GeneratorProvider"]
 
 _DICT_AND_CLASS = 2
 _PCG64 = '{"bit_generator":"PCG64","state":{"state":%d,"inc":%d},"has_uint32":%d,"uinteger":%d,"seed_seq":%s}'
-_IS_NUMPY_1 = np.__version__.startswith("1.")  # whose generators cannot be given other seeds in place
+_IS_NUMPY_1 = np.__version__.startswith("1.")  # its bit generators cannot change their seed sequence in place
 _MISFITS = (LookupError, TypeError, ValueError, AttributeError, ImportError, RecursionError, OverflowError)
 
 
 class GeneratorProvider:
-    """NumPy's generators, ``random.Random`` and JAX keys, wherever an attribute holds one.
+    """NumPy's generators, ``random.Random`` and JAX keys in attributes.
 
-    The state is JSON: a list of ``[layer, path, kind, state]``; layer 0 is the environment itself, its
-    wrappers follow from the inside. The kind ``same`` is for a generator that another attribute holds
-    as well: its state is the number of that entry.
+    The state is JSON: a list of ``[layer, path, kind, state]``. Layer 0 is the environment without wrappers, layer 1
+    its innermost wrapper, and so on. Two attributes may hold the same generator: the second entry has the kind
+    ``same``, and the number of the first entry as its state.
     """
 
     name = "generators"
@@ -46,17 +45,17 @@ class GeneratorProvider:
             for name, value, kind in _generators(layer):
                 found.add(depth, name, value, kind)
         for path, part in parts_of_spaces(every_layer[0]):
-            generator = part._np_random  # noqa: SLF001  # its property would make one
+            generator = part._np_random  # noqa: SLF001  # the property np_random would create one
             if type(generator) is np.random.Generator:
                 found.add(0, path, generator, "numpy")
         found.add_seed(every_layer[0])
         return found.text()
 
     def complete(self, env: gym.Env[Any, Any], state: bytes) -> bytes:
-        """Add, after a reset, the generators that Gymnasium has made within it, as they were when they were made.
+        """After a reset, add the initial states of the generators that Gymnasium created during the reset.
 
-        Gymnasium makes them when they are first asked for, and so does the reset that is done again;
-        making them before would be noticed by environments that look whether there is one.
+        Gymnasium creates a generator at its first use. ``take`` creates none: an environment may do something else if
+        it has no generator yet.
         """
         inner = layers(env)[0]
         found, has = _Found(state), state.decode()
@@ -72,14 +71,14 @@ class GeneratorProvider:
         """See ``SnapshotProvider``."""
         every_layer = layers(env)
         restored: list[Any] = []
-        used: set[int] = set()  # generators that have been restored, by identity
+        used: set[int] = set()  # ids of the generators that have been restored
         try:
             for depth, path, kind, content in json.loads(state):
                 holder, name = holder_of(every_layer[depth], path)
                 present = getattr(holder, name, None)
                 if kind in ("same", "seed"):
                     value = restored[content] if kind == "same" else int(content)
-                else:  # not in place if that is already one that was another when it was recorded
+                else:  # a new object if the present one has been restored already: they were two when recorded
                     value = _KINDS[kind].restored(None if id(present) in used else present, content)
                     used.add(id(value))
                 setattr(holder, name, value)
@@ -91,10 +90,10 @@ class GeneratorProvider:
 
 
 class _Found:
-    """Entries of a state, and which generator is in which of them.
+    """The entries of a state, and the number of the entry of each generator.
 
     Args:
-        state: Entries that are there already.
+        state: A state with the first entries.
     """
 
     def __init__(self, state: bytes = b"[]") -> None:
@@ -108,13 +107,13 @@ class _Found:
         self._entries.append(f"[{depth},{_quoted(path)},{content}]")
 
     def add_newborn(self, path: str, generator: np.random.Generator) -> None:
-        """A generator of the environment or its spaces, as it was before it was first drawn from."""
+        """Add the initial state of a generator that may have been drawn from."""
         newborn = _newborn(generator)
         if newborn is not None:
             self._entries.append(f'[0,{_quoted(path)},"numpy",{_NumpyGenerator.take(newborn)}]')
 
     def add_seed(self, env: Any) -> None:
-        """What ``np_random_seed`` tells: left out, reading it would replace the generator."""
+        """Add the seed, so that the property ``np_random_seed`` does not create another generator when it is read."""
         seed = getattr(env, "_np_random_seed", None)
         if type(seed) is int:
             self._entries.append(f'[0,"_np_random_seed","seed",{seed}]')
@@ -132,13 +131,13 @@ def _newborn(generator: np.random.Generator) -> np.random.Generator | None:
 
 
 def _generators(layer: Any) -> list[tuple[str, Any, str]]:
-    """The attributes of a layer that are generators: name, value, kind.
+    """Name, value and kind of each attribute of a layer that is a generator.
 
-    ``__dict__`` is not asked for unless it has to be: an object whose ``__dict__`` has been seen is
-    slower from then on, in every step (CPython 3.11 and 3.12 keep attributes elsewhere until then).
+    This reads ``__dict__`` only if the layer holds a generator other than Gymnasium's: CPython 3.11 and 3.12 keep
+    attributes outside of a dict until ``__dict__`` is first read, and every later access to an attribute is slower.
     """
     held = gc.get_referents(layer)
-    if len(held) > _DICT_AND_CLASS:  # else it has been seen already
+    if len(held) > _DICT_AND_CLASS:  # the attributes are not in a __dict__ yet
         with_jax = "jax" in sys.modules
         found = [each for each in held if type(each) in _BY_TYPE or (with_jax and _jax_kind(each))]
         if not found:
@@ -153,14 +152,14 @@ def _generators(layer: Any) -> list[tuple[str, Any, str]]:
 
 
 class _NumpyGenerator:
-    """State: that of its bit generator, and the seeds that it spawns children from."""
+    """State: that of the bit generator, and the seed sequence from which it spawns children."""
 
     @staticmethod
     def take(generator: np.random.Generator) -> str:
         bits = generator.bit_generator
         state, seeds = bits.state, bits.seed_seq
         spawns = _spawns(seeds) if type(seeds) is np.random.SeedSequence else "null"
-        if state["bit_generator"] == "PCG64":  # of nearly everybody: this is three times as fast as JSON
+        if state["bit_generator"] == "PCG64":  # of default_rng; this is three times as fast as json.dumps
             words = state["state"]
             return _PCG64 % (words["state"], words["inc"], state["has_uint32"], state["uinteger"], spawns)
         return f'{json.dumps(_plain(state))[:-1]},"seed_seq":{spawns}}}'
@@ -171,12 +170,12 @@ class _NumpyGenerator:
         seeds = _seed_sequence(state.pop("seed_seq", None))
         kind = getattr(np.random, str(state["bit_generator"]))
         if not (isinstance(kind, type) and issubclass(kind, np.random.BitGenerator)):
-            raise SnapshotError(f"{state['bit_generator']!r} is no bit generator of NumPy")
+            raise SnapshotError(f"NumPy has no bit generator {state['bit_generator']!r}")
         if type(present) is not np.random.Generator or type(present.bit_generator) is not kind:
             present = None
         if present is None or (seeds is not None and _IS_NUMPY_1):
             present = np.random.Generator(kind(seeds))
-        elif seeds is not None:  # in place where that can be: others may hold the same generator
+        elif seeds is not None:  # in place: the environment may have passed this generator to other objects
             present.bit_generator.__setstate__((_arrays(state), seeds))
         present.bit_generator.state = _arrays(state)
         return present
@@ -222,7 +221,7 @@ class _PythonRandom:
 
 
 class _JaxKey:
-    """State: the words of the key, and whether it is one of JAX's typed keys."""
+    """State: whether it is a typed key of JAX, its implementation, dtype and words."""
 
     @staticmethod
     def take(key: Any) -> str:
@@ -233,7 +232,7 @@ class _JaxKey:
 
     @staticmethod
     def restored(present: Any, state: Any) -> Any:
-        import jax  # type: ignore[import-not-found,unused-ignore]  # only if the environment has it
+        import jax  # type: ignore[import-not-found,unused-ignore]  # only environments with a JAX key get here
 
         typed, name, dtype, words = state
         array = jax.numpy.asarray(np.array(words, np.dtype(dtype)))
@@ -271,14 +270,14 @@ def _jax_kind(value: Any) -> str | None:
 
 
 def _plain(state: Any) -> Any:
-    """A state without arrays."""
+    """A state with lists in place of arrays."""
     if isinstance(state, dict):
         return {name: _plain(part) for name, part in state.items()}
     return state.tolist() if isinstance(state, (np.ndarray, np.generic)) else state
 
 
 def _arrays(state: Any) -> Any:
-    """The same with arrays where there were some: lists of whole numbers are words of a generator."""
+    """A state with arrays in place of lists: every list of a state holds the words of a generator."""
     if isinstance(state, dict):
         return {name: _arrays(part) for name, part in state.items()}
     return np.array(state, np.uint64) if isinstance(state, list) else state

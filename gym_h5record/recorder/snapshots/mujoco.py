@@ -1,7 +1,7 @@
-"""MuJoCo: the full integration state, as of before a reset.
+"""Snapshots of MuJoCo: the full integration state before a reset.
 
-Gymnasium's environments set positions and velocities in a reset and leave the rest
-to ``mj_resetData``; others leave warm starts and controls as they were.
+Gymnasium's environments reset everything with ``mj_resetData``, then set positions and velocities. Other environments
+do not reset warm starts and controls, so the next episode depends on them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["MujocoProvider"]
 
 
 class MujocoProvider:
-    """``mjSTATE_INTEGRATION`` of an environment with a ``model`` and its ``data``: float64 numbers."""
+    """The ``mjSTATE_INTEGRATION`` of an environment with the attributes ``model`` and ``data``, as float64 numbers."""
 
     name = "mujoco"
 
@@ -48,10 +48,10 @@ def _parts(env: gym.Env[Any, Any]) -> tuple[Any, Any, Any] | None:
     mujoco = sys.modules.get("mujoco")
     if mujoco is None:
         return None
-    inner = env.unwrapped  # not its __dict__: see generators
+    inner = env.unwrapped  # its __dict__ is not read: see generators._generators
     try:
         model, data = getattr(inner, "model", None), getattr(inner, "data", None)
-    except Exception:  # noqa: BLE001  # a property of some other environment, which raises what it likes before a reset
+    except Exception:  # noqa: BLE001  # of another environment: a property that may raise any error before the first reset
         return None
-    is_ours = isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData)
-    return (mujoco, model, data) if is_ours else None
+    is_mujoco = isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData)
+    return (mujoco, model, data) if is_mujoco else None

@@ -1,4 +1,4 @@
-"""The contract of whoever knows where a simulator keeps what a reset depends on."""
+"""``SnapshotProvider``: how the state of one simulator is taken and restored."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["SnapshotProvider"]
 
 @runtime_checkable
 class SnapshotProvider(Protocol):
-    """Takes what the next reset of a simulator depends on, and puts it back.
+    """Takes the state that the next reset of a simulator depends on, and restores it.
 
-    Pass one to ``RecordToHDF5(snapshots=[...])`` and to ``verify``, ``branch`` and their like, or
-    name its class in the entry point group ``gym_h5record.snapshots``.
+    Pass one to ``RecordToHDF5(snapshots=[...])`` and to ``verify``, ``branch`` and ``evaluate``; or
+    name its class in the entry point group ``gym_h5record.snapshots``, then it is always asked.
 
     Attributes:
-        name: Under which its snapshots are stored in a recording; unique.
+        name: The key of its snapshots in a recording; unique.
 
     Example:
         >>> class DiceProvider:
@@ -33,14 +33,14 @@ class SnapshotProvider(Protocol):
     name: str
 
     def take(self, env: gym.Env[Any, Any]) -> bytes | None:
-        """The state before a reset, or None if the environment is not of our kind.
+        """The state before a reset, None if the environment does not use this simulator.
 
-        Nothing may change in the environment, and no random number be drawn.
+        Must not change the environment or draw a random number.
         """
 
     def restore(self, env: gym.Env[Any, Any], state: bytes) -> None:
-        """Put a state back, into an environment made in the same way.
+        """Put a state back into an environment that was made in the same way.
 
         Raises:
-            SnapshotError: If it does not fit.
+            SnapshotError: If the state does not fit the environment.
         """

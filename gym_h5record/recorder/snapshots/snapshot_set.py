@@ -1,4 +1,4 @@
-"""All providers together: what a recorder takes before a reset, and a re-simulation puts back."""
+"""``SnapshotSet``: all snapshot providers together. A recorder takes with it, a rerun restores with it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BUILT_IN: tuple[Callable[[], SnapshotProvider], ...] = (AleProvider, MujocoProv
 
 
 class SnapshotSet:
-    """Asks every provider.
+    """Takes and restores the snapshots of several providers.
 
     Args:
-        providers: Them, in the order of restoring; generators come last, what is restored before may have drawn.
+        providers: In the order of restoring. Generators come last: restoring a simulator may draw from them.
     """
 
     def __init__(self, providers: Sequence[SnapshotProvider]) -> None:
@@ -34,13 +34,13 @@ class SnapshotSet:
         self._completing = [each for each in self._providers.values() if isinstance(each, GeneratorProvider)]
 
     def take(self, env: gym.Env[Any, Any], *, is_bare: bool = True) -> dict[str, bytes]:
-        """The states that the next reset of ``env`` depends on, by provider.
+        """The states that the next reset of ``env`` depends on, by the name of the provider.
 
-        None if the reset resets nothing, as the first bare reset of ``gym_h5record.replay.branching.Branch``.
+        Empty if that reset changes nothing: the first bare reset of ``gym_h5record.replay.branching.Branch``.
 
         Args:
             env: The environment.
-            is_bare: Whether the reset is given neither a seed nor options.
+            is_bare: Whether the reset gets neither a seed nor options.
         """
         if is_bare and getattr(env, "continues_episode", False):
             return {}
@@ -48,13 +48,13 @@ class SnapshotSet:
         return {name: state for name, state in taken.items() if state is not None}
 
     def complete(self, env: gym.Env[Any, Any], taken: dict[str, bytes]) -> None:
-        """Add to what ``take`` gave, after the reset, what that has brought into the world."""
+        """After the reset, add the generators that the reset has created to the result of ``take``."""
         for provider in self._completing:
             if provider.name in taken:
                 taken[provider.name] = provider.complete(env, taken[provider.name])
 
     def restore(self, env: gym.Env[Any, Any], taken: Mapping[str, bytes]) -> None:
-        """Put states back before a reset.
+        """Restore states before a reset.
 
         Raises:
             SnapshotError: If a provider is missing, or a state does not fit.
@@ -62,7 +62,8 @@ class SnapshotSet:
         unknown = sorted(set(taken) - set(self._providers))
         if unknown:
             raise SnapshotError(
-                f"nobody here knows the snapshots {', '.join(map(repr, unknown))} of this episode: pass their providers"
+                f"this episode has snapshots of unknown providers, {', '.join(map(repr, unknown))}: "
+                "pass them with snapshots=[...]"
             )
         for name, provider in self._providers.items():
             if name in taken:
@@ -70,10 +71,10 @@ class SnapshotSet:
 
 
 def make_snapshot_set(wanted: bool | Sequence[SnapshotProvider]) -> SnapshotSet:  # noqa: FBT001  # an option of the user
-    """The providers to ask.
+    """The set of providers for an option ``snapshots``.
 
     Args:
-        wanted: False for none; True for those that are built in or installed; or more of them.
+        wanted: False for none; True for those that are built in or installed; a list for these and more.
 
     Raises:
         OptionError: If one is no provider.

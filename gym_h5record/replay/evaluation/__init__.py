@@ -1,7 +1,6 @@
-"""A policy against recorded episodes.
+"""A policy compared with recorded episodes.
 
-``agreement`` compares actions, one rule for each kind of space; ``closed_loop`` lets the
-policy act where recorded episodes began; ``bootstrap`` says how sure means are; ``policy``
-asks for actions; ``evaluate`` is the door to all of it, ``reports`` what comes out. Nothing is
-learned here, and nothing printed.
+``evaluator`` has ``evaluate``. In an open loop ``agreement`` counts how actions agree, by one rule for each kind of
+space; in a closed loop ``closed_loop`` lets the policy act where recorded episodes began. ``policy`` says what a policy
+is, ``bootstrap`` gives intervals of means, ``reports`` has the results.
 """

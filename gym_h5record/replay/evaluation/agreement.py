@@ -1,7 +1,6 @@
-"""Counting how actions agree with recorded ones, by one rule for each kind of space.
+"""Counts how many actions agree with the recorded ones, by one rule for each kind of space.
 
-Numbers agree if they are equal, whatever types the policy has them in; everything else if it is
-identical in every bit. Where the actions come from is not known here.
+Numbers agree if they are equal, of any type. All other values agree if their types and all bits are identical.
 """
 
 from __future__ import annotations
@@ -17,49 +16,49 @@ from gymnasium import Space, spaces
 from gym_h5record.replay.evaluation.reports import ActionError, Agreement, Confusion
 from gym_h5record.values.exact import foreign_array, identical
 
-__all__ = ["Tally", "make_tally"]
+__all__ = ["AgreementCounter", "make_agreement_counter"]
 
 
-class Tally:
-    """Counts identical actions: the rule for spaces that have no other one."""
+class AgreementCounter:
+    """Counts identical actions: the rule for spaces without a rule of their own."""
 
     def __init__(self) -> None:
-        self._steps = self._equal = self._misfits = 0
+        self._num_steps = self._equal = self._misfits = 0
 
     def add(self, recorded: Any, chosen: Any) -> None:
-        """Count one action."""
-        self._steps += 1
-        self._equal += self._agree(recorded, chosen)
+        """Count one step."""
+        self._num_steps += 1
+        self._equal += self._agrees(recorded, chosen)
 
     def agreement(self) -> Agreement:
-        """What has been counted."""
-        return Agreement(self._steps, self._equal, self._misfits)
+        """The counts so far."""
+        return Agreement(self._num_steps, self._equal, self._misfits)
 
-    def _agree(self, recorded: Any, chosen: Any) -> bool:
+    def _agrees(self, recorded: Any, chosen: Any) -> bool:
         return identical(recorded, chosen)
 
     def _misfit(self, recorded: Any, chosen: Any) -> bool:
-        """Count what the rule of the space does not fit; such values may still be identical."""
+        """Count a pair to which the rule of the space does not apply. The two values may still be identical."""
         self._misfits += 1
         return identical(recorded, chosen)
 
 
-class _ArrayTally(Tally):
-    """MultiDiscrete and MultiBinary: equal element by element."""
+class _ArrayCounter(AgreementCounter):
+    """MultiDiscrete and MultiBinary: actions agree if all elements are equal."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         self._shape = shape
 
-    def _agree(self, recorded: Any, chosen: Any) -> bool:
+    def _agrees(self, recorded: Any, chosen: Any) -> bool:
         pair = [_numbers(each, self._shape) for each in (recorded, chosen)]
         if pair[0] is None or pair[1] is None:
             return self._misfit(recorded, chosen)
         return bool(np.array_equal(pair[0], pair[1]))
 
 
-class _BoxTally(Tally):
-    """Box: equal element by element, and how far apart."""
+class _BoxCounter(AgreementCounter):
+    """Box: actions agree if all elements are equal; differences are summed up."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -67,12 +66,12 @@ class _BoxTally(Tally):
         self._sum, self._squares, self._largest = (np.zeros(math.prod(shape)) for _ in range(3))
         self._measured = 0
 
-    def _agree(self, recorded: Any, chosen: Any) -> bool:
+    def _agrees(self, recorded: Any, chosen: Any) -> bool:
         first, second = (_numbers(each, self._shape) for each in (recorded, chosen))
         if first is None or second is None:
             return self._misfit(recorded, chosen)
-        same = (first == second) | ((first != first) & (second != second))  # NaN for NaN is no error
-        with np.errstate(all="ignore"):  # infinity and NaN are what such differences are
+        same = (first == second) | ((first != first) & (second != second))  # two NaN agree
+        with np.errstate(all="ignore"):  # differences of infinity and NaN
             apart = np.abs(first.astype(np.float64) - second.astype(np.float64))
             apart = np.where(same, 0.0, apart).ravel()
             self._sum += apart
@@ -82,7 +81,7 @@ class _BoxTally(Tally):
         return bool(same.all())
 
     def agreement(self) -> Agreement:
-        """What has been counted, and the errors."""
+        """The counts so far, and the errors."""
         if not self._measured or not self._sum.size:
             return super().agreement()
         with np.errstate(all="ignore"):
@@ -95,17 +94,17 @@ class _BoxTally(Tally):
                 float(self._largest.max()),
                 tuple(ActionError(*element) for element in each),
             )
-        return Agreement(self._steps, self._equal, self._misfits, error=error)
+        return Agreement(self._num_steps, self._equal, self._misfits, error=error)
 
 
-class _DiscreteTally(Tally):
-    """Discrete: equal integers, and which were taken for which."""
+class _DiscreteCounter(AgreementCounter):
+    """Discrete: actions agree if the integers are equal; every pair is counted."""
 
     def __init__(self) -> None:
         super().__init__()
         self._pairs: Counter[tuple[int, int]] = Counter()
 
-    def _agree(self, recorded: Any, chosen: Any) -> bool:
+    def _agrees(self, recorded: Any, chosen: Any) -> bool:
         first, second = _integer(recorded), _integer(chosen)
         if first is None or second is None:
             return self._misfit(recorded, chosen)
@@ -113,25 +112,25 @@ class _DiscreteTally(Tally):
         return first == second
 
     def agreement(self) -> Agreement:
-        """What has been counted, and the confusion matrix."""
+        """The counts so far, and the confusion matrix."""
         actions = tuple(sorted({action for pair in self._pairs for action in pair}))
         counts = tuple(tuple(self._pairs[row, column] for column in actions) for row in actions)
-        return Agreement(self._steps, self._equal, self._misfits, confusion=Confusion(actions, counts))
+        return Agreement(self._num_steps, self._equal, self._misfits, confusion=Confusion(actions, counts))
 
 
-def make_tally(space: Space[Any]) -> Tally:
-    """The tally for the actions of a space."""
+def make_agreement_counter(space: Space[Any]) -> AgreementCounter:
+    """A counter with the rule of an action space."""
     if isinstance(space, spaces.Discrete):
-        return _DiscreteTally()
+        return _DiscreteCounter()
     if isinstance(space, (spaces.MultiDiscrete, spaces.MultiBinary)):
-        return _ArrayTally(space.shape)
+        return _ArrayCounter(space.shape)
     if isinstance(space, spaces.Box):
-        return _BoxTally(space.shape)
-    return Tally()
+        return _BoxCounter(space.shape)
+    return AgreementCounter()
 
 
 def _integer(value: Any) -> int | None:
-    """An integer, or the one in an array without dimensions or of one element; None if it is something else."""
+    """An integer, or the integer in an array of one element; None for anything else."""
     array = foreign_array(value)
     value = value if array is None else array
     if isinstance(value, np.ndarray) and value.size == 1:
@@ -143,10 +142,10 @@ def _integer(value: Any) -> int | None:
 
 
 def _numbers(value: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """An array of real numbers of this shape, None if it is something else."""
+    """An array of real numbers of this shape; None for anything else."""
     array = foreign_array(value)
     try:
         array = np.asarray(value) if array is None else array
-    except (TypeError, ValueError, RuntimeError):  # ragged lists; tensors that are part of a gradient
+    except (TypeError, ValueError, RuntimeError):  # ragged lists, and tensors that require a gradient
         return None
     return array if array.dtype.kind in "biuf" and array.shape == shape else None

@@ -1,7 +1,7 @@
-"""How sure a mean is: percentile intervals of the bootstrap.
+"""Confidence intervals of means: percentile intervals of the bootstrap.
 
-B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Such an interval
-is too short for a handful of values, and knows nothing of how they were chosen.
+B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. The interval of a few values is too
+short. It also assumes that the values were drawn independently.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ CONFIDENCE = 0.95
 RESAMPLES = 10_000
 
 _BLOCK = 1 << 20
-"""Values that are drawn at once: memory does not grow with the number of episodes."""
+"""Values drawn at once, so that memory does not grow with the number of episodes."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, and between which values 95 % of the means of resamples are.
+    """The mean of some values and its 95 % interval.
 
     Attributes:
-        mean: Of the values.
-        low: Lower end, None of fewer than two values, which say nothing of their spread.
-        high: Upper end, likewise.
-        count: How many values.
+        mean: The mean.
+        low: Lower end of the interval, None for fewer than two values: they have no spread.
+        high: Upper end, None likewise.
+        count: How many values there are.
     """
 
     mean: float
@@ -39,10 +39,10 @@ class Interval:
 
 
 def mean_interval(values: Sequence[float], seed: int) -> Interval | None:
-    """The mean with its interval, the same for the same seed; None of no values.
+    """The mean and its interval; None if there are no values.
 
-    Resamples are drawn with a generator of their own. The same number of values and the same seed
-    give the same resamples, so the intervals of pairs and of their differences belong together.
+    Resamples come from a new generator with this seed. Lists of the same length are resampled alike, so the interval of
+    differences belongs to the intervals of the pairs.
 
     Example:
         >>> interval = mean_interval([1.0, 2.0, 3.0, 4.0], seed=0)
@@ -52,7 +52,7 @@ def mean_interval(values: Sequence[float], seed: int) -> Interval | None:
     if not values:
         return None
     array = np.asarray(values, np.float64)
-    with np.errstate(all="ignore"):  # infinity and NaN are what means of such returns are
+    with np.errstate(all="ignore"):  # returns may be infinite or NaN
         mean = float(array.mean())
         if len(array) < 2:
             return Interval(mean, None, None, len(array))

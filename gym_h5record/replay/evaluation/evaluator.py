@@ -1,4 +1,4 @@
-"""``evaluate``: does a policy choose what was recorded, and what does it earn from where episodes began?"""
+"""``evaluate``: compares the actions of a policy with the recorded ones, or its returns with the recorded ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gym_h5record.errors import OptionError
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
-from gym_h5record.replay.evaluation.agreement import Tally, make_tally
+from gym_h5record.replay.evaluation.agreement import AgreementCounter, make_agreement_counter
 from gym_h5record.replay.evaluation.bootstrap import mean_interval
 from gym_h5record.replay.evaluation.closed_loop import run_live
 from gym_h5record.replay.evaluation.policy import Policy, begin_episode, noting
@@ -35,36 +35,36 @@ def evaluate(
 ) -> EvaluationReport:
     """Evaluate a policy on recorded episodes.
 
-    In an open loop it is shown every recorded observation that was acted upon, and its actions are
-    compared with the recorded ones; no environment is needed. In a closed loop the environment is put
-    where each episode began, and the policy acts until it ends. The two returns are compared
-    episode by episode, means with 95 % bootstrap intervals (percentile method, 10,000 resamples).
-    Episodes that were not ended by the environment, as recorded or as played, are reported and
-    left out of the means: their returns are of a part. For a closed loop the environment, and
-    modules that the file names, are imported and run: use recordings of people you trust.
+    In an open loop the policy is called with the recorded observations, and its actions are compared with the recorded
+    ones; this needs no environment. In a closed loop the environment is put where each episode began, and the policy
+    acts until it ends. The returns are compared episode by episode; means have 95 % bootstrap intervals (percentile
+    method, 10,000 resamples). An episode that the environment did not end, when recorded or now, has only a partial
+    return: it is listed, but left out of the means.
+    A closed loop imports the environment and the modules that the file names: use only recordings from people you
+    trust.
 
     Args:
-        policy: Called with an observation, returns an action. If it has a method ``reset``, that is
-            called before each episode.
+        policy: Called with an observation, returns an action. Its method ``reset``, if it has one, is called before
+            each episode.
         path: The recording.
         episodes: Numbers of the episodes, None for all; negative ones count from the end.
-        closed_loop: Whether the policy acts itself.
-        env: For a closed loop the environment, or a function that makes one; None to make it from the file.
-        seed: Of the bootstrap's resamples; nothing else is random here.
-        max_steps: For a closed loop, when to stop an episode that the environment has not ended.
+        closed_loop: Whether the policy acts in the environment.
+        env: For a closed loop, the environment or a function that makes one; None to make it from the file.
+        seed: Seed of the bootstrap's resamples; nothing else is random here.
+        max_steps: For a closed loop, when to stop an episode that the environment does not end.
         ignore: For a closed loop, paths into infos that are not compared, as for ``verify``.
-        snapshots: For a closed loop, providers for simulators that are not known here.
-        on_progress: Called with the number of episodes that are done, and of all.
+        snapshots: For a closed loop, providers for simulators that this package does not know.
+        on_progress: Called with the number of episodes that are done, and the number of all.
 
     Raises:
         OptionError: If an episode does not exist, or options do not fit each other.
         UnbuildableEnvError: If the environment cannot be made from the file.
-        EnvMismatchError: If it is another one.
-        Exception: What the policy or the environment raises, with a note of episode and step.
+        EnvMismatchError: If its spaces are not the recorded ones.
+        Exception: Any error of the policy or the environment, with a note that names episode and step.
 
     Example:
         >>> report = evaluate(lambda observation: 1, cartpole_path)
-        >>> report.agreement.steps == sum(each.length for each in report.episodes)
+        >>> report.agreement.num_steps == report.num_steps
         True
         >>> evaluate(lambda observation: 1, cartpole_path, closed_loop=True, max_steps=500).live_return.count
         3
@@ -72,38 +72,45 @@ def evaluate(
     if seed < 0:
         raise OptionError(f"seed={seed}: expected 0 or more.")
     if not closed_loop and (env is not None or max_steps is not None or ignore or snapshots):
-        raise OptionError("env, max_steps, ignore and snapshots are for a closed loop; no environment is run here.")
+        raise OptionError(
+            "env, max_steps, ignore and snapshots need closed_loop=True: an open loop runs no environment."
+        )
     if max_steps is not None and max_steps < 1:
         raise OptionError(f"max_steps={max_steps}: expected 1 or more, or None.")
     with Recording(path) as recording:
-        total = make_tally(recording.action_space)
+        overall = make_agreement_counter(recording.action_space)
         done: list[EpisodeEvaluation] = []
         numbers = chosen_numbers(recording, episodes)
         for number in numbers:
             episode = recording.episodes[number]
             if closed_loop:
-                done.append(run_live(policy, recording, episode, env, max_steps, ignore=ignore, snapshots=snapshots))
+                live = run_live(
+                    policy, recording, episode, env=env, max_steps=max_steps, ignore=ignore, snapshots=snapshots
+                )
+                done.append(live)
             else:
-                done.append(_compare(policy, episode, make_tally(recording.action_space), total))
+                done.append(_compare(policy, episode, make_agreement_counter(recording.action_space), overall))
             if on_progress is not None:
                 on_progress(len(done), len(numbers))
         if closed_loop:
             return _closed_report(recording, done, seed)
-        return EvaluationReport(recording.path, closed_loop, tuple(done), total.agreement())
+        return EvaluationReport(recording.path, closed_loop, tuple(done), overall.agreement())
 
 
-def _compare(policy: Policy, episode: Episode, tally: Tally, total: Tally) -> EpisodeEvaluation:
-    """Show a policy what was observed, and count its actions."""
+def _compare(
+    policy: Policy, episode: Episode, counter: AgreementCounter, overall: AgreementCounter
+) -> EpisodeEvaluation:
+    """Call the policy with the recorded observations of an episode and count how its actions agree."""
     begin_episode(policy, episode.number)
     observations, actions = episode.observations, episode.actions
     for step in range(episode.length):
         observation, recorded = observations[step], actions[step]
         with noting(f"raised by the policy, in episode {episode.number} at step {step}"):
             chosen = policy(observation)
-        tally.add(recorded, chosen)
-        total.add(recorded, chosen)
+        counter.add(recorded, chosen)
+        overall.add(recorded, chosen)
     return EpisodeEvaluation(
-        episode.number, episode.length, episode.total_reward, episode.complete, agreement=tally.agreement()
+        episode.number, episode.length, episode.total_reward, episode.complete, agreement=counter.agreement()
     )
 
 

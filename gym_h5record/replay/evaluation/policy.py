@@ -1,4 +1,4 @@
-"""Asking a policy for actions: a callable with or without a memory. Whose fault an error is, its note says."""
+"""``Policy``: the callable that chooses actions. Errors get a note that says where they were raised."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["Policy", "begin_episode", "noting"]
 
 
 Policy = Callable[[Any], Any]
-"""Called with an observation, returns an action. One with a memory has ``reset()``."""
+"""Called with an observation, returns an action. A policy with a memory also has ``reset()``."""
 
 
 def begin_episode(policy: Policy, episode: int) -> None:
-    """Tell a policy that has a memory that an episode begins."""
+    """Call the policy's ``reset``, if it has one."""
     reset = getattr(policy, "reset", None)
     if callable(reset):
         with noting(f"raised by the policy's reset before episode {episode}"):
@@ -23,7 +23,7 @@ def begin_episode(policy: Policy, episode: int) -> None:
 
 @contextmanager
 def noting(note: str) -> Iterator[None]:
-    """Add a note to whatever is raised; Python 3.10 shows none."""
+    """Add a note to every exception of the block. Python 3.10 has no notes; there this does nothing."""
     try:
         yield
     except Exception as error:

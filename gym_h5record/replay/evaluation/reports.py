@@ -1,4 +1,4 @@
-"""What came out of an evaluation: plain numbers, nothing of NumPy."""
+"""The results of ``evaluate``: plain Python numbers, no NumPy."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ActionScore:
-    """How one action of a Discrete space was met.
+    """Recall and precision of one action of a Discrete space.
 
     Attributes:
         action: The action.
         recorded: How often it was recorded.
         chosen: How often the policy chose it.
-        equal: How often both.
+        equal: How often it was recorded and chosen in the same step.
     """
 
     action: int
@@ -36,22 +36,22 @@ class ActionScore:
 
     @property
     def recall(self) -> float | None:
-        """How many of the recorded ones the policy chose too, None if there are none."""
+        """``equal / recorded``, None if the action was never recorded."""
         return self.equal / self.recorded if self.recorded else None
 
     @property
     def precision(self) -> float | None:
-        """How many of the chosen ones were recorded too, None if there are none."""
+        """``equal / chosen``, None if the action was never chosen."""
         return self.equal / self.chosen if self.chosen else None
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Which actions of a Discrete space were chosen for which.
+    """The confusion matrix of a Discrete space.
 
     Attributes:
-        actions: Those that were recorded or chosen, in order; they need not be of the space.
-        counts: A row for each of them as recorded, a column for each as chosen.
+        actions: The actions that were recorded or chosen, in order. They need not belong to the space.
+        counts: One row for each action as recorded, one column for each action as chosen.
     """
 
     actions: tuple[int, ...]
@@ -69,13 +69,13 @@ class Confusion:
 
 @dataclass(frozen=True)
 class ActionError:
-    """How far actions of a Box are from the recorded ones.
+    """How far the actions of a Box are from the recorded ones.
 
     Attributes:
         mean_absolute: Mean of the absolute differences.
-        root_mean_square: Root of the mean of their squares.
-        maximum: The largest one.
-        dimensions: The same for each element, in C order; empty in the element itself.
+        root_mean_square: Root of the mean squared difference.
+        maximum: Largest absolute difference.
+        dimensions: The same for each element of the action, in C order; empty for an element itself.
     """
 
     mean_absolute: float
@@ -89,15 +89,15 @@ class Agreement:
     """How a policy's actions agree with the recorded ones.
 
     Attributes:
-        steps: How many actions were compared.
-        equal: How many were the recorded ones: equal numbers, or else identical in type and every bit.
-        misfits: How many, recorded or chosen, were of another form than the space's: no integers, or
-            arrays of another shape. They are not in what follows.
-        confusion: Of a Discrete space, otherwise None.
-        error: Of a Box, otherwise None; also if there was nothing to compare.
+        num_steps: How many actions were compared.
+        equal: How many actions agree: equal numbers, or other values that are identical in type and every bit.
+        misfits: How many pairs have an action that does not fit the space: no integer, or an array of another
+            shape. ``confusion`` and ``error`` leave them out.
+        confusion: For a Discrete space, otherwise None.
+        error: For a Box, otherwise None; also None if nothing could be compared.
     """
 
-    steps: int
+    num_steps: int
     equal: int
     misfits: int = 0
     confusion: Confusion | None = None
@@ -105,48 +105,48 @@ class Agreement:
 
     @property
     def rate(self) -> float | None:
-        """Share of the actions that were the recorded ones, None without any."""
-        return self.equal / self.steps if self.steps else None
+        """``equal / num_steps``, None if nothing was compared."""
+        return self.equal / self.num_steps if self.num_steps else None
 
 
 @dataclass(frozen=True)
 class LiveEpisode:
-    """What the policy made of an episode that it began where a recorded one began.
+    """An episode that the policy played from where a recorded one began.
 
     Attributes:
         total_reward: Sum of the rewards, added in order.
-        length: How many steps.
-        terminated: Whether the last step ended it.
-        truncated: Whether the environment cut it off with the last step.
+        num_steps: How many steps the policy took.
+        terminated: Whether the last step ended the episode.
+        truncated: Whether the environment cut the episode off at the last step.
     """
 
     total_reward: float
-    length: int
+    num_steps: int
     terminated: bool
     truncated: bool
 
     @property
     def complete(self) -> bool:
-        """Whether the environment ended it; False if ``max_steps`` did."""
+        """Whether the environment ended the episode; False if ``max_steps`` did."""
         return self.terminated or self.truncated
 
 
 @dataclass(frozen=True)
 class EpisodeEvaluation:
-    """One recorded episode.
+    """The result for one recorded episode.
 
     Attributes:
-        episode: Its number.
-        length: How many steps were recorded.
+        episode: Number of the episode.
+        num_steps: How many steps were recorded.
         total_reward: Sum of the recorded rewards.
-        complete: Whether the environment ended it; False if recording stopped before.
+        complete: Whether the environment ended the recorded episode; False if recording stopped before.
         agreement: Of the actions; None in a closed loop.
-        live: What the policy did; None in an open loop, or if it could not begin.
-        reason: Why it could not begin where the episode did, "" if it could.
+        live: The episode of the policy; None in an open loop, or if it could not begin.
+        reason: Why it could not begin where the recorded episode did, "" if it could.
     """
 
     episode: int
-    length: int
+    num_steps: int
     total_reward: float
     complete: bool
     agreement: Agreement | None = None
@@ -154,29 +154,34 @@ class EpisodeEvaluation:
     reason: str = ""
 
     @property
+    def ok(self) -> bool:
+        """Whether the policy was evaluated on this episode; if not, ``reason`` says why."""
+        return not self.reason
+
+    @property
     def is_paired(self) -> bool:
-        """Whether both returns are of whole episodes, and can be compared."""
+        """Whether the recorded and the live episode are both complete, so that their returns can be compared."""
         return self.complete and self.live is not None and self.live.complete
 
     @property
     def difference(self) -> float | None:
-        """The live return minus the recorded one, None unless both are of whole episodes."""
+        """The live return minus the recorded one, None unless the episode ``is_paired``."""
         return self.live.total_reward - self.total_reward if self.live is not None and self.is_paired else None
 
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """A policy against a recording.
+    """The result for a recording.
 
     Attributes:
         path: The file.
-        closed_loop: Whether the policy acted itself.
-        episodes: One report for each episode that was asked for.
+        closed_loop: Whether the policy acted in the environment.
+        episodes: One report for each chosen episode.
         agreement: Of all episodes together; None in a closed loop.
-        recorded_return: Mean of the recorded returns, of paired episodes only like the two after it;
-            None in an open loop, or without such an episode.
+        recorded_return: Mean of the recorded returns. Like the next two it is of paired episodes only, and None in an
+            open loop or if no episode is paired.
         live_return: Mean of the returns of the policy.
-        difference: Mean of what the policy has more than was recorded, episode by episode.
+        difference: Mean of the live return minus the recorded one.
     """
 
     path: Path
@@ -186,6 +191,21 @@ class EvaluationReport:
     recorded_return: Interval | None = None
     live_return: Interval | None = None
     difference: Interval | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the policy was evaluated on every chosen episode. It says nothing about how good the policy is."""
+        return all(each.ok for each in self.episodes)
+
+    @property
+    def num_episodes(self) -> int:
+        """How many episodes were chosen."""
+        return len(self.episodes)
+
+    @property
+    def num_steps(self) -> int:
+        """How many recorded steps the chosen episodes have."""
+        return sum(each.num_steps for each in self.episodes)
 
     @property
     def incomplete(self) -> tuple[int, ...]:

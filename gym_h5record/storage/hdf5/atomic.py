@@ -1,4 +1,4 @@
-"""Files that appear under their name whole or not at all."""
+"""A file appears under its name complete, or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gym_h5record.storage.paths import partial_path
+
 __all__ = ["atomic_path", "sync_directory"]
 
 
@@ -14,12 +16,12 @@ __all__ = ["atomic_path", "sync_directory"]
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success.
 
-    The data and the directory entry are synced, so that after a power cut there
-    is the old file or the new one. On any error the temporary file is removed.
+    Data and directory entry are synced, so that after a power cut the name leads to the old file or to the new one.
+    On any error the temporary file is removed.
     """
     target = Path(path)
-    partial = target.with_name(f"{target.name}.partial")
-    partial.unlink(missing_ok=True)  # left by somebody who died; or a link, which is not to be followed
+    partial = partial_path(target)
+    partial.unlink(missing_ok=True)  # left by a process that died, or a link that must not be followed
     try:
         yield partial
         descriptor = os.open(partial, os.O_RDONLY)
@@ -35,7 +37,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in ``directory`` durable."""
+    """Make the names in ``directory`` survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

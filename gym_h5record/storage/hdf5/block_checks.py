@@ -1,12 +1,10 @@
-"""HDF5's own blocks: can HDF5 be let at them?
+"""HDF5's own blocks, checked before HDF5 sees them.
 
-HDF5 2.0 believes what stands in a block whose checksum is right. It walks through
-a heap by the sizes that its objects claim, and never comes back from one that
-claims nothing; divides by the size of a node; and takes memory for as many entries
-as a header says. Whoever reads a file through Python looks at every block that
-comes by, and compares those few numbers with what HDF5 writes for a recording.
-This is no parser: what HDF5 notices itself is left to it. Layouts: HDF5 File Format
-Specification 3.0, section III.
+HDF5 2.0 believes the numbers in a block whose checksum is right. It walks through a heap by the sizes that the objects
+claim, and loops for ever at an object of size 0; it divides by the size of a node; it allocates as many entries as a
+header says. ``FileObject`` passes every block that HDF5 reads to ``check_block``, which compares these numbers, some
+thirty, with those that HDF5 writes for a recording. It is no parser: damage that HDF5 notices itself is left to HDF5.
+Layouts: HDF5 File Format Specification 3.0, section III.
 """
 
 from __future__ import annotations
@@ -20,35 +18,37 @@ from gym_h5record.format.names import METADATA_ATTRIBUTES, ROOT_ATTRIBUTES
 from gym_h5record.limits import MAX_HEAP_BYTES, MAX_TEXT_BYTES
 from gym_h5record.storage.hdf5.lookup3 import lookup3
 
-__all__ = ["check_block"]
+__all__ = ["check_block", "header_messages"]
 
 
 _SIGNATURE_BYTES = 4
-_UNDEFINED = (1 << 64) - 1  # an address that is none
+_UNDEFINED = (1 << 64) - 1  # stands for "no address"
 _CHECKSUM = struct.Struct("<I")
-_MAX_DEPTH = 8  # of a B-tree: nodes of 512 bytes then hold more than a file of a terabyte
+_MAX_DEPTH = 8  # of a B-tree: with nodes of 512 bytes, enough for a file of more than a terabyte
 _MAX_SPACE = 1 << 40  # bytes in a heap of links or attributes; recordings have some thousand
 
 
 def check_block(data: memoryview) -> None:
-    """Make sure that HDF5 comes back from what it has just read.
+    """Make sure that HDF5 survives a block that it is about to read.
+
+    Data may begin like a block by chance. So a block with a wrong checksum passes, as HDF5 refuses it itself, and so do
+    bytes that begin no block, or only a part of one. An attribute has no checksum; it is checked only if it has the
+    name of an attribute of recordings.
 
     Args:
-        data: Any bytes of a file, read at once. Those that begin no block, or only part of one, are fine, and so is
-            a block whose checksum is wrong, which HDF5 refuses itself: data may begin like a block by chance. What
-            has no checksum is refused for what can hardly be chance, the name of an attribute of recordings.
+        data: Bytes of a file, read at once.
 
     Raises:
-        OSError: If they are a block in which HDF5 would go in circles, crash, or take too much memory.
+        OSError: If they are a block in which HDF5 would loop, crash, or take too much memory.
     """
     check = _CHECKS.get(bytes(data[:_SIGNATURE_BYTES]))
     if check is not None:
         check(data)
-    _check_unsigned(data)  # what begins like a block may be something else
+    _check_unsigned(data)  # also if it begins like a block: it may do so by chance
 
 
 def _is_sealed(data: memoryview, size: int) -> bool:
-    """Whether the first ``size`` bytes are there and followed by their checksum."""
+    """Whether ``data`` has ``size`` bytes, followed by their checksum."""
     if len(data) < size + _CHECKSUM.size:
         return False
     return bool(_CHECKSUM.unpack_from(data, size)[0] == lookup3(bytes(data[:size])))
@@ -72,12 +72,12 @@ def _check_global_heap(data: memoryview) -> None:
         return
     if size > MAX_HEAP_BYTES:
         raise OSError(errno.EFBIG, f"a heap of {size} bytes")
-    if size > len(data):  # HDF5 is about to read the whole of it
+    if size > len(data):  # HDF5 reads only the head yet; it reads the whole heap next
         return
     at = _HEAP_HEAD.size
     while at + _HEAP_OBJECT.size <= size:
         number, _, length = _HEAP_OBJECT.unpack_from(data, at)
-        # Object 0 is the free space, whose size includes its head; what is behind it is not looked at.
+        # Object 0 is the free space at the end of the heap; its size includes its head.
         step = length if number == 0 else _HEAP_OBJECT.size + -(-length // 8) * 8
         if step < _HEAP_OBJECT.size or step > size - at:
             raise OSError(errno.EIO, f"a damaged heap: object {number} of {length} bytes")
@@ -87,8 +87,8 @@ def _check_global_heap(data: memoryview) -> None:
 # The B-tree of version 2: links and attributes by name ----------------------------------------------
 
 _TREE = struct.Struct("<4sBBIHHBBQHQ")  # ..., type, node size, record size, depth, split, merge, root, records, all
-_TREE_NODE_BYTES = (512, 2048)  # of links, attributes and large objects; of chunks
-_TREE_RECORD_BYTES = 64 + 8 * 33  # of chunks with 33 axes
+_TREE_NODE_BYTES = (512, 2048)  # for links, attributes and large objects; for chunks
+_TREE_RECORD_BYTES = 64 + 8 * 33  # for chunks with 33 axes
 _NODE_OVERHEAD_BYTES = 10
 
 
@@ -107,10 +107,10 @@ def _check_tree(data: memoryview) -> None:
 
 
 _NODE_HEAD_BYTES = 6
-_ATTRIBUTE_RECORDS = {8: 17, 9: 13}  # by type of the tree, by name and by age: bytes of a record
-_FLAGS_AT = 8  # in a record: behind the place in the heap
-_POINTER_BYTES = range(9, 20)  # in an inner node, behind the records: address, and how many records are there
-_SHARED = 0x02  # "in the heap of shared messages", which recordings do not have: HDF5 then follows a null pointer
+_ATTRIBUTE_RECORDS = {8: 17, 9: 13}  # type of the tree (ordered by name, by age): bytes of a record
+_FLAGS_AT = 8  # in a record, behind the address in the heap
+_POINTER_BYTES = range(9, 20)  # in an inner node, behind the records: an address, and the number of records there
+_SHARED = 0x02  # "in the heap of shared messages". A recording has no such heap: HDF5 would follow a null pointer
 
 
 def _check_node(data: memoryview) -> None:
@@ -119,7 +119,8 @@ def _check_node(data: memoryview) -> None:
         return
     starts = range(_NODE_HEAD_BYTES, len(data) - record, record)
     first = next((number for number, start in enumerate(starts) if data[start + _FLAGS_AT] & _SHARED), len(starts))
-    # Which of them are records, and not what is behind them, tells the checksum alone, which takes time.
+    # The node does not say how many records it has. The checksum tells: it stands right behind the last one. All counts
+    # that include the flagged record are tried, and none if no record is flagged: a checksum costs 100 ns a byte.
     for pointer in _POINTER_BYTES if data[3] == ord("N") else (0,):
         for count in range(first + 1, len(starts) + 1):
             if _is_sealed(data, _NODE_HEAD_BYTES + count * record + (count + 1) * pointer):
@@ -130,7 +131,7 @@ def _check_node(data: memoryview) -> None:
 
 _FRACTAL = struct.Struct("<4sBHHBIQQQQQQQQQQQQHQQHHQH")
 _FRACTAL_WIDTH, _FRACTAL_MAX_BLOCK, _FRACTAL_FIRST_ROWS = 4, 64 << 10, 1
-_FRACTAL_KINDS = {(512, 32), (1024, 40)}  # first block, bits of an address: links, attributes
+_FRACTAL_KINDS = {(512, 32), (1024, 40)}  # bytes of the first block, bits of an address: for links, for attributes
 _FRACTAL_MAX_OBJECT = 4096
 _FRACTAL_FILTER_HEAD_BYTES = 12  # in front of the description of filters: size and mask of the first block
 _FRACTAL_ID_BYTES = range(7, 9)
@@ -159,11 +160,11 @@ def _check_fractal_heap(data: memoryview) -> None:
         raise _refuse(f"a heap with {width} blocks a row, of {first} to {largest} bytes, and {bits}-bit addresses")
 
 
-# The extensible array: where the chunks of a dataset are --------------------------------------------
+# The extensible array: the index of the chunks of a dataset -----------------------------------------
 
 _ARRAY = struct.Struct("<4sBBBBBBBBQQQQQQQ")
 _ARRAY_SHAPE = (32, 4, 16, 4, 10)  # bits of an index, entries in the index block, in the first data block, ...
-_ARRAY_ENTRY_BYTES = range(8, 21)  # an address, and if it is compressed, size and mask
+_ARRAY_ENTRY_BYTES = range(8, 21)  # an address; for a compressed chunk also its size and filter mask
 
 
 def _check_array(data: memoryview) -> None:
@@ -174,15 +175,15 @@ def _check_array(data: memoryview) -> None:
         raise _refuse(f"an index of chunks with entries of {entry} bytes, laid out as {shape}")
 
 
-# Attributes: how long a text says it is ---------------------------------------------------------------
+# Attributes: the length that a text claims ------------------------------------------------------------
 
 _ATTRIBUTE = struct.Struct("<BBHHH")  # version, flags, bytes of the name, of the type, of the space
 _TYPE_ELSEWHERE = 0x01
 _CLASS, _WHOLE_NUMBER, _STRING, _VARIABLE_LENGTH = 0x0F, 0, 3, 9
 _TYPE = struct.Struct("<B3xI")  # class and version, bytes of a value
 _LENGTH = struct.Struct("<I")
-_NAMES = frozenset(name.encode() for name in (*ROOT_ATTRIBUTES, *METADATA_ATTRIBUTES))  # nobody asks for others
-_BEGIN = rb"(?=[\x01-\x03].[\x02-\x40]\x00)"  # version, flags and size of a name, in front of other attributes as well
+_NAMES = frozenset(name.encode() for name in (*ROOT_ATTRIBUTES, *METADATA_ATTRIBUTES))  # no others are ever read
+_BEGIN = rb"(?=[\x01-\x03].[\x02-\x40]\x00)"  # version, flags, size of the name; a lookahead: matches may overlap
 _IN_BLOCKS = re.compile(_BEGIN, re.DOTALL)
 
 
@@ -192,19 +193,19 @@ def _check_attributes(data: memoryview) -> None:
 
 
 def _check_attribute(data: memoryview, at: int) -> None:
-    """HDF5 takes memory for as long a text as an attribute says, before it looks for the text."""
+    """Check the length of a text: HDF5 allocates as much as the attribute claims before it looks for the text."""
     if at + _ATTRIBUTE.size > len(data):
         return
     version, flags, *sizes = _ATTRIBUTE.unpack_from(data, at)
-    name_at = at + _ATTRIBUTE.size + (version == 3)  # which says how the name is encoded
-    name = bytes(data[name_at : name_at + sizes[0] - 1])  # HDF5 does not look at its last byte
+    name_at = at + _ATTRIBUTE.size + (version == 3)  # version 3 has a byte for the encoding of the name
+    name = bytes(data[name_at : name_at + sizes[0] - 1])  # HDF5 ignores the last byte
     if name.partition(b"\0")[0] not in _NAMES:
         return
     name_bytes, type_bytes, space_bytes = (-(-size // 8) * 8 if version == 1 else size for size in sizes)
     type_at = name_at + name_bytes
     length_at = type_at + type_bytes + space_bytes
     if version > 1 and flags & _TYPE_ELSEWHERE:
-        raise _refuse("an attribute whose type is elsewhere")
+        raise _refuse("an attribute whose type is in another object")
     if length_at + _LENGTH.size > len(data) or type_at + 2 * _TYPE.size > len(data):
         return
     if data[type_at] & _CLASS != _VARIABLE_LENGTH:
@@ -215,10 +216,10 @@ def _check_attribute(data: memoryview, at: int) -> None:
         raise _refuse(f"an attribute of {length} times {character_bytes} bytes")
 
 
-# Headers of groups and datasets: where their other parts are -----------------------------------------
+# Headers of groups and datasets, and their other parts -----------------------------------------------
 
 _HEADER_VERSION = 2
-_TIMES, _PHASES, _ORDER = 0x20, 0x10, 0x04  # flags of a header: what it has beside its messages
+_TIMES, _PHASES, _ORDER = 0x20, 0x10, 0x04  # flags: the header has times, limits for attributes, their order
 _MESSAGE = struct.Struct("<BHB")  # kind, bytes, flags
 _ORDER_BYTES = 2
 _CONTINUATION = 16
@@ -226,24 +227,30 @@ _CONTINUED = struct.Struct("<QQ")  # address, bytes
 _MAX_HEADER_BYTES = 1 << 20
 
 
+def header_messages(header: bytes | memoryview) -> tuple[int, int, int]:
+    """The messages in an object header of version 2: their start, their end, and the bytes in front of each."""
+    flags = header[5]
+    at = 6 + (16 if flags & _TIMES else 0) + (4 if flags & _PHASES else 0)
+    start = at + (1 << (flags & 3))
+    stop = start + int.from_bytes(header[at:start], "little")
+    return start, stop, _MESSAGE.size + (_ORDER_BYTES if flags & _ORDER else 0)
+
+
 def _check_header(data: memoryview) -> None:
     if len(data) < 16 or data[4] != _HEADER_VERSION:
         return
-    flags = data[5]
-    at = 6 + (16 if flags & _TIMES else 0) + (4 if flags & _PHASES else 0)
-    start = at + (1 << (flags & 3))
-    stop = start + int.from_bytes(data[at:start], "little")
-    if stop > _MAX_HEADER_BYTES:  # HDF5 takes memory for it before it looks at the checksum
+    start, stop, head_bytes = header_messages(data)
+    if stop > _MAX_HEADER_BYTES:  # HDF5 allocates this before it looks at the checksum
         raise _refuse(f"a header of {stop} bytes")
     if _is_sealed(data, stop):
-        _check_messages(data, start, stop, _MESSAGE.size + (_ORDER_BYTES if flags & _ORDER else 0))
+        _check_messages(data, start, stop, head_bytes)
         _check_attributes(data[start:stop])
 
 
 def _check_header_part(data: memoryview) -> None:
-    stop = len(data) - _CHECKSUM.size  # HDF5 knows how large it is
+    stop = len(data) - _CHECKSUM.size  # HDF5 knows the size of a part, and reads exactly that
     if stop <= _MAX_HEADER_BYTES and _is_sealed(data, stop):
-        _check_messages(data, _SIGNATURE_BYTES, stop, _MESSAGE.size)  # no recording keeps the order of attributes
+        _check_messages(data, _SIGNATURE_BYTES, stop, _MESSAGE.size)  # in a recording, attributes have no order
         _check_attributes(data[:stop])
 
 
@@ -258,20 +265,20 @@ def _check_messages(data: memoryview, at: int, stop: int, head_bytes: int) -> No
         at += length
 
 
-# Headers of version 1, which older HDF5 writes, and large attributes: nothing says what they are -------
+# Headers of version 1, which older HDF5 writes, and large attributes: blocks without a signature -------
 
 _OLD_MESSAGE_BYTES = 8
-_IN_OLD_HEADERS = re.compile(rb"\x0c\x00(?=.{6}" + _BEGIN + rb")", re.DOTALL)  # in a message of kind 12
+_IN_OLD_HEADERS = re.compile(rb"\x0c\x00(?=.{6}" + _BEGIN + rb")", re.DOTALL)  # a message of kind 12: an attribute
 
 
 def _check_unsigned(data: memoryview) -> None:
-    """Look for attributes in any data: mostly they are chunks, which have none by chance."""
+    """Look for attributes in any data. Most of it is chunks, in which nothing looks like an attribute by chance."""
     _check_attribute(data, 0)
     for found in _IN_OLD_HEADERS.finditer(data):
         _check_attribute(data, found.start() + _OLD_MESSAGE_BYTES)
 
 
-# All metadata in one piece, to open a file faster: no recording has it, and no block in it would pass here
+# The image of the metadata cache: all blocks in one piece. No recording has it, and check_block would miss its blocks.
 
 
 def _refuse_image(data: memoryview) -> None:

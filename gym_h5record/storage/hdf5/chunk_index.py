@@ -1,10 +1,8 @@
-"""How far HDF5 walks when it is asked what the chunks of a dataset take.
+"""How many entries the index of a dataset's chunks has: so far HDF5 walks to add up their sizes.
 
-It looks at every entry of the index, up to the highest that was ever there: a
-file of a few kilobytes may claim 2^32 of them, and HDF5 is then at it for
-minutes, with the interpreter locked. The number stands in the head of the index,
-an "extensible array", which all datasets of a recording have. Layout: HDF5 File
-Format Specification 3.0, sections IV.A and VII.C; nothing else is parsed here.
+HDF5 visits every entry, up to the highest that ever existed. A file of a few kilobytes may claim 2^32 entries, and HDF5
+then walks for minutes, with the interpreter locked. The number stands in the head of the index, an "extensible array"
+for all datasets of a recording. Layout: HDF5 File Format Specification 3.0, sections IV.A and VII.C.
 """
 
 from __future__ import annotations
@@ -14,29 +12,31 @@ import struct
 
 import h5py
 
+from gym_h5record.storage.hdf5.block_checks import header_messages
+
 __all__ = ["indexed_chunks"]
 
 
-_HEADER_BYTES = 4096  # of the header of a dataset that is looked at; those of recordings have some 300
-_TIMES, _PHASES, _ORDER = 0x20, 0x10, 0x04  # flags of a header: what it has beside its messages
+_HEADER_BYTES = 4096  # read of the header of a dataset; those of recordings have some 300
 _LAYOUT_MESSAGE = 8
 _CHUNKED, _EXTENSIBLE_ARRAY = 2, 4
-_INDEX_HEAD = struct.Struct("<4s8x32xQ")  # signature, what the index is made of, highest entry plus one
+_INDEX_HEAD = struct.Struct("<4s8x32xQ")  # signature, shape and sizes of the index, highest entry plus one
+_END_OF_ADDRESSES = 1 << 62
 
 
 def indexed_chunks(descriptor: int, dataset: h5py.Dataset) -> int | None:
-    """How many entries the index of the chunks of a dataset has, whether there is a chunk or not.
+    """How many entries the index of the chunks has, with or without a chunk.
 
     Args:
-        descriptor: Of the file.
+        descriptor: The file.
         dataset: One of its datasets.
 
     Returns:
-        None if that cannot be told: it is no extensible array, or not where those of a recording are.
+        None if the index is no extensible array, or is not found by the header of the dataset.
     """
 
     def read(address: int, size: int) -> bytes:
-        return os.pread(descriptor, size, address) if address < 1 << 62 else b""
+        return os.pread(descriptor, size, address) if address < _END_OF_ADDRESSES else b""
 
     try:
         address = _index_address(read(h5py.h5o.get_info(dataset.id).addr, _HEADER_BYTES))
@@ -47,21 +47,17 @@ def indexed_chunks(descriptor: int, dataset: h5py.Dataset) -> int | None:
 
 
 def _index_address(header: bytes) -> int:
-    """Where the index of chunks is, by the header of a dataset of version 2.
+    """The address of the index, from the header of a dataset.
 
     Raises:
-        LookupError, struct.error: If the header does not say.
+        LookupError, struct.error: If the header has another version, or no such index.
     """
-    flags = header[5]
     if header[:5] != b"OHDR\x02":
         raise LookupError("no header of version 2")
-    at = 6 + (16 if flags & _TIMES else 0) + (4 if flags & _PHASES else 0)
-    size_bytes = 1 << (flags & 3)
-    stop = at + size_bytes + int.from_bytes(header[at : at + size_bytes], "little")
-    at += size_bytes
+    at, stop, head_bytes = header_messages(header)
     while at < stop:
         kind, length = struct.unpack_from("<BH", header, at)
-        at += 6 if flags & _ORDER else 4
+        at += head_bytes
         if kind == _LAYOUT_MESSAGE:
             return _layout_address(header[at : at + length])
         at += length

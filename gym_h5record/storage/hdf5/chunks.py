@@ -1,9 +1,7 @@
-"""A chunk of a dataset, as items: taken out of the file as it is stored, and decompressed here.
+"""Chunks of a dataset, read from the file as they are stored and decompressed here.
 
-HDF5 itself answers chunks of the wrong size with memory that was never written,
-and gives szip's as much memory as they ask for. Reading past it is also faster,
-and needs no plugin. What becomes of the items is the business of
-``gym_h5record.reading`` and ``gym_h5record.storage.column_writer``.
+HDF5 itself is not asked to decompress: for a chunk of the wrong size it returns memory that was never written, and for
+szip it allocates as much as the chunk claims. Without HDF5, zstd and LZ4 also need no plugin.
 """
 
 from __future__ import annotations
@@ -22,14 +20,18 @@ from gym_h5record.storage.hdf5.szip import SzipDecoder
 __all__ = ["StoredChunks", "check_stored", "chunk_buffer", "read_stored_chunk", "stored_items"]
 
 
-_MAX_SPARE_BYTES = 4 << 20  # of memory that is kept for the next chunk
+_MAX_SPARE_BYTES = 4 << 20
+"""The largest buffer that is kept for the next chunk."""
+_INDEX_ENTRY_BYTES = 8  # the address of a chunk
+_MARGIN_BYTES = 64 << 10
+"""A compressed chunk may be larger than its items by an eighth and this."""
 
 
 class StoredChunks:
-    """Reads chunks of one dataset. Threads may do so at the same time.
+    """Reads chunks of one dataset. Several threads may do so at the same time.
 
     Args:
-        dataset: From ``open_dataset``: it has one filter at most, which is known.
+        dataset: From ``open_dataset``: it has at most one filter, of ``FILTERS``.
 
     Attributes:
         filter_id: The number of its filter, 0 if it has none.
@@ -42,22 +44,22 @@ class StoredChunks:
         create = dataset.id.get_create_plist()
         self.filter_id = int(create.get_filter(0)[0]) if create.get_nfilters() else 0
         self._szip = SzipDecoder(dataset) if self.filter_id == SZIP else None
-        self._spare: list[np.ndarray] = []  # what the last chunk was read to: new memory takes longer than reading
+        self._own = range(0)  # items of the chunks that check_overwritten has checked
+        self._spare: list[np.ndarray] = []  # the last buffer: to get new memory takes longer than to read a chunk
 
     def __contains__(self, first: int) -> bool:
         """Whether there is a chunk that begins with item ``first``."""
         return self._dataset.id.get_chunk_info_by_coord(self._at(first)).byte_offset is not None
 
     def read(self, first: int) -> np.ndarray:
-        """The items of the chunk that begins with item ``first``, in memory of their own, not to be written.
+        """The items of the chunk that begins with item ``first``, as a read-only array of their own.
 
         Raises:
-            OSError, RuntimeError, ValueError: If it is not there, is damaged, or is larger than any
-                compressed chunk.
+            OSError, RuntimeError, ValueError: If it is missing, damaged, or larger than any compressed chunk.
             MissingDependencyError: If the filter needs a library that is not installed.
         """
         try:
-            buffer = self._spare.pop()  # nobody else has it then
+            buffer = self._spare.pop()  # atomic: no other thread gets the same buffer
         except IndexError:
             buffer = chunk_buffer(self._dataset)
         mask, data = read_stored_chunk(self._dataset, self._at(first), buffer)
@@ -66,35 +68,58 @@ class StoredChunks:
             self._spare = [buffer]
         return items
 
+    def read_to_append(self, first: int) -> np.ndarray:
+        """``read`` a chunk that is about to be written again with more items.
+
+        Raises:
+            CorruptRecordingError: If it is damaged.
+        """
+        try:
+            return self.read(first)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise CorruptRecordingError(f"{self._dataset.name} cannot be appended to: {error}") from error
+
+    def check_overwritten(self, start: int, stop: int) -> None:
+        """Check the chunks of which items ``start`` to ``stop`` are a part, before HDF5 overwrites these items.
+
+        HDF5 decompresses such a chunk without checking its size. Each chunk is checked once: later ones are HDF5's own.
+
+        Raises:
+            CorruptRecordingError: If a chunk is damaged.
+        """
+        rows = self._shape[0]
+        aligned = start - start % rows
+        for first in range(aligned, stop, rows):
+            is_read = first < start or first + rows > stop
+            if is_read and first not in self._own and first in self:
+                self.read_to_append(first)
+        own = self._own or range(aligned, stop)
+        self._own = range(min(own.start, aligned), max(own.stop, stop))
+
     def _at(self, first: int) -> tuple[int, ...]:
         return (first, *(0 for _ in self._shape[1:]))
 
     def _decoded(self, mask: int, data: memoryview) -> bytes:
-        if mask & 1:  # what the filter could not make smaller
+        if mask & 1:  # stored as it is: the filter could not make it smaller
             return decode_chunk(0, data, self._size_bytes)
         if self._szip is not None:
             return self._szip.decode(bytes(data))
         return decode_chunk(self.filter_id, data, self._size_bytes)
 
 
-_INDEX_ENTRY_BYTES = 8  # the address of a chunk
-_SPARE_BYTES = 64 << 10  # what a compressed chunk may have beside an eighth more than its items
-
-
 def check_stored(dataset: h5py.Dataset, count: int, file_bytes: int) -> None:
-    """Make sure that a dataset has ``count`` items, and can have them in the file rather than as a claim.
+    """Make sure that ``count`` items of a dataset are in the file, and not only claimed.
 
-    HDF5 is not asked how much it stores: it walks through an index of chunks to
-    tell, which may say that it has 2^32 entries.
+    HDF5 is not asked for the stored size: it would walk through the index of chunks, which may claim 2^32 entries.
 
     Args:
         dataset: From ``open_dataset``.
-        count: Items that are about to be read at once, or said to be there.
+        count: Items that are committed, or about to be read at once.
         file_bytes: Size of the file.
 
     Raises:
-        CorruptRecordingError: If it has fewer items, or a file of this size cannot have as many, or the
-            last of them is not there.
+        CorruptRecordingError: If the dataset has fewer items, a file of this size cannot hold so many, or the last of
+            them is not in the file.
     """
     name = dataset.name
     if len(dataset) < count:
@@ -109,7 +134,9 @@ def check_stored(dataset: h5py.Dataset, count: int, file_bytes: int) -> None:
 
 
 def stored_items(dataset: h5py.Dataset, file_bytes: int) -> int:
-    """How many items a dataset has in the file, whatever it claims, as they were written one after the other.
+    """How many items of a dataset are in the file, whatever length it claims.
+
+    Items are written in order. So a binary search finds the first chunk that is missing.
 
     Args:
         dataset: From ``open_dataset``.
@@ -117,7 +144,7 @@ def stored_items(dataset: h5py.Dataset, file_bytes: int) -> int:
     """
     rows = int(dataset.chunks[0])
     low, high = 0, min(-(-len(dataset) // rows), file_bytes // _least_chunk_bytes(dataset))
-    if high and _has_chunk(dataset, high - 1):  # then others may be missing, and their rows alone
+    if high and _has_chunk(dataset, high - 1):  # a damaged chunk before the last costs its own rows only
         low = high
     while low < high:  # chunks before low are there
         middle = (low + high) // 2
@@ -129,21 +156,21 @@ def stored_items(dataset: h5py.Dataset, file_bytes: int) -> int:
 
 
 def chunk_buffer(dataset: h5py.Dataset) -> np.ndarray:
-    """Memory that any chunk of a dataset fits into as it is stored, unless it is larger than it may be."""
+    """A buffer for any stored chunk of a dataset that is not larger than a compressed chunk may be."""
     chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    return np.empty(chunk_bytes * 9 // 8 + _SPARE_BYTES, np.uint8)
+    return np.empty(chunk_bytes * 9 // 8 + _MARGIN_BYTES, np.uint8)
 
 
 def read_stored_chunk(dataset: h5py.Dataset, first: tuple[int, ...], buffer: np.ndarray) -> tuple[int, memoryview]:
-    """A chunk as it is stored, and the mask of the filters that were left out.
+    """A chunk as it is stored, and the mask of the filters that were not applied to it.
 
     Args:
         dataset: From ``open_dataset``.
-        first: Where the chunk begins, along each axis.
-        buffer: From ``chunk_buffer``: what it is read to.
+        first: The first item of the chunk, as an index of all axes.
+        buffer: From ``chunk_buffer``. The chunk is read into it.
 
     Raises:
-        OSError, RuntimeError, ValueError: If it is not there, or larger than any compressed chunk.
+        OSError, RuntimeError, ValueError: If it is missing, or larger than any compressed chunk.
     """
     mask, data = dataset.id.read_direct_chunk(first, out=buffer)
     return int(mask), data
@@ -154,7 +181,7 @@ def _item_bytes(dataset: h5py.Dataset) -> int:
 
 
 def _least_chunk_bytes(dataset: h5py.Dataset) -> int:
-    """What a chunk takes in the file at least."""
+    """The least that a chunk takes in the file."""
     is_filtered = dataset.id.get_create_plist().get_nfilters() > 0
     return _INDEX_ENTRY_BYTES if is_filtered else int(dataset.chunks[0]) * _item_bytes(dataset)
 

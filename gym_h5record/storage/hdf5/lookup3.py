@@ -1,4 +1,4 @@
-"""The checksum of HDF5's own blocks, which no other library of ours has.
+"""The checksum of HDF5's own blocks. None of the libraries that this package uses offers it.
 
 Source: Bob Jenkins, lookup3.c, May 2006, public domain.
 """

@@ -1,31 +1,37 @@
-"""HDF5 objects of a file that a stranger may have made, opened without believing it.
+"""HDF5 objects of an untrusted file: only the kinds that a recording has are opened.
 
-HDF5 reads whatever a file names: other files, devices, itself. Everything in
-this package that reads an HDF5 file goes through here, and gets datasets and
-attributes of the few kinds that a recording has, or ``CorruptRecordingError``.
-What is in them is still anybody's; sizes are what was asked for.
-
-The layout is that of ``docs/format.md``.
+A file may name other files, devices or itself, and HDF5 opens them. Everything in this package that reads an HDF5 file
+opens its objects here. The values read through these objects are still untrusted: only their dtype, shape and size
+have been checked. The layout of a recording is in ``docs/format.md``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import h5py
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.limits import MAX_CHUNK_BYTES, MAX_TEXT_BYTES, MIN_FILTERED_ITEM_BYTES
+from gym_h5record.limits import MAX_CHUNK_BYTES, MAX_METADATA_BYTES, MAX_TEXT_BYTES, MIN_FILTERED_ITEM_BYTES
 from gym_h5record.storage.hdf5.codecs import FILTERS
 from gym_h5record.values.exact import storable
 
-__all__ = ["READ_ERRORS", "has_group", "is_same_object", "open_attribute", "open_dataset"]
+__all__ = [
+    "READ_ERRORS",
+    "has_group",
+    "has_link",
+    "is_same_object",
+    "open_attribute",
+    "open_dataset",
+    "read_attributes",
+]
 
 
 READ_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, OverflowError)
-"""What h5py makes of a damaged file: nearly anything."""
+"""What h5py raises for a damaged file. ``CorruptRecordingError`` is one of them, as a ``ValueError``."""
 
 _NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
 
@@ -34,8 +40,8 @@ def open_dataset(file: h5py.File, name: str) -> h5py.Dataset:
     """The dataset of a recording at the path ``name``.
 
     Raises:
-        CorruptRecordingError: If it is missing, not in this very file, or not
-            stored as the datasets of a recording are.
+        CorruptRecordingError: If it is missing, not in this very file, or not stored as the datasets of a recording
+            are.
     """
     try:
         dataset = _member(file, name)
@@ -51,11 +57,23 @@ def open_dataset(file: h5py.File, name: str) -> h5py.Dataset:
 
 
 def has_group(file: h5py.File, name: str) -> bool:
-    """Whether the file has the group ``name``, in this very file."""
+    """Whether the file itself has the group ``name``."""
     try:
         return isinstance(_member(file, name), h5py.h5g.GroupID)
-    except READ_ERRORS:  # CorruptRecordingError is a ValueError
+    except READ_ERRORS:
         return False
+
+
+def has_link(file: h5py.File, name: str) -> bool:
+    """Whether the name ``name`` exists in its group, wherever the link leads; True if the group is damaged."""
+    group, _, link = name.rpartition("/")
+    if group and not is_same_object(file, group, group):
+        return has_link(file, group)
+    try:
+        place = file[group or "/"].id
+        return isinstance(place, h5py.h5g.GroupID) and bool(place.links.exists(link.encode()))
+    except READ_ERRORS:
+        return True
 
 
 def is_same_object(file: h5py.File, name: str, other: str) -> bool:
@@ -81,8 +99,34 @@ def open_attribute(file: h5py.File, name: str) -> Any:
         raise CorruptRecordingError(f"the attribute {name!r} cannot be read: {error}") from error
 
 
+def read_attributes(file: h5py.File, group: str, names: Iterable[str]) -> dict[str, Any]:
+    """Attributes of a group as Python values, without those that it does not have.
+
+    Only these names are asked for. To list all attributes, HDF5 would read all of them, of any size.
+
+    Args:
+        file: The file.
+        group: Path of the group, ``"/"`` for the root.
+        names: Names of attributes.
+
+    Raises:
+        CorruptRecordingError: If one is neither a number nor text, or all together are too large.
+        OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, OverflowError: If HDF5 cannot read them.
+    """
+    owner = file if group == "/" else h5py.Group(_member(file, group))
+    found: dict[str, Any] = {}
+    left_bytes = MAX_METADATA_BYTES
+    for name in sorted(names):
+        if h5py.h5a.exists(owner.id, name.encode()):
+            found[name] = _attribute(owner, name)
+            left_bytes -= len(found[name]) if isinstance(found[name], str) else 0
+        if left_bytes < 0:
+            raise CorruptRecordingError(f"/{group} has more than {MAX_METADATA_BYTES} bytes of text")
+    return found
+
+
 def _member(file: h5py.File, name: str) -> Any:
-    """The object at a path every step of which is a hard link: it cannot leave the file."""
+    """The object at a path of hard links only. Such a path does not leave the file."""
     place = file.id
     for part in name.encode().split(b"/"):
         if not isinstance(place, h5py.h5g.GroupID) or not part or not place.links.exists(part):
@@ -96,11 +140,11 @@ def _member(file: h5py.File, name: str) -> Any:
 def _check_type(name: str, dataset: h5py.h5d.DatasetID) -> None:
     kind = dataset.get_type()
     dtype = kind.dtype
-    if kind.get_class() not in _NUMBERS and dtype.kind != "b":  # booleans are an enumeration, to HDF5
+    if kind.get_class() not in _NUMBERS and dtype.kind != "b":  # HDF5 stores booleans as an enumeration
         raise CorruptRecordingError(f"/{name} holds neither numbers nor booleans")
-    # HDF5 knows numbers of any number of bits, and what it makes of them is not what is stored.
+    # HDF5 has numbers of any number of bits. h5py gives them a NumPy dtype of another width.
     if not storable(dtype) or not kind.equal(h5py.h5t.py_create(dtype, logical=True)):
-        raise CorruptRecordingError(f"/{name} holds {dtype} of an odd form, which is no type of a recording")
+        raise CorruptRecordingError(f"/{name} holds {dtype} in a form that no recording has")
 
 
 def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
@@ -116,13 +160,13 @@ def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
     if chunk_bytes > MAX_CHUNK_BYTES:
         raise CorruptRecordingError(f"/{name} has chunks of {chunk_bytes} bytes, at most {MAX_CHUNK_BYTES} are read")
     if create.get_fill_time() == h5py.h5d.FILL_TIME_NEVER:
-        raise CorruptRecordingError(f"/{name} leaves undefined what was never written")
+        raise CorruptRecordingError(f"/{name} leaves items undefined that were never written")
     filters = [create.get_filter(index)[0] for index in range(create.get_nfilters())]
     if len(filters) > 1 or not FILTERS.keys() >= {*filters}:
         raise CorruptRecordingError(f"/{name} has the filters {filters}, a recording has at most one of {[*FILTERS]}")
     if filters and chunk_bytes // chunk[0] < MIN_FILTERED_ITEM_BYTES:
         raise CorruptRecordingError(
-            f"/{name} is compressed, but only items of {MIN_FILTERED_ITEM_BYTES} bytes or more are in a recording"
+            f"/{name} is compressed, but a recording compresses only items of {MIN_FILTERED_ITEM_BYTES} bytes or more"
         )
 
 
@@ -139,15 +183,3 @@ def _attribute(owner: h5py.Group, name: str) -> Any:
     if isinstance(value, str) and len(value) > MAX_TEXT_BYTES:
         raise CorruptRecordingError(f"the attribute {name!r} has {len(value)} characters")
     return value.item() if isinstance(value, np.generic) else value
-
-
-def has_link(file: h5py.File, name: str) -> bool:
-    """Whether there is anything under a name, without looking where it leads."""
-    group, _, link = name.rpartition("/")
-    if group and not is_same_object(file, group, group):
-        return has_link(file, group)
-    try:
-        place = file[group or "/"].id
-        return isinstance(place, h5py.h5g.GroupID) and bool(place.links.exists(link.encode()))
-    except READ_ERRORS:
-        return True  # something that is damaged

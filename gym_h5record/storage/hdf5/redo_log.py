@@ -1,10 +1,8 @@
-"""The redo log of a crash-safe file: changes are logged before they are made in place."""
+"""The redo log of a crash-safe file: a commit writes its changes to the log before it makes them in place."""
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,72 +10,26 @@ from pathlib import Path
 
 from isal import isal_zlib
 
-from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.storage.paths import redo_path
+from gym_h5record.storage.paths import open_regular, redo_path
 
-__all__ = ["logged_changes", "patch", "redo"]
+__all__ = ["apply_changes", "logged_changes", "patch", "redo", "write_all", "write_log"]
 
 
 _MAGIC = b"GH5REDO1"
 _HEADER = struct.Struct("<8sQI")  # magic, bytes that follow, their CRC-32
-_TARGET = struct.Struct("<QI")  # size of the file when all is done, its fingerprint
+_TARGET = struct.Struct("<QI")  # size of the file after the commit, its fingerprint
 _CHANGE = struct.Struct("<QQ")  # offset, bytes
 _FINGERPRINT_BYTES = 64 << 10
 _MAX_BYTES = 1 << 60
 
 
-def patch(view: memoryview, start: int, changes: Iterable[tuple[int, bytes]]) -> None:
-    """Put changes into what was read of a file at ``start``, in their order."""
-    for offset, data in changes:
-        low, high = max(start, offset), min(start + len(view), offset + len(data))
-        if low < high:
-            view[low - start : high - start] = data[low - offset : high - offset]
-
-
-def redo(path: Path) -> bool:
-    """Write the changes of an interrupted ``sync`` to their places, and remove the log.
-
-    Safe to interrupt and to repeat. A log that is not whole is of a ``sync`` that
-    had not changed anything yet.
-
-    Returns:
-        Whether there was anything to write.
-
-    Raises:
-        CorruptRecordingError: If something else than a file lies in the place of the log.
-        OSError: If the file or its log cannot be read or written.
-    """
-    log = _open_log(path)
-    if log is not None:
-        target = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            # What has been written behind the end since stays: nothing refers to it.
-            _apply(target, log.changes, max(log.size_bytes, os.fstat(target).st_size))
-            os.fdatasync(target)
-        finally:
-            os.close(target)
-    redo_path(path).unlink(missing_ok=True)
-    return log is not None
-
-
-def logged_changes(path: Path) -> list[tuple[int, bytes]]:
-    """The changes in the log of a recording, by offset; none if the log is not whole, or not this file's.
-
-    Raises:
-        CorruptRecordingError: If something else than a file lies in the place of the log.
-        OSError: If the log is there and cannot be read.
-    """
-    log = _open_log(path)
-    return [] if log is None else log.changes
-
-
 @dataclass(frozen=True)
 class _Log:
-    """What a ``sync`` is about to do.
+    """What a commit is about to do.
 
     Attributes:
-        size_bytes: Size of the file when it is done.
-        fingerprint: What then tells the file from others that have come to its place.
+        size_bytes: Size of the file after the commit.
+        fingerprint: CRC-32 of the end of the file, which tells it from another file of the same name.
         changes: What to write, by offset.
     """
 
@@ -86,8 +38,86 @@ class _Log:
     changes: list[tuple[int, bytes]]
 
 
+def patch(view: memoryview, start: int, changes: Iterable[tuple[int, bytes]]) -> None:
+    """Make changes, in their order, in bytes that were read from a file at ``start``."""
+    for offset, data in changes:
+        low, high = max(start, offset), min(start + len(view), offset + len(data))
+        if low < high:
+            view[low - start : high - start] = data[low - offset : high - offset]
+
+
+def write_log(log: int, target: int, changes: list[tuple[int, bytes]], size_bytes: int) -> None:
+    """Write the changes of a commit to the log.
+
+    Args:
+        log: Descriptor of the log.
+        target: Descriptor of the file that is about to be changed.
+        changes: What to write, by offset.
+        size_bytes: Size of the file after the commit.
+    """
+    body = b"".join(_CHANGE.pack(offset, len(data)) + data for offset, data in changes)
+    body = _TARGET.pack(size_bytes, _fingerprint(target, size_bytes, changes)) + body
+    write_all(log, memoryview(_HEADER.pack(_MAGIC, len(body), isal_zlib.crc32(body)) + body), 0)
+
+
+def apply_changes(target: int, changes: list[tuple[int, bytes]], size_bytes: int) -> None:
+    """Make changes in a file, in the order of writing: a reader that follows the file relies on it.
+
+    Args:
+        target: Descriptor of the file.
+        changes: What to write, by offset.
+        size_bytes: The size that the file then gets.
+    """
+    for offset, data in changes:
+        write_all(target, memoryview(data), offset)
+    os.ftruncate(target, size_bytes)
+
+
+def write_all(descriptor: int, data: memoryview, offset: int) -> None:
+    """Write all of ``data`` at ``offset``; ``os.pwrite`` may write a part."""
+    while data:
+        written = os.pwrite(descriptor, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def redo(path: Path) -> bool:
+    """Make the changes of an interrupted commit, and remove the log.
+
+    Safe to interrupt and to repeat. An incomplete log is removed only: its commit had not changed anything yet.
+
+    Returns:
+        Whether there was a complete log of this file.
+
+    Raises:
+        CorruptRecordingError: If the log is a link, a device or a directory.
+        OSError: If the file or its log cannot be read or written.
+    """
+    log = _open_log(path)
+    if log is not None:
+        target = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            # The writer may have appended to the file since. Nothing refers to that yet, and it stays.
+            apply_changes(target, log.changes, max(log.size_bytes, os.fstat(target).st_size))
+            os.fdatasync(target)
+        finally:
+            os.close(target)
+    redo_path(path).unlink(missing_ok=True)
+    return log is not None
+
+
+def logged_changes(path: Path) -> list[tuple[int, bytes]]:
+    """The changes in the log of a recording, by offset; none if the log is incomplete, or of another file.
+
+    Raises:
+        CorruptRecordingError: If the log is a link, a device or a directory.
+        OSError: If the log cannot be read.
+    """
+    log = _open_log(path)
+    return [] if log is None else log.changes
+
+
 def _fingerprint(descriptor: int, size_bytes: int, changes: list[tuple[int, bytes]]) -> int:
-    """CRC-32 of the end of a file, as it will be; the same whether none, some or all of the changes are made."""
+    """CRC-32 of the end of a file after the commit; the same before, during and after the changes."""
     start = max(0, size_bytes - _FINGERPRINT_BYTES)
     view = memoryview(bytearray(size_bytes - start))
     os.preadv(descriptor, [view], start)
@@ -95,26 +125,13 @@ def _fingerprint(descriptor: int, size_bytes: int, changes: list[tuple[int, byte
     return int(isal_zlib.crc32(view))
 
 
-def _pack_log(log: _Log) -> bytes:
-    body = b"".join(_CHANGE.pack(offset, len(data)) + data for offset, data in log.changes)
-    body = _TARGET.pack(log.size_bytes, log.fingerprint) + body
-    return _HEADER.pack(_MAGIC, len(body), isal_zlib.crc32(body)) + body
-
-
 def _open_log(path: Path) -> _Log | None:
-    """The log of a recording, None if there is none that is whole and about this file."""
-    log_path = redo_path(path)
+    """The log of a recording, None if there is none, or it is incomplete or of another file."""
     try:
-        descriptor = os.open(log_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_regular(redo_path(path), os.O_RDONLY, "log of changes")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise CorruptRecordingError(f"{log_path} is no log of changes but a symbolic link") from error
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise CorruptRecordingError(f"{log_path} is no log of changes: it is not a regular file")
         log = _read_log(descriptor)
     finally:
         os.close(descriptor)
@@ -149,16 +166,3 @@ def _read_log(descriptor: int) -> _Log | None:
     is_sound = at == len(body) and size_bytes <= _MAX_BYTES
     is_sound = is_sound and all(offset + len(data) <= size_bytes for offset, data in changes)
     return _Log(size_bytes, fingerprint, changes) if is_sound else None
-
-
-def _apply(descriptor: int, changes: list[tuple[int, bytes]], size_bytes: int) -> None:
-    # In the order of writing, as a reader who follows has to see them.
-    for offset, data in changes:
-        _write_all(descriptor, memoryview(data), offset)
-    os.ftruncate(descriptor, size_bytes)
-
-
-def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
-    while data:
-        written = os.pwrite(descriptor, data, offset)
-        data, offset = data[written:], offset + written

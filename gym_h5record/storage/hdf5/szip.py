@@ -1,9 +1,8 @@
-"""Chunks that only HDF5 can decompress, without what it leaves undone.
+"""Szip chunks, which only HDF5 can decompress, with a test whether the data is complete.
 
-HDF5 hands szip's data to libaec and believes that it fills the chunk. Where the
-data is cut short, the rest of the chunk is memory that was never written. Here
-the data gets something behind it, once zeros and once ones, and is decompressed
-with both: data that is whole does not look at it.
+HDF5 believes that the data fills the chunk. If it is cut short, the rest of the chunk is memory that was never written.
+Truncation test: decompress twice, with different padding behind the data. Complete data ignores the padding, so both
+results agree.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ import numpy as np
 __all__ = ["SzipDecoder"]
 
 
-_numbers = itertools.count()  # of files, which are in memory but have names
+_numbers = itertools.count()  # for names: HDF5 makes no two open files of one name, not even in memory
 
 
 class SzipDecoder:
     """Decompresses chunks of one dataset.
 
     Args:
-        dataset: It has the filter szip and no other.
+        dataset: Its only filter is szip.
     """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
@@ -48,7 +47,7 @@ class SzipDecoder:
             OSError, RuntimeError, ValueError: If it is damaged.
         """
         if int.from_bytes(data[:4], "little") != self._size_bytes:
-            raise ValueError("the szip data announces another size than the chunk has")
+            raise ValueError("the szip data announces another size than that of the chunk")
         with self._lock:
             decoded, again = (self._decode(data + bytes([byte]) * 2 * self._size_bytes) for byte in (0x00, 0xFF))
         if decoded != again:

@@ -62,7 +62,7 @@ def test_json_says_it_all_in_one_object(cli: Any, twins: Path) -> None:
     assert json.loads(result.stdout) == {
         "paths": ["a.h5", "b.h5"],
         "atol": 0.0,
-        "same": False,
+        "ok": False,
         "episode": 1,
         "step": 2,
         "leaf": "observations[1]",
@@ -80,7 +80,7 @@ def test_json_of_twins_has_no_place(cli: Any, twins: Path) -> None:
     result = cli("diff", "a.h5", "b.h5", "--json")
     assert result.exit_code == 0
     content = json.loads(result.stdout)
-    assert (content["same"], content["episode"], content["leaf"]) == (True, None, None)
+    assert (content["ok"], content["episode"], content["leaf"]) == (True, None, None)
 
 
 def test_json_of_what_only_one_has_stays_small(cli: Any, twins: Path, tmp_path: Path) -> None:

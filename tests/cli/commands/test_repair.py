@@ -14,7 +14,7 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record.maintenance.repairs import repairing
-from gym_h5record.maintenance.repairs.repairing import Amount, RepairReport
+from gym_h5record.maintenance.repairs.repairing import RepairReport, RowCount
 from gym_h5record.storage.paths import journal_path
 from tests.leftovers import (
     DAMAGED,
@@ -84,14 +84,14 @@ def test_a_closed_recording_is_two_facts(cli: Any, tmp_path: Path, option: tuple
     check_alone(tmp_path / "run.h5")
 
 
-def test_of_a_file_without_its_journal_nobody_knows_what_is_lost(cli: Any, tmp_path: Path) -> None:
+def test_a_file_without_its_journal_may_have_lost_rows(cli: Any, tmp_path: Path) -> None:
     path = left_pairs(tmp_path, [3, 2], [5])
     journal_path(path).unlink()
     assert json.loads(cli("repair", path, "--dry-run", "--json").stdout)["without_journal"]
     told = facts(cli("repair", path).stdout)
     assert told["done"].endswith(" | do without the journal, which is not there")
     assert told["has now"] == "5 steps in 2 episodes"
-    assert (told["recovered"], told["lost"]) == ("nothing", "what only the journal had, if there was one")
+    assert (told["recovered"], told["lost"]) == ("nothing", "rows that only the journal had, if there was one")
     check_pairs(path, [3, 2])
     check_alone(path)
 
@@ -117,7 +117,7 @@ def test_damage_is_1_and_says_what_is_wrong_what_is_left_and_how_to_save_it(cli:
     assert told["readable"] == "6 rows, 3 episodes, 204 B"
     assert told["lost"] == "1 row, 1 episode, 34 B"
     assert result.stdout.splitlines()[-1] == (
-        "It has not been changed. Save what is readable: gym-h5record repair run.h5 --salvage NEW.h5"
+        "It has not been changed. Save the readable rows: gym-h5record repair run.h5 --salvage NEW.h5"
     )
     assert contents(tmp_path) == before
 
@@ -160,7 +160,7 @@ def test_if_nothing_can_be_read_it_is_1_and_no_file_is_made(cli: Any, tmp_path: 
     path = vanished(tmp_path)
     result = cli("repair", path, *options)
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[-1] == "Nothing of it can be read. Is there a copy of it?"
+    assert result.stdout.splitlines()[-1] == "Nothing of it can be read. Do you have a copy?"
     assert not (tmp_path / "saved.h5").exists()
 
 
@@ -215,7 +215,7 @@ def test_wrong_usage_is_2(cli: Any) -> None:
 
 def test_help_says_what_the_exit_codes_mean(cli: Any) -> None:
     text = " ".join(cli("repair", "--help").stdout.split())
-    for part in ("--dry-run", "--salvage NEW", "--json", "exit code is 0", "It is 1", "what is not in it"):
+    for part in ("--dry-run", "--salvage NEW", "--json", "exit code is 0", "It is 1", "what is not in the copy"):
         assert part in text
 
 
@@ -258,7 +258,7 @@ def test_json_of_damage_has_the_same_exit_codes(cli: Any, tmp_path: Path) -> Non
 def test_text_from_the_file_and_its_name_does_not_drive_the_terminal(
     cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = RepairReport("damaged", problem="\x1b[31m[red]bad\x07", readable=Amount(1, 1))
+    report = RepairReport("damaged", problem="\x1b[31m[red]bad\x07", readable=RowCount(1, 1))
     monkeypatch.setattr(h5r, "repair", lambda *each, **more: report)
     result = cli("repair", "a\x1b[31m.h5")
     assert not {"\x1b", "\x07"} & set(result.stdout)

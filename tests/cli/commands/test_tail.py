@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import shutil
@@ -14,18 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 import gym_h5record as h5r
+from gym_h5record.cli.commands import tail
 from tests.writing import Pen, elsewhere, pair, wait_until, write_pairs
 
 pytestmark = pytest.mark.timeout(30)
-
-module: Any = importlib.import_module("gym_h5record.cli.commands.tail")
 
 Cli = Callable[..., Any]
 
@@ -239,7 +236,7 @@ def test_on_a_terminal_the_line_of_progress_stays_in_its_place(
     cli: Cli, tmp_path: Path, looks: Looks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = io.StringIO()
-    monkeypatch.setattr(module, "make_console", lambda: Console(file=stream, force_terminal=True, width=80))
+    monkeypatch.setattr(tail, "make_console", lambda: Console(file=stream, force_terminal=True, width=80))
     pen = Pen(tmp_path / "run.h5")
     write_pairs(pen, [3])
     pen.flush()
@@ -419,14 +416,3 @@ def test_wrong_usage_is_2(cli: Cli) -> None:
     assert cli("tail").exit_code == 2
     assert cli("tail", "run.h5", "--interval", 0).exit_code == 2
     assert cli("tail", "run.h5", "--last", -1).exit_code == 2
-
-
-def test_the_speed_is_that_of_the_last_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_s = iter([100.0, 101.0, 105.0, 130.0, 131.0])
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(now_s)))
-    speed = module._Speed()
-    found = []
-    for steps in (0, 10, 100, 100, 200):
-        speed.add(steps)
-        found.append(speed.steps_per_second)
-    assert found == [None, 10.0, 20.0, 0.0, 100.0 / 26]

@@ -31,13 +31,13 @@ def spoil(path: Path) -> None:
 
 def test_a_good_recording_is_one_line(cli: Any, path: Path) -> None:
     result = cli("validate", "run.h5", "--deep")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "run.h5: nothing is wrong\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "run.h5: no problem found\n", "")
 
 
-def test_without_deep_it_is_said_what_has_not_been_done(cli: Any, path: Path) -> None:
+def test_without_deep_it_says_that_rows_were_not_read(cli: Any, path: Path) -> None:
     result = cli("validate", "run.h5")
     assert result.exit_code == 0
-    assert result.stdout == "run.h5: nothing is wrong; its rows have not been read, which --deep does\n"
+    assert result.stdout == "run.h5: no problem found; the rows were not read, --deep reads them\n"
 
 
 def test_errors_are_shown_with_place_and_remedy_and_end_with_1(cli: Any, path: Path) -> None:
@@ -50,7 +50,7 @@ def test_errors_are_shown_with_place_and_remedy_and_end_with_1(cli: Any, path: P
     text = " ".join(" ".join(lines).split())
     for part in ("error /metadata total_steps", "totals: it is 3", "/episodes/returns episode 1", "episode-return:"):
         assert part in text
-    assert "-> Copy what can be read into a new file" in text
+    assert "-> Copy the readable rows into a new file" in text
     assert "warning /metadata" in text
 
 
@@ -160,6 +160,6 @@ def test_a_bar_is_drawn_on_a_terminal(cli: Any, path: Path, monkeypatch: pytest.
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes stderr for a terminal
     monkeypatch.setenv("TERM", "xterm")
     result = cli("validate", "run.h5", "--deep")
-    assert (result.exit_code, result.stdout) == (0, "run.h5: nothing is wrong\n")
+    assert (result.exit_code, result.stdout) == (0, "run.h5: no problem found\n")
     assert "12/12 rows" in result.stderr
     assert cli("validate", "run.h5", "--deep", "--json").stderr == ""

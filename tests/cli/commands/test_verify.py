@@ -77,7 +77,7 @@ def test_where_an_episode_differs_and_why_it_had_no_other_try_is_one_line(tmp_pa
     path = record(gym.make("Acrobot-v1"), tmp_path / "run.h5", episode_trigger=lambda number: number != 1)
     tamper(path, "rewards", 1, 5, lambda reward: reward + 0.25)
     told = " ".join(run(path).output.split())
-    assert "-0.75 recorded, -1.0 found; 1 resets of the environment before episode 1 were not recorded" in told
+    assert "-0.75 recorded, -1.0 found; the recording lacks 1 reset before episode 1" in told
 
 
 def test_an_environment_that_the_file_cannot_name_is_made_by_a_callable(

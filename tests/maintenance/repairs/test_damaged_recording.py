@@ -1,4 +1,4 @@
-"""What is left of a damaged recording: more about it is proven by the tests of ``salvage``."""
+"""``DamagedRecording``: rows, spans and numbers of what is left; the tests of ``salvage`` prove more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.leftovers import closed, cut, edited, pictures, set_item, shorter, un
 
 
 @contextmanager
-def remains(path: Path) -> Iterator[DamagedRecording]:
+def opened(path: Path) -> Iterator[DamagedRecording]:
     with closing(Handle(path, Access.DAMAGED)) as handle:
         yield DamagedRecording(handle)
 
@@ -27,7 +27,7 @@ def spans(found: DamagedRecording) -> list[tuple[int, int, bool]]:
 
 
 def test_a_whole_recording_is_all_there(tmp_path: Path) -> None:
-    with remains(closed(tmp_path)) as found:
+    with opened(closed(tmp_path)) as found:
         assert (found.num_rows, found.num_episodes, found.fps) == (7, 2, 30.0)
         assert spans(found) == [(0, 4, True), (4, 7, True)]
         rows = [found.row(row) for row in range(7)]
@@ -41,7 +41,7 @@ def test_a_whole_recording_is_all_there(tmp_path: Path) -> None:
 
 
 def test_rows_of_a_damaged_chunk_are_none(tmp_path: Path) -> None:
-    with remains(unreadable_chunk(pictures(tmp_path))) as found:
+    with opened(unreadable_chunk(pictures(tmp_path))) as found:
         assert [row for row in range(62) if found.row(row) is None] == list(range(16, 32))
         assert spans(found) == [(0, 41, True), (41, 62, True)]
 
@@ -50,34 +50,34 @@ def test_rows_of_a_damaged_chunk_are_none(tmp_path: Path) -> None:
 def test_episodes_behind_a_damaged_entry_are_not_told_apart(
     at: int, expected: list[tuple[int, int, bool]], tmp_path: Path
 ) -> None:
-    with remains(edited(closed(tmp_path), set_item("episodes/starts", at, 5))) as found:
+    with opened(edited(closed(tmp_path), set_item("episodes/starts", at, 5))) as found:
         assert spans(found) == expected
 
 
 def test_claims_cost_nothing(tmp_path: Path) -> None:
     path = edited(closed(tmp_path), set_item(fmt.COMMIT, 0, 1 << 60))
-    with remains(edited(path, shorter(fmt.REWARDS, 1 << 55))) as found:
+    with opened(edited(path, shorter(fmt.REWARDS, 1 << 55))) as found:
         assert (found.num_rows, found.num_episodes) == (7, 2)
         assert spans(found) == [(0, 4, True), (4, 7, True)]
-    with remains(edited(path, lambda file: file[fmt.METADATA].attrs.pop("total_steps"))) as found:
+    with opened(edited(path, lambda file: file[fmt.METADATA].attrs.pop("total_steps"))) as found:
         assert found.num_rows == 1 << 60  # that is what it says
         assert spans(found)[-1][1] <= 512
 
 
 def test_the_totals_stand_in_for_the_commit(tmp_path: Path) -> None:
     path = edited(closed(tmp_path), lambda file: file.__delitem__(fmt.COMMIT))
-    with remains(path) as found:
+    with opened(path) as found:
         assert (found.num_rows, found.num_episodes) == (7, 2)
     edited(path, lambda file: file[fmt.METADATA].attrs.__setitem__("total_episodes", -1))
-    with pytest.raises(CorruptRecordingError, match="/commit cannot be read"), remains(path):
+    with pytest.raises(CorruptRecordingError, match="/commit cannot be read"), opened(path):
         pass
 
 
 def test_a_file_that_lacks_rows_says_how_many_it_had(tmp_path: Path) -> None:
-    with remains(cut(closed(tmp_path, [600]), 0.6)) as found:
+    with opened(cut(closed(tmp_path, [600]), 0.6)) as found:
         assert (found.num_rows, found.num_episodes) == (601, 1)
 
 
 def test_without_fps_it_is_nan(tmp_path: Path) -> None:
-    with remains(edited(closed(tmp_path), lambda file: file.attrs.pop("fps"))) as found:
+    with opened(edited(closed(tmp_path), lambda file: file.attrs.pop("fps"))) as found:
         assert np.isnan(found.fps)

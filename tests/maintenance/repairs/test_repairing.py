@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,12 +30,11 @@ from gym_h5record.errors import (
 from gym_h5record.format import names as fmt
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.maintenance.repairs import repairing
-from gym_h5record.maintenance.repairs.repairing import Amount, RepairReport
+from gym_h5record.maintenance.repairs.repairing import RepairReport, RowCount
 from gym_h5record.storage.hdf5 import redo_log
 from gym_h5record.storage.hdf5.guarded_file import GuardedFile
 from gym_h5record.storage.paths import journal_path, lock_path
 from gym_h5record.storage.recording_file import RecordingFile
-from gym_h5record.writing import recovery
 from gym_h5record.writing.journal import Journal
 from tests.leftovers import (
     DAMAGED,
@@ -61,8 +55,6 @@ from tests.writing import (
     Pen,
     check_alone,
     check_pairs,
-    check_same_content,
-    committed,
     elsewhere,
     make_schema,
     run_script,
@@ -105,7 +97,7 @@ def test_a_dry_run_changes_nothing_and_says_what_then_comes_true(name: str, tmp_
     report = h5r.repair(path)
     assert report == foreseen
     assert (report.found, report.ok, report.problem) == ("interrupted", True, "")
-    assert (report.readable, report.lost, report.salvaged) == (Amount(), Amount(), None)
+    assert (report.readable, report.lost, report.salvaged) == (RowCount(), RowCount(), None)
     now_rows, now_episodes = counts(path)
     assert (report.recovered.rows, report.recovered.episodes) == (now_rows - rows, now_episodes - episodes)
     if not path.exists():
@@ -177,7 +169,7 @@ def test_recovered_bytes_are_those_of_the_rows_before_compression(tmp_path: Path
     with h5py.File(path) as file:
         schema = schema_from_json(file[fmt.METADATA].attrs["schema"])
     row_bytes = sum(field.item_bytes for field in schema.ring_fields) + len(schema.coded)
-    assert h5r.repair(path).recovered == Amount(rows=18, episodes=1, bytes=18 * row_bytes)
+    assert h5r.repair(path).recovered == RowCount(rows=18, episodes=1, bytes=18 * row_bytes)
 
 
 def test_recovered_bytes_include_what_varies_in_size(tmp_path: Path) -> None:
@@ -188,7 +180,7 @@ def test_recovered_bytes_include_what_varies_in_size(tmp_path: Path) -> None:
     with h5py.File(path) as file:
         schema = schema_from_json(file[fmt.METADATA].attrs["schema"])
     row_bytes = sum(field.item_bytes for field in schema.ring_fields) + len(schema.coded)
-    assert h5r.repair(path).recovered == Amount(8, 2, 8 * row_bytes + blob_bytes)
+    assert h5r.repair(path).recovered == RowCount(8, 2, 8 * row_bytes + blob_bytes)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +272,7 @@ def test_what_a_power_cut_left_of_a_journal_is_lost_and_said_to_be(
     report = h5r.repair(path)
     assert report == foreseen
     assert (report.found, report.ok, report.lost.rows) == ("interrupted", True, 3)
-    assert report.recovered == Amount(episodes=1)  # the one that was running
+    assert report.recovered == RowCount(episodes=1)  # the one that was running
     assert counts(path) == (rows, episodes + 1)
     assert "the journal" in report.actions[-1]
     assert "stopped" in report.actions[-1]
@@ -389,7 +381,7 @@ def test_what_is_beyond_repair_is_not_touched_but_reported_and_saved(name: str, 
     assert plain == foreseen
     assert (plain.found, plain.ok, plain.actions, plain.salvaged) == ("damaged", False, (), None)
     assert plain.problem
-    assert plain.recovered == Amount()
+    assert plain.recovered == RowCount()
     foreseen = h5r.repair(path, dry_run=True, salvage=out)
     assert list_folder(path) == before
     report = h5r.repair(path, salvage=out)
@@ -568,138 +560,6 @@ def test_repair_waits_for_the_writer_of_a_recorder_that_died(tmp_path: Path) -> 
     run_script(script, tmp_path / "run.h5", check=False)
     h5r.repair(tmp_path / "run.h5")
     assert h5r.Recording(tmp_path / "run.h5").num_steps == 5010
-
-
-# Being killed ----------------------------------------------------------------------------------------
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-class Death:
-    """Lets this process die, as far as files are concerned, at its n-th change of one.
-
-    The change itself is made by half if it is a write. From then on nothing is
-    changed any more, and whoever asks for more is told.
-
-    Attributes:
-        changes: How many there have been.
-        has_come: Whether it is over.
-    """
-
-    def __init__(self, at: int) -> None:
-        self.changes = 0
-        self.has_come = False
-        self._at = at
-
-    @contextmanager
-    def coming(self) -> Iterator[None]:
-        """A context in which it may come."""
-        with pytest.MonkeyPatch.context() as patch:
-            self._wrap(patch, os, "pwrite", half=lambda file, data, at: (file, data[: len(data) // 2], at))
-            for name in ("ftruncate", "replace", "unlink", "truncate"):
-                self._wrap(patch, os, name)
-            for owner, name in ((RecordingFile, "start"), (RecordingFile, "commit"), (RecordingFile, "close")):
-                self._tell(patch, owner, name)
-            self._tell(patch, recovery, "clear_write_flags", changes=True)
-            try:
-                yield
-            except BaseException:
-                if not self.has_come:  # what the dead say does not matter
-                    raise
-
-    def _wrap(
-        self, patch: pytest.MonkeyPatch, owner: Any, name: str, half: Callable[..., tuple[Any, ...]] | None = None
-    ) -> None:
-        function = getattr(owner, name)
-
-        def wrapped(*arguments: Any, **more: Any) -> Any:
-            if str(arguments[0]).endswith(".lock"):  # the system lets go of it
-                return function(*arguments, **more)
-            self.changes += not self.has_come
-            if self.changes == self._at and not self.has_come:
-                self.has_come = True
-                if half is not None:
-                    function(*half(*arguments))
-            if self.has_come:
-                return len(arguments[1]) if name == "pwrite" else None
-            return function(*arguments, **more)
-
-        patch.setattr(owner, name, wrapped)
-
-    def _tell(self, patch: pytest.MonkeyPatch, owner: Any, name: str, *, changes: bool = False) -> None:
-        function = getattr(owner, name)
-
-        def telling(*arguments: Any) -> Any:
-            self.changes += changes
-            self.has_come |= changes and self.changes == self._at
-            if self.has_come:
-                raise Killed
-            result = function(*arguments)
-            if self.has_come:
-                raise Killed
-            return result
-
-        patch.setattr(owner, name, telling)
-
-
-EVERY = 11
-"""Of the instants of a repair that is much like another one."""
-
-
-@pytest.mark.parametrize(
-    ("name", "first"),
-    [("some-committed", 1), ("nothing-committed", 2), ("flags-alone-open", 3), ("amid-a-sync", 5), ("appended", 8)],
-)
-def test_a_repair_that_is_killed_at_any_instant_is_done_by_the_next(name: str, first: int, tmp_path: Path) -> None:
-    path = INTERRUPTED[name](tmp_path)
-    whole = copied(path, "whole")
-    report = h5r.repair(whole)
-    content = committed(whole)
-    for instant in itertools.count(first, EVERY):
-        copy = copied(path, f"{instant}")
-        death = Death(instant)
-        with death.coming():
-            h5r.repair(copy)
-        if not death.has_come:
-            break
-        again = h5r.repair(copy)
-        assert (again.num_steps, again.num_episodes, again.ok) == (report.num_steps, report.num_episodes, True), instant
-        check_same_content(committed(copy), content)
-        check_alone(copy)
-    assert instant > 3 * EVERY
-
-
-def copied(path: Path, name: str) -> Path:
-    """A recording and all that lies beside it, in another directory."""
-    folder = path.parent.parent / "copies" / name
-    shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("left", "copies"))
-    return folder / path.name
-
-
-def test_a_repair_that_is_killed_for_real_is_done_by_the_next(tmp_path: Path) -> None:
-    path = left_pairs(tmp_path, [3, 2], [2000, 5])
-    for writes in (0, 7, 20):
-        copy = copied(path, str(writes))
-        script = """
-            import os, signal, sys
-            from gym_h5record import repair
-            from gym_h5record.storage.recording_file import RecordingFile
-            left, write = int(sys.argv[2]), RecordingFile.write
-            def killing(*arguments):
-                global left
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                write(*arguments)
-            RecordingFile.write = killing
-            repair(sys.argv[1])
-        """
-        done = run_script(script, copy, writes, check=False)
-        assert done.returncode == -signal.SIGKILL, done.stderr
-        h5r.repair(copy)
-        check_pairs(copy, [3, 2, 2000, 5])
 
 
 def test_repairs_at_the_same_time_take_turns(tmp_path: Path) -> None:

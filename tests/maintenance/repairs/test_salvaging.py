@@ -27,7 +27,7 @@ from gym_h5record.errors import (
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import Origin
 from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording
-from gym_h5record.maintenance.repairs.salvaging import Salvaged, check_target, readable, salvage
+from gym_h5record.maintenance.repairs.salvaging import Salvaged, check_can_be_made, count_readable, salvage
 from gym_h5record.storage.column_writer import ColumnWriter
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing import journal
@@ -68,7 +68,7 @@ def check_equal(first: Path, second: Path) -> None:
                     check_identical(found[at], expected[at], f"{name}[{at}] of episode {number}")
 
 
-def pieces(path: Path) -> list[tuple[list[int], bool, Origin]]:
+def episodes_of(path: Path) -> list[tuple[list[int], bool, Origin]]:
     """The episodes of a recording that knows its rows: which they are, whether they are complete, their origin."""
 
     def number(observation: np.ndarray) -> int:
@@ -182,7 +182,7 @@ def test_an_interrupted_recording_is_saved_up_to_its_last_commit(tmp_path: Path)
     found = salvage(path, tmp_path / "saved.h5")
     assert contents(path.parent) == before
     assert (found.rows, found.episodes, found.committed_rows, found.committed_episodes) == (7, 2, 7, 1)
-    assert pieces(tmp_path / "saved.h5") == [([0, 1, 2, 3], True, Origin.RESET), ([4, 5, 6], False, Origin.RESET)]
+    assert episodes_of(tmp_path / "saved.h5") == [([0, 1, 2, 3], True, Origin.RESET), ([4, 5, 6], False, Origin.RESET)]
 
 
 def test_warnings_of_the_recorder_are_not_said_again(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_pieces_of_an_episode_are_incomplete_and_begin_in_the_middle(tmp_path: P
     before = contents(tmp_path)
     found = salvage(path, tmp_path / "saved.h5")
     assert contents(tmp_path)["run.h5"] == before["run.h5"]
-    assert pieces(tmp_path / "saved.h5") == [
+    assert episodes_of(tmp_path / "saved.h5") == [
         (list(range(16)), False, Origin.RESET),
         (list(range(32, 41)), True, Origin.STEP_TRIGGER),  # this is how it ended
         WHOLE[1],
@@ -234,7 +234,7 @@ def test_pieces_of_an_episode_are_incomplete_and_begin_in_the_middle(tmp_path: P
 )
 def test_a_piece_ends_where_a_row_is_missing(chunk: int, expected: list[Any], tmp_path: Path) -> None:
     salvage(unreadable_chunk(pictures(tmp_path), chunk=chunk), tmp_path / "saved.h5")
-    assert pieces(tmp_path / "saved.h5") == expected
+    assert episodes_of(tmp_path / "saved.h5") == expected
 
 
 def damage(change: Callable[[h5py.File], object]) -> Callable[[Path], Path]:
@@ -275,7 +275,7 @@ PARTS = [(list(range(20)), False, Origin.RESET), (list(range(21, 41)), True, Ori
 )
 def test_a_row_is_lost_if_any_part_of_it_is(make: Callable[[Path], Path], expected: list[Any], tmp_path: Path) -> None:
     found = salvage(make(tmp_path), tmp_path / "saved.h5")
-    assert pieces(tmp_path / "saved.h5") == expected
+    assert episodes_of(tmp_path / "saved.h5") == expected
     assert found.rows == sum(len(rows) for rows, _, _ in expected)
     assert errors(tmp_path / "saved.h5") == []
 
@@ -304,7 +304,7 @@ def test_without_its_index_the_types_of_the_rows_tell_episodes_apart(
 ) -> None:
     path = edited(pictures(tmp_path, [40, 0, 20]), change)
     found = salvage(path, tmp_path / "saved.h5")
-    assert [(rows, complete) for rows, complete, _ in pieces(tmp_path / "saved.h5")] == [
+    assert [(rows, complete) for rows, complete, _ in episodes_of(tmp_path / "saved.h5")] == [
         (list(range(41)), True),
         ([41], False),
         (list(range(42, 63)), True),
@@ -320,7 +320,7 @@ def test_an_episode_that_was_cut_off_is_not_joined_with_the_next_one_if_the_inde
             pen.step(pair(10 * number + 1))
     edited(tmp_path / "run.h5", lambda file: file.__delitem__("episodes"))
     salvage(tmp_path / "run.h5", tmp_path / "saved.h5")
-    assert pieces(tmp_path / "saved.h5") == [
+    assert episodes_of(tmp_path / "saved.h5") == [
         ([10 * number, 10 * number + 1], False, Origin.RESET) for number in range(3)
     ]
 
@@ -341,14 +341,16 @@ def test_an_index_that_lies_about_lengths_does_not_make_steps_up(tmp_path: Path)
 def check_pairs_of(path: Path, lengths: Iterable[int]) -> None:
     starts = np.cumsum([0, *(length + 1 for length in lengths)])
     expected = [(list(range(*span)), True) for span in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)]
-    assert [(rows, complete) for rows, complete, _ in pieces(path)] == expected
+    assert [(rows, complete) for rows, complete, _ in episodes_of(path)] == expected
 
 
 @pytest.mark.parametrize("name", ["seeds", "ids", "origins", "json/ends", "json/values", "returns", "complete"])
 def test_what_is_known_of_episodes_beside_their_rows_may_be_missing(name: str, tmp_path: Path) -> None:
     path = edited(pictures(tmp_path), lambda file: file.__delitem__(f"episodes/{name}"))
     salvage(path, tmp_path / "saved.h5")
-    assert [(rows, complete) for rows, complete, _ in pieces(tmp_path / "saved.h5")] == [each[:2] for each in WHOLE]
+    assert [(rows, complete) for rows, complete, _ in episodes_of(tmp_path / "saved.h5")] == [
+        each[:2] for each in WHOLE
+    ]
     with h5r.Recording(tmp_path / "saved.h5") as recording:
         seeds = [None, None] if name == "seeds" else [0, 41]
         options = [None, None] if name.startswith("json") else [{"row": 0}, {"row": 41}]
@@ -471,7 +473,7 @@ def test_metadata_that_is_missing_has_a_default(
 def test_what_can_be_read_is_counted_without_writing(tmp_path: Path) -> None:
     path = unreadable_chunk(pictures(tmp_path))
     before = contents(tmp_path)
-    counted = readable(path)
+    counted = count_readable(path)
     assert contents(tmp_path) == before
     assert counted == salvage(path, tmp_path / "saved.h5")
     with h5py.File(path) as file:
@@ -497,7 +499,7 @@ def test_no_file_is_made_if_nothing_can_be_read(tmp_path: Path) -> None:
 )
 def test_not_even_knowing_what_there_was_is_an_error(change: Callable[[h5py.File], object], tmp_path: Path) -> None:
     path = edited(closed(tmp_path), change)
-    for read in (readable, lambda path: salvage(path, tmp_path / "saved.h5")):
+    for read in (count_readable, lambda path: salvage(path, tmp_path / "saved.h5")):
         with pytest.raises(CorruptRecordingError):
             read(path)
     assert [each.name for each in tmp_path.iterdir()] == ["run.h5"]
@@ -508,11 +510,11 @@ def test_no_file_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "saved.h5").write_bytes(b"precious")
     before = contents(tmp_path)
     for out in (tmp_path / "saved.h5", path):
-        for refuse in (check_target, lambda out: salvage(path, out)):
+        for refuse in (check_can_be_made, lambda out: salvage(path, out)):
             with pytest.raises(RecordingExistsError, match="exists"):
                 refuse(out)
     with pytest.raises(RecordingPathError, match="does not exist"):
-        check_target(tmp_path / "missing" / "saved.h5")
+        check_can_be_made(tmp_path / "missing" / "saved.h5")
     assert contents(tmp_path) == before
 
 
@@ -599,7 +601,7 @@ def test_whatever_is_overwritten_reading_what_is_left_ends(tmp_path: Path) -> No
         path = tmp_path / f"{number}.h5"
         path.write_bytes(spoiled)
         try:
-            assert readable(path).rows <= 87
+            assert count_readable(path).rows <= 87
         except (CorruptRecordingError, NotARecordingError):
             continue
 

@@ -16,14 +16,25 @@ import gym_h5record as h5r
 from gym_h5record.format import names as fmt
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
-from gym_h5record.maintenance.validation.checksums import checksum_problems
+from gym_h5record.maintenance.validation.checksums import checksum_problems, first_journal_row
 from gym_h5record.maintenance.validation.problems import Problem
 from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.storage.column_reader import ColumnReader
-from gym_h5record.storage.handle import Handle
+from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.paths import journal_path, redo_path
+from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control
-from tests.leftovers import changed_journal, edited, left_pairs, mark_torn, set_word, shorter, snapshot
+from tests.leftovers import (
+    INTERRUPTED,
+    changed_journal,
+    closed,
+    edited,
+    left_pairs,
+    mark_torn,
+    set_word,
+    shorter,
+    snapshot,
+)
 from tests.maintenance.validation import LENGTHS, record, spoiling, zoo_env
 from tests.reading import damage_chunk
 from tests.writing import PICTURE, Pen, make_schema
@@ -50,8 +61,8 @@ def problems(path: Path, *, is_sound: bool = True) -> list[Problem]:
         structure = Structure(handle)
         before = [*structure.problems()]
         assert not (before and is_sound)
-        assert structure.subject is not None
-        found = [*checksum_problems(structure, structure.subject)]
+        assert structure.target is not None
+        found = [*checksum_problems(structure, structure.target)]
     assert {each.code for each in found} <= {"checksum"}
     return before + found
 
@@ -343,6 +354,36 @@ def test_without_a_journal_that_fits_every_block_is_looked_at(change: Callable[[
     use_chunk(16, 0)(path)
     change(path)
     assert checksum_places(path) == ["/observations row 16"]
+
+
+def journal_row_of(path: Path) -> tuple[int, int]:
+    """The first row that a repair would write again, and how many rows are committed."""
+    with closing(Handle(path, Access.DAMAGED)) as handle:
+        structure = Structure(handle)
+        assert [*structure.problems()] == []
+        assert structure.target is not None
+        return first_journal_row(structure.target), structure.target.num_rows
+
+
+@pytest.mark.parametrize("name", ["some-committed", "released", "open-committed", "pictures", "everything"])
+def test_a_repair_writes_again_from_the_first_row_of_the_journal(name: str, tmp_path: Path) -> None:
+    path = INTERRUPTED[name](tmp_path)
+    tail = Journal.open(journal_path(path)).control[Control.TAIL]
+    first, rows = journal_row_of(path)
+    assert first == tail <= rows
+
+
+@pytest.mark.parametrize("name", ["journal-reserved-beside", "journal-unfinished-beside", "flags-alone", "appended"])
+def test_a_journal_without_committed_rows_writes_none_again(name: str, tmp_path: Path) -> None:
+    first, rows = journal_row_of(INTERRUPTED[name](tmp_path))
+    assert first == rows > 0
+
+
+def test_without_a_journal_no_row_is_written_again(tmp_path: Path) -> None:
+    path = closed(tmp_path)
+    assert journal_row_of(path) == (7, 7)
+    mark_torn(path)
+    assert journal_row_of(path) == (7, 7)
 
 
 # Memory ------------------------------------------------------------------------------------------

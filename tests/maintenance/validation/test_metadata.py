@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gym_h5record import validate
-from gym_h5record.maintenance.validation import metadata
+from gym_h5record.format import metadata
 from gym_h5record.maintenance.validation.metadata import metadata_problems
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.values.tagged_json import parse_json
@@ -63,6 +63,8 @@ def test_totals_that_contradict_the_commit_are_found(name: str, value: Any, path
         ("versions", "[]"),
         ("platform", "1"),
         ("env_wrappers", "{}"),
+        ("env_wrappers", "[1]"),
+        ("recording_parent", "[]"),
         ("compression", "gzip"),
         ("compression", '["brotli", null]'),
         ("frames", "some"),

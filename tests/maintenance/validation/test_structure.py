@@ -168,8 +168,8 @@ def test_it_is_known_what_can_be_relied_on(path: Path) -> None:
     words = "observations/words"
     assert structure.broken == {f"{words}/ends", f"{words}/values/ends", f"{words}/values/values"}
     assert structure.is_indexed
-    assert structure.subject is not None
-    assert (structure.subject.num_rows, structure.subject.num_episodes) == (34, 5)
+    assert structure.target is not None
+    assert (structure.target.num_rows, structure.target.num_episodes) == (34, 5)
     handle.close()
 
 

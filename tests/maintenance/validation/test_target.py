@@ -1,4 +1,4 @@
-"""``Subject``: how much of a recording is settled."""
+"""``Target``: how much of a recording is settled."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PICTURE = spaces.Box(0, 255, (84, 84), np.uint8)  # sixteen in a chunk
 
 
 @contextmanager
-def subject_of(path: Path) -> Iterator[Target]:
+def target_of(path: Path) -> Iterator[Target]:
     handle = Handle(path, Access.DAMAGED)
     structure = Structure(handle)
     list(structure.problems())
-    assert structure.subject is not None
-    yield structure.subject
+    assert structure.target is not None
+    yield structure.target
     handle.close()
 
 
@@ -41,10 +41,10 @@ def interrupted(tmp_path: Path, space: spaces.Box, *, is_open: bool) -> Path:
 
 
 def test_all_rows_of_a_closed_recording_are_whole(path: Path) -> None:
-    with subject_of(path) as subject:
-        assert subject.is_settled
-        assert not subject.is_open
-        assert (subject.whole_rows, subject.sound_rows) == (34, 34)
+    with target_of(path) as target:
+        assert target.is_settled
+        assert not target.is_open
+        assert (target.whole_rows, target.sound_rows) == (34, 34)
 
 
 @pytest.mark.parametrize(
@@ -53,28 +53,28 @@ def test_all_rows_of_a_closed_recording_are_whole(path: Path) -> None:
 def test_rows_that_the_journal_still_has_are_not_whole(
     space: spaces.Box, is_open: bool, whole: int, tmp_path: Path
 ) -> None:
-    with subject_of(interrupted(tmp_path, space, is_open=is_open)) as subject:
-        assert not subject.is_settled
-        assert subject.is_open == is_open
-        assert (subject.num_rows, subject.whole_rows, subject.sound_rows) == (40, whole, whole)
+    with target_of(interrupted(tmp_path, space, is_open=is_open)) as target:
+        assert not target.is_settled
+        assert target.is_open == is_open
+        assert (target.num_rows, target.whole_rows, target.sound_rows) == (40, whole, whole)
 
 
 def test_without_a_journal_all_rows_have_to_be_there(tmp_path: Path) -> None:
     path = interrupted(tmp_path, PICTURE, is_open=True)
     (tmp_path / "copy" / "run.h5.journal").unlink()
-    with subject_of(path) as subject:
-        assert (subject.num_rows, subject.whole_rows) == (40, 39)
+    with target_of(path) as target:
+        assert (target.num_rows, target.whole_rows) == (40, 39)
 
 
 def test_an_index_that_cannot_be_read_leaves_it_open(path: Path) -> None:
     with spoiling(path) as file:
         del file["episodes/lengths"]
-    with subject_of(path) as subject:
-        assert subject.is_open
+    with target_of(path) as target:
+        assert target.is_open
 
 
 def test_an_empty_recording_has_no_rows(tmp_path: Path) -> None:
     with Pen(tmp_path / "run.h5"):
         pass
-    with subject_of(tmp_path / "run.h5") as subject:
-        assert (subject.num_rows, subject.whole_rows, subject.is_open) == (0, 0, False)
+    with target_of(tmp_path / "run.h5") as target:
+        assert (target.num_rows, target.whole_rows, target.is_open) == (0, 0, False)

@@ -1,4 +1,4 @@
-"""ALE: both of its generators, also across versions of its states."""
+"""Snapshots of ALE: both generators are restored, also into another version of ALE."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_taking_disturbs_nothing() -> None:
 
 
 class Doubled(ale_py.AtariEnv):  # type: ignore[misc]  # has no types
-    """An environment of a user's, derived from ALE's."""
+    """A user's environment, derived from that of ALE."""
 
     def step(self, action: Any) -> Any:
         observation, reward, terminated, truncated, info = super().step(action)

@@ -1,4 +1,4 @@
-"""Who may hold a generator: found in an order that is the same in an environment made in the same way."""
+"""Places of generators: two environments made in the same way list them in the same order."""
 
 from __future__ import annotations
 

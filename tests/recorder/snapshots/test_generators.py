@@ -1,4 +1,4 @@
-"""Generators in attributes: all of them found, none disturbed, each put back."""
+"""Snapshots of generators in attributes: each is found, undisturbed and restored."""
 
 from __future__ import annotations
 
@@ -124,11 +124,11 @@ def test_what_becomes_a_generator_later_is_found() -> None:
 
 
 class Lazy(Gambler):
-    """Asks for what Gymnasium makes on demand, in its resets only."""
+    """Uses Gymnasium's generators only in its resets, so that they are created there."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         if seed is None and self._np_random is None:
-            seed = 42  # an environment may look, so nobody may have made one before
+            seed = 42  # taking a snapshot must not create one: an environment may look
         super().reset(seed=seed)
         return np.array([self.np_random.random(), *self.observation_space.sample()]), {}
 

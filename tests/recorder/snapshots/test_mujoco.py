@@ -1,4 +1,4 @@
-"""MuJoCo: the full state of a model, bit for bit."""
+"""Snapshots of MuJoCo: the full state of a model is restored bit for bit."""
 
 from __future__ import annotations
 

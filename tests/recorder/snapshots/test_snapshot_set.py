@@ -1,4 +1,4 @@
-"""All providers together, those of users among them."""
+"""``SnapshotSet``: all providers are asked, also those of users and of installed packages."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record import errors
+from gym_h5record.recorder.snapshots import snapshot_set
 from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet, make_snapshot_set
 from tests.replay.recordings import record
 
 
 class Hidden(gym.Env[Any, Any]):
-    """Keeps what its resets depend on where nobody looks."""
+    """Keeps the state that its resets depend on in a list, where no built-in provider finds it."""
 
     observation_space = gym.spaces.Box(0, np.inf, (1,), np.float64)
     action_space = gym.spaces.Discrete(2)
@@ -53,15 +54,15 @@ def test_a_provider_of_the_user_makes_episodes_independent(tmp_path: Path) -> No
     assert all(each.independent for each in report.episodes)
 
 
-def test_without_its_provider_an_episode_says_whose_is_missing(tmp_path: Path) -> None:
+def test_without_its_provider_an_episode_is_not_replayable_and_names_the_provider(tmp_path: Path) -> None:
     path = record(Hidden(), tmp_path / "run.h5", snapshots=[Revealing()])
     report = h5r.verify(path, env=Hidden)
     assert not report.ok
     assert report.episodes[1].verdict is h5r.Verdict.NOT_REPLAYABLE
-    assert "nobody here knows the snapshots 'secret'" in report.episodes[1].reason
+    assert "snapshots of unknown providers, 'secret': pass them with snapshots=[...]" in report.episodes[1].reason
 
 
-def test_nothing_is_kept_if_that_is_wanted(tmp_path: Path) -> None:
+def test_snapshots_false_keeps_none(tmp_path: Path) -> None:
     path = record(gym.make("CartPole-v1"), tmp_path / "run.h5", snapshots=False)
     with h5r.Recording(path) as recording:
         assert [each.snapshot for each in recording.episodes] == [{}, {}, {}]
@@ -73,9 +74,7 @@ def test_what_is_no_provider_is_an_error(tmp_path: Path) -> None:
 
 
 def test_installed_providers_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gym_h5record.recorder.snapshots import snapshot_set as snapshots
-
-    monkeypatch.setattr(snapshots, "_installed", lambda: (Revealing(),))
+    monkeypatch.setattr(snapshot_set, "_installed", lambda: (Revealing(),))
     assert make_snapshot_set(True).take(Hidden())["secret"] == b"1"
 
 
@@ -88,6 +87,6 @@ def test_recording_draws_nothing_and_reseeds_nothing(tmp_path: Path) -> None:
     recorded.close()
 
 
-def test_snapshots_of_nobody_restore_nothing() -> None:
+def test_a_set_without_providers_takes_and_restores_nothing() -> None:
     assert SnapshotSet(()).take(gym.make("CartPole-v1")) == {}
     SnapshotSet(()).restore(gym.make("CartPole-v1"), {})

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym_h5record.replay.evaluation.agreement import make_tally
+from gym_h5record.replay.evaluation.agreement import make_agreement_counter
 from gym_h5record.replay.evaluation.reports import Agreement
 
 PAIRS = st.lists(st.tuples(st.integers(-3, 5), st.integers(-3, 5)), max_size=40)
@@ -19,10 +19,10 @@ FLOATS = st.lists(st.tuples(*[st.floats(-1e3, 1e3, width=32)] * 4), min_size=1, 
 
 
 def agreement(space: spaces.Space[Any], *pairs: tuple[Any, Any]) -> Agreement:
-    tally = make_tally(space)
+    counter = make_agreement_counter(space)
     for recorded, chosen in pairs:
-        tally.add(recorded, chosen)
-    return tally.agreement()
+        counter.add(recorded, chosen)
+    return counter.agreement()
 
 
 @given(PAIRS)
@@ -30,7 +30,7 @@ def agreement(space: spaces.Space[Any], *pairs: tuple[Any, Any]) -> Agreement:
 def test_a_confusion_matrix_holds_every_pair_once(pairs: list[tuple[int, int]]) -> None:
     found = agreement(spaces.Discrete(3), *pairs)
     confusion = found.confusion
-    assert (found.steps, found.equal) == (len(pairs), sum(a == b for a, b in pairs))
+    assert (found.num_steps, found.equal) == (len(pairs), sum(a == b for a, b in pairs))
     assert sum(map(sum, confusion.counts)) == len(pairs)
     for row, recorded in enumerate(confusion.actions):
         for column, chosen in enumerate(confusion.actions):
@@ -64,7 +64,7 @@ def test_an_integer_is_equal_in_any_type(chosen: Any) -> None:
 @pytest.mark.parametrize("chosen", [None, 2.0, "2", np.array([2, 2]), np.array([0.1, 0.9])])
 def test_what_is_no_integer_is_a_misfit_and_never_agrees(chosen: Any) -> None:
     found = agreement(spaces.Discrete(3), (2, chosen), (1, 1))
-    assert (found.steps, found.equal, found.misfits) == (2, 1, 1)
+    assert (found.num_steps, found.equal, found.misfits) == (2, 1, 1)
     assert found.confusion.actions == (1,)
 
 
@@ -73,7 +73,7 @@ def test_a_recorded_misfit_agrees_with_its_like() -> None:
     assert agreement(spaces.Discrete(3), ("left", "left")).equal == 1
 
 
-def test_an_action_that_nobody_chose_has_recall_but_no_precision() -> None:
+def test_an_action_that_was_never_chosen_has_recall_but_no_precision() -> None:
     scores = agreement(spaces.Discrete(3), (0, 1), (0, 0), (2, 1)).confusion.scores
     assert [(each.recall, each.precision) for each in scores] == [(0.5, 1.0), (None, 0.0), (0.0, None)]
 
@@ -82,13 +82,13 @@ def test_an_action_that_nobody_chose_has_recall_but_no_precision() -> None:
 def test_arrays_of_integers_agree_if_all_elements_do(space: spaces.Space[Any]) -> None:
     recorded = np.array([1, 0])
     found = agreement(space, (recorded, [1, 0]), (recorded, np.array([1, 1], np.int8)), (recorded, 1))
-    assert (found.steps, found.equal, found.misfits, found.confusion, found.error) == (3, 1, 1, None, None)
+    assert (found.num_steps, found.equal, found.misfits, found.confusion, found.error) == (3, 1, 1, None, None)
 
 
 @pytest.mark.parametrize("chosen", [np.zeros((1, 2)), np.zeros(3), None, "far", [[1], [1, 2]], [1j, 0j]])
 def test_what_is_not_of_a_boxs_shape_is_a_misfit_and_has_no_error(chosen: Any) -> None:
     found = agreement(spaces.Box(-1, 1, (2,)), (np.zeros(2, np.float32), chosen))
-    assert (found.steps, found.equal, found.misfits, found.error) == (1, 0, 1, None)
+    assert (found.num_steps, found.equal, found.misfits, found.error) == (1, 0, 1, None)
 
 
 def test_a_scalar_box_is_a_dimension_of_its_own() -> None:
@@ -115,7 +115,7 @@ def test_other_spaces_agree_in_type_and_every_bit() -> None:
     recorded = {"go": np.int64(1), "far": np.zeros(1, np.float32)}
     same = {"far": np.zeros(1, np.float32), "go": np.int64(1)}
     found = agreement(space, (recorded, same), (recorded, {**same, "go": 1}))
-    assert (found.steps, found.equal, found.misfits) == (2, 1, 0)
+    assert (found.num_steps, found.equal, found.misfits) == (2, 1, 0)
 
 
 def test_nothing_counted_has_no_rate() -> None:

@@ -39,7 +39,7 @@ def check_replays(path: Path, **options: Any) -> h5r.EvaluationReport:
     report = h5r.evaluate(Replayer(path), path, closed_loop=True, **options)
     for each in report.episodes:
         assert not each.reason
-        assert (each.live.total_reward, each.live.length) == (each.total_reward, each.length)
+        assert (each.live.total_reward, each.live.num_steps) == (each.total_reward, each.num_steps)
         assert each.difference == 0.0
     assert report.difference.mean == report.difference.low == report.difference.high == 0.0
     assert report.recorded_return == report.live_return
@@ -63,7 +63,7 @@ def test_a_live_policy_plays_a_game_to_its_end(tmp_path: Path) -> None:
     path = record_whole(env, tmp_path / "run.h5", 2)
     first, again = (h5r.evaluate(lambda observation: 1, path, closed_loop=True) for _ in range(2))
     assert first == again
-    assert all(each.live.complete and each.live.length > 0 for each in first.episodes)
+    assert all(each.live.complete and each.live.num_steps > 0 for each in first.episodes)
 
 
 def test_a_wrapper_that_outlives_resets_is_put_where_it_was(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def counter_recording(tmp_path: Path) -> Path:
 def test_an_episode_that_max_steps_cuts_is_left_out_of_the_means(tmp_path: Path) -> None:
     path, make = counter_recording(tmp_path), partial(Counter, spaces.Discrete(2), length=None)
     report = h5r.evaluate(lambda _: 0, path, closed_loop=True, env=make, max_steps=7)
-    assert [(each.live.length, each.live.complete, each.live.total_reward) for each in report.episodes] == [
+    assert [(each.live.num_steps, each.live.complete, each.live.total_reward) for each in report.episodes] == [
         (7, False, 3.5)
     ] * 2
     assert (report.unpaired, report.incomplete, report.difference) == ((0, 1), (), None)

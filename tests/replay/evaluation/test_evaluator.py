@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_policy_that_replays_agrees_in_every_step(path: Path) -> None:
     policy = Replayer(path)
     report = h5r.evaluate(policy, path)
-    assert (report.agreement.rate, report.agreement.steps) == (1.0, 10)
+    assert (report.agreement.rate, report.agreement.num_steps) == (1.0, 10)
     assert [each.agreement.rate for each in report.episodes] == [1.0, 1.0, 1.0]
     assert policy.seen == [[0, 1, 2, 3], [0, 1], [0, 1, 2, 3]]
 
@@ -49,7 +49,7 @@ def test_incomplete_episodes_are_compared_and_flagged(path: Path) -> None:
     report = h5r.evaluate(lambda observation: 1, path)
     assert report.incomplete == (1,)
     assert [each.complete for each in report.episodes] == [True, False, True]
-    assert report.episodes[1].agreement.steps == 2
+    assert report.episodes[1].agreement.num_steps == 2
 
 
 def test_returns_are_not_compared(path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_reset_that_is_no_method_is_not_called(path: Path, memory: Any) -> Non
         return 1
 
     policy.reset = memory
-    assert h5r.evaluate(policy, path).agreement.steps == 10
+    assert h5r.evaluate(policy, path).agreement.num_steps == 10
 
 
 def test_what_the_policy_raises_says_where(path: Path) -> None:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.column_writer import ColumnWriter, create_column
-from gym_h5record.storage.hdf5.chunks import StoredChunks
+from gym_h5record.storage.hdf5.chunks import (
+    StoredChunks,
+    check_stored,
+    chunk_buffer,
+    read_stored_chunk,
+    stored_items,
+)
 from gym_h5record.storage.hdf5.codecs import make_codec
+from gym_h5record.storage.hdf5.objects import open_dataset
 
 PICTURE = Field("x", np.dtype(np.uint8), (84, 84))
 """Sixteen in a chunk."""
@@ -103,3 +112,76 @@ def test_a_bomb_takes_no_more_memory_than_a_chunk(tmp_path: Path) -> None:
     store(write(tmp_path / "run.h5"), zlib.compress(bytes(1 << 20)))
     with h5py.File(tmp_path / "run.h5") as file, pytest.raises(ValueError, match="chunk"):
         StoredChunks(file["x"]).read(16)
+
+
+# Chunks that are about to be written again -----------------------------------------------------------
+
+
+def test_a_damaged_chunk_cannot_be_appended_to(tmp_path: Path) -> None:
+    store(write(tmp_path / "run.h5"), b"\x7f")
+    with h5py.File(tmp_path / "run.h5") as file:
+        chunks = StoredChunks(file["x"])
+        assert np.array_equal(chunks.read_to_append(0), pictures()[:16])
+        with pytest.raises(CorruptRecordingError, match="/x cannot be appended to"):
+            chunks.read_to_append(16)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "is_checked"), [(0, 16, False), (16, 32, False), (17, 32, True), (3, 17, True), (33, 40, False)]
+)
+def test_only_a_chunk_of_which_a_part_is_overwritten_is_checked(
+    start: int, stop: int, is_checked: bool, tmp_path: Path
+) -> None:
+    store(write(tmp_path / "run.h5", "lzf"), b"\x7f")
+    with h5py.File(tmp_path / "run.h5") as file:
+        chunks = StoredChunks(file["x"])
+        if is_checked:
+            with pytest.raises(CorruptRecordingError, match="/x cannot be appended to"):
+                chunks.check_overwritten(start, stop)
+        else:
+            chunks.check_overwritten(start, stop)
+
+
+def test_a_chunk_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(write(tmp_path / "run.h5", "lzf")) as file:
+        chunks, reads = StoredChunks(file["x"]), []
+        monkeypatch.setattr(chunks, "read", reads.append)
+        for start, stop in ((20, 21), (21, 22), (22, 35), (30, 36), (3, 4), (100, 101)):
+            chunks.check_overwritten(start, stop)
+        assert reads == [16, 32, 0]
+
+
+# Items that are stored -----------------------------------------------------------------------------
+
+ROWS = 100
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[h5py.File]:
+    with h5py.File(tmp_path / "run.h5", "w", libver=("v110", "v110")) as file:
+        file.create_dataset("group/data", data=np.arange(ROWS), chunks=(10,), maxshape=(None,))
+        yield file
+
+
+def test_more_items_than_there_are_cannot_be_needed(file: h5py.File) -> None:
+    dataset = open_dataset(file, "group/data")
+    check_stored(dataset, ROWS, 10_000)
+    with pytest.raises(CorruptRecordingError, match="101 are needed"):
+        check_stored(dataset, ROWS + 1, 10_000)
+
+
+def test_items_that_are_only_claimed_are_not_there(file: h5py.File) -> None:
+    file["group/data"].resize(1 << 40, axis=0)
+    dataset = open_dataset(file, "group/data")
+    with pytest.raises(CorruptRecordingError, match="cannot be in a file"):
+        check_stored(dataset, 1 << 40, 10_000)
+    with pytest.raises(CorruptRecordingError, match="not in the file"):
+        check_stored(dataset, 1 << 40, 1 << 50)
+    assert stored_items(dataset, 10_000) == ROWS
+
+
+def test_a_chunk_is_read_as_it_is_stored(file: h5py.File) -> None:
+    dataset = open_dataset(file, "group/data")
+    mask, data = read_stored_chunk(dataset, (30,), chunk_buffer(dataset))
+    assert mask == 0
+    assert np.frombuffer(data, np.int64).tolist() == [*range(30, 40)]

@@ -1,12 +1,10 @@
-"""A file is as one sync or the next left it, wherever its writer, the redo after it, or the power is cut off."""
+"""A file is as one sync or the next left it, wherever its writer is killed or the power is cut off."""
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +12,13 @@ import h5py
 import numpy as np
 import pytest
 
-from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.storage.hdf5 import crash_safe_file
 from gym_h5record.storage.hdf5.crash_safe_file import CrashSafeFile
-from gym_h5record.storage.hdf5.redo_log import logged_changes, patch, redo
+from gym_h5record.storage.hdf5.redo_log import logged_changes, redo
 from gym_h5record.storage.hdf5.superblock import read_superblock
 from gym_h5record.storage.paths import redo_path
+from tests.storage.hdf5.changes import OLD, Killed, Operations, change, get, opened, put
 from tests.zoo import open_descriptors
-
-OLD = bytes(range(256)) * 40
-"""What is in the file, of three pages."""
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
 
 
 @pytest.fixture
@@ -35,73 +26,6 @@ def path(tmp_path: Path) -> Path:
     target = tmp_path / "run.h5"
     target.write_bytes(OLD)
     return target
-
-
-@contextmanager
-def opened(path: Path, **options: Any) -> Iterator[CrashSafeFile]:
-    """A file that is closed in the end, whatever becomes of it."""
-    file = CrashSafeFile(path, **options)
-    try:
-        yield file
-    finally:
-        file.close()
-
-
-def put(file: CrashSafeFile, at: int, data: bytes) -> None:
-    """Write somewhere."""
-    file.seek(at)
-    assert file.write(data) == len(data)
-
-
-def get(file: CrashSafeFile, start: int, stop: int) -> bytes:
-    """Read from somewhere."""
-    file.seek(start)
-    return file.read(stop - start)
-
-
-def change(file: CrashSafeFile) -> bytes:
-    """Changes of every kind; what the file is with all of them."""
-    put(file, 5, b"five")
-    put(file, 4000, b"x" * 300)  # over the end of a page
-    put(file, 4100, b"the later one")
-    put(file, len(OLD) - 3, b"over the end")
-    put(file, len(OLD) + 20, b"behind a gap")
-    new = bytearray(OLD.ljust(len(OLD) + 32, b"\0"))
-    patch(
-        memoryview(new), 0, [(5, b"five"), (4000, b"x" * 300), (4100, b"the later one"), (len(OLD) - 3, b"over the ")]
-    )
-    patch(memoryview(new), 0, [(len(OLD) - 3, b"over the end"), (len(OLD) + 20, b"behind a gap")])
-    return bytes(new)
-
-
-class Operations:
-    """Counts what is done to files, and kills at one of them: before it, or when half of a write is done.
-
-    Attributes:
-        count: How many there have been.
-        names: Which.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, kill_at: int = 0, *, in_half: bool = False) -> None:
-        self.count = 0
-        self.names: list[str] = []
-        self._kill_at = kill_at
-        self._in_half = in_half
-        for name in ("pwrite", "ftruncate", "fdatasync", "unlink"):
-            monkeypatch.setattr(os, name, self._counted(name, getattr(os, name)))
-
-    def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any, **more: Any) -> Any:
-            self.count += 1
-            self.names.append(name)
-            if self.count == self._kill_at:
-                if self._in_half and name == "pwrite":
-                    descriptor, data, offset = arguments
-                    call(descriptor, data[: len(data) // 2], offset)
-                raise Killed
-            return call(*arguments, **more)
-
-        return counted
 
 
 # What HDF5 sees ----------------------------------------------------------------------------------
@@ -187,17 +111,17 @@ def test_writing_again_after_a_sync_is_another_change(path: Path) -> None:
 def test_hdf5_writes_through_it(path: Path) -> None:
     with h5py.File(path, "w", libver="v110") as plain:
         plain.create_dataset("x", (0,), "i8", chunks=(512,), maxshape=(None,))
-    durable = CrashSafeFile(path)
-    file = h5py.File(durable, "r+", libver=("v110", "v110"))
+    crash_safe = CrashSafeFile(path)
+    file = h5py.File(crash_safe, "r+", libver=("v110", "v110"))
     for number in range(1, 4):
         file["x"].resize(number * 1000, axis=0)
         file["x"][(number - 1) * 1000 :] = np.arange((number - 1) * 1000, number * 1000)
         file.flush()
-        durable.sync()
+        crash_safe.sync()
         with h5py.File(path, "r", swmr=True, locking=False) as live:  # marked as being written, and for whom
             assert live["x"][:].tolist() == list(range(number * 1000))
     file.close()
-    durable.finish()
+    crash_safe.finish()
     superblock = read_superblock(path)
     assert superblock is not None
     assert superblock.flags == 0
@@ -317,140 +241,6 @@ def test_the_tail_stays_if_the_file_is_given_up(path: Path) -> None:
     assert path.read_bytes() == OLD + bytes(8)
 
 
-@pytest.mark.parametrize("in_half", [False, True], ids=["between", "within"])
-def test_killed_at_any_operation_of_a_redo_another_one_makes_up_for_it(in_half: bool, path: Path) -> None:
-    with opened(path) as file:
-        new = change(file)
-        file.sync()
-        log = redo_path(path).read_bytes()
-    for kill_at in range(1, 10):
-        path.write_bytes(OLD + bytes(len(new) - len(OLD)))
-        with path.open("r+b") as stream:  # was written at once
-            stream.seek(len(OLD))
-            stream.write(new[len(OLD) :])
-        redo_path(path).write_bytes(log)
-        with pytest.MonkeyPatch.context() as monkeypatch:
-            Operations(monkeypatch, kill_at, in_half=in_half)
-            try:
-                redo(path)
-            except Killed:
-                assert redo_path(path).exists()
-        redo(path)
-        assert path.read_bytes() == new
-
-
-def test_a_redo_of_what_has_been_done_changes_nothing(path: Path) -> None:
-    with opened(path) as file:
-        new = change(file)
-        file.sync()
-        put(file, len(new), b"appended since")
-    assert redo(path)
-    assert path.read_bytes() == new + b"appended since"
-    assert not redo(path)
-
-
-def test_changes_can_be_looked_at_without_making_them(path: Path) -> None:
-    with opened(path) as file:
-        new = change(file)
-        file.sync()
-    path.write_bytes(OLD + new[len(OLD) :])
-    view = bytearray(path.read_bytes())
-    patch(memoryview(view), 0, logged_changes(path))
-    assert view == new
-    assert path.read_bytes() == OLD + new[len(OLD) :]
-    assert redo_path(path).exists()
-
-
-def test_without_a_log_there_is_nothing_to_do(path: Path) -> None:
-    assert logged_changes(path) == []
-    assert not redo(path)
-
-
-# Logs that are none ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def interrupted(path: Path) -> Path:
-    """A file of which only the log has the changes."""
-    with opened(path) as file:
-        new = change(file)
-        file.sync()
-    path.write_bytes(OLD + new[len(OLD) :])
-    return path
-
-
-def check_ignored(path: Path, log: bytes) -> None:
-    """Fail unless a log has no effect."""
-    redo_path(path).write_bytes(log)
-    before = path.read_bytes()
-    assert logged_changes(path) == []
-    assert not redo(path)
-    assert path.read_bytes() == before
-    assert not redo_path(path).exists()
-
-
-def test_a_log_that_is_cut_short_is_ignored(interrupted: Path) -> None:
-    log = redo_path(interrupted).read_bytes()
-    assert logged_changes(interrupted)
-    for size in [*range(60), *range(60, len(log), 37), len(log) - 1]:
-        check_ignored(interrupted, log[:size])
-        check_ignored(interrupted, log[:size].ljust(len(log), b"\0"))
-
-
-def test_a_log_with_a_wrong_byte_is_ignored(interrupted: Path) -> None:
-    log = redo_path(interrupted).read_bytes()
-    for at in [*range(60), *range(60, len(log), 37)]:
-        check_ignored(interrupted, log[:at] + bytes([log[at] ^ 1]) + log[at + 1 :])
-
-
-def test_a_shorter_log_over_a_longer_one_is_whole(path: Path) -> None:
-    with opened(path) as file:
-        put(file, 0, b"x" * 5000)
-        file.sync()
-        put(file, 0, b"short")
-        file.sync()
-    assert logged_changes(path) == [(0, b"short")]
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        pytest.param(OLD[1:] + b"\0", id="as-long"),
-        pytest.param(OLD[:-1], id="shorter"),
-        pytest.param(OLD * 2, id="longer"),
-        pytest.param(b"", id="empty"),
-    ],
-)
-def test_a_log_is_not_applied_to_another_file_that_has_taken_the_place(other: bytes, interrupted: Path) -> None:
-    interrupted.write_bytes(other)
-    check_ignored(interrupted, redo_path(interrupted).read_bytes())
-
-
-def test_a_log_stays_good_when_file_and_log_are_moved(interrupted: Path, tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    copy = tmp_path / "folder" / "other.h5"
-    shutil.copy(interrupted, copy)
-    shutil.copy(redo_path(interrupted), redo_path(copy))
-    assert redo(copy)
-    assert redo(interrupted)
-    assert copy.read_bytes() == interrupted.read_bytes()
-
-
-@pytest.mark.parametrize("kind", ["link", "fifo", "directory"])
-def test_something_else_in_the_place_of_the_log_is_refused(kind: str, path: Path, tmp_path: Path) -> None:
-    make: dict[str, Callable[[], None]] = {
-        "link": lambda: redo_path(path).symlink_to(tmp_path / "elsewhere"),
-        "fifo": lambda: os.mkfifo(redo_path(path)),
-        "directory": redo_path(path).mkdir,
-    }
-    make[kind]()
-    (tmp_path / "elsewhere").write_bytes(b"not ours")
-    for operation in (redo, logged_changes):
-        with pytest.raises(CorruptRecordingError, match=r"run\.h5\.redo is no log"):
-            operation(path)
-    assert path.read_bytes() == OLD
-
-
 @pytest.mark.parametrize("kind", ["link", "fifo"])
 def test_something_else_in_the_place_of_the_log_is_not_written_to(kind: str, path: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"not ours")
@@ -553,8 +343,8 @@ def test_hdf5_closes_a_file_on_a_full_disk_as_if_nothing_were_wrong(path: Path) 
     with h5py.File(path, "w", libver="v110") as plain:
         plain.create_dataset("x", (0,), "i8", chunks=(512,), maxshape=(None,))
     before = path.read_bytes()
-    durable = CrashSafeFile(path)
-    file = h5py.File(durable, "r+", libver=("v110", "v110"))
+    crash_safe = CrashSafeFile(path)
+    file = h5py.File(crash_safe, "r+", libver=("v110", "v110"))
     with pytest.MonkeyPatch.context() as monkeypatch:
         fill_disk(monkeypatch)
         file["x"].resize(100_000, axis=0)
@@ -563,7 +353,7 @@ def test_hdf5_closes_a_file_on_a_full_disk_as_if_nothing_were_wrong(path: Path) 
         assert file["x"][99_999] == 1
         file.close()
         with pytest.raises(OSError, match="No space left"):
-            durable.finish()
+            crash_safe.finish()
     assert path.read_bytes()[: len(before)] == before
 
 

@@ -1,4 +1,4 @@
-"""A file that its writer has not closed, as HDF5 is shown it."""
+"""A recording as HDF5 is shown it, closed by its writer or not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def everything(file: h5py.File) -> dict[str, bytes]:
 
 
 def read_all(path: Path) -> dict[str, bytes]:
-    with GuardedFile(path) as unclosed, h5py.File(unclosed) as file:
+    with GuardedFile(path) as guarded, h5py.File(guarded) as file:
         return everything(file)
 
 
@@ -52,7 +52,7 @@ def test_hdf5_itself_refuses_such_a_file(tmp_path: Path) -> None:
 
 def test_it_reads_like_the_file_with_a_mended_superblock(tmp_path: Path) -> None:
     path = torn(tmp_path)
-    with GuardedFile(path) as unclosed, h5py.File(unclosed) as file:
+    with GuardedFile(path) as guarded, h5py.File(guarded) as file:
         found = everything(file)
         attributes = dict(file[fmt.METADATA].attrs)
     clear_write_flags(path)
@@ -64,9 +64,9 @@ def test_it_reads_like_the_file_with_a_mended_superblock(tmp_path: Path) -> None
 def test_all_bytes_but_the_superblock_are_those_of_the_file(tmp_path: Path) -> None:
     path = torn(tmp_path)
     data = path.read_bytes()
-    with GuardedFile(path) as unclosed:
+    with GuardedFile(path) as guarded:
         shown = bytearray(len(data))
-        assert unclosed.readinto(shown) == len(data)
+        assert guarded.readinto(shown) == len(data)
     assert shown[SUPERBLOCK_BYTES:] == data[SUPERBLOCK_BYTES:]
     assert (data[11], shown[11]) == (5, 0)
     clear = bytearray(data[:SUPERBLOCK_BYTES])
@@ -75,7 +75,7 @@ def test_all_bytes_but_the_superblock_are_those_of_the_file(tmp_path: Path) -> N
 
 def test_a_closed_file_is_read_as_well(tmp_path: Path) -> None:
     path = closed(tmp_path)
-    with GuardedFile(path) as unclosed, h5py.File(unclosed) as file, h5py.File(path) as plain:
+    with GuardedFile(path) as guarded, h5py.File(guarded) as file, h5py.File(path) as plain:
         assert everything(file) == everything(plain)
 
 
@@ -83,10 +83,10 @@ def test_nothing_is_written_and_no_lock_is_taken(tmp_path: Path) -> None:
     path = torn(tmp_path)
     path.chmod(0o444)
     before = contents(path.parent)
-    with GuardedFile(path) as unclosed, h5py.File(unclosed) as file:
-        assert not unclosed.writable()
+    with GuardedFile(path) as guarded, h5py.File(guarded) as file:
+        assert not guarded.writable()
         with pytest.raises((NotImplementedError, io.UnsupportedOperation)):
-            unclosed.write(b"x")
+            guarded.write(b"x")
         with pytest.raises((OSError, ValueError, KeyError, RuntimeError)):
             file.create_dataset("more", (3,), "f8")
         everything(file)
@@ -98,11 +98,11 @@ def test_a_writer_may_go_on_meanwhile(tmp_path: Path) -> None:
     with Pen(path) as pen:
         write_pairs(pen, [3])
         pen.flush()
-        with GuardedFile(path) as unclosed, h5py.File(unclosed) as file:
+        with GuardedFile(path) as guarded, h5py.File(guarded) as file:
             assert file[fmt.COMMIT][:].tolist() == [4, 1]
             write_pairs(pen, [2000], first_row=4)
             pen.flush()
-        with GuardedFile(path) as unclosed, h5py.File(unclosed) as file:
+        with GuardedFile(path) as guarded, h5py.File(guarded) as file:
             assert file[fmt.COMMIT][:].tolist() == [2005, 2]
             assert file[fmt.REWARDS][4:2004].tolist() == np.arange(4.0, 2004).tolist()
 
@@ -113,51 +113,51 @@ def test_a_writer_may_go_on_meanwhile(tmp_path: Path) -> None:
 def test_a_little_behind_the_end_there_are_zeros(tmp_path: Path) -> None:
     path = closed(tmp_path)
     size = path.stat().st_size
-    with GuardedFile(path) as unclosed:
+    with GuardedFile(path) as guarded:
         buffer = bytearray(b"x" * 100)
-        unclosed.seek(size - 10)
-        assert unclosed.readinto(buffer) == 100
+        guarded.seek(size - 10)
+        assert guarded.readinto(buffer) == 100
         assert bytes(buffer) == path.read_bytes()[-10:] + bytes(90)
-        assert unclosed.tell() == size + 90
+        assert guarded.tell() == size + 90
 
 
 @pytest.mark.parametrize(("start", "count"), [(-10, 1 << 20), (0, 1), (1 << 40, 7)])
 def test_what_is_far_behind_the_end_is_an_error(start: int, count: int, tmp_path: Path) -> None:
     path = closed(tmp_path)
-    with GuardedFile(path) as unclosed:
-        unclosed.seek(path.stat().st_size + start)
+    with GuardedFile(path) as guarded:
+        guarded.seek(path.stat().st_size + start)
         with pytest.raises(OSError, match="are not in the file"):
-            unclosed.readinto(bytearray(count))
+            guarded.readinto(bytearray(count))
 
 
 def test_the_end_is_farther_away_than_the_file_will_ever_be_large(tmp_path: Path) -> None:
     path = closed(tmp_path)
-    with GuardedFile(path) as unclosed:
-        assert unclosed.seek(0, os.SEEK_END) > 1 << 50
-        assert unclosed.seek(5) == unclosed.tell() == 5
-        assert unclosed.seek(3, os.SEEK_CUR) == 8
-        assert (unclosed.readable(), unclosed.seekable()) == (True, True)
+    with GuardedFile(path) as guarded:
+        assert guarded.seek(0, os.SEEK_END) > 1 << 50
+        assert guarded.seek(5) == guarded.tell() == 5
+        assert guarded.seek(3, os.SEEK_CUR) == 8
+        assert (guarded.readable(), guarded.seekable()) == (True, True)
 
 
 def test_changes_are_seen_in_place_of_what_is_in_the_file(tmp_path: Path) -> None:
     path = closed(tmp_path)
     data = bytearray(path.read_bytes())
     changes = [(1000, b"first"), (1003, b"second"), (len(data) - 2, b"over the end")]
-    with GuardedFile(path, changes) as unclosed:
+    with GuardedFile(path, changes) as guarded:
         shown = bytearray(len(data) + 20)
-        unclosed.readinto(shown)
+        guarded.readinto(shown)
         assert shown[1000:1009] == b"firsecond"
         assert shown[len(data) - 2 : len(data) + 10] == b"over the end"
         part = bytearray(4)
-        unclosed.seek(1002)
-        unclosed.readinto(part)
+        guarded.seek(1002)
+        guarded.readinto(part)
         assert part == b"rsec"
     assert path.read_bytes() == bytes(data)
 
 
 def test_a_change_of_the_superblock_is_seen_without_its_flags_as_well(tmp_path: Path) -> None:
     path = torn(tmp_path)
-    with GuardedFile(path, [(0, path.read_bytes()[:SUPERBLOCK_BYTES])]) as unclosed, h5py.File(unclosed) as file:
+    with GuardedFile(path, [(0, path.read_bytes()[:SUPERBLOCK_BYTES])]) as guarded, h5py.File(guarded) as file:
         assert everything(file)
 
 
@@ -210,11 +210,11 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(b"a text")
     before = open_descriptors()
     for _ in range(3):
-        unclosed = GuardedFile(path)
-        assert os.fstat(unclosed.fileno()).st_ino == path.stat().st_ino
-        unclosed.close()
-        unclosed.close()
-        assert unclosed.closed
+        guarded = GuardedFile(path)
+        assert os.fstat(guarded.fileno()).st_ino == path.stat().st_ino
+        guarded.close()
+        guarded.close()
+        assert guarded.closed
         with pytest.raises(NotARecordingError):
             GuardedFile(tmp_path / "text")
     assert open_descriptors() == before
@@ -234,5 +234,5 @@ def test_an_opening_that_fails_closes_its_descriptor_once(tmp_path: Path) -> Non
 
 
 def test_descriptors_are_not_inherited(tmp_path: Path) -> None:
-    with GuardedFile(closed(tmp_path)) as unclosed:
-        assert not os.get_inheritable(unclosed.fileno())
+    with GuardedFile(closed(tmp_path)) as guarded:
+        assert not os.get_inheritable(guarded.fileno())

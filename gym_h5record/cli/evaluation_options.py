@@ -1,10 +1,13 @@
-"""The options of ``gym-h5record replay --policy``. What comes out is printed in ``evaluation_tables``."""
+"""The options of ``gym-h5record replay --policy``, which evaluates a policy instead of playing an episode.
+
+``evaluation_tables`` prints the report.
+"""
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from gym_h5record.cli.evaluation_tables import report_json, show_report
 from gym_h5record.cli.output import print_json
 from gym_h5record.cli.parameters import parse_episodes
 from gym_h5record.cli.progress import row_progress
-from gym_h5record.cli.user_code import check_callable_name, load_callable, load_policy
+from gym_h5record.cli.user_code import check_callable_name, import_from_current_directory, load_callable
 
 __all__ = ["or_evaluate"]
 
@@ -29,33 +32,42 @@ _OPTIONS = (
         "--policy",
         callback=check_callable_name,
         metavar="MODULE:CALLABLE",
-        help="Compare what this chooses, called with each observation, with what was recorded.",
+        help="Call this with each recorded observation, and compare its actions with the recorded ones.",
     ),
-    click.option("--closed-loop", is_flag=True, help="Let the policy act where the episodes began; compare returns."),
+    click.option(
+        "--closed-loop", is_flag=True, help="Let the policy act from where each episode began, and compare returns."
+    ),
     click.option(
         "--env",
         "make_env",
         callback=check_callable_name,
         metavar="MODULE:CALLABLE",
-        help="For --closed-loop, what makes the environment, if the file cannot say it.",
+        help="With --closed-loop: makes the environment. Needed if the file does not name one.",
     ),
     click.option(
         "--max-steps",
         type=click.IntRange(min=1),
         metavar="N",
-        help="For --closed-loop, when to stop an episode that does not end.",
+        help="With --closed-loop: cut an episode after N steps.",
     ),
     click.option(
         "--ignore",
         multiple=True,
         metavar="KEY/KEY",
-        help="For --closed-loop, a path into infos that is not compared with the recording's; repeatable.",
+        help="With --closed-loop: do not compare this path in the infos of the reset. May be repeated.",
     ),
     click.option(
-        "--episodes", callback=parse_episodes, metavar="0,3-5", help="For --policy, only these.  [default: all]"
+        "--episodes",
+        callback=parse_episodes,
+        metavar="0,3-5",
+        help="With --policy: only these episodes.  [default: all]",
     ),
     click.option(
-        "--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of the intervals of --closed-loop."
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="With --closed-loop: seed of the bootstrap that gives the 95 % intervals.",
     ),
 )
 _OF_CLOSED_LOOP = ("make_env", "max_steps", "ignore", "seed")
@@ -63,9 +75,9 @@ _OF_EVALUATION = ("closed_loop", *_OF_CLOSED_LOOP, "episodes")
 
 
 def or_evaluate(command: Command) -> Command:
-    """Give a command the options of an evaluation, which is done in its place if there is ``--policy``.
+    """Add the options of an evaluation to a command; with ``--policy`` the evaluation runs instead of the command.
 
-    Everything else that the command takes, ``path`` and ``as_json`` excepted, excludes ``--policy``.
+    The command's own options, except ``path`` and ``as_json``, cannot be combined with ``--policy``.
     """
 
     @functools.wraps(command)
@@ -98,8 +110,12 @@ def or_evaluate(command: Command) -> Command:
     return either
 
 
-def _refuse(ctx: click.Context, names: Any, why: str) -> None:
-    """Complain about the first of these options that was given."""
+def _refuse(ctx: click.Context, names: Collection[str], why: str) -> None:
+    """Refuse the first of these options that was given on the command line.
+
+    Raises:
+        click.UsageError: If one was given.
+    """
     for parameter in ctx.command.params:
         is_given = ctx.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
         if parameter.name in names and is_given:
@@ -109,14 +125,13 @@ def _refuse(ctx: click.Context, names: Any, why: str) -> None:
 def _evaluate(
     path: Path, name: str, make_env: str | None, episodes: list[int] | None, options: dict[str, Any], *, as_json: bool
 ) -> None:
-    sys.path.insert(0, str(Path.cwd()))  # policies and environments of the user's own
-    policy = load_policy(name)
-    env = None if make_env is None else load_callable(make_env, "environment")
+    import_from_current_directory()
+    with redirect_stdout(sys.stderr if as_json else sys.stdout):  # the policy and the environment may print
+        policy = load_callable(name, "policy")
+        env = None if make_env is None else load_callable(make_env, "environment")
+        with row_progress(path.name, "episodes", is_shown=not as_json) as on_progress:
+            report = h5r.evaluate(policy, path, episodes, env=env, on_progress=on_progress, **options)
     if as_json:
-        with redirect_stdout(sys.stderr):  # what the policy and the environment print is not JSON
-            report = h5r.evaluate(policy, path, episodes, env=env, **options)
         print_json(report_json(report))
-        return
-    with row_progress(path.name, "episodes") as on_progress:
-        report = h5r.evaluate(policy, path, episodes, env=env, on_progress=on_progress, **options)
-    show_report(report)
+    else:
+        show_report(report)

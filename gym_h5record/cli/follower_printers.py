@@ -1,0 +1,193 @@
+"""What ``tail`` prints: lines with a live line below on a terminal, lines in a pipe, or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from gym_h5record.cli.output import file_bytes, json_value, safe, safe_line, size_text
+from gym_h5record.cli.playback import describe_end
+from gym_h5record.display import counted
+from gym_h5record.reading.episodes import Episode
+from gym_h5record.reading.recording import Recording
+
+__all__ = ["Printer", "make_printer"]
+
+
+def make_printer(console: Console, last: int, *, as_json: bool) -> Printer:
+    """The printer for the console.
+
+    Args:
+        console: Prints on stdout.
+        last: How many episodes to print at once.
+        as_json: Whether to print JSON.
+    """
+    if as_json:
+        return _JsonPrinter()
+    return _ScreenPrinter(console, last) if console.is_terminal else _LinePrinter(last)
+
+
+class Printer:
+    """Prints the events of a recording that is followed; this one prints nothing."""
+
+    def wait(self, path: Path) -> None:
+        """The recording does not exist yet."""
+
+    def start(self, recording: Recording) -> None:
+        """The recording has been opened."""
+
+    def episodes(self, episodes: Sequence[Episode]) -> None:
+        """These episodes have ended since the last look."""
+
+    def progress(self, recording: Recording, steps_per_second: float | None) -> None:
+        """The recording is still being written. The speed is None at the first look."""
+
+    def end(self, reason: str, recording: Recording | None, message: str = "") -> None:
+        """Nothing follows.
+
+        Args:
+            reason: ``"complete"`` or ``"interrupted"`` for the recording's end, ``"stopped"``
+                after Ctrl-C, ``"error"``.
+            recording: The recording, None if it never existed.
+            message: The message of an error.
+        """
+
+    def __enter__(self) -> Printer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the terminal as it was."""
+
+
+class _JsonPrinter(Printer):
+    """One JSON object per line."""
+
+    def start(self, recording: Recording) -> None:
+        _print_event("start", path=str(recording.path), live=recording.is_live, **_counts(recording))
+
+    def episodes(self, episodes: Sequence[Episode]) -> None:
+        for episode in episodes:
+            _print_event(
+                "episode",
+                episode=episode.number,
+                length=episode.length,
+                **{"return": episode.total_reward},
+                terminated=episode.terminated,
+                truncated=episode.truncated,
+                complete=episode.complete,
+            )
+
+    def progress(self, recording: Recording, steps_per_second: float | None) -> None:
+        speed = None if steps_per_second is None else round(steps_per_second, 3)
+        _print_event("progress", **_counts(recording), steps_per_second=speed)
+
+    def end(self, reason: str, recording: Recording | None, message: str = "") -> None:
+        facts: dict[str, Any] = {} if recording is None else {"path": str(recording.path), **_counts(recording)}
+        if reason == "complete" and recording is not None:
+            facts |= _totals(recording)
+        if message:
+            facts["message"] = message
+        _print_event("end", reason=reason, **facts)
+
+
+class _LinePrinter(Printer):
+    """Lines of text, for a pipe or a file."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._steps = -1
+
+    def wait(self, path: Path) -> None:
+        self._say(f"waiting for {path}")
+
+    def episodes(self, episodes: Sequence[Episode]) -> None:
+        hidden = max(0, len(episodes) - self._last)
+        if hidden and self._last:
+            self._say(f"... {counted(hidden, 'more episode')}")
+        for episode in episodes[hidden:]:
+            length = counted(episode.length, "step")
+            self._say(f"episode {episode.number}: {length}, return {episode.total_reward:g}, {describe_end(episode)}")
+
+    def progress(self, recording: Recording, steps_per_second: float | None) -> None:
+        if recording.num_steps != self._steps:
+            self._say(_progress_text(recording, steps_per_second))
+        self._steps = recording.num_steps
+
+    def end(self, reason: str, recording: Recording | None, message: str = "") -> None:
+        if recording is None or reason == "error":
+            return
+        parts = [counted(recording.num_episodes, "episode"), counted(recording.num_steps, "step")]
+        if reason == "complete":
+            totals = _totals(recording)
+            if totals["incomplete_episodes"]:
+                parts[0] += f" ({totals['incomplete_episodes']:,} incomplete)"
+            if totals["mean_return"] is not None:
+                parts.append(f"mean return {totals['mean_return']:g}")
+            parts.append(size_text(totals["bytes"]))
+        self._say(f"{reason}: {recording.path}: {', '.join(parts)}")
+
+    def _say(self, text: str) -> None:
+        click.echo(safe(text).plain)
+
+
+class _ScreenPrinter(_LinePrinter):
+    """The same lines on a terminal, with one line of progress below them that is redrawn."""
+
+    def __init__(self, console: Console, last: int) -> None:
+        super().__init__(last)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._opened = ExitStack()
+
+    def progress(self, recording: Recording, steps_per_second: float | None) -> None:
+        self._live.update(safe_line(_progress_text(recording, steps_per_second)), refresh=True)
+
+    def end(self, reason: str, recording: Recording | None, message: str = "") -> None:
+        self._opened.close()
+        super().end(reason, recording, message)
+
+    def __enter__(self) -> _ScreenPrinter:
+        self._opened.enter_context(self._live)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def _say(self, text: str) -> None:
+        self._live.console.print(safe(text), soft_wrap=True)
+
+
+def _progress_text(recording: Recording, steps_per_second: float | None) -> str:
+    parts = [counted(recording.num_steps, "step"), counted(recording.num_episodes, "episode")]
+    if steps_per_second is not None:
+        parts.append(f"{steps_per_second:,.0f} steps/s")
+    return ", ".join(parts)
+
+
+def _counts(recording: Recording) -> dict[str, int]:
+    return {"steps": recording.num_steps, "episodes": recording.num_episodes}
+
+
+def _totals(recording: Recording) -> dict[str, Any]:
+    """Facts that are final when the recording is closed."""
+    returns: list[float] = recording.returns.tolist()
+    return {
+        "incomplete_episodes": sum(not episode.complete for episode in recording.episodes),
+        "mean_return": sum(returns) / len(returns) if returns else None,
+        "bytes": file_bytes(recording.path),
+    }
+
+
+def _print_event(event: str, **facts: Any) -> None:
+    click.echo(json.dumps(json_value({"event": event, **facts}), allow_nan=False))

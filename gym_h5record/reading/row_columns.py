@@ -1,0 +1,110 @@
+"""The columns of a run of rows: what a recording and an episode show alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+from gym_h5record.format import names as fmt
+from gym_h5record.format.nodes import Node
+from gym_h5record.format.schema import Schema
+from gym_h5record.reading.columns import Column, Infos
+from gym_h5record.reading.decoder import Decoder
+
+__all__ = ["COLUMNS", "RowColumns", "RowRun"]
+
+
+COLUMNS = ("observations", "frames", "infos", "actions", "rewards", "terminations", "truncations")
+"""The properties of ``RowColumns``."""
+
+
+@dataclass(frozen=True)
+class RowRun:
+    """Which rows the columns of a ``RowColumns`` have.
+
+    Attributes:
+        decoder: Reads values.
+        start: First row.
+        num_rows: Rows of the observations, frames and infos.
+        num_steps: Rows of the actions, rewards and flags.
+        has_padding: Whether the last rows of episodes are among ``num_steps``: no step was taken from them.
+        is_open: Whether the step from the last row is not committed yet.
+    """
+
+    decoder: Decoder
+    start: int
+    num_rows: int
+    num_steps: int
+    has_padding: bool
+    is_open: bool = False
+
+    @property
+    def schema(self) -> Schema:
+        """The columns of the recording."""
+        return self.decoder.schema
+
+    def of_rows(self, node: Node) -> Column:
+        """A column with one value per row."""
+        return Column(self.decoder, node, self.start, self.num_rows, has_padding=self.has_padding)
+
+    def of_steps(self, node: Node) -> Column:
+        """A column with one value per step."""
+        return Column(
+            self.decoder, node, self.start, self.num_steps, has_padding=self.has_padding, is_open=self.is_open
+        )
+
+
+class RowColumns(ABC):
+    """The columns of a run of rows. A subclass says which rows; a column is made when it is first asked for."""
+
+    @abstractmethod
+    def _run(self) -> RowRun:
+        """The rows."""
+
+    @cached_property
+    def observations(self) -> Column:
+        """Observations: one per row, T + 1 in an episode of T steps."""
+        run = self._run()
+        return run.of_rows(run.schema.observation)
+
+    @cached_property
+    def frames(self) -> Column | None:
+        """Pictures, one per row; None if the recording has none."""
+        run = self._run()
+        node = run.schema.observation if run.schema.linked_frames else run.schema.frame
+        return None if node is None else run.of_rows(node)
+
+    @cached_property
+    def infos(self) -> Infos | None:
+        """Infos, one per row; None if they were not recorded."""
+        run = self._run()
+        return None if run.schema.infos is None else Infos(run.decoder, run.start, run.num_rows)
+
+    @cached_property
+    def actions(self) -> Column:
+        """Actions: one per step in an episode, one per row in a recording.
+
+        No action follows the last observation of an episode: a recording has None there, and zero in slices.
+        """
+        run = self._run()
+        return run.of_steps(run.schema.action)
+
+    @cached_property
+    def rewards(self) -> Column:
+        """Rewards of the steps, in the rows of ``actions``."""
+        return self._of_steps(fmt.REWARDS)
+
+    @cached_property
+    def terminations(self) -> Column:
+        """``terminated`` of the steps, in the rows of ``actions``."""
+        return self._of_steps(fmt.TERMINATIONS)
+
+    @cached_property
+    def truncations(self) -> Column:
+        """``truncated`` of the steps, in the rows of ``actions``."""
+        return self._of_steps(fmt.TRUNCATIONS)
+
+    def _of_steps(self, name: str) -> Column:
+        run = self._run()
+        return run.of_steps(run.schema.node(name))

@@ -1,0 +1,54 @@
+"""What is printed about a recording that is followed, for each kind of console."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import gym_h5record as h5r
+from gym_h5record.cli.follower_printers import Printer, make_printer
+
+
+def printed(capsys: pytest.CaptureFixture[str], printer: Printer, path: Path) -> str:
+    """All events of a recording, as one printer prints them."""
+    with printer, h5r.Recording(path) as recording:
+        printer.wait(path)
+        printer.start(recording)
+        printer.episodes(recording.episodes)
+        printer.progress(recording, 12.3456)
+        printer.end("stopped", recording)
+        printer.end("error", None, "no such file")
+    return capsys.readouterr().out
+
+
+def test_in_a_pipe_events_are_lines(capsys: pytest.CaptureFixture[str], paintings: Path) -> None:
+    printer = make_printer(Console(file=io.StringIO()), 1, as_json=False)
+    assert printed(capsys, printer, paintings).splitlines() == [
+        f"waiting for {paintings}",
+        "... 1 more episode",
+        "episode 1: 3 steps, return 3, terminated",
+        "10 steps, 2 episodes, 12 steps/s",
+        f"stopped: {paintings}: 2 episodes, 10 steps",
+    ]
+
+
+def test_json_has_an_object_for_each_event(capsys: pytest.CaptureFixture[str], paintings: Path) -> None:
+    printer = make_printer(Console(file=io.StringIO(), force_terminal=True), 1, as_json=True)
+    events = [json.loads(line) for line in printed(capsys, printer, paintings).splitlines()]
+    assert [event["event"] for event in events] == ["start", "episode", "episode", "progress", "end", "end"]
+    assert events[3] == {"event": "progress", "steps": 10, "episodes": 2, "steps_per_second": 12.346}
+    assert events[5] == {"event": "end", "reason": "error", "message": "no such file"}
+
+
+def test_a_terminal_gets_the_cursor_back_after_an_error(paintings: Path) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80)
+    with pytest.raises(ZeroDivisionError), make_printer(console, 1, as_json=False) as printer:
+        with h5r.Recording(paintings) as recording:
+            printer.progress(recording, None)
+        raise ZeroDivisionError
+    assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("10 steps, 2 episodes")
