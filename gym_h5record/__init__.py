@@ -9,93 +9,69 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gym_h5record.registration import register_with_gymnasium as _register_with_gymnasium
-from gym_h5record.version import __version__
+from gym_h5record.version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from gym_h5record import errors
-    from gym_h5record.errors import RecordingError
-    from gym_h5record.maintenance.comparing import DiffReport, diff
-    from gym_h5record.maintenance.repairs.repairing import RepairReport, RowCount, repair
-    from gym_h5record.maintenance.validation.problems import Problem, Severity
-    from gym_h5record.maintenance.validation.validator import validate
-    from gym_h5record.reading.columns import Column
-    from gym_h5record.reading.episodes import Episode
-    from gym_h5record.reading.recording import Recording
-    from gym_h5record.recorder.snapshots.provider import SnapshotProvider
-    from gym_h5record.recorder.wrapper import RecordToHDF5
-    from gym_h5record.replay.branching import branch
-    from gym_h5record.replay.curriculum import ResetFromRecording
-    from gym_h5record.replay.environment import ReplayFromHDF5
-    from gym_h5record.replay.evaluation.evaluator import evaluate
-    from gym_h5record.replay.evaluation.reports import EvaluationReport
-    from gym_h5record.replay.reports import Divergence, EpisodeReport, Verdict, VerifyReport
-    from gym_h5record.replay.sticky_actions import executed_actions
-    from gym_h5record.replay.verification import verify
+if TYPE_CHECKING:  # type checkers take only ``X as X`` for a public name
+    from gym_h5record import errors as errors
+    from gym_h5record.errors import RecordingError as RecordingError
+    from gym_h5record.maintenance.comparing import DiffReport as DiffReport
+    from gym_h5record.maintenance.comparing import diff as diff
+    from gym_h5record.maintenance.repairs.repairing import RepairReport as RepairReport
+    from gym_h5record.maintenance.repairs.repairing import RowCount as RowCount
+    from gym_h5record.maintenance.repairs.repairing import repair as repair
+    from gym_h5record.maintenance.validation.problems import Problem as Problem
+    from gym_h5record.maintenance.validation.problems import Severity as Severity
+    from gym_h5record.maintenance.validation.validator import validate as validate
+    from gym_h5record.reading.columns import Column as Column
+    from gym_h5record.reading.episodes import Episode as Episode
+    from gym_h5record.reading.recording import Recording as Recording
+    from gym_h5record.recorder.snapshots.provider import SnapshotProvider as SnapshotProvider
+    from gym_h5record.recorder.wrapper import RecordToHDF5 as RecordToHDF5
+    from gym_h5record.replay.branching import branch as branch
+    from gym_h5record.replay.curriculum import ResetFromRecording as ResetFromRecording
+    from gym_h5record.replay.environment import ReplayFromHDF5 as ReplayFromHDF5
+    from gym_h5record.replay.evaluation.evaluator import evaluate as evaluate
+    from gym_h5record.replay.evaluation.reports import EvaluationReport as EvaluationReport
+    from gym_h5record.replay.reports import Divergence as Divergence
+    from gym_h5record.replay.reports import EpisodeReport as EpisodeReport
+    from gym_h5record.replay.reports import Verdict as Verdict
+    from gym_h5record.replay.reports import VerifyReport as VerifyReport
+    from gym_h5record.replay.sticky_actions import executed_actions as executed_actions
+    from gym_h5record.replay.verification import verify as verify
+else:
+    _NAMES_BY_MODULE = {
+        "errors": ("RecordingError",),
+        "maintenance.comparing": ("DiffReport", "diff"),
+        "maintenance.repairs.repairing": ("RepairReport", "RowCount", "repair"),
+        "maintenance.validation.problems": ("Problem", "Severity"),
+        "maintenance.validation.validator": ("validate",),
+        "reading.columns": ("Column",),
+        "reading.episodes": ("Episode",),
+        "reading.recording": ("Recording",),
+        "recorder.snapshots.provider": ("SnapshotProvider",),
+        "recorder.wrapper": ("RecordToHDF5",),
+        "replay.branching": ("branch",),
+        "replay.curriculum": ("ResetFromRecording",),
+        "replay.environment": ("ReplayFromHDF5",),
+        "replay.evaluation.evaluator": ("evaluate",),
+        "replay.evaluation.reports": ("EvaluationReport",),
+        "replay.reports": ("Divergence", "EpisodeReport", "Verdict", "VerifyReport"),
+        "replay.sticky_actions": ("executed_actions",),
+        "replay.verification": ("verify",),
+    }
+    _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}
+    __all__ = ["__version__", "errors", *_MODULE_OF]
 
-_NAMES_BY_MODULE = {
-    "errors": ("RecordingError",),
-    "maintenance.comparing": ("DiffReport", "diff"),
-    "maintenance.repairs.repairing": ("RepairReport", "RowCount", "repair"),
-    "maintenance.validation.problems": ("Problem", "Severity"),
-    "maintenance.validation.validator": ("validate",),
-    "reading.columns": ("Column",),
-    "reading.episodes": ("Episode",),
-    "reading.recording": ("Recording",),
-    "recorder.snapshots.provider": ("SnapshotProvider",),
-    "recorder.wrapper": ("RecordToHDF5",),
-    "replay.branching": ("branch",),
-    "replay.curriculum": ("ResetFromRecording",),
-    "replay.environment": ("ReplayFromHDF5",),
-    "replay.evaluation.evaluator": ("evaluate",),
-    "replay.evaluation.reports": ("EvaluationReport",),
-    "replay.reports": ("Divergence", "EpisodeReport", "Verdict", "VerifyReport"),
-    "replay.sticky_actions": ("executed_actions",),
-    "replay.verification": ("verify",),
-}
-_MODULE_OF = {name: f"{__name__}.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}
+    def __getattr__(name: str) -> Any:
+        if name == "errors":
+            return import_module(f"{__name__}.errors")
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
+        return value
 
-__all__ = [
-    "Column",
-    "DiffReport",
-    "Divergence",
-    "Episode",
-    "EpisodeReport",
-    "EvaluationReport",
-    "Problem",
-    "RecordToHDF5",
-    "Recording",
-    "RecordingError",
-    "RepairReport",
-    "ReplayFromHDF5",
-    "ResetFromRecording",
-    "RowCount",
-    "Severity",
-    "SnapshotProvider",
-    "Verdict",
-    "VerifyReport",
-    "__version__",
-    "branch",
-    "diff",
-    "errors",
-    "evaluate",
-    "executed_actions",
-    "repair",
-    "validate",
-    "verify",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module(f"{__name__}.errors")
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    def __dir__() -> list[str]:
+        return __all__
 
 
 _register_with_gymnasium()

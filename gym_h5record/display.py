@@ -10,7 +10,6 @@ from typing import Any
 
 __all__ = ["MAX_SHOWN", "counted", "printable", "printable_lines", "short_repr"]
 
-
 MAX_SHOWN = 60
 """Characters of one shortened value."""
 

@@ -40,9 +40,6 @@ from typing import TYPE_CHECKING, Any
 
 from gym_h5record.display import printable_lines
 
-if TYPE_CHECKING:
-    from gymnasium.error import ResetNeeded
-
 __all__ = [
     "ActionMismatchError",
     "CorruptRecordingError",
@@ -193,6 +190,7 @@ class RecordingWarning(UserWarning):
 
 
 if TYPE_CHECKING:
+    from gymnasium.error import ResetNeeded
 
     class StepBeforeResetError(RecordingError, ResetNeeded, RuntimeError):
         """``step`` was called before the first ``reset``."""
@@ -210,4 +208,4 @@ else:
         return globals().setdefault(name, error)  # two threads get the same class
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return __all__

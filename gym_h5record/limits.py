@@ -27,7 +27,6 @@ __all__ = [
     "num_elements",
 ]
 
-
 MAX_CHUNK_BYTES = 128 << 20
 """One chunk in memory."""
 
@@ -69,10 +68,7 @@ MAX_RANK = 32
 
 
 def num_elements(shape: Any) -> int:
-    """How many elements an array of a shape from a file has.
-
-    Raises:
-        ValueError: If the shape is not a list of at most 32 lengths.
+    """The number of elements of an array by its shape in a file. A shape that no array has raises ``ValueError``.
 
     Example:
         >>> num_elements([210, 160, 3])

@@ -10,12 +10,9 @@ Gymnasium is loaded, and otherwise while Gymnasium is loading.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from importlib import import_module
-from types import ModuleType
 
 __all__ = ["REPLAY_ID", "register_with_gymnasium"]
-
 
 REPLAY_ID = "gym_h5record/Replay-v0"
 _ENTRY_POINT = "gym_h5record.replay:ReplayFromHDF5"
@@ -28,7 +25,7 @@ def register_with_gymnasium() -> None:
     sys.meta_path.insert(0, watcher)  # before the look at sys.modules: another thread may be about to load Gymnasium
     if _REGISTRATION in sys.modules:
         import_module(_REGISTRATION)  # if another thread is loading it, this waits for the end
-        watcher.register()
+        watcher.find_spec()
 
 
 class _ImportWatcher:
@@ -37,13 +34,11 @@ class _ImportWatcher:
     ``gymnasium/__init__.py`` loads that module, then others. Python asks every finder about each of them.
     """
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        if hasattr(sys.modules.get(_REGISTRATION), "register"):
-            self.register()
-
-    def register(self) -> None:
+    def find_spec(self, *_: object) -> None:
+        registration = sys.modules.get(_REGISTRATION)
+        if registration is None or not hasattr(registration, "register"):  # not loaded, or half loaded
+            return
         # A new list: Python may be going through the old one, and would skip the finder behind a removed one.
         sys.meta_path = [each for each in sys.meta_path if each is not self]
-        registration = sys.modules[_REGISTRATION]
         spec = registration.EnvSpec(REPLAY_ID, entry_point=_ENTRY_POINT)
         registration.registry.setdefault(REPLAY_ID, spec)  # ``register`` would warn if it is there

@@ -1,13 +1,13 @@
-"""How fast do recorders record, and how well do they store? All of them in one run, side by side.
+"""How fast do recorders record, and how small are their files? Measures all of them side by side, in one run.
 
     python scripts/bench_record.py                                # every case, every recorder that is installed
     python scripts/bench_record.py --case breakout --recorders process inline lzf --json out.json
-    python scripts/bench_record.py --case cartpole --million      # and whether memory grows for ever
+    python scripts/bench_record.py --case cartpole --million      # and whether memory grows over a million steps
 
-Every recorder steps the same environment with the same seed and the same actions, one after the
-other in rounds, the order rotated each round: a machine that slows down slows down everybody.
-Ratios are medians of the ratios within a round. Times of single steps come from rounds of their
-own, memory from processes of their own.
+Every recorder steps the same environment with the same seed and the same actions. Each round runs all
+recorders one after the other, in a rotated order, so that a machine that slows down slows down all of them.
+Ratios are medians of the ratios within a round. Times of single steps are measured in rounds of their
+own, memory in processes of their own.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ MINARI = ("minari", "jax", "PIL.Image")
 MEMORY_TESTS = {"cartpole": 1_000_000, "breakout": 20_000}
 PACKAGES = ("gym_h5record", "gymnasium", "ale-py", "numpy", "h5py", "isal", "minari", "jax", "moviepy")
 NOTES = """
-whole: ratio to bare of all the time from wrapping to the end of close; open: wrapping and the first reset;
+whole: bare time divided by the recorder's, from wrapping to the end of close; open: wrapping and the first reset;
 p99, longest: single steps, without resets; read: a random observation or frame, warm (RecordToHDF5: h5py / Recording);
-peak: growth of the stepping process, in brackets without mapped files; helper processes are not in it.
+peak: growth of the stepping process, in brackets without mapped files; helper processes are not counted.
 .npy files hold 1,000 steps, SQLite commits every 1,000. JPEG (pictures only) and MP4 are lossy, the others exact.
 Minari runs without its autoseed, which would change the episodes, and its close creates the dataset."""
 
@@ -103,11 +103,11 @@ CASES = {
 
 
 class Reader(NamedTuple):
-    """Random access to what was recorded."""
+    """Random access to the rows of a recording."""
 
     rows: int
     read: Callable[[int], Any]
-    row_bytes: float | None = None  # where the file can tell
+    row_bytes: float | None = None  # None where the file does not tell
 
 
 Columns = dict[str, np.ndarray]
@@ -119,7 +119,7 @@ class Recorder:
     """One way to record."""
 
     title: str
-    wrap: Callable[[Env, Path], Env]  # complete once closed
+    wrap: Callable[[Env, Path], Env]  # the files are complete when the wrapped environment is closed
     open_readers: Callable[[Path, Space], list[Reader]] = lambda folder, space: []
     requires: tuple[str, ...] = ()
     needs_pictures: bool = False
@@ -133,7 +133,7 @@ class Recorder:
 
 
 def installed(modules: Iterable[str]) -> bool:
-    """Whether all of them can be imported; then they are."""
+    """Import the modules; whether all of them could be."""
     try:
         for module in modules:
             importlib.import_module(module)
@@ -162,7 +162,7 @@ class StepWrapper(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def in_blocks(env: Env, num_rows: int, save: Callable[[Columns], None], close: Callable[[], None]) -> Env:
-    """Call ``save`` with every ``num_rows`` rows and with the rest, then ``close``."""
+    """Call ``save`` whenever ``num_rows`` rows are full; on close, ``save`` the rest and call ``close``."""
     observations = np.empty((num_rows, *(env.observation_space.shape or ())), env.observation_space.dtype)
     actions, rewards, dones = np.empty(num_rows, np.int64), np.empty(num_rows), np.empty(num_rows, np.bool_)
     columns = {"observations": observations, "actions": actions, "rewards": rewards, "dones": dones}
@@ -191,16 +191,15 @@ def open_h5(folder: Path, space: Space) -> list[Reader]:
 
 
 def record_ours(env: Env, folder: Path, *, writer: str) -> Env:
-    """This package, every option but the writer at its default."""
+    """This package, with default options except ``writer``."""
     return gym_h5record.RecordToHDF5(env, folder / "run.h5", writer=writer)
 
 
 def open_ours(folder: Path, space: Space) -> list[Reader]:
     """Plain h5py, and this package's own reader."""
     readers = open_h5(folder, space)
-    if hasattr(gym_h5record, "Recording"):
-        recording = gym_h5record.Recording(folder / "run.h5")
-        readers.append(Reader(readers[0].rows, lambda index: recording.observations[index]))
+    recording = gym_h5record.Recording(folder / "run.h5")
+    readers.append(Reader(readers[0].rows, lambda index: recording.observations[index]))
     return readers
 
 
@@ -241,7 +240,7 @@ def record_sqlite(env: Env, folder: Path, *, encode: Callable[[np.ndarray], str 
 
 
 def to_json(observation: np.ndarray) -> str:
-    """As tutorials store it."""
+    """An observation as JSON text, as tutorials store it."""
     return json.dumps(observation.tolist())
 
 
@@ -283,18 +282,18 @@ def open_npy(folder: Path, space: Space) -> list[Reader]:
 
 
 def locate(index: int, ends: np.ndarray) -> tuple[int, int]:
-    """In which part a row is, and where in it, if parts end at ``ends``."""
+    """The part that a row is in, and its place in the part. Part k ends before row ``ends[k]``."""
     number = int(np.searchsorted(ends, index, "right"))
     return number, int(index - ends[number - 1]) if number else index
 
 
 def record_video(env: Env, folder: Path) -> Env:
-    """Gymnasium's wrapper, every episode: pictures and nothing else."""
+    """Gymnasium's wrapper, every episode. It stores pictures only."""
     return gym.wrappers.RecordVideo(env, str(folder / "videos"), episode_trigger=lambda _: True)
 
 
 def open_video(folder: Path, space: Space) -> list[Reader]:
-    """Seek with OpenCV, which is faster at it than moviepy."""
+    """Seek with OpenCV: it seeks faster than moviepy."""
     cv2 = importlib.import_module("cv2")
     paths = sorted(folder.glob("videos/*.mp4"), key=lambda path: int(path.stem.rpartition("-")[2]))
     ends = np.cumsum([int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)) for path in paths])
@@ -309,7 +308,7 @@ def open_video(folder: Path, space: Space) -> list[Reader]:
 
 
 def record_minari(env: Env, folder: Path, *, jpeg_encoding: bool) -> Env:
-    """Minari's ``DataCollector``; nothing can be loaded before the dataset is created, so ``close`` does it."""
+    """Minari's ``DataCollector``. ``close`` creates the dataset, because nothing can be loaded before."""
     os.environ["MINARI_DATASETS_PATH"] = str(folder)
     collector = importlib.import_module("minari").DataCollector(env, jpeg_encoding=jpeg_encoding)
     reset, close = collector.reset, collector.close
@@ -326,7 +325,7 @@ def record_minari(env: Env, folder: Path, *, jpeg_encoding: bool) -> Env:
 
 
 def open_minari(folder: Path, space: Space) -> list[Reader]:
-    """Load the episode, take the row: there is no access to single steps."""
+    """Load the episode and take the row: Minari gives no access to single steps."""
     dataset = importlib.import_module("minari").load_dataset("bench/run-v0")
     episodes = dataset.storage.get_episode_metadata(range(dataset.total_episodes))
     ends = np.cumsum([episode["total_steps"] + 1 for episode in episodes])
@@ -358,7 +357,7 @@ RECORDERS = {
 
 @dataclass
 class Run:
-    """What one recorder took in one round, and what it stored."""
+    """The times of one recorder in one round, and the sizes of its files."""
 
     open_s: float
     loop_s: float
@@ -370,7 +369,7 @@ class Run:
 
     @property
     def total_s(self) -> float:
-        """All that recording takes."""
+        """Seconds from wrapping to the end of ``close``."""
         return self.open_s + self.loop_s + self.close_s
 
 
@@ -400,11 +399,11 @@ def timed(step: Callable[[Any], Any], step_ms: list[float]) -> Callable[[Any], A
 def record(
     case: Case, recorder: Recorder, actions: list[Any], step_ms: list[float] | None = None, *, read: bool = False
 ) -> Run:
-    """Record once into a fresh folder, and look at what is there."""
+    """Record once into a fresh folder, and measure its files."""
     with tempfile.TemporaryDirectory() as name:
         folder, env = Path(name), case.make(recorder.render_mode)
         gc.collect()
-        gc.freeze()  # what other recorders import does not slow this one down
+        gc.freeze()  # the collector shall not walk the modules of other recorders
         start = perf_counter()
         env = recorder.wrap(env, folder)
         env.reset(seed=SEED)
@@ -422,7 +421,7 @@ def record(
 
 
 def time_reads(reader: Reader, reads: int = 200, budget_s: float = 5.0) -> float:
-    """Median milliseconds of random reads, as many of them as fit into the budget."""
+    """Median milliseconds of up to ``reads`` random reads, fewer if they take longer than the budget."""
     times: list[float] = []
     for index in np.random.default_rng(SEED).integers(reader.rows, size=reads).tolist():
         start = perf_counter()
@@ -434,7 +433,11 @@ def time_reads(reader: Reader, reads: int = 200, budget_s: float = 5.0) -> float
 
 
 def record_in_rounds(case: Case, keys: list[str], steps: int, rounds: int, console: Console) -> dict[str, Any]:
-    """Every recorder in every round, each round beginning with another one; figures by recorder."""
+    """Run every recorder in every round, each round beginning with another one.
+
+    Returns:
+        The figures, by recorder.
+    """
     actions = case.actions(steps)
     runs: dict[str, list[Run]] = {key: [] for key in keys}
     step_ms: dict[str, list[list[float]]] = {key: [] for key in keys}
@@ -481,15 +484,15 @@ def summarize(runs: dict[str, list[Run]], key: str, steps: int, step_ms: list[li
 
 
 def memory_bytes() -> np.ndarray:
-    """Resident bytes of this process: all, and without what is shared or mapped from files."""
+    """Resident bytes of this process: all of them, and those that are neither shared nor mapped from files."""
     _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
     return np.array([resident, resident - shared]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def memory_growth(case: Case, key: str, steps: int, warm_up_percent: int = 0) -> list[float]:
-    """MiB that a recording adds to this process at most, sampled every 5 ms, after its first steps."""
+    """The most MiB that a recording adds to this process after the warm-up, sampled every 5 ms."""
     recorder = RECORDERS[key]
-    installed(recorder.requires)  # what it imports is not counted
+    installed(recorder.requires)  # its modules are loaded before memory is counted
     actions, env = case.actions(max(1, steps // 100)), case.make(recorder.render_mode)
     base = peak = memory_bytes()
 
@@ -518,7 +521,7 @@ def memory_growth(case: Case, key: str, steps: int, warm_up_percent: int = 0) ->
 
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call where nothing has used memory before."""
+    """Call the function in a new process, which has used no memory before."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -561,7 +564,7 @@ def case_table(case: Case, figures: dict[str, Any], skipped: dict[str, str], ste
 
 
 def versions() -> dict[str, str]:
-    """What the figures were taken with."""
+    """The machine, and the versions of the packages."""
     found = {"CPUs": str(os.cpu_count()), "machine": platform.machine(), "Python": platform.python_version()}
     for package in PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
@@ -574,10 +577,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--case", nargs="+", choices=CASES, default=list(CASES), help="what to record")
     parser.add_argument("--recorders", nargs="+", choices=RECORDERS, default=list(RECORDERS), help="which to compare")
-    parser.add_argument("--steps", type=int, help="steps of a recording, instead of what suits the case")
+    parser.add_argument("--steps", type=int, help="steps of a recording  [default: by case]")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="where to write all figures")
-    parser.add_argument("--million", action="store_true", help="also record a million steps and see if memory grows")
+    parser.add_argument("--million", action="store_true", help="also record a million steps and print how memory grows")
     return parser.parse_args()
 
 
@@ -608,7 +611,7 @@ def main() -> None:
         growth = in_own_process(memory_growth, CASES[name], key, steps, 10)
         text = "{:.1f} MiB, {:.1f} without mapped files".format(*growth)
         console.print(
-            f"{RECORDERS[key].title}, {steps:,} steps of {CASES[name].title}: after a tenth of it, growth {text}"
+            f"{RECORDERS[key].title}, {steps:,} steps of {CASES[name].title}: growth after the first tenth {text}"
         )
 
 

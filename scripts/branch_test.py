@@ -1,12 +1,11 @@
-"""Does a branch at any step of a game go on exactly as the recording did? Branches at random steps, plays on, counts.
+"""Does a branch at any step of a game go on exactly as the recording did? Branches at random steps and compares.
 
     python scripts/branch_test.py                              # 100 branches in five games, 3 minutes on 2 cores
     python scripts/branch_test.py --branches 10 --seed 3
 
-Of each game three episodes are recorded with random actions and never seeded, in RGB. At a branch
-the observation and the info have to be those of the recording, and so has everything
-that the environment gives when it is fed the recorded actions from there to the end of
-the episode. The exit code is 1 if one bit is another.
+Records three RGB episodes of each game, with random actions and no seed. At a branch, the observation and
+the info must equal those of the recording. Then the environment is given the recorded actions up to the end
+of the episode, and everything that it returns must equal the recording. The exit code is 1 if one bit differs.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def record(path: Path, game: str) -> None:
 
 
 def goes_on(path: Path, episode: h5r.Episode, step: int) -> bool:
-    """Branch, and feed it the recorded actions."""
+    """Branch, take the recorded actions, and compare everything with the recording."""
     env, observation, info = h5r.branch(path, episode.number, step)
     assert episode.infos is not None
     same = identical(observation, episode.observations[step]) and identical(info, episode.infos[step])
@@ -58,7 +57,7 @@ def goes_on(path: Path, episode: h5r.Episode, step: int) -> bool:
 
 
 def main() -> int:
-    """Run it."""
+    """Branch in every game, and print the table."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--branches", type=int, default=100)

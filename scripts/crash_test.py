@@ -1,14 +1,14 @@
-"""Is anything lost when recorders are killed? Kills them, at random instants and at every write, and counts.
+"""Is a step lost when recorders are killed? Kills them at random instants and at every write, and counts.
 
     python scripts/crash_test.py                            # 20 minutes on 2 cores
-    python scripts/crash_test.py --scale small --seed 3     # half a minute
-    python scripts/crash_test.py --json out.json            # and every crash point where something was wrong
+    python scripts/crash_test.py --scale small --seed 3     # a minute
+    python scripts/crash_test.py --json out.json            # also write every number and every problem
 
-Recorders count in a shared file the steps that have returned. After each crash
-the file is repaired, and every episode in it compared, bit for bit, with a
-rehearsal of it. A step whose return nobody lived to see may be there as well.
-The exit code is 1 if a step is lost, a file does not open or an episode is not
-what was played. docs/durability.md says what is promised.
+Recorders count the steps that have returned in a shared file. After each crash the file is
+repaired, and every episode in it is compared, bit for bit, with the same episode played again.
+The file may hold one more step: its recorder was killed before it could count it. The exit code
+is 1 if a step is lost, a file does not open or an episode differs from the played one.
+The promises are in docs/durability.md.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Scale:
     """How much to do.
 
     Attributes:
-        kills: Random kills of each kind of victim.
+        kills: Kills at random instants, for each of ``VICTIMS``.
         repairs: Recordings whose repairs are killed.
-        cycles: Kills of recorders on one file.
-        cycled: What is recorded in them.
-        scenes: Which of ``SCENES`` to stop at every write.
-        sampling: At how many of them.
+        cycles: Kills of recorders that append to one file.
+        cycled: The environments that these recorders record.
+        scenes: Indices into ``SCENES``: the scenes to stop at their writes.
+        sampling: How many of their writes are looked at.
     """
 
     kills: int
@@ -68,11 +68,11 @@ SCALES = {
 
 
 def main() -> int:
-    """Do all of it and print the table."""
+    """Kill, inspect, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", choices=SCALES, default="full")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
     options = parser.parse_args()
     tallies: list[Tally] = []
     for tally in _all(SCALES[options.scale], random.Random(options.seed)):

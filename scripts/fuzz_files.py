@@ -1,16 +1,15 @@
-"""May a file from a stranger hang or crash a reader, or make it do anything but read? Tries thousands of them.
+"""Can a hostile file hang or crash a reader, or make it do anything but read? Tries thousands of files.
 
-    python scripts/fuzz_files.py                                  # all of it
-    python scripts/fuzz_files.py --cases                          # the named cases alone
-    python scripts/fuzz_files.py --mutants 5000 --minutes 15      # as many mutants as there is time for
-    python scripts/fuzz_files.py --mutants 1 --first 4711         # that one again
+    python scripts/fuzz_files.py                                  # all cases, and 5,000 mutants
+    python scripts/fuzz_files.py --cases                          # the named cases only
+    python scripts/fuzz_files.py --mutants 5000 --minutes 15      # at most 5,000 mutants, in 15 minutes
+    python scripts/fuzz_files.py --mutants 1 --first 4711         # mutant 4711 alone
     python scripts/fuzz_files.py --cases --only "a FIFO"          # cases with these words in their names
 
-Named cases, of ``tests/hostile``, go through every entry; mutants, which are
-good recordings with bytes changed, through all that do different things. Each
-entry has a process of limited memory and time. The exit code is 1 if one hangs,
-crashes, takes too much memory, touches or reads what it must not, or raises
-what is no error of the package. docs/durability.md says what is promised.
+The named cases of ``tests/hostile`` go through every entry of ``scripts/fuzz/entries.py``. Mutants, which are
+good recordings with bytes changed, go through ``different_entries``. Entries run in a process of limited memory
+and time. The exit code is 1 if an entry hangs, crashes, takes too much memory, touches or reads other files, or
+raises an error that is not the package's own. The promises are in docs/durability.md.
 """
 
 from __future__ import annotations
@@ -46,16 +45,16 @@ _SECRET_BYTES = 8
 
 
 def main() -> int:
-    """Do what was asked for and print the table."""
+    """Try the files that the options choose, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", action="store_true", help="the named cases")
-    parser.add_argument("--mutants", type=int, metavar="N", help=f"so many mutants  [with no option: {MUTANTS}]")
+    parser.add_argument("--cases", action="store_true", help="try the named cases")
+    parser.add_argument("--mutants", type=int, metavar="N", help=f"try N mutants  [without options: {MUTANTS}]")
     parser.add_argument("--only", default="", metavar="WORDS", help="cases with these words in their names")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth case or mutant")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first case or mutant")
-    parser.add_argument("--seed", type=int, default=0, help="of the mutants")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long, for each of the two")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the table there as well")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the mutants")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="for the cases, and for the mutants")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the table")
     options = parser.parse_args()
     everything = not options.cases and options.mutants is None
     tallies: list[Tally] = []
@@ -126,7 +125,7 @@ def _probe_good(
 
 
 def _in_time(items: Iterable[ItemT], minutes: float) -> Iterator[ItemT]:
-    """As many as there is time for; says how far it is."""
+    """The items, until the minutes are over; prints the progress."""
     started_s = time.monotonic()
     for done, item in enumerate(items):
         passed_s = time.monotonic() - started_s

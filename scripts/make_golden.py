@@ -1,14 +1,15 @@
-"""Make the golden recording of the current format version: a file that must open for ever.
+"""Make the golden recording of the current format version: a file that all later versions must open.
 
     python scripts/make_golden.py
+    python scripts/make_golden.py --folder somewhere     # to look at
 
-writes ``tests/golden/v<version>.h5`` and, as tagged JSON, everything that was
-recorded into it. It refuses to overwrite: a golden file is made once, when a
-version of the format is released, and never again.
+Writes ``tests/golden/v<version>.h5`` and, beside it, everything that was recorded as tagged
+JSON. It refuses to overwrite: a golden file is made once, when a version of the format is released.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import warnings
 from pathlib import Path
@@ -73,7 +74,7 @@ class EveryKind(gym.Env[Any, Any]):
 
 
 def play(env: gym.Env[Any, Any]) -> list[dict[str, Any]]:
-    """Play three episodes, the middle one cut short, and keep everything."""
+    """Play three episodes, the middle one cut short; everything that passed."""
     env.action_space.seed(0)
     episodes = []
     for seed, length in ((1, 5), (2, 2), (3, 5)):
@@ -94,8 +95,10 @@ def play(env: gym.Env[Any, Any]) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    """Make the files, unless they are there."""
-    path = GOLDEN / f"v{FORMAT_VERSION}.h5"
+    """Make the files, unless they exist."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=GOLDEN, help="where to write  [default: tests/golden]")
+    path = parser.parse_args().folder / f"v{FORMAT_VERSION}.h5"
     if path.exists():
         print(f"{path} exists: a golden file is made once.", file=sys.stderr)
         return 1

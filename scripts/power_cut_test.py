@@ -1,17 +1,16 @@
-"""Is anything lost when the power goes? Cuts it in a model of a disk, at random moments, and counts.
+"""Is a step lost when the power is cut? Cuts it at random moments, on a model of a disk, and counts.
 
     python scripts/power_cut_test.py                            # 20 minutes on 2 cores
-    python scripts/power_cut_test.py --scale small --seed 3     # half a minute
-    python scripts/power_cut_test.py --json out.json            # and everything that was wrong
+    python scripts/power_cut_test.py --scale small --seed 3     # a minute
+    python scripts/power_cut_test.py --json out.json            # also write every number and every problem
 
-A recorder runs, and every write, sync, rename and unlink of it is noted. After a
-power cut there is everything that a completed sync covers; anything later is
-there, absent or torn, each page of 4 KiB or sector of 512 bytes for itself. Then
-the machine has been started again, the file is repaired, and every episode
-compared, bit for bit, with a rehearsal of it. A step had to be there if a commit
-that began after its return was complete. The exit code is 1 if one is lost with
-``durability="power"``, or a file does not open, or an episode is not what was
-played; without it nothing is promised. docs/durability.md says what is.
+A recorder runs, and its writes, syncs, renames and unlinks are noted. After a power cut the disk
+has everything that a completed sync covers. Each page of 4 KiB, or each sector of 512 bytes, has any of the
+contents it has had since then, independently of the others. Then the machine counts as restarted, the
+file is repaired, and every episode is compared, bit for bit, with the same episode played again. A step
+must be there if a commit that began after its return was completed. With ``durability="power"`` the
+exit code is 1 if such a step is lost, a file does not open or an episode differs from the played one;
+``durability="process"`` makes no promise. The promises are in docs/durability.md.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ LIVES = (
     Life("ALE/Breakout-v5", steps=40, flush_every=7, ring_rows=16),
 )
 CLOSING = 0.93
-"""Where the last part of a recording begins, as a part of its moments."""
+"""The share of a recording's moments that pass before its last part begins."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,9 @@ class Scale:
     """How much to do.
 
     Attributes:
-        lives: What is recorded.
-        cuts: Power cuts of each kind in each of them.
-        seconds: How long to measure the lag, each time.
+        lives: The recordings to make.
+        cuts: Power cuts of each kind in each of ``lives``.
+        seconds: How long to take steps in each measurement of the lag.
     """
 
     lives: tuple[Life, ...]
@@ -64,10 +63,10 @@ class Cuts:
     """Power cuts of every kind.
 
     Args:
-        folder: For files of ours, empty.
-        inspector: Looks at what is left.
-        chance: Chooses.
-        count: How many of each kind.
+        folder: An empty folder to work in.
+        inspector: Repairs and checks the files that a power cut leaves.
+        chance: Chooses the moments, and what survives.
+        count: How many power cuts of each kind.
     """
 
     def __init__(self, folder: Path, inspector: Inspector, chance: random.Random, count: int) -> None:
@@ -78,7 +77,7 @@ class Cuts:
         self._count = count
 
     def of(self, life: Life) -> None:
-        """Cut the power while a life is recorded, closed, repaired, and gone on with."""
+        """Cut the power while a life is recorded, closed, repaired and appended to."""
         taken = film(self._place() / "run.h5", life)
         self._cut("a recording, from start to close", taken)
         self._cut("the end of it: the last commits, and `close`", taken, start=CLOSING)
@@ -91,12 +90,12 @@ class Cuts:
         self._cut('`mode="a"` after `close`', film(place / "run.h5", more, whole.at(whole.history.now)))
 
     def killed(self, life: Life) -> None:
-        """Kills, not power cuts: every step that has returned has to be there."""
+        """Kill the recorder instead: every step that has returned must be there."""
         taken = film(self._place() / "run.h5", replace(life, outlived=False))
         self._cut("not the power fails: the recorder is killed", taken, has_power=True)
 
     def without_promise(self, life: Life) -> None:
-        """The same of a recording that does not wait for the disk."""
+        """Cut the power while a recording with ``durability="process"``, which does not wait for the disk, is made."""
         taken = film(self._place() / "run.h5", replace(life, durability="process"))
         self._cut('`durability="process"`: nothing is promised', taken, has_promise=False)
 
@@ -106,7 +105,7 @@ class Cuts:
             self._cut("`repair` after a power cut", film_repair(left, taken.env, steps), count=self._count // 4)
 
     def _left(self, taken: Film) -> tuple[Path, list[tuple[int, int]]]:
-        """What a power cut in the middle of a recording leaves, and what has to be in it."""
+        """The recording that a power cut in its middle leaves, and the steps of each life that must be in it."""
         (moment,) = moments(taken.history, 1, self._chance, start=0.3)
         place = self._place()
         place.rmdir()
@@ -134,11 +133,11 @@ class Cuts:
 
 
 def main() -> int:
-    """Do all of it and print the tables."""
+    """Cut the power, inspect, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", choices=SCALES, default="full")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
     options = parser.parse_args()
     scale = SCALES[options.scale]
     with tempfile.TemporaryDirectory() as folder, Inspector() as inspector:

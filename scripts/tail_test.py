@@ -1,15 +1,14 @@
-"""Is a recording ever read wrongly while it is made? Records, follows, kills recorders and readers, and compares.
+"""Does a live reader ever see wrong rows? Records, follows, kills recorders and readers, and compares.
 
     python scripts/tail_test.py                          # 20 minutes on 2 cores
     python scripts/tail_test.py --minutes 0.5 --seed 3
 
-A recording has up to three lives: a recorder ends, or is killed, and another one
-goes on. A reader in a process of its own holds it open all the while, unless it is
-killed and another one begins. It looks as often as it can and compares, at every
-look, the newest committed rows and some older ones with a rehearsal of them: type
-and every bit. Recorders count in shared memory what they have done and what they
-have committed. The exit code is 1 if anything was wrong, beyond the commit,
-missing, or did not move.
+A recording has up to three lives: a recorder closes it or is killed, and the next recorder appends.
+Meanwhile a reader in a process of its own holds the recording open; a reader that is killed is replaced.
+The reader refreshes as often as it can. At every look it compares the newest committed rows and some
+older ones with the same episodes played again: type and every bit. Recorders count in shared memory
+the steps they have taken and the steps they have committed. The exit code is 1 if a row was wrong, beyond
+the commit or missing, or if a process hung.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ import gym_h5record as h5r
 from gym_h5record.errors import InterruptedRecordingError, RecordingError
 
 _ENVIRONMENTS = ("CartPole-v1", "ALE/Breakout-v5", "Ragged")
-_WRITERS = ("process", "inline", "power")  # the last one is a process as well, with durability="power"
+_WRITERS = ("process", "inline", "power")  # "power": writer="process" with durability="power"
 _ENDS = ("close", "recorder", "writer", "both")
 _NEVER_S = 3600.0
 _PATIENCE_S = 20.0  # between two looks of a reader, or two steps of a recorder
@@ -51,31 +50,31 @@ _OLD_ROWS = 6  # compared at every look, besides the newest
 
 
 class Word(IntEnum):
-    """What recorders, readers and the parent tell each other."""
+    """Words in shared memory: the comments say which process writes each."""
 
     READY = 0  # recorder: a step has returned
     STEPS = 1  # recorder: steps that have returned
-    FLUSHING = 2  # recorder: what the last flush was to commit
-    FLUSHED = 3  # recorder: what it has committed
+    FLUSHING = 2  # recorder: steps that the last flush was to commit
+    FLUSHED = 3  # recorder: steps that the last flush has committed
     STOP = 4  # parent: close the recording
-    BROKEN = 5  # parent: somebody has been, or is about to be, killed
-    LAST = 6  # parent: no other life will follow
+    BROKEN = 5  # parent: a process of this life has been, or is about to be, killed
+    LAST = 6  # parent: this life is the last one
     LIVES = 7  # parent: how many lives have begun
-    AT_LEAST = 8  # parent: steps of the lives before
-    AT_MOST = 9  # parent: likewise, with those whose return nobody lived to see
-    LOOKS = 16  # reader, like all that follow: calls of refresh
-    ROWS = 17  # rows compared
-    ERRORS = 18  # of kinds that nobody expects
-    WRONG = 19  # rows, episodes or counts that are not what was recorded
-    BEYOND = 20  # looks that showed more than had been committed
-    MISSING = 21  # looks that showed less
-    SHRUNK = 22  # looks that showed less than the look before
-    INTERRUPTED = 23  # looks that found everybody dead
-    ENDED = 24  # the recording has ended, and so have I
+    AT_LEAST = 8  # parent: steps of earlier lives
+    AT_MOST = 9  # parent: the same, plus a step for each life that was killed: it may not have counted its last step
+    LOOKS = 16  # reader: calls of refresh
+    ROWS = 17  # reader: rows compared
+    ERRORS = 18  # reader: errors that the test does not expect
+    WRONG = 19  # reader: rows, episodes or counts that differ from the recorded ones
+    BEYOND = 20  # reader: looks that showed more steps than had been committed
+    MISSING = 21  # reader: looks that showed fewer steps than had been committed
+    SHRUNK = 22  # reader: looks that showed less than the look before
+    INTERRUPTED = 23  # reader: looks that found the recorder and its writer dead
+    ENDED = 24  # reader: it has compared the whole recording, and ends
 
 
 def make_words(path: Path) -> np.ndarray:
-    """Words in a file, shared with whoever opens it."""
+    """The words in a file, shared by all processes that map it."""
     with path.open("a+b") as file:
         file.truncate(256)
         return np.frombuffer(mmap.mmap(file.fileno(), 256), np.int64)
@@ -90,11 +89,11 @@ class Record:
 
     Attributes:
         path: The recording.
-        words: Where to count.
+        words: The file of the shared words.
         env: One of ``_ENVIRONMENTS``.
-        life: Its number.
+        life: The number of this life.
         writer: One of ``_WRITERS``.
-        flush_interval_s: As ``RecordToHDF5`` has it.
+        flush_interval_s: As in ``RecordToHDF5``.
         flush_every: Steps between two calls of ``flush``, 0 for none.
     """
 
@@ -108,7 +107,7 @@ class Record:
 
 
 def record(task: Record) -> None:
-    """Record until told to stop."""
+    """Record until the parent sets ``Word.STOP``."""
     words = make_words(Path(task.words))
     is_power = task.writer == "power"
     env = h5r.RecordToHDF5(
@@ -138,7 +137,7 @@ def record(task: Record) -> None:
 
 
 def fingerprint(value: Any) -> bytes:
-    """A value in a few bytes: its type, its structure, and every bit."""
+    """A hash of a value's type, structure and bits."""
     if isinstance(value, np.ndarray):
         content = f"{value.dtype}{value.shape}".encode() + value.tobytes()
     elif isinstance(value, np.generic):
@@ -154,7 +153,7 @@ def fingerprint(value: Any) -> bytes:
 
 @dataclass(frozen=True)
 class Expected:
-    """An episode as it has to be: fingerprints of its rows and of its steps, and what the index says of them."""
+    """An episode as it must be: fingerprints of rows, steps and rewards, and by length its total and its flags."""
 
     rows: list[bytes]
     steps: list[bytes]
@@ -165,7 +164,7 @@ class Expected:
 
 @cache
 def expected(env: str, seed: int) -> Expected:
-    """What an episode has to be."""
+    """The fingerprints of an episode, played again."""
     played = rehearse(env, seed)
     steps = zip(played.actions, played.rewards, played.terminations, played.truncations, strict=True)
     return Expected(
@@ -181,14 +180,14 @@ def expected(env: str, seed: int) -> Expected:
 
 
 class Reader:
-    """Follows a recording and compares.
+    """Follows a recording, and compares it with the same episodes played again.
 
     Args:
         path: The recording.
-        env: What is recorded.
+        env: The environment that is recorded.
         shared: The words of its recorders.
-        own: Where to count.
-        chance: Chooses the rows.
+        own: The words of its readers.
+        chance: Chooses the rows to compare.
     """
 
     def __init__(self, path: Path, env: str, shared: np.ndarray, own: np.ndarray, chance: random.Random) -> None:
@@ -200,7 +199,8 @@ class Reader:
         """Look until the recording has ended for good."""
         recording = self._open()
         while True:
-            # The order of these, and of what the parent stores, keeps the bounds safe when a life begins.
+            # The lower bound is read before refreshing, the upper one after it. Of the two words of a bound, the one
+            # that the parent changes last is read first: a life that begins meanwhile can only widen the bounds.
             at_least = self._shared[Word.AT_LEAST] + self._shared[Word.FLUSHED]
             is_last = self._shared[Word.LAST]
             self._own[Word.LOOKS] += 1
@@ -210,10 +210,10 @@ class Reader:
             except InterruptedRecordingError as error:
                 self._own[Word.INTERRUPTED] += 1
                 if not self._shared[Word.BROKEN] or "gym-h5record repair" not in str(error):
-                    self._complain(Word.ERRORS, f"nobody was killed: {error}")
+                    self._complain(Word.ERRORS, f"no process was killed, but: {error}")
                 time.sleep(0.002)
                 continue
-            except Exception as error:  # noqa: BLE001  # whatever it is, it is what we are looking for
+            except Exception as error:  # noqa: BLE001  # any other error is a finding
                 self._complain(Word.ERRORS, repr(error))
                 is_live = True
             if not is_live and is_last:
@@ -228,7 +228,7 @@ class Reader:
         while True:
             try:
                 return h5r.Recording(self._path, live=True)
-            except RecordingError as error:  # noqa: PERF203  # until it is there
+            except RecordingError as error:  # noqa: PERF203  # the file may not exist yet
                 self._own[Word.LOOKS] += 1
                 is_early = not self._seen[0] and isinstance(error, FileNotFoundError)
                 if not is_early and not (isinstance(error, InterruptedRecordingError) and self._shared[Word.BROKEN]):
@@ -238,7 +238,8 @@ class Reader:
     def _compare(self, recording: h5r.Recording, at_least: int) -> None:
         seen = (recording.num_rows, recording.num_steps, recording.num_episodes)
         done = self._shared[Word.STEPS] + 1
-        strict = self._env != "Ragged" and self._shared[Word.FLUSHING]  # its journal may be crowded
+        # The journal of "Ragged" may become crowded: then its writer commits before it is asked to.
+        strict = self._env != "Ragged" and self._shared[Word.FLUSHING]
         if strict and not self._shared[Word.BROKEN] and not self._shared[Word.STOP]:
             done = self._shared[Word.FLUSHING]
         at_most = self._shared[Word.AT_MOST] + done
@@ -260,14 +261,14 @@ class Reader:
         rehearsed = expected.cache_info().misses
         for row in sorted(rows, reverse=True):
             self._compare_row(recording, int(row), starts)
-            if expected.cache_info().misses > rehearsed:  # it takes its time
+            if expected.cache_info().misses > rehearsed:  # playing an episode takes time: look again first
                 break
         for number in {len(lengths) - 1, self._chance.randrange(len(lengths) or 1)} - {-1}:
             if number < len(lengths):
                 self._compare_episode(recording, number)
 
     def compare_all(self, recording: h5r.Recording) -> None:
-        """Compare every row, or a few thousand of them."""
+        """Compare every row, or some 4,000 of them if there are more."""
         starts = np.concatenate([[0], np.cumsum(recording.lengths + 1)])
         step = max(1, recording.num_rows // 4000)
         for row in range(0, recording.num_rows, step):
@@ -283,7 +284,7 @@ class Reader:
         at = row - start
         seed = self._running_seed(recording, start) if is_running else recording.episodes[number].seed
         if seed is None:
-            self._complain(Word.WRONG, f"row {start} begins no episode that could begin there")
+            self._complain(Word.WRONG, f"row {start} is not the first row of a known episode")
             return
         right = expected(self._env, seed)
         found = fingerprint([recording.observations[row], recording.infos[row] if recording.infos else None])
@@ -293,12 +294,12 @@ class Reader:
         step = [column[row] for column in columns]
         is_padding = row == (recording.num_rows if is_running else starts[number + 1]) - 1
         if is_padding != (step[0] is None) or (is_padding and (step != [None] * 4 or recording.dones[row])):
-            self._complain(Word.WRONG, f"the step of row {row} is {str(step)[:200]}, is it padding: {is_padding}")
+            self._complain(Word.WRONG, f"the step of row {row} is {str(step)[:200]}, padding is {is_padding}")
         elif not is_padding and (at >= len(right.steps) or fingerprint(step) != right.steps[at]):
             self._complain(Word.WRONG, f"the step of row {row} is {str(step)[:200]}: not step {at} of seed {seed}")
 
     def _running_seed(self, recording: h5r.Recording, start: int) -> int | None:
-        """Which episode it is that runs: the next one of this life, or the first one of another."""
+        """The seed of the running episode: it is the next episode of this life, or the first one of a later life."""
         before = recording.episodes[-1].seed if recording.num_episodes else None
         lives = range((-1 if before is None else before // LIFE) + 1, int(self._shared[Word.LIVES]))
         seeds = [*([] if before is None else [before + 1]), *(life * LIFE for life in lives)]
@@ -326,7 +327,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Follow:
-    """What a reader does; see ``Reader``."""
+    """The arguments of a reader process; see ``Reader``."""
 
     path: str
     env: str
@@ -336,7 +337,7 @@ class Follow:
 
 
 def follow(task: Follow) -> None:
-    """Be a reader."""
+    """Run a reader."""
     words = make_words(Path(task.shared)), make_words(Path(task.own))
     Reader(Path(task.path), task.env, *words, random.Random(task.seed)).follow()
 
@@ -346,7 +347,7 @@ def follow(task: Follow) -> None:
 
 @dataclass
 class Tally:
-    """What happened with one environment and one writer."""
+    """The counts of one environment and one writer."""
 
     recordings: int = 0
     recorders_killed: int = 0
@@ -362,17 +363,17 @@ class Tally:
 
     @property
     def is_good(self) -> bool:
-        """Whether everything is as it has to be."""
+        """Whether all counts of failures are zero."""
         return not any((self.errors, self.wrong, self.beyond, self.missing, self.shrunk, self.hangs))
 
 
 class HangError(RuntimeError):
-    """Somebody does not move."""
+    """A process does not make progress."""
 
 
 @contextmanager
 def process(stderr: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of ours, and nothing of it afterwards."""
+    """Run this program's Python with the given arguments; the process is killed at the end of the block."""
     with stderr.open("wb") as file, subprocess.Popen([sys.executable, *command], stderr=file) as running:
         try:
             yield running
@@ -382,7 +383,7 @@ def process(stderr: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def command(task: Record | Follow) -> tuple[str, ...]:
-    """What to call for a task."""
+    """The arguments that run a task."""
     return str(Path(__file__)), f"--{type(task).__name__.lower()}", json.dumps(asdict(task))
 
 
@@ -390,11 +391,11 @@ class Trial:
     """One recording, its lives and its readers.
 
     Args:
-        folder: Empty.
-        env: What to record.
+        folder: An empty folder.
+        env: One of ``_ENVIRONMENTS``.
         writer: One of ``_WRITERS``.
-        chance: Decides what happens.
-        tally: Counts it.
+        chance: Chooses the instants, the kills and the repairs.
+        tally: Gets the counts.
     """
 
     def __init__(self, folder: Path, env: str, writer: str, chance: random.Random, tally: Tally) -> None:
@@ -404,7 +405,7 @@ class Trial:
         self._reader: subprocess.Popen[bytes] | None = None
 
     def run(self) -> None:
-        """Live all lives."""
+        """Run all lives, and compare the whole recording at the end."""
         self._tally.recordings += 1
         lives = self._chance.choice((1, 2, 3))
         try:
@@ -433,7 +434,7 @@ class Trial:
         with process(self._stderr, *command(task)) as recorder:
             self._wait(lambda: words[Word.READY] or recorder.poll() is not None, "the recorder does not start")
             words[Word.BROKEN] = 0
-            words[Word.AT_LEAST] += steps  # they may have waited for this life in a journal
+            words[Word.AT_LEAST] += steps  # only now: the rows of the old journal are in the file
             deadline_s = time.monotonic() + chance.uniform(0.1, 6.0)
             while time.monotonic() < deadline_s:
                 self._keep_a_reader()
@@ -466,7 +467,7 @@ class Trial:
         self._wait(lambda: recorder.poll() is not None, "the recorder does not end")
 
     def _repair(self) -> None:
-        """Repair the recording, as soon as its writer lets us."""
+        """Repair the recording; ``repair`` waits for the writer to release the lock."""
         program = "import sys, gym_h5record as h5r; h5r.repair(sys.argv[1])"
         with process(self._stderr, "-c", program, str(self._path)) as repairing:
             self._wait(lambda: repairing.poll() is not None, "repair does not end")
@@ -502,7 +503,11 @@ class Trial:
             self._tally.readers_killed += 1
 
     def _wait_for_the_reader(self) -> None:
-        """Return once the reader has seen that it is over; it may take its time as long as it moves."""
+        """Return once a reader has compared the whole recording.
+
+        Raises:
+            HangError: If the reader has compared nothing for ``_PATIENCE_S``.
+        """
         looks, since_s = -1, time.monotonic()
         while not self._own[Word.ENDED]:
             self._keep_a_reader()
@@ -534,7 +539,7 @@ def markdown(tallies: dict[tuple[str, str], Tally]) -> str:
 
 
 def main() -> int:
-    """Do all of it and print the table."""
+    """Record, follow, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,14 +1,13 @@
-"""Does every game of ALE re-simulate bit for bit? Records, verifies in fresh processes, counts.
+"""Does every game of ALE re-simulate bit for bit? Records each game and verifies it in fresh processes.
 
     python scripts/verify_all_ale.py                             # all v5 games, 10 minutes on 2 cores
     python scripts/verify_all_ale.py --games Breakout,Pong --steps 300
     python scripts/verify_all_ale.py --output table.md
 
-Of each game three episodes are recorded in one process, with random actions and sticky actions as the
-game has them; the middle one is cut short. The first reset is seeded, or not at
-all for every other game; no later one is. Then each of the two later episodes is run again
-alone, in a process of its own, from what the file has, and observations, rewards, flags and
-infos are compared. The exit code is 1 if one is not exact.
+Records three episodes of each game in one process, with random actions and the game's own sticky actions,
+and cuts the middle episode short. The first reset is seeded in every other game; later resets never are.
+Then each of the two later episodes is run again alone, in a process of its own, from the file, and
+observations, rewards, flags and infos are compared. The exit code is 1 if an episode is not exact.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ CUT = 0.6  # of the steps, for the episode in the middle
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a game."""
+    """The result of one game: how many episodes were exact, and the problems of the others."""
 
     game: str
     seeded: bool
@@ -61,14 +60,14 @@ def record(path: Path, game: str, steps: int, *, seeded: bool) -> None:
 
 
 def check(path: Path, episode: int) -> tuple[int, str]:
-    """Verify one episode; its steps, and what is wrong."""
+    """Verify one episode; its number of steps, and the problem, empty if it is exact."""
     (report,) = h5r.verify(path, episodes=[episode]).episodes
     is_exact = report.verdict is h5r.Verdict.EXACT and report.independent
     return report.num_steps, "" if is_exact else f"episode {episode}: {report.divergence or report.reason}"
 
 
 def run(game: str, number: int, steps: int, directory: Path) -> Found:
-    """Record and verify a game; every part in a process of its own."""
+    """Record a game and verify two episodes, each part in a process of its own."""
     path, seeded = directory / f"{number}.h5", number % 2 == 0
     results = []
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
@@ -98,12 +97,12 @@ def table(found: list[Found]) -> str:
 
 
 def main() -> int:
-    """Run it."""
+    """Verify the games, and print the table."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", help="names without ALE/ and -v5, with commas between them")
-    parser.add_argument("--steps", type=int, default=200, help="of an episode, at most")
-    parser.add_argument("--output", type=Path, help="write the table there as well")
+    parser.add_argument("--steps", type=int, default=200, help="most steps of an episode")
+    parser.add_argument("--output", type=Path, help="also write the table")
     options = parser.parse_args()
     chosen = games()
     if options.games:

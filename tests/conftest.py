@@ -1,4 +1,4 @@
-"""What holds for all tests: journals of a modest size, made in a fraction of the time, and little for the collector."""
+"""Fixtures for all tests: small journals, which take less time to make, and a recording with frames."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ USUAL_BYTES = journal._MAX_BYTES
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of tests live as long as the session: the garbage collector need not look at them again and again."""
+    """Freeze the thousands of collected tests: the garbage collector then does not walk them again and again."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def modest_journals() -> Iterator[None]:
-    """Processes that a test starts by a command have journals of the usual size all the same."""
+    """Make the journals of this process small. Processes that a test starts have journals of the usual size."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "_MAX_BYTES", 4 * MODEST_BYTES)
         yield
@@ -32,7 +32,7 @@ def modest_journals() -> Iterator[None]:
 
 @pytest.fixture
 def usual_journals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Journals as users have them."""
+    """Make journals of the usual size."""
     monkeypatch.setattr(journal, "_MAX_BYTES", USUAL_BYTES)
 
 

@@ -1,4 +1,4 @@
-"""What the examples in docstrings and documents may use without making it."""
+"""The names that examples in docstrings and documents may use: ``tmp_path`` and ``cartpole_path``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gym_h5record as h5r
 
 
 def record_cartpole(path: Path, episodes: int = 3, **options: object) -> Path:
-    """Record CartPole with random actions, all seeded."""
+    """Record CartPole with random actions; resets and actions are seeded."""
     env = h5r.RecordToHDF5(gym.make("CartPole-v1"), path, **options)
     env.action_space.seed(0)
     for episode in range(episodes):

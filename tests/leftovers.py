@@ -1,8 +1,7 @@
-"""Recordings as dead recorders leave them, and files as bad disks and bad copies leave them.
+"""Recordings that dead recorders leave, and files that bad disks and bad copies leave.
 
-``INTERRUPTED`` has a maker for every way in which a recorder can leave a
-recording, ``DAMAGED`` for files that cannot be completed. Each is given an
-empty directory and returns the path of the recording in it.
+``INTERRUPTED`` has a maker for every state in which a recorder can leave a recording, ``DAMAGED`` has makers of
+files that cannot be completed. A maker takes an empty directory and returns the path of the recording in it.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ Maker = Callable[[Path], Path]
 
 
 def snapshot(path: Path) -> Path:
-    """What is left of a recording if everybody dies now, in a directory of its own."""
+    """Copy the files that a recording would leave if all its processes died now; the copy has its own directory."""
     left = path.parent / "left" / path.name
     left.parent.mkdir()
     for each in path.parent.glob(f"{path.name}*"):
@@ -42,7 +41,7 @@ def snapshot(path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """All files in a directory, and when they were changed."""
+    """The content of each file in a directory, and the time of its last change."""
     return {each.name: (each.read_bytes(), each.stat().st_mtime_ns) for each in sorted(folder.iterdir())}
 
 
@@ -59,7 +58,7 @@ def mark_torn(path: Path) -> None:
 
 
 def left_pairs(folder: Path, committed: Iterable[int], left: Iterable[int], **options: Any) -> Path:
-    """Of ``write_pairs``, episodes that are committed, and episodes that only the journal has."""
+    """A recording of ``write_pairs`` with some episodes committed, and some in the journal only."""
     committed = list(committed)
     with Pen(folder / "run.h5", **options) as pen:
         pen.session.tick = lambda: None  # type: ignore[method-assign]
@@ -71,7 +70,7 @@ def left_pairs(folder: Path, committed: Iterable[int], left: Iterable[int], **op
 
 
 def left_open(folder: Path, *, is_committed: bool, steps: int = 2) -> Path:
-    """An episode of three steps, and another one that is running."""
+    """An episode of three steps, and a second episode that is running."""
     with Pen(folder / "run.h5") as pen:
         pen.session.tick = lambda: None  # type: ignore[method-assign]
         write_pairs(pen, [3])
@@ -91,14 +90,14 @@ def _released(folder: Path) -> Path:
 
 
 def closed(folder: Path, lengths: Iterable[int] = (3, 2), name: str = "run.h5") -> Path:
-    """A recording that was closed."""
+    """A closed recording."""
     with Pen(folder / name) as pen:
         write_pairs(pen, lengths)
     return folder / name
 
 
 def left_appended(folder: Path, *, is_committed: bool) -> Path:
-    """Two episodes, closed; two more after it was opened again."""
+    """A closed recording of two episodes, to which two more are being appended."""
     path = closed(folder)
     with Pen(path, mode="a") as pen:
         pen.session.tick = lambda: None  # type: ignore[method-assign]
@@ -124,7 +123,7 @@ def _torn(folder: Path, make: Callable[[Path], Path]) -> Path:
 
 
 def _with_journal(folder: Path, content: bytes | None, *, beside: bool) -> Path:
-    """A journal that is not laid out, or whose making has been interrupted."""
+    """A journal without a layout (``content`` is None), or a file that is only a part of a journal."""
     path = closed(folder) if beside else folder / "run.h5"
     if content is None:
         Journal.reserve(journal_path(path), 100, 1000)
@@ -134,7 +133,7 @@ def _with_journal(folder: Path, content: bytes | None, *, beside: bool) -> Path:
 
 
 def left_everything(folder: Path) -> Path:
-    """Columns of every kind, of which the journal has the newest."""
+    """A recording with columns of every kind; only the journal has the newest rows."""
     with pytest.MonkeyPatch.context() as patch:
         small_journal(patch, 64, max_bytes=1 << 20)
         patch.setattr("gym_h5record.writing.session.Session.tick", lambda self: None)
@@ -153,7 +152,7 @@ def left_everything(folder: Path) -> Path:
 
 
 def record_until(path: Path, env: Any, lengths: Iterable[int], then: Callable[[Any], object], **options: Any) -> None:
-    """Record episodes, do something, and close."""
+    """Record episodes, call ``then`` with the recorder, and close it."""
     with pytest.MonkeyPatch.context() as patch:
         close = h5r.RecordToHDF5.close
         patch.setattr(h5r.RecordToHDF5, "close", lambda recorder: (then(recorder), close(recorder))[1])
@@ -171,7 +170,7 @@ def _pictures(folder: Path) -> Path:
 
 
 def left_replacing(folder: Path, old: bytes | None = None) -> Path:
-    """A recorder with mode "w" that has not yet replaced what was there."""
+    """A recorder with mode "w" that has not yet replaced the old file."""
     path = closed(folder, [9, 1, 1])
     if old is not None:
         path.write_bytes(old)
@@ -188,7 +187,7 @@ def _reserved_over_torn(folder: Path) -> Path:
 
 
 def _amid_a_sync(folder: Path) -> Path:
-    """Killed after the log of changes was whole, before any of them was made."""
+    """A recorder killed when the redo log was complete and none of its changes was made."""
     found: list[Path] = []
     with Pen(folder / "run.h5") as pen, pytest.MonkeyPatch.context() as patch:
         write_pairs(pen, [3])
@@ -246,46 +245,46 @@ INTERRUPTED: dict[str, Maker] = {
 
 
 def edited(path: Path, change: Callable[[h5py.File], object]) -> Path:
-    """A file after somebody has changed it."""
+    """Change the open file; its path."""
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
         change(file)
     return path
 
 
 def cut(path: Path, share: float) -> Path:
-    """A copy that has lost its end."""
+    """Cut the end off a file; its path."""
     os.truncate(path, int(path.stat().st_size * share))
     return path
 
 
 def shorter(name: str, items: int) -> Callable[[h5py.File], object]:
-    """A dataset that has lost its end."""
+    """A change that shortens a dataset to ``items``."""
     return lambda file: file[name].resize(items, axis=0)
 
 
 def set_item(name: str, at: int, value: Any) -> Callable[[h5py.File], object]:
-    """Change one item of a dataset."""
+    """A change of one item of a dataset."""
     return lambda file: file[name].__setitem__(at, value)
 
 
 def changed_journal(path: Path, change: Callable[[Journal], object]) -> Path:
-    """A journal after something has changed it."""
+    """Change the journal of a recording; the path of the recording."""
     change(Journal.open(journal_path(path)))
     return path
 
 
 def set_word(word: Control, value: int) -> Callable[[Journal], object]:
-    """Change a control word."""
+    """A change of a control word."""
     return lambda journal: journal.control.__setitem__(word, value)
 
 
 def spoil_segments(journal: Journal) -> None:
-    """Let the first segment say that it is of a field that there is not."""
+    """Give the first segment the number of a field that does not exist."""
     journal.write_blob(journal.blob_start(journal.control[Control.TAIL]), struct.pack("<I", 77))
 
 
 def spoil_header(path: Path, old: bytes, new: bytes) -> Path:
-    """Change the header of a journal."""
+    """Replace bytes in the header of a journal by as many others; the path of the recording."""
     data = journal_path(path).read_bytes()
     assert data.count(old) == 1
     assert len(old) == len(new)
@@ -294,14 +293,14 @@ def spoil_header(path: Path, old: bytes, new: bytes) -> Path:
 
 
 def in_its_place(folder: Path, lengths: Iterable[int], make: Maker) -> Path:
-    """A recording that was interrupted, with another file in its place."""
+    """An interrupted recording whose file was replaced by another recording."""
     path = make(folder)
     shutil.copy(closed(folder, lengths, "other.h5"), path)
     return path
 
 
 def copied_earlier(folder: Path) -> Path:
-    """A file that was copied while it was recorded, and its journal later."""
+    """A file copied while it was recorded, beside a journal copied later."""
     with pytest.MonkeyPatch.context() as patch:
         small_journal(patch, 16)
         with Pen(folder / "run.h5") as pen:
@@ -315,14 +314,14 @@ def copied_earlier(folder: Path) -> Path:
 
 
 def vanished(folder: Path) -> Path:
-    """A journal that continues a file that is gone."""
+    """A journal that continues a missing file."""
     path = _released(folder)
     path.unlink()
     return path
 
 
 def pictures(folder: Path, lengths: Iterable[int] = (40, 20), **options: Any) -> Path:
-    """A closed recording of compressed pictures, sixteen in a chunk, of which row r is painted r; with infos."""
+    """A closed recording of infos and compressed pictures, sixteen in a chunk. All pixels of row r are r."""
     schema = make_schema(PICTURE, infos=[{"row": 0}])
     row = 0
     with Pen(folder / "run.h5", schema, row_bytes=7056, **options) as pen:
@@ -338,7 +337,7 @@ def pictures(folder: Path, lengths: Iterable[int] = (40, 20), **options: Any) ->
 
 
 def unreadable_chunk(path: Path, name: str = fmt.OBSERVATIONS, chunk: int = 1) -> Path:
-    """A file of which one chunk has been overwritten."""
+    """Overwrite a chunk of a file with zeros; its path."""
     damage_chunk(path, name, lambda data: bytes(len(data)), chunk)
     return path
 

@@ -1,4 +1,4 @@
-"""``Painter-v0``: an environment whose pictures need no library, and recordings of it."""
+"""``Painter-v0``, an environment that renders without a library, and recordings of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ import gym_h5record as h5r
 
 
 class Painter(gym.Env[np.ndarray, int]):
-    """Every frame has a colour of its own, rewards are half the step's number, rendering needs no library."""
+    """Paints a colour for each step, and rewards it with half its number. Rendering needs no library.
+
+    Args:
+        render_mode: As in Gymnasium.
+        length: Steps of an episode.
+        fail_at: The number of the step that raises, None for none.
+        lacks: A library that ``reset`` reports as missing, None for none.
+    """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 25}
     closed: ClassVar[list[Painter]] = []
@@ -56,15 +63,14 @@ class Painter(gym.Env[np.ndarray, int]):
 
 
 def record_paintings(path: Path, lengths: tuple[int, ...] = (7, 3), metadata: dict[str, Any] | None = None) -> Path:
-    """Record episodes of Painter of these lengths, action k % 5 at step k."""
+    """Record episodes of ``Painter`` with these lengths. The action at step k is k % 5."""
     for number, length in enumerate(lengths):
         env = gym.make("Painter-v0", render_mode="rgb_array", length=length)
         recorder = h5r.RecordToHDF5(env, path, mode="a" if number else "w", writer="inline", metadata=metadata)
-        metadata = None  # an appended recording keeps what it began with
+        metadata = None  # an appended recording keeps the metadata of its first recorder
         with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message=".* keeps the env_spec it began with"
-            )  # its painter's was shorter
+            # Appending keeps the env_spec of the first painter, which has another length.
+            warnings.filterwarnings("ignore", message=".* keeps the env_spec it began with")
             recorder.reset(seed=number)
         for step in range(length):
             recorder.step(step % 5)

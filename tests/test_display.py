@@ -1,4 +1,4 @@
-"""Text for people: short, printable, and with nouns in the right number."""
+"""Text for people: short, printable, with nouns in singular or plural."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gym_h5record.display import MAX_SHOWN, counted, printable, printable_lines,
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Grüße, 日本", "a 'quote' and a \\ backslash"])
-def test_what_prints_is_left_as_it_is(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert printable(text) == text
 
 
@@ -27,16 +27,16 @@ def test_what_prints_is_left_as_it_is(text: str) -> None:
         ("\0\x07", "\\x00\\x07"),
     ],
 )
-def test_what_drives_a_terminal_is_escaped(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_anything_is_shown_as_its_text() -> None:
+def test_other_values_are_printed_as_their_text() -> None:
     assert printable(7) == "7"
     assert printable(ValueError("\x1b")) == "\\x1b"
 
 
-def test_lines_stay_lines_and_nothing_else_gets_through() -> None:
+def test_line_breaks_are_kept_and_other_control_characters_escaped() -> None:
     assert printable_lines("first\nsecond\x1b[31m") == "first\nsecond\\x1b[31m"
     assert all(line.isprintable() for line in printable_lines("".join(map(chr, range(0x3000)))).split("\n"))
 
@@ -65,7 +65,7 @@ def test_a_short_value_is_shown_whole(value: Any, text: str) -> None:
 @pytest.mark.parametrize(
     "value", ["x" * 10**6, "\x1b" * 50, 10**5000, list(range(10**6)), [[[[[[1]]]]]] * 9], ids=range(5)
 )
-def test_a_long_value_is_shown_short(value: Any) -> None:
+def test_a_long_value_is_shortened(value: Any) -> None:
     assert len(short_repr(value)) <= MAX_SHOWN
     assert short_repr(value).isprintable()
 
@@ -73,5 +73,5 @@ def test_a_long_value_is_shown_short(value: Any) -> None:
 @pytest.mark.parametrize(
     ("number", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (-1, "-1 rows"), (1_234_567, "1,234,567 rows")]
 )
-def test_a_noun_is_in_the_plural_unless_there_is_one(number: int, text: str) -> None:
+def test_a_noun_is_plural_unless_the_number_is_one(number: int, text: str) -> None:
     assert counted(number, "row") == text

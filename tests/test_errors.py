@@ -1,4 +1,4 @@
-"""Errors: one root, Python's own types beside it, and a docstring that tells the truth."""
+"""Errors: one root class, Python's built-in types as further bases, and a docstring whose tree is true."""
 
 import inspect
 import pickle
@@ -22,7 +22,7 @@ every_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: error._
 
 
 def _drawn_tree():
-    """From the docstring: pairs of a name and the standard type beside it, and its parent."""
+    """The tree in the docstring: by the name of an error, its parent and the built-in type beside it."""
     stack, tree = [RecordingError.__name__], {}
     for line in errors.__doc__.splitlines():
         match = re.match(r"    (?P<indent>[│ ]*)[├└]── (?P<name>\w+) +(?P<base>[A-Z]\w+)?", line)
@@ -47,17 +47,17 @@ def test_the_tree_in_the_docstring_is_true(name, drawn):
 
 
 @every_error
-def test_one_except_catches_them_all(error):
+def test_every_error_is_a_recording_error(error):
     assert issubclass(error, RecordingError)
 
 
 @every_error
-def test_message_is_what_was_said(error):
+def test_the_text_of_an_error_is_its_message(error):
     assert str(error("what to do")) == "what to do"
 
 
 @every_error
-def test_survives_the_way_between_processes(error):
+def test_an_error_comes_back_from_pickle(error):
     again = pickle.loads(pickle.dumps(error("what to do")))
     assert type(again) is error
     assert str(again) == "what to do"
@@ -83,12 +83,12 @@ def test_survives_the_way_between_processes(error):
     ],
     ids=lambda each: each.__name__,
 )
-def test_is_caught_by_the_type_a_caller_would_expect(error, builtin):
+def test_an_error_is_caught_by_its_builtin_type(error, builtin):
     with pytest.raises(builtin, match="^message$"):
         raise error("message")
 
 
-def test_a_warning_is_no_error():
+def test_the_warning_is_no_error():
     assert issubclass(RecordingWarning, UserWarning)
     assert not issubclass(RecordingWarning, RecordingError)
 
@@ -104,6 +104,6 @@ def test_importing_the_errors_does_not_import_gymnasium():
     assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout == "False\nTrue\n"
 
 
-def test_a_name_that_is_no_error_is_refused():
+def test_an_unknown_name_in_the_module_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'NoSuchError'"):
         errors.NoSuchError  # noqa: B018

@@ -1,4 +1,4 @@
-"""Options: a wrong value is refused with what was expected and what was given."""
+"""Options: the error of a wrong value names the expected values and the given one."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def test_a_tolerance_is_a_float(atol: Any, expected: float) -> None:
 
 
 @pytest.mark.parametrize("atol", [-1, -1e-300, float("nan"), "1", None, 1j], ids=repr)
-def test_what_is_no_tolerance_is_refused(atol: Any) -> None:
+def test_a_value_that_is_no_tolerance_is_refused(atol: Any) -> None:
     with pytest.raises(OptionError, match="atol: expected a number from 0 on, got "):
         check_atol(atol)

@@ -1,4 +1,4 @@
-"""Registration: Gymnasium knows the replay, whichever package is imported first, and is not imported for it."""
+"""Registration: Gymnasium finds the replay, whichever package is imported first; the package does not import it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gym_h5record.registration import REPLAY_ID, register_with_gymnasium
 
 
 def run(code: str) -> str:
-    """What a fresh interpreter prints; warnings are errors there."""
+    """Run code in a new interpreter, where warnings are errors; the text it prints."""
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(code)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -41,7 +41,7 @@ print([each for each in sys.meta_path if "gym_h5record" in type(each).__module__
     ],
 )
 def test_the_replay_is_registered_once_whatever_is_imported_first(imports: str) -> None:
-    assert run(f"{imports}\n{CHECK}") == "[]"  # nothing is left among the finders
+    assert run(f"{imports}\n{CHECK}") == "[]"  # the package's finder is gone
 
 
 def test_importing_the_package_does_not_import_gymnasium() -> None:
@@ -61,7 +61,7 @@ def test_reloading_the_package_registers_nothing_twice(first: str, times: int) -
     assert run(f"{textwrap.dedent(code)}\n{CHECK}") == "[]"
 
 
-def test_asking_where_gymnasium_is_changes_nothing() -> None:
+def test_looking_for_the_spec_of_gymnasium_changes_nothing() -> None:
     code = """
         import importlib.util, gym_h5record
         before = importlib.util.find_spec("gymnasium")
@@ -93,7 +93,7 @@ def test_the_package_may_be_imported_while_another_thread_imports_gymnasium() ->
     assert run(f"{textwrap.dedent(code)}\n{CHECK}") == "[]"
 
 
-def test_registering_again_keeps_the_entry_that_is_there() -> None:
+def test_registering_again_keeps_the_first_entry() -> None:
     entry = gym.registry[REPLAY_ID]
     register_with_gymnasium()
     assert gym.registry[REPLAY_ID] is entry

@@ -1,9 +1,8 @@
-"""A zoo for all tests: spaces of every kind, values that storage likes to change, and environments that show them.
+"""A zoo for all tests: spaces of every kind, values that storage easily changes, and an environment that shows them.
 
-``SPACES`` pairs an id with a space; ``every_space`` parametrises a test with
-them. ``ZooEnv`` is an environment over any of them, ``play`` steps one and
-keeps an exact copy of everything that passed, and ``check_recorded`` compares
-that copy with a recording.
+``SPACES`` has pairs of an id and a space; ``every_space`` parametrises a test with them. ``ZooEnv`` is an
+environment over any of them. ``play`` steps an environment and keeps an exact copy of everything that passed, and
+``check_recorded`` compares that copy with a recording.
 """
 
 from __future__ import annotations
@@ -68,19 +67,19 @@ ODD_KEYS: tuple[Any, ...] = (
     b"bytes",
     frozenset({1, 2}),
 )
-"""Keys a Dict space may have, most of which no HDF5 link can have as they are."""
+"""Keys that a Dict space may have. Most of them cannot be the name of an HDF5 link as they are."""
 
 ANY_UNICODE = "aZ09 _\t\n\x7f'\"\\/%ñßЖ中\u200d\u202e\uffff😀\U0010ffff"
 LONE_SURROGATES = "a\udc00b\udfff\ud800"
 
 
 def _pair() -> Box:
-    """A new one each time: spaces that hold one space twice share its generator."""
+    """A new Box each time: two spaces that hold the same Box would share its generator."""
     return Box(0, 1, (2,), np.float32)
 
 
 def _text(max_length: int) -> Text:
-    """Of few characters: Gymnasium copies the set of them for every item of a graph or sequence it samples."""
+    """A Text of three characters: Gymnasium copies the charset for every item of a sampled graph or sequence."""
     return Text(max_length, charset="abc")
 
 
@@ -204,31 +203,31 @@ def _graphs_and_choices() -> Iterator[tuple[str, gym.Space[Any]]]:
 
 def _build_zoo() -> list[tuple[str, gym.Space[Any]]]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Gymnasium warns of bounds that float16 rounds, and the like
+        warnings.simplefilter("ignore")  # Gymnasium warns of bounds that float16 rounds
         return [*_boxes(), *_numbers(), *_texts(), *_dicts_and_tuples(), *_sequences(), *_graphs_and_choices()]
 
 
 SPACES: list[tuple[str, gym.Space[Any]]] = _build_zoo()
-"""Pairs of an id and a space. Shared by all tests: seed copies, as ``samples`` and ``ZooEnv`` do."""
+"""Pairs of an id and a space. All tests share them: seed a copy, as ``samples`` and ``ZooEnv`` do."""
 
 SPACES_BY_ID: dict[str, gym.Space[Any]] = dict(SPACES)
 
 every_space = pytest.mark.parametrize("space", [pytest.param(space, id=name) for name, space in SPACES])
-"""Parametrises ``space`` over the whole zoo."""
+"""Parametrises ``space`` over all of ``SPACES``."""
 
 some_spaces = pytest.mark.parametrize("space", [pytest.param(space, id=name) for name, space in SPACES[::7]])
-"""Parametrises ``space`` over a few of the zoo, for what does not depend much on it."""
+"""Parametrises ``space`` over every seventh of ``SPACES``, for tests that depend little on the space."""
 
 
 def samples(space: gym.Space[Any], count: int, seed: int = 0) -> list[Any]:
-    """Values of a space, always the same ones."""
+    """Sample values of a space; equal arguments give equal values."""
     own = copy.deepcopy(space)
     own.seed(seed)
     return [own.sample() for _ in range(count)]
 
 
 def open_descriptors() -> int:
-    """How many files this process has open."""
+    """The number of file descriptors that this process has open."""
     gc.collect()
     return sum(1 for _ in Path("/dev/fd").iterdir())
 
@@ -237,7 +236,7 @@ def open_descriptors() -> int:
 
 
 class ForeignArray:
-    """An array of another library."""
+    """An array-like of another library."""
 
     def __init__(self, array: np.ndarray) -> None:
         self._array = array
@@ -266,7 +265,7 @@ REWARDS: tuple[Any, ...] = (
     2**53 + 1,
     5e-324,
 )
-"""Rewards of every type that environments return, and numbers that a cast would change."""
+"""Rewards of every type that environments return, some of which a cast would change."""
 
 
 def passing_infos(step: int) -> dict[Any, Any]:
@@ -284,17 +283,17 @@ def passing_infos(step: int) -> dict[Any, Any]:
 
 
 class ZooEnv(gym.Env[Any, Any]):
-    """An environment that shows samples of a space, whatever is done to it.
+    """An environment that shows samples of a space; actions have no effect.
 
-    Observations come from its own copy of the space, seeded at every reset.
+    Observations come from its own copy of the space, which every reset seeds.
 
     Args:
         space: The observation space.
         action_space: The action space; the observation space if None.
-        rewards: Given in turn.
-        length: Steps until ``terminated``; after as many again it says so again.
-        infos: From the number of the step, 0 at reset, to its info.
-        seed: Seeds resets that are given no seed of their own.
+        rewards: The rewards, which are returned in turn.
+        length: Steps until ``terminated``; without a reset, every ``length`` steps.
+        infos: Takes the number of the step, 0 at a reset, and returns its info.
+        seed: Seeds the resets that are given no seed.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 30}  # noqa: RUF012  # as Gymnasium has it
@@ -330,7 +329,7 @@ class ZooEnv(gym.Env[Any, Any]):
         return self.observation_space.sample(), reward, terminated, False, self._infos(self._step)
 
 
-# What passed, and whether a recording has it -----------------------------------------------------
+# Episodes that were played, and their comparison with a recording ----------------------------------
 
 
 @dataclass
@@ -348,20 +347,20 @@ class Played:
 
     @property
     def complete(self) -> bool:
-        """Whether the environment ended it."""
+        """Whether the environment ended the episode."""
         return bool(self.terminations and (self.terminations[-1] or self.truncations[-1]))
 
 
 def play(
     env: gym.Env[Any, Any], lengths: Iterable[int], *, seed: int = 0, actions: Iterable[Any] | None = None
 ) -> list[Played]:
-    """Play one episode of at most so many steps per length, and keep all of it.
+    """Play one episode for each length, and keep everything that passed.
 
     Args:
         env: The environment, recorded or not.
-        lengths: Steps of each episode; a smaller one than the environment's leaves it incomplete.
-        seed: Seeds the first reset and, if there are no ``actions``, the actions.
-        actions: What to do; samples of the action space if None.
+        lengths: The most steps of each episode; an episode that the environment has not ended by then is incomplete.
+        seed: Seeds every other reset and, without ``actions``, the actions.
+        actions: The actions; samples of the action space if None.
     """
     chosen = iter(actions) if actions is not None else _actions(env.action_space, seed)
     episodes = []
@@ -398,7 +397,7 @@ def check_identical(found: Any, expected: Any, where: str) -> None:
 
 
 def check_recorded(recording: Recording, episodes: Sequence[Played]) -> None:
-    """Fail unless a recording has exactly what was played."""
+    """Fail unless a recording has exactly the played episodes."""
     assert recording.num_episodes == len(recording.episodes) == len(episodes)
     assert recording.num_steps == sum(len(played.actions) for played in episodes)
     for number, played in enumerate(episodes):

@@ -20,7 +20,6 @@ from gym_h5record.errors import MissingDependencyError
 
 __all__ = ["default_path", "make_environment"]
 
-
 _MISFITS = (gym.error.Error, ImportError, TypeError, ValueError, KeyError)
 """Raised by ``gymnasium.make`` and by constructors if the id or an argument does not fit."""
 
@@ -43,14 +42,7 @@ def make_environment(
     atari_preprocessing: bool = False,
     frame_stack: int | None = None,
 ) -> gym.Env[Any, Any]:
-    """Make and wrap an environment.
-
-    Args:
-        env_id: An id that ``gymnasium.make`` takes, ``module:Name-v0`` included.
-        kwargs: Arguments of the environment.
-        render_mode: The environment's ``render_mode``.
-        atari_preprocessing: Whether to add ``AtariPreprocessing``.
-        frame_stack: How many observations to stack, None for no stack.
+    """Make and wrap an environment; ``module:Name-v0`` imports the module, as in ``gymnasium.make``.
 
     Raises:
         MissingDependencyError: If ale-py or OpenCV is needed and not installed.
@@ -64,7 +56,9 @@ def make_environment(
         env: gym.Env[Any, Any] = gym.make(env_id, **arguments)
     except _MISFITS as error:
         hint = " (--atari-preprocessing needs an Atari game that takes frameskip=1)" if atari_preprocessing else ""
-        raise CommandError(f"cannot make {env_id}: {_reason(error)}{hint}") from error
+        is_clear = isinstance(error, gym.error.Error)  # Gymnasium's own errors explain themselves
+        reason = str(error) if is_clear else f"{type(error).__name__}: {error}"
+        raise CommandError(f"cannot make {env_id}: {reason}{hint}") from error
     try:
         if atari_preprocessing:
             env = _preprocess(env, env_id)
@@ -102,8 +96,3 @@ def _preprocess(env: gym.Env[Any, Any], env_id: str) -> gym.Env[Any, Any]:
         ) from error
     except ValueError as error:
         raise CommandError(f"--atari-preprocessing does not fit {env_id}: {error}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """The message of an error, with the name of its class unless it is one of Gymnasium's, which explain themselves."""
-    return str(error) if isinstance(error, gym.error.Error) else f"{type(error).__name__}: {error}"

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Collection
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,103 +17,81 @@ import gym_h5record as h5r
 from gym_h5record.cli.evaluation_tables import report_json, show_report
 from gym_h5record.cli.output import print_json
 from gym_h5record.cli.parameters import parse_episodes
-from gym_h5record.cli.progress import row_progress
-from gym_h5record.cli.user_code import check_callable_name, import_from_current_directory, load_callable
+from gym_h5record.cli.user_code import check_callable_name, load_callable, running_episodes
 
 __all__ = ["or_evaluate"]
 
-
-Command = Callable[..., None]
-
-_OPTIONS = (
-    click.option(
-        "--policy",
-        callback=check_callable_name,
-        metavar="MODULE:CALLABLE",
-        help="Call this with each recorded observation, and compare its actions with the recorded ones.",
-    ),
-    click.option(
-        "--closed-loop", is_flag=True, help="Let the policy act from where each episode began, and compare returns."
-    ),
-    click.option(
-        "--env",
-        "make_env",
-        callback=check_callable_name,
-        metavar="MODULE:CALLABLE",
-        help="With --closed-loop: makes the environment. Needed if the file does not name one.",
-    ),
-    click.option(
-        "--max-steps",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="With --closed-loop: cut an episode after N steps.",
-    ),
-    click.option(
-        "--ignore",
-        multiple=True,
-        metavar="KEY/KEY",
-        help="With --closed-loop: do not compare this path in the infos of the reset. May be repeated.",
-    ),
-    click.option(
-        "--episodes",
-        callback=parse_episodes,
-        metavar="0,3-5",
-        help="With --policy: only these episodes.  [default: all]",
-    ),
-    click.option(
-        "--seed",
-        type=click.IntRange(min=0),
-        default=0,
-        metavar="N",
-        help="With --closed-loop: seed of the bootstrap that gives the 95 % intervals.",
-    ),
-)
 _OF_CLOSED_LOOP = ("make_env", "max_steps", "ignore", "seed")
 _OF_EVALUATION = ("closed_loop", *_OF_CLOSED_LOOP, "episodes")
 
 
-def or_evaluate(command: Command) -> Command:
+def or_evaluate(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of an evaluation to a command; with ``--policy`` the evaluation runs instead of the command.
 
     The command's own options, except ``path`` and ``as_json``, cannot be combined with ``--policy``.
     """
 
+    @click.option(
+        "--policy",
+        callback=check_callable_name,
+        metavar="MODULE:CALLABLE",
+        help="Call this with each recorded observation, and compare its actions with the recorded ones.",
+    )
+    @click.option(
+        "--closed-loop",
+        is_flag=True,
+        help="Let the policy act from where each episode began, and compare returns.",
+    )
+    @click.option(
+        "--env",
+        "make_env",
+        callback=check_callable_name,
+        metavar="MODULE:CALLABLE",
+        help="With --closed-loop: makes the environment. Needed if the file does not name one.",
+    )
+    @click.option(
+        "--max-steps",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="With --closed-loop: cut an episode after N steps.",
+    )
+    @click.option(
+        "--ignore",
+        multiple=True,
+        metavar="KEY/KEY",
+        help="With --closed-loop: do not compare this path in the infos of the reset. May be repeated.",
+    )
+    @click.option(
+        "--episodes",
+        callback=parse_episodes,
+        metavar="0,3-5",
+        help="With --policy: only these episodes.  [default: all]",
+    )
+    @click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="With --closed-loop: seed of the bootstrap that gives the 95 % intervals.",
+    )
     @functools.wraps(command)
-    def either(
-        *,
-        path: Path,
-        as_json: bool,
-        policy: str | None,
-        closed_loop: bool,
-        make_env: str | None,
-        max_steps: int | None,
-        ignore: tuple[str, ...],
-        episodes: list[int] | None,
-        seed: int,
-        **of_command: Any,
-    ) -> None:
+    def either(*, path: Path, as_json: bool, policy: str | None, **options: Any) -> None:
         ctx = click.get_current_context()
+        evaluation = {name: options.pop(name) for name in _OF_EVALUATION}
         if policy is None:
-            _refuse(ctx, _OF_EVALUATION, "needs --policy.")
-            command(path=path, as_json=as_json, **of_command)
+            _refuse(ctx, evaluation, "needs --policy.")
+            command(path=path, as_json=as_json, **options)
             return
-        _refuse(ctx, of_command, "cannot be combined with --policy.")
-        if not closed_loop:
+        _refuse(ctx, options, "cannot be combined with --policy.")
+        if not evaluation["closed_loop"]:
             _refuse(ctx, _OF_CLOSED_LOOP, "needs --closed-loop.")
-        options = {"closed_loop": closed_loop, "seed": seed, "max_steps": max_steps, "ignore": ignore}
-        _evaluate(path, policy, make_env, episodes, options, as_json=as_json)
+        _evaluate(path, policy, as_json=as_json, **evaluation)
 
-    for option in reversed(_OPTIONS):
-        either = option(either)
     return either
 
 
 def _refuse(ctx: click.Context, names: Collection[str], why: str) -> None:
-    """Refuse the first of these options that was given on the command line.
-
-    Raises:
-        click.UsageError: If one was given.
-    """
+    """Refuse the first of these options that was given on the command line."""
     for parameter in ctx.command.params:
         is_given = ctx.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
         if parameter.name in names and is_given:
@@ -123,14 +99,12 @@ def _refuse(ctx: click.Context, names: Collection[str], why: str) -> None:
 
 
 def _evaluate(
-    path: Path, name: str, make_env: str | None, episodes: list[int] | None, options: dict[str, Any], *, as_json: bool
+    path: Path, policy: str, *, episodes: list[int] | None, make_env: str | None, as_json: bool, **options: Any
 ) -> None:
-    import_from_current_directory()
-    with redirect_stdout(sys.stderr if as_json else sys.stdout):  # the policy and the environment may print
-        policy = load_callable(name, "policy")
+    with running_episodes(path, as_json=as_json) as on_progress:
+        act = load_callable(policy, "policy")
         env = None if make_env is None else load_callable(make_env, "environment")
-        with row_progress(path.name, "episodes", is_shown=not as_json) as on_progress:
-            report = h5r.evaluate(policy, path, episodes, env=env, on_progress=on_progress, **options)
+        report = h5r.evaluate(act, path, episodes, env=env, on_progress=on_progress, **options)
     if as_json:
         print_json(report_json(report))
     else:

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from gym_h5record.cli.output import plain_table, safe, show
 from gym_h5record.display import printable
-from gym_h5record.replay.evaluation.bootstrap import Interval
 from gym_h5record.replay.evaluation.reports import (
     ActionError,
     Agreement,
@@ -22,16 +21,16 @@ from gym_h5record.replay.evaluation.reports import (
 
 __all__ = ["report_json", "show_report"]
 
-
 _MAX_ACTIONS = 18  # of a confusion matrix that is shown; an Atari controller has 18
 _MAX_DIMENSIONS = 32
+_ERRORS = ("mean error", "root mean square", "largest")
 
 
 def show_report(report: EvaluationReport) -> None:
     """Print a table of the episodes, then one of all episodes together."""
-    if report.closed_loop:
+    if report.agreement is None:  # in a closed loop
         _show_returns(report)
-    elif report.agreement is not None:
+    else:
         _show_agreement(report, report.agreement)
 
 
@@ -69,7 +68,7 @@ def _agreement_json(agreement: Agreement | None) -> dict[str, Any] | None:
 
 
 def _show_agreement(report: EvaluationReport, overall: Agreement) -> None:
-    errors = ["mean error", "root mean square", "largest"] if overall.error is not None else []
+    errors = () if overall.error is None else _ERRORS
     table = _table(["episode", "steps", "agree", *errors, ""])
     for each in report.episodes:
         if each.agreement is not None:
@@ -88,9 +87,8 @@ def _show_agreement(report: EvaluationReport, overall: Agreement) -> None:
     click.echo(f"{printable(report.path)}: {agree}{misfits}")
 
 
-def _agreement_cells(agreement: Agreement, num_errors: int) -> list[object]:
-    error = agreement.error
-    errors = [""] * num_errors if error is None else _error_cells(error)
+def _agreement_cells(agreement: Agreement, num_errors: int) -> list[str]:
+    errors = [""] * num_errors if agreement.error is None else _error_cells(agreement.error)
     return [f"{agreement.num_steps:,}", _share(agreement.rate), *errors]
 
 
@@ -108,7 +106,7 @@ def _show_confusion(confusion: Confusion) -> None:
 
 
 def _show_dimensions(error: ActionError) -> None:
-    table = _table(["dimension", "mean error", "root mean square", "largest"])
+    table = _table(["dimension", *_ERRORS])
     for number, each in enumerate(error.dimensions[:_MAX_DIMENSIONS]):
         _add(table, number, *_error_cells(each))
     show(table)
@@ -134,11 +132,12 @@ def _show_returns(report: EvaluationReport) -> None:
     show(table)
     click.echo()
     means = (("recorded", report.recorded_return), ("live", report.live_return), ("difference", report.difference))
-    if report.difference is not None:
-        table = _table(["return", "mean", "95 % interval"])
-        for name, interval in means:
-            if interval is not None:
-                _add(table, name, f"{interval.mean:g}", _interval_text(interval))
+    table = _table(["return", "mean", "95 % interval"])
+    for name, interval in means:
+        if interval is not None:
+            spread = "none of one episode" if interval.low is None else f"{interval.low:g} to {interval.high:g}"
+            _add(table, name, f"{interval.mean:g}", spread)
+    if table.row_count:
         show(table)
         click.echo()
     compared = len(report.episodes) - len(report.unpaired)
@@ -149,14 +148,8 @@ def _show_returns(report: EvaluationReport) -> None:
 def _why_unpaired(episode: EpisodeEvaluation) -> str:
     if episode.reason:
         return episode.reason
-    is_cut = episode.live is not None and not episode.live.complete
-    return ", ".join(part for part in (_recorded_end(episode), "cut by --max-steps" if is_cut else "") if part)
-
-
-def _interval_text(interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return "none of one episode"
-    return f"{interval.low:g} to {interval.high:g}"
+    cut = "cut by --max-steps" if episode.live is not None and not episode.live.complete else ""
+    return ", ".join(filter(None, (_recorded_end(episode), cut)))
 
 
 # Tables -----------------------------------------------------------------------------------------------
@@ -182,10 +175,7 @@ def _table(names: Iterable[str]) -> Table:
     """A table of numbers, right-aligned; a column without a name is for words."""
     table = plain_table()
     for name in names:
-        if name:
-            table.add_column(name, justify="right")
-        else:
-            table.add_column("", overflow="fold")
+        table.add_column(name, justify="right" if name else "left", overflow="ellipsis" if name else "fold")
     return table
 
 

@@ -15,18 +15,17 @@ from gym_h5record.storage.paths import has_journal
 
 __all__ = ["Follower", "Speed"]
 
-
 _NAP_S = 0.05  # the longest time until Ctrl-C, or the start of a recording, is noticed
 _SPEED_OVER_S = 10.0  # a recorder commits once a second: over a shorter time the speed would jump
 
 
 class Follower:
-    """Looks at a recording at intervals, and tells a printer what has changed.
+    """Looks at a recording at intervals, and tells a printer what has changed until the recording ends or Ctrl-C.
 
     Args:
         path: The recording, as an absolute path.
         printer: Told about every look.
-        interrupts: Looked at between two looks.
+        interrupts: Checked between two looks.
         interval_s: Seconds between two looks.
         last: How many of the episodes to tell the printer at first.
 
@@ -43,11 +42,9 @@ class Follower:
         self._last = last
 
     def run(self, *, wait: bool, follow: bool) -> None:
-        """Follow the recording, and a recording that replaces it, until it ends or Ctrl-C.
+        """Follow the recording, and a recording that replaces it; look only once if ``follow`` is False.
 
-        Args:
-            wait: Whether to wait for a recording that does not exist yet.
-            follow: False to look only once.
+        With ``wait``, a recording that does not exist yet is no error.
         """
         while not self._interrupts.requested:
             self.recording = self._open(wait=wait)

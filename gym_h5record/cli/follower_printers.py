@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.live import Live
 
-from gym_h5record.cli.output import file_bytes, json_value, safe, safe_line, size_text
+from gym_h5record.cli.output import file_bytes, print_json, safe, safe_line, size_text
 from gym_h5record.cli.playback import describe_end
 from gym_h5record.display import counted
 from gym_h5record.reading.episodes import Episode
@@ -23,13 +20,7 @@ __all__ = ["Printer", "make_printer"]
 
 
 def make_printer(console: Console, last: int, *, as_json: bool) -> Printer:
-    """The printer for the console.
-
-    Args:
-        console: Prints on stdout.
-        last: How many episodes to print at once.
-        as_json: Whether to print JSON.
-    """
+    """The printer for a console on stdout. As text it prints only the newest ``last`` episodes of a look."""
     if as_json:
         return _JsonPrinter()
     return _ScreenPrinter(console, last) if console.is_terminal else _LinePrinter(last)
@@ -51,21 +42,12 @@ class Printer:
         """The recording is still being written. The speed is None at the first look."""
 
     def end(self, reason: str, recording: Recording | None, message: str = "") -> None:
-        """Nothing follows.
+        """Nothing follows: the recording is ``"complete"`` or ``"interrupted"``, or tail is ``"stopped"`` by Ctrl-C.
 
-        Args:
-            reason: ``"complete"`` or ``"interrupted"`` for the recording's end, ``"stopped"``
-                after Ctrl-C, ``"error"``.
-            recording: The recording, None if it never existed.
-            message: The message of an error.
+        For an ``"error"`` there is a message, and no recording if it never existed.
         """
 
-    def __enter__(self) -> Printer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Leave the terminal as it was."""
 
 
@@ -146,23 +128,17 @@ class _ScreenPrinter(_LinePrinter):
     def __init__(self, console: Console, last: int) -> None:
         super().__init__(last)
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._opened = ExitStack()
+        self._live.start()
 
     def progress(self, recording: Recording, steps_per_second: float | None) -> None:
         self._live.update(safe_line(_progress_text(recording, steps_per_second)), refresh=True)
 
     def end(self, reason: str, recording: Recording | None, message: str = "") -> None:
-        self._opened.close()
+        self.close()
         super().end(reason, recording, message)
 
-    def __enter__(self) -> _ScreenPrinter:
-        self._opened.enter_context(self._live)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._opened.close()
+    def close(self) -> None:
+        self._live.stop()
 
     def _say(self, text: str) -> None:
         self._live.console.print(safe(text), soft_wrap=True)
@@ -190,4 +166,4 @@ def _totals(recording: Recording) -> dict[str, Any]:
 
 
 def _print_event(event: str, **facts: Any) -> None:
-    click.echo(json.dumps(json_value({"event": event, **facts}), allow_nan=False))
+    print_json({"event": event, **facts}, on_one_line=True)

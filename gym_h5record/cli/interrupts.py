@@ -9,20 +9,14 @@ step that does not return.
 from __future__ import annotations
 
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 __all__ = ["Interrupts"]
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
 class Interrupts:
     """A context in which the first SIGINT or SIGTERM sets ``requested`` and the second one raises.
-
-    Attributes:
-        requested: Whether a signal has arrived.
 
     Example:
         >>> with Interrupts() as interrupts:
@@ -35,12 +29,10 @@ class Interrupts:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        self._before = {each: signal.signal(each, self._note) for each in _SIGNALS}
+        self._before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM)}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for each, handler in self._before.items():
             signal.signal(each, handler)
 

@@ -36,7 +36,6 @@ __all__ = [
     "summary",
 ]
 
-
 _WIDEST = 10_000  # characters of a line that is not broken
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 _MAX_ITEMS = 8  # of a value that ``summary`` shows
@@ -46,11 +45,7 @@ _MAX_ITEMS = 8  # of a value that ``summary`` shows
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console without markup, emoji codes and automatic colours.
-
-    Args:
-        stderr: Whether it prints on stderr, as progress does, instead of stdout.
-    """
+    """A console without markup, emoji codes and automatic colours, on stdout or for progress on stderr."""
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
@@ -67,10 +62,7 @@ def safe_line(value: object) -> Text:
 def show(renderable: RenderableType, *, whole: bool = False) -> None:
     """Print on stdout, without the spaces that Rich adds at the end of lines.
 
-    Args:
-        renderable: A table or a text.
-        whole: Whether lines may be longer than the terminal is wide. Broken lines make a
-            table of numbers unreadable.
+    With ``whole``, lines may be longer than the terminal is wide: broken lines make a table of numbers unreadable.
     """
     console = make_console()
     if whole:
@@ -159,9 +151,9 @@ def _joined(parts: Iterable[str], count: int) -> str:
 # For programs ---------------------------------------------------------------------------------------
 
 
-def print_json(content: Mapping[str, Any]) -> None:
-    """Print one JSON object: on one line in a pipe, indented on a terminal."""
-    indent = 2 if sys.stdout.isatty() else None
+def print_json(content: Mapping[str, Any], *, on_one_line: bool = False) -> None:
+    """Print one JSON object: on one line in a pipe, indented on a terminal unless it has to be one line."""
+    indent = 2 if sys.stdout.isatty() and not on_one_line else None
     click.echo(json.dumps(json_value(content), allow_nan=False, indent=indent))
 
 

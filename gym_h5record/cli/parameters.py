@@ -10,17 +10,12 @@ import click
 
 __all__ = ["parse_episodes", "parse_pairs"]
 
-
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _MAX_EPISODES = 1 << 20  # of one range: 0-99999999999 must not fill the memory
 
 
 def parse_episodes(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int] | None:
-    """Parse episode numbers and ranges such as ``0,3-5``; None if the option is not given.
-
-    Raises:
-        click.BadParameter: If the text has another form.
-    """
+    """Parse episode numbers and ranges such as ``0,3-5``; None if the option is not given."""
     if text is None:
         return None
     numbers: list[int] = []
@@ -34,11 +29,7 @@ def parse_episodes(context: click.Context, parameter: click.Parameter, text: str
 
 
 def parse_pairs(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Parse the ``key=value`` pairs of a repeatable option; a value that is no Python literal is a string.
-
-    Raises:
-        click.BadParameter: If a pair has no ``=`` or no key.
-    """
+    """Parse the ``key=value`` pairs of a repeatable option; a value that is no Python literal is a string."""
     parsed = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

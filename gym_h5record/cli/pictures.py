@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
 __all__ = ["Tile", "animated_gif", "check_targets", "contact_sheet", "evenly_spaced", "frame_delays", "write_picture"]
-
 
 _MAX_SIDE_PX = 16_384  # a larger picture is a mistyped --scale
 _GIF_MAX_FPS = 50  # browsers play faster GIFs slowly
@@ -53,23 +53,11 @@ def frame_delays(length: int, fps: float) -> list[tuple[int, int]]:
     """
     stride = math.ceil(fps / _GIF_MAX_FPS)
     ends_cs = [round(100 * min(k + stride, length) / fps) for k in range(0, length, stride)]
-    starts_cs = [0, *ends_cs]
-    return [
-        (k * stride, 10 * max(2, end - start)) for k, (start, end) in enumerate(zip(starts_cs, ends_cs, strict=False))
-    ]
+    return [(k * stride, 10 * max(2, end - start)) for k, (start, end) in enumerate(pairwise([0, *ends_cs]))]
 
 
 def animated_gif(frames: Iterable[Any], delays_ms: Sequence[int], scale: float = 1.0) -> bytes:
-    """An animated GIF that repeats for ever.
-
-    Args:
-        frames: ``(H, W, 3)`` uint8 each.
-        delays_ms: How long each frame is shown.
-        scale: Width of the picture divided by the width of a frame.
-
-    Raises:
-        CommandError: If a frame is no picture, or the picture is too large.
-    """
+    """An animated GIF that repeats for ever, ``scale`` times as wide as a frame."""
     from PIL.Image import Dither
 
     images: list[Image] = []
@@ -87,13 +75,9 @@ def animated_gif(frames: Iterable[Any], delays_ms: Sequence[int], scale: float =
 
 @dataclass(frozen=True)
 class Tile:
-    """One frame of a contact sheet.
+    """One frame of a contact sheet, with a label below its left and its right end.
 
-    Attributes:
-        frame: ``(H, W, 3)`` uint8.
-        left: Label below it, on the left.
-        right: Label below it, on the right.
-        is_end: Whether the episode ends with this frame; the left label is red then.
+    The left label is red if the episode ends with this frame.
     """
 
     frame: Any
@@ -114,16 +98,9 @@ def evenly_spaced(length: int, count: int) -> list[int]:
 
 
 def contact_sheet(tiles: Sequence[Tile], title: str, columns: int, scale: float | None = None) -> bytes:
-    """A PNG of labelled frames in a grid.
+    """A PNG of labelled frames in a grid, row by row.
 
-    Args:
-        tiles: The frames, row by row.
-        title: The line above the grid.
-        columns: Tiles in one row.
-        scale: Width of a tile divided by the width of a frame, None for tiles 160 to 256 pixels wide.
-
-    Raises:
-        CommandError: If a frame is no picture, or a tile is too large.
+    A tile is ``scale`` times as wide as the first frame, or 160 to 256 pixels wide if ``scale`` is None.
     """
     from PIL import Image, ImageDraw
 
@@ -165,9 +142,7 @@ def _tile_scale(frame: Any) -> float:
     """The scale that makes a frame as wide as a tile; small frames grow by a whole number, which keeps pixels sharp."""
     narrow, wide = _TILE_WIDTH_PX
     width = np.shape(frame)[1] if np.ndim(frame) > 1 else narrow
-    if width > wide:
-        return wide / width
-    return float(math.ceil(narrow / max(1, width)))
+    return wide / width if width > wide else float(math.ceil(narrow / max(1, width)))
 
 
 # Frames as images ---------------------------------------------------------------------------------
@@ -198,34 +173,18 @@ def _is_picture(shape: tuple[int, ...]) -> bool:
 
 
 def check_targets(targets: Iterable[Path], recording: Path, *, overwrite: bool) -> None:
-    """Refuse a picture that cannot be written before any work is done.
-
-    Args:
-        targets: The files to write.
-        recording: The recording, which is never overwritten.
-        overwrite: Whether other files may be overwritten.
-
-    Raises:
-        CommandError: If a target exists, is the recording, or has no directory.
-    """
+    """Refuse a picture that cannot be written before any work is done. The recording is never overwritten."""
     for target in targets:
-        name = str(target)
         if not target.parent.is_dir():
-            raise CommandError(f"cannot write {name}: the directory {target.parent} does not exist.")
-        if not target.exists():
-            continue
-        if recording.exists() and target.samefile(recording):
-            raise CommandError(f"cannot write {name}: it is the recording itself.")
-        if not overwrite:
-            raise CommandError(f"{name} exists: choose another name, or replace it with --overwrite.")
+            raise CommandError(f"cannot write {target}: the directory {target.parent} does not exist.")
+        if target.exists() and recording.exists() and target.samefile(recording):
+            raise CommandError(f"cannot write {target}: it is the recording itself.")
+        if target.exists() and not overwrite:
+            raise CommandError(f"{target} exists: choose another name, or replace it with --overwrite.")
 
 
 def write_picture(target: Path, picture: bytes, *, overwrite: bool) -> None:
-    """Write the bytes of a picture.
-
-    Raises:
-        CommandError: If the file cannot be written.
-    """
+    """Write the bytes of a picture."""
     try:
         with target.open("wb" if overwrite else "xb") as file:
             file.write(picture)

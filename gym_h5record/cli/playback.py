@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,19 +17,7 @@ from gym_h5record.reading.recording import Recording
 from gym_h5record.replay.environment import ReplayFromHDF5
 from gym_h5record.values.exact import reward_number
 
-__all__ = ["Reset", "Step", "choose_episode", "describe_end", "play"]
-
-
-@dataclass(frozen=True)
-class Reset:
-    """What the replay's ``reset`` returned."""
-
-    observation: Any
-    info: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {"observation": summary(self.observation), "info": self.info}
+__all__ = ["Step", "choose_episode", "describe_end", "play"]
 
 
 @dataclass(frozen=True)
@@ -67,15 +53,7 @@ class Step:
 
 
 def choose_episode(recording: Recording, number: int | None) -> Episode:
-    """Choose an episode.
-
-    Args:
-        recording: The recording.
-        number: Number of the episode, negative from the end; None for the first episode with a step.
-
-    Raises:
-        CommandError: If the recording has no such episode.
-    """
+    """The episode with a number, negative from the end; for None the first episode with a step."""
     episodes, name = recording.episodes, recording.path
     if number is None:
         for episode in episodes:
@@ -89,29 +67,20 @@ def choose_episode(recording: Recording, number: int | None) -> Episode:
     return episodes[number]
 
 
-def play(path: Path, episode: Episode, limit: int | None) -> tuple[Reset, list[Step]]:
-    """Play an episode with the recorded actions.
-
-    Args:
-        path: The recording.
-        episode: One of its episodes.
-        limit: How many steps at most, None for all.
-    """
+def play(path: Path, episode: Episode, limit: int | None) -> tuple[tuple[Any, dict[str, Any]], list[Step]]:
+    """Play an episode with the recorded actions, up to a number of steps; the result of the reset and the steps."""
+    steps, total = [], 0.0
     # "raise": the actions come from the file, so a mismatch would be a bug of this package.
-    with closing(ReplayFromHDF5(path, [episode.number], on_mismatch="raise")) as env:
-        reset = Reset(*env.reset())
-        return reset, list(_steps(env, itertools.islice(episode.actions, limit)))
-
-
-def _steps(env: ReplayFromHDF5, actions: Iterator[Any]) -> Iterator[Step]:
-    total = 0.0
-    for number, action in enumerate(actions, 1):
-        observation, reward, terminated, truncated, info = env.step(action)
-        total += reward_number(reward)
-        yield Step(number, action, observation, reward, bool(terminated), bool(truncated), info, total)
+    with ReplayFromHDF5(path, [episode.number], on_mismatch="raise") as env:
+        reset = env.reset()
+        for number, action in enumerate(itertools.islice(episode.actions, limit), 1):
+            observation, reward, terminated, truncated, info = env.step(action)
+            total += reward_number(reward)
+            steps.append(Step(number, action, observation, reward, bool(terminated), bool(truncated), info, total))
+    return reset, steps
 
 
 def describe_end(episode: Episode) -> str:
     """``"terminated"``, ``"truncated"``, ``"terminated and truncated"`` or ``"incomplete"``."""
-    ends = [name for name, is_so in (("terminated", episode.terminated), ("truncated", episode.truncated)) if is_so]
+    ends = [name for name in ("terminated", "truncated") if getattr(episode, name)]
     return " and ".join(ends) or "incomplete"

@@ -17,7 +17,6 @@ from gym_h5record.display import printable_lines
 
 __all__ = ["EXIT_INTERRUPTED", "EXIT_PROBLEM", "CommandError", "Program"]
 
-
 EXIT_PROBLEM = 1  # of the file or the run; click itself ends wrong usage with 2
 EXIT_INTERRUPTED = 3
 

@@ -1,13 +1,14 @@
 """Progress bars on stderr, drawn at most every 0.25 s and only if stderr is a terminal.
 
 The command that is running draws them: a thread of Rich's would compete with the
-environment for the interpreter.
+environment for the interpreter. A bar is a context with a function to call as often as
+convenient, or with None if nothing is drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import ParamSpec
@@ -20,7 +21,6 @@ from gym_h5record.display import printable
 
 __all__ = ["OnProgress", "rollout_progress", "row_progress"]
 
-
 OnProgress = Callable[[int, int], None]
 """Called with how much is done and how much there is."""
 
@@ -29,40 +29,19 @@ _INTERVAL_S = 0.25
 _P = ParamSpec("_P")
 
 
-@contextmanager
-def row_progress(name: str, unit: str = "rows", *, is_shown: bool = True) -> Iterator[OnProgress | None]:
-    """A bar for what is done of a known number of rows or episodes.
-
-    Args:
-        name: The text before the bar.
-        unit: The word for what is counted.
-        is_shown: False for no bar, even on a terminal.
-
-    Yields:
-        A function to call as often as convenient, None if there is no bar.
-    """
+def row_progress(name: str, unit: str = "rows", *, is_shown: bool = True) -> AbstractContextManager[OnProgress | None]:
+    """A bar for the rows, or other units, that are done of a known number."""
 
     def describe(done: int, total: int) -> tuple[float, str]:
         return done / max(total, 1), f"{done:,}/{total:,} {unit}"
 
-    with _progress(name, describe, is_shown=is_shown) as on_progress:
-        yield on_progress
+    return _progress(name, describe, is_shown=is_shown)
 
 
-@contextmanager
 def rollout_progress(
     path: Path, limits: Limits, *, is_shown: bool = True
-) -> Iterator[Callable[[RolloutStats], None] | None]:
-    """A bar for a rollout that is recorded: steps per second, episodes, last return and bytes written.
-
-    Args:
-        path: The recording.
-        limits: The end of the bar.
-        is_shown: False for no bar, even on a terminal.
-
-    Yields:
-        A function to call as often as convenient, None if there is no bar.
-    """
+) -> AbstractContextManager[Callable[[RolloutStats], None] | None]:
+    """A bar for a rollout that is recorded: steps per second, episodes, last return and bytes written."""
     of_all = f"/{limits.episodes:,}" if limits.episodes else ""
 
     def describe(stats: RolloutStats) -> tuple[float, str]:
@@ -71,8 +50,7 @@ def rollout_progress(
             facts.append(f"return {stats.returns[stats.ended - 1]:g}")
         return limits.fraction(stats), "  ".join([*facts, size_text(file_bytes(path))])
 
-    with _progress(path.name, describe, is_shown=is_shown) as on_progress:
-        yield on_progress
+    return _progress(path.name, describe, is_shown=is_shown)
 
 
 @contextmanager

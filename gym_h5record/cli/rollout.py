@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 
-__all__ = ["Limits", "RolloutStats", "Stop", "rollout"]
+from gym_h5record.cli.interrupts import Interrupts
+
+__all__ = ["Limits", "RolloutStats", "roll_out"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When a rollout ends: at the limit that it reaches first.
-
-    Attributes:
-        episodes: Number of episodes, None for no limit.
-        steps: Number of steps, None for no limit.
-    """
+    """A rollout ends at the limit that it reaches first; None is no limit."""
 
     episodes: int | None = None
     steps: int | None = None
@@ -43,12 +40,14 @@ class RolloutStats:
         ended: Episodes that the environment has ended.
         returns: One per episode; the last episode may still be running.
         start_s: When the first reset returned, on the monotonic clock; None before.
+        end_s: When the recorder was closed; None before.
     """
 
     steps: int = 0
     ended: int = 0
     returns: list[float] = field(default_factory=list)
     start_s: float | None = None
+    end_s: float | None = None
 
     @property
     def incomplete(self) -> int:
@@ -57,8 +56,10 @@ class RolloutStats:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the first reset returned, 0 before."""
-        return 0.0 if self.start_s is None else monotonic() - self.start_s
+        """Seconds from the first reset until now, or until the recorder was closed; 0 without a reset."""
+        if self.start_s is None:
+            return 0.0
+        return (monotonic() if self.end_s is None else self.end_s) - self.start_s
 
     @property
     def steps_per_second(self) -> float:
@@ -66,71 +67,33 @@ class RolloutStats:
         seconds = self.seconds
         return self.steps / seconds if seconds else 0.0
 
-    @property
-    def mean_return(self) -> float:
-        """Mean return of all episodes, NaN without episodes."""
-        return sum(self.returns) / len(self.returns) if self.returns else float("nan")
 
-
-class Stop(Protocol):
-    """Tells the loop to end early, as ``Interrupts`` does.
-
-    Attributes:
-        requested: True once the loop has to end.
-    """
-
-    requested: bool
-
-
-def rollout(
+def roll_out(
     env: gym.Env[Any, Any],
     policy: Callable[[Any], Any],
     limits: Limits,
     stats: RolloutStats,
     *,
     seed: int | None,
-    stop: Stop,
+    stop: Interrupts,
     on_step: Callable[[RolloutStats], None] | None = None,
 ) -> None:
-    """Step an environment up to the limits.
+    """Step an environment up to the limits, or until ``stop`` is requested.
 
-    Args:
-        env: The environment.
-        policy: Called with the observation, returns the action.
-        limits: When to end.
-        stats: Counted up; right even if the environment or the policy raises.
-        seed: For the first reset.
-        stop: Looked at before every step.
-        on_step: Called after every step.
+    The counts in ``stats`` are right even if the environment or the policy raises. Only the first reset is seeded.
     """
-    while limits.fraction(stats) < 1 and not stop.requested:
-        _play_episode(env, policy, limits, stats, seed=seed, stop=stop, on_step=on_step)
-        seed = None
-
-
-def _play_episode(
-    env: gym.Env[Any, Any],
-    policy: Callable[[Any], Any],
-    limits: Limits,
-    stats: RolloutStats,
-    *,
-    seed: int | None,
-    stop: Stop,
-    on_step: Callable[[RolloutStats], None] | None,
-) -> None:
-    observation, _ = env.reset(seed=seed)
-    if stats.start_s is None:
-        stats.start_s = monotonic()
-    returns = stats.returns
-    returns.append(0.0)
     max_steps = float("inf") if limits.steps is None else limits.steps
-    while stats.steps < max_steps and not stop.requested:
-        observation, reward, terminated, truncated, _ = env.step(policy(observation))
-        stats.steps += 1
-        returns[-1] += float(reward)
-        has_ended = bool(terminated or truncated)
-        stats.ended += has_ended
-        if on_step is not None:
-            on_step(stats)
-        if has_ended:
-            return
+    while limits.fraction(stats) < 1 and not stop.requested:
+        observation, _ = env.reset(seed=seed)
+        seed, has_ended = None, False
+        if stats.start_s is None:
+            stats.start_s = monotonic()
+        stats.returns.append(0.0)
+        while not has_ended and stats.steps < max_steps and not stop.requested:
+            observation, reward, terminated, truncated, _ = env.step(policy(observation))
+            stats.steps += 1
+            stats.returns[-1] += float(reward)
+            has_ended = bool(terminated or truncated)
+            stats.ended += has_ended
+            if on_step is not None:
+                on_step(stats)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import click
 from gymnasium import Space
 
 from gym_h5record.cli.program import CommandError
+from gym_h5record.cli.progress import OnProgress, row_progress
 
 __all__ = [
     "RANDOM",
@@ -24,29 +26,21 @@ __all__ = [
     "import_from_current_directory",
     "load_callable",
     "random_policy",
+    "running_episodes",
 ]
-
 
 RANDOM = "random"
 
 
 def check_policy_name(context: click.Context, parameter: click.Parameter, name: str) -> str:
-    """Check the form of a policy's name before anything is imported or made.
-
-    Raises:
-        click.BadParameter: If it is neither ``random`` nor ``package.module:callable``.
-    """
+    """Check the form of a policy's name before anything is imported or made."""
     if name != RANDOM and not _is_callable_name(name):
         raise click.BadParameter(f"expected {RANDOM!r} or package.module:callable, got {name!r}", context, parameter)
     return name
 
 
 def check_callable_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
-    """Check the form of a callable's name; None if the option is not given.
-
-    Raises:
-        click.BadParameter: If it is not ``package.module:callable``.
-    """
+    """Check the form of a callable's name; None if the option is not given."""
     if name is not None and not _is_callable_name(name):
         raise click.BadParameter(f"expected package.module:callable, got {name!r}", context, parameter)
     return name
@@ -62,6 +56,17 @@ def import_from_current_directory() -> None:
     sys.path.insert(0, str(Path.cwd()))
 
 
+@contextmanager
+def running_episodes(path: Path, *, as_json: bool) -> Iterator[OnProgress | None]:
+    """Run the user's code on episodes: draw a bar, or with ``as_json`` move what the code prints to stderr."""
+    import_from_current_directory()
+    with (
+        redirect_stdout(sys.stderr if as_json else sys.stdout),
+        row_progress(path.name, "episodes", is_shown=not as_json) as on_progress,
+    ):
+        yield on_progress
+
+
 def random_policy(space: Space[Any], seed: int | None) -> Callable[[Any], Any]:
     """Draw actions from the space; the same seed gives the same actions."""
     if seed is not None:
@@ -70,15 +75,7 @@ def random_policy(space: Space[Any], seed: int | None) -> Callable[[Any], Any]:
 
 
 def load_callable(name: str, what: str) -> Callable[..., Any]:
-    """Import the callable that ``package.module:callable`` names.
-
-    Args:
-        name: The name.
-        what: The word for it in messages.
-
-    Raises:
-        CommandError: If it cannot be imported, or is not callable.
-    """
+    """Import the callable that ``package.module:callable`` names; messages call it ``what``."""
     module, _, attribute = name.partition(":")
     try:
         found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))

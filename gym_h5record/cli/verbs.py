@@ -14,7 +14,6 @@ import click
 
 __all__ = ["HELP_BY_VERB", "LazyCommand"]
 
-
 HELP_BY_VERB = {
     "record": "Step the environment ENV_ID and record it into one HDF5 file.",
     "info": "Show what the recording PATH holds, and the size of each column.",

@@ -16,27 +16,13 @@ __all__ = ["check_commit", "check_span", "committed_items"]
 
 
 def check_commit(num_rows: int, num_episodes: int) -> None:
-    """Check the two numbers of ``/commit``: every episode has at least one row.
-
-    Raises:
-        CorruptRecordingError: If there are fewer rows than episodes, or a number is negative.
-    """
+    """Check the two numbers of ``/commit``: every episode has at least one row."""
     if not 0 <= num_episodes <= num_rows:
         raise CorruptRecordingError(f"/{fmt.COMMIT} claims {num_rows} rows and {num_episodes} episodes")
 
 
 def check_span(episode: int, start: int, length: int, num_rows: int) -> None:
-    """Check that an episode lies within the committed rows.
-
-    Args:
-        episode: Number of the episode.
-        start: Its first row.
-        length: Its steps; it has one row more.
-        num_rows: Committed rows.
-
-    Raises:
-        CorruptRecordingError: If it has rows outside of them.
-    """
+    """Check that the ``length + 1`` rows of an episode are among the committed ones."""
     if start < 0 or length < 0 or start + length >= num_rows:
         raise CorruptRecordingError(
             f"episode {episode} claims rows {start} to {start + length}, the recording has {num_rows}"
@@ -46,14 +32,10 @@ def check_span(episode: int, start: int, length: int, num_rows: int) -> None:
 def committed_items(
     field: Field, fields: Mapping[str, Field], num_rows: int, num_episodes: int, end_at: Callable[[str, int], int]
 ) -> int:
-    """Count the items of a field that belong to the first rows or episodes.
+    """Count the items of a field that belong to the first rows, or to the first episodes for a field of ``/episodes``.
 
-    Args:
-        field: The field.
-        fields: All fields by name: the ends of its parent say how many items a ragged field has.
-        num_rows: How many rows.
-        num_episodes: How many episodes, for the fields of ``/episodes``.
-        end_at: Reads one item of a field of ends: its arguments are the name of the field and the index of the item.
+    The ends of its parent say how many items a ragged field has. ``end_at`` reads an end: its arguments are the name of
+    the field of ends, and an index.
     """
     if field.parent is None:
         return num_episodes if field.axis == "episode" else num_rows

@@ -6,9 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from gymnasium import Space
-from gymnasium.envs.registration import EnvSpec
-
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.limits import MAX_DEPTH
@@ -18,7 +15,6 @@ from gym_h5record.values.tagged_json import loads, parse_json
 
 __all__ = ["metadata_values", "read_attribute", "readable_attributes"]
 
-
 _TOTALS = ("total_steps", "total_episodes")
 _SPACES = ("observation_space", "action_space")
 _FRAMES = ("render", "observation", "none")
@@ -27,14 +23,7 @@ _SHOWN_AS_TEXT = frozenset({*_SPACES, "env_spec", "compression", "frames", "crea
 
 
 def metadata_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Join the user's own metadata with that of the recorder.
-
-    Args:
-        attributes: From ``gym_h5record.storage.format_checks.open_metadata``.
-
-    Raises:
-        CorruptRecordingError: If an attribute has another type than the format says, or its text cannot be read.
-    """
+    """Join the user's own metadata with that of the recorder. An attribute that cannot be read is an error."""
     found = {name: _shown(name, value) for name, value in attributes.items()}
     user = found.get("user", {})
     own = {key: value for key, value in user.items() if key not in fmt.METADATA_ATTRIBUTES}
@@ -56,14 +45,7 @@ def readable_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_attribute(name: str, value: Any) -> Any:
-    """Read one attribute.
-
-    Args:
-        name: Its name.
-        value: Its value, from ``gym_h5record.storage.format_checks.open_metadata``.
-
-    Returns:
-        The dict, list, space, spec ... that its text stands for; ``value`` if the text has no structure.
+    """Read one attribute: the dict, list, space, spec ... that its text stands for, else the text or number itself.
 
     Raises:
         ValueError: If the text cannot be read.
@@ -86,27 +68,12 @@ def _expect(kind: type, value: Any) -> Any:
     return value
 
 
-# Readers --------------------------------------------------------------------------------------------
-
-
-def _user(text: str) -> Any:
-    return _expect(dict, loads(text or "{}"))
-
-
 def _object(text: str) -> Any:
     return _expect(dict, parse_json(text, MAX_DEPTH))
 
 
-def _names(text: str) -> Any:
-    return [_expect(str, each) for each in _expect(list, parse_json(text, MAX_DEPTH))]
-
-
-def _space(text: str) -> Space[Any]:
+def _space(text: str) -> Any:
     return space_from_json(parse_json(text))
-
-
-def _spec(text: str) -> EnvSpec | None:
-    return spec_from_json(text) if text else None
 
 
 def _compression(text: str) -> tuple[Any, Any]:
@@ -121,14 +88,14 @@ def _frames(text: str) -> str:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "user": _user,
+    "user": lambda text: _expect(dict, loads(text or "{}")),
     "versions": _object,
     "platform": _object,
     "recording_parent": _object,
-    "env_wrappers": _names,
+    "env_wrappers": lambda text: [_expect(str, each) for each in _expect(list, parse_json(text, MAX_DEPTH))],
     "observation_space": _space,
     "action_space": _space,
-    "env_spec": _spec,
+    "env_spec": lambda text: spec_from_json(text) if text else None,
     "compression": _compression,
     "frames": _frames,
     "created_at": datetime.fromisoformat,

@@ -45,7 +45,6 @@ __all__ = [
     "numpy_scalar_code",
 ]
 
-
 FORMAT = "gym_h5record"
 FORMAT_VERSION = 1
 
@@ -190,15 +189,15 @@ def link_name(key: object, taken: set[str] | None = None) -> str:
         >>> link_name("camera/left")
         'camera%2Fleft'
     """
-    text = "".join(_escape(character) for character in str(key))
+    text = "".join(map(_escape, str(key)))
     if text in ("", ".", ".."):
         text = text.replace(".", "%2E") or "%"
+    taken = set() if taken is None else taken
     name, tries = text, 0
-    while taken is not None and name in taken:
+    while name in taken:
         tries += 1
         name = f"{text}~{tries}"
-    if taken is not None:
-        taken.add(name)
+    taken.add(name)
     return name
 
 

@@ -7,9 +7,8 @@ environments declare float32 and give float64.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -35,90 +34,45 @@ MISSING: Any = _Missing()
 """Stands for a value that is not known yet."""
 
 
-@singledispatch
 def plan_space(space: Space[Any], name: str, value: Any = MISSING) -> Node:
-    """Plan the columns of values from ``space``.
+    """Plan the columns of values from ``space``, at the path ``name`` of the file.
 
-    Args:
-        space: The declared space.
-        name: Path of the node inside the file.
-        value: A value that the environment gave. Where its dtype, its shape or its
-            type is not the declared one, the column follows the value.
-
-    Raises:
-        UnsupportedSpaceError: If the space, or one inside it, is a custom one.
+    ``value`` is one that the environment gave: where its dtype, its shape or its type
+    is not the declared one, the column follows it. A custom space raises ``UnsupportedSpaceError``.
     """
+    if isinstance(space, (spaces.Box, spaces.MultiDiscrete, spaces.MultiBinary)):
+        return _array(name, np.dtype(space.dtype), space.shape) if value is MISSING else plan_value(name, value)
+    if isinstance(space, spaces.Discrete):
+        is_number = value is MISSING or isinstance(value, (int, np.integer))
+        return Scalar(name, np.dtype(space.dtype)) if is_number else plan_value(name, value)
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        is_numeric = isinstance(value, (np.ndarray, np.generic, int, float))
+        return plan_value(name, value) if is_numeric else _plan_parts(space, name, value)
+    if isinstance(space, spaces.Text):
+        return Text(name)
+    if isinstance(space, spaces.Sequence):
+        return Sequence(name, _list(name, space.feature_space), space)
+    if isinstance(space, spaces.Graph):
+        edges = None if space.edge_space is None else _list(f"{name}/edges", space.edge_space)
+        pair = Array(f"{name}/edge_links/{fmt.VALUES}", np.dtype(np.int32), (2,))
+        return Graph(name, _list(f"{name}/nodes", space.node_space), edges, ListOf(f"{name}/edge_links", pair), space)
+    if isinstance(space, spaces.OneOf):
+        return OneOf(name, tuple(_list(f"{name}/{index}", each) for index, each in enumerate(space.spaces)))
     raise UnsupportedSpaceError(f"cannot store values of the space {space!r} at /{name}")
 
 
-@plan_space.register(spaces.Box)
-@plan_space.register(spaces.MultiDiscrete)
-@plan_space.register(spaces.MultiBinary)
-def _(space: spaces.Box, name: str, value: Any = MISSING) -> Node:
-    if value is MISSING:
-        return _array(name, np.dtype(space.dtype), space.shape)
-    return plan_value(name, value)
-
-
-@plan_space.register
-def _(space: spaces.Discrete, name: str, value: Any = MISSING) -> Node:
-    if value is MISSING or isinstance(value, (int, np.integer)):
-        return Scalar(name, np.dtype(space.dtype))
-    return plan_value(name, value)
-
-
-@plan_space.register
-def _(space: spaces.Dict, name: str, value: Any = MISSING) -> Node:
-    values: Mapping[Any, Any] = {}
-    if type(value) is dict and value.keys() == space.spaces.keys():
-        values = value
-    elif isinstance(value, (np.ndarray, np.generic, int, float)):
-        return plan_value(name, value)
+def _plan_parts(space: spaces.Dict | spaces.Tuple[Any], name: str, value: Any) -> DictOf | TupleOf:
+    if isinstance(space, spaces.Tuple):
+        fits = type(value) is tuple and len(value) == len(space.spaces)
+        pairs = zip(space.spaces, value if fits else [MISSING] * len(space.spaces), strict=True)
+        return TupleOf(name, tuple(plan_space(each, f"{name}/{k}", item) for k, (each, item) in enumerate(pairs)))
+    values = value if type(value) is dict and value.keys() == space.spaces.keys() else {}
     taken: set[str] = set()
-    return DictOf(
-        name,
-        tuple(
-            (key, plan_space(each, f"{name}/{link_name(key, taken)}", values.get(key, MISSING)))
-            for key, each in space.spaces.items()
-        ),
+    items = (
+        (key, plan_space(each, f"{name}/{link_name(key, taken)}", values.get(key, MISSING)))
+        for key, each in space.spaces.items()
     )
-
-
-@plan_space.register(spaces.Tuple)
-def _(space: spaces.Tuple[Any], name: str, value: Any = MISSING) -> Node:
-    values = (MISSING,) * len(space.spaces)
-    if type(value) is tuple and len(value) == len(space.spaces):
-        values = value
-    elif isinstance(value, (np.ndarray, np.generic, int, float)):
-        return plan_value(name, value)
-    planned = (
-        plan_space(each, f"{name}/{index}", item)
-        for index, (each, item) in enumerate(zip(space.spaces, values, strict=True))
-    )
-    return TupleOf(name, tuple(planned))
-
-
-@plan_space.register
-def _(space: spaces.Text, name: str, value: Any = MISSING) -> Node:
-    return Text(name)
-
-
-@plan_space.register
-def _(space: spaces.Sequence, name: str, value: Any = MISSING) -> Node:
-    return Sequence(name, _list(name, space.feature_space), space)
-
-
-@plan_space.register
-def _(space: spaces.Graph, name: str, value: Any = MISSING) -> Node:
-    edges = None if space.edge_space is None else _list(f"{name}/edges", space.edge_space)
-    links = f"{name}/edge_links"
-    pair = Array(f"{links}/{fmt.VALUES}", np.dtype(np.int32), (2,))
-    return Graph(name, _list(f"{name}/nodes", space.node_space), edges, ListOf(links, pair), space)
-
-
-@plan_space.register(spaces.OneOf)
-def _(space: spaces.OneOf[Any], name: str, value: Any = MISSING) -> Node:
-    return OneOf(name, tuple(_list(f"{name}/{index}", each) for index, each in enumerate(space.spaces)))
+    return DictOf(name, tuple(items))
 
 
 def _list(name: str, space: Space[Any]) -> ListOf:
@@ -163,28 +117,21 @@ def plan_infos(infos: list[dict[Any, Any]]) -> tuple[InfoField, ...]:
                 continue
             node = plan_value("", value)
             known = columns.get(key)
-            if known is not None:
-                node = _widen(known.node, node)
+            node = node if known is None else _widen(known.node, node)
             if isinstance(node, Opaque):
                 refused.add(key)
                 columns.pop(key, None)
                 continue
-            name = known.node.name if known is not None else f"{fmt.INFOS}/{link_name(key, taken)}"
+            name = f"{fmt.INFOS}/{link_name(key, taken)}" if known is None else known.node.name
             columns[key] = InfoField(key, replace(node, name=name))
     return tuple(columns.values())
 
 
 def _widen(first: Array | Scalar, second: Array | Scalar | Opaque) -> Array | Scalar | Opaque:
+    """A node for the values of two nodes; the second one, and the result, have no name yet."""
     if isinstance(first, Scalar) and isinstance(second, Scalar):
-        dtype = np.promote_types(first.dtype, second.dtype)
-        return Scalar("", dtype)
-    if (
-        isinstance(first, Array)
-        and isinstance(second, Array)
-        and (first.dtype, first.shape) == (second.dtype, second.shape)
-    ):
-        return second
-    return Opaque("")
+        return Scalar("", np.promote_types(first.dtype, second.dtype))
+    return second if replace(first, name="") == second else Opaque("")
 
 
 def plan_columns(
@@ -196,7 +143,7 @@ def plan_columns(
     infos: bool,
     warn: Callable[[str], None],
 ) -> Schema:
-    """Plan the columns of a recording.
+    """Plan the columns of a recording. A custom space or too large an item raises ``UnsupportedSpaceError``.
 
     Args:
         first: Observation, info and frame of the first row.
@@ -205,9 +152,6 @@ def plan_columns(
         step: Action of the first step and the info after it, None if no step was taken.
         infos: Whether infos are recorded.
         warn: Called with a message if the first observation or action is outside its space.
-
-    Raises:
-        UnsupportedSpaceError: If a space is a custom one, or an item of a column would be too large.
     """
     first_observation, first_info, first_frame = first
     action, second_info = (MISSING, None) if step is None else step

@@ -24,7 +24,6 @@ from gym_h5record.values.exact import identical
 
 __all__ = ["ItemReader", "Items", "decode", "encode"]
 
-
 Items = dict[str, list[np.ndarray]]
 """By field: arrays of items, to be joined along the first axis."""
 
@@ -76,12 +75,8 @@ def _put(node: nodes.Node, value: Any, items: Items) -> None:
 
 
 @_put.register(nodes.Array)
-def _(node: nodes.Array, value: Any, items: Items) -> None:
-    _put_batch(node, np.asarray(value)[None], items)
-
-
 @_put.register(nodes.Scalar)
-def _(node: nodes.Scalar, value: Any, items: Items) -> None:
+def _(node: nodes.Array | nodes.Scalar, value: Any, items: Items) -> None:
     _put_batch(node, np.asarray(value)[None], items)
 
 
@@ -100,7 +95,7 @@ def _(node: nodes.TupleOf, value: Any, items: Items) -> None:
 @_put.register
 def _(node: nodes.Text, value: Any, items: Items) -> None:
     data = np.frombuffer(value.encode("utf-8", "surrogatepass"), np.uint8)
-    _put_list(node.characters, data, len(data), items)
+    _put_list(node.characters, data, items)
 
 
 @_put.register
@@ -108,7 +103,7 @@ def _(node: nodes.Sequence, value: Any, items: Items) -> None:
     if node.space.stack:
         _put_stacked(node.items, node.space.feature_space, value, items)
     else:
-        _put_list(node.items, value, len(value), items)
+        _put_list(node.items, value, items)
 
 
 @_put.register
@@ -120,9 +115,8 @@ def _(node: nodes.Graph, value: Any, items: Items) -> None:
         if has_edges:
             _put_stacked(node.edges, node.space.edge_space, value.edges, items)
         else:
-            _put_list(node.edges, (), 0, items)
-    links = value.edge_links if has_links else np.empty((0, 2), np.int32)
-    _put_list(node.links, links, len(links), items)
+            _put_list(node.edges, (), items)
+    _put_list(node.links, value.edge_links if has_links else np.empty((0, 2), np.int32), items)
 
 
 @_put.register
@@ -132,11 +126,11 @@ def _(node: nodes.OneOf, value: Any, items: Items) -> None:
         raise TypeError(f"the index of a OneOf is an int64, not a {type(index).__qualname__}")
     _put(node.index, np.int64(index), items)
     for number, branch in enumerate(node.branches):
-        _put_list(branch, (chosen,) if number == index else (), int(number == index), items)
+        _put_list(branch, (chosen,) if number == index else (), items)
 
 
-def _put_list(node: nodes.ListOf, values: Any, length: int, items: Items) -> None:
-    items[node.ends].append(np.array([length], np.int64))
+def _put_list(node: nodes.ListOf, values: Any, items: Items) -> None:
+    items[node.ends].append(np.array([len(values)], np.int64))
     if isinstance(values, np.ndarray) and isinstance(node.item, (nodes.Array, nodes.Scalar)):
         _put_batch(node.item, values, items)
     else:
@@ -156,7 +150,7 @@ def _put_stacked(node: nodes.ListOf, space: Space[Any], batch: Any, items: Items
             if any(node.item.fields()):
                 raise
             values = ()  # a batch without arrays, such as {}: it does not say how many values it has
-    _put_list(node, values, len(values), items)
+    _put_list(node, values, items)
 
 
 def _put_batch(node: nodes.Array | nodes.Scalar, batch: np.ndarray, items: Items) -> None:
@@ -175,11 +169,6 @@ def _put_batch(node: nodes.Array | nodes.Scalar, batch: np.ndarray, items: Items
 def decode(node: nodes.Ragged, reader: ItemReader, row: int) -> Any:
     """Build the value of a row.
 
-    Args:
-        node: Which value.
-        reader: Reads the items of the fields.
-        row: The row.
-
     Raises:
         ValueError: If the items contradict each other, or the value is larger than ``gym_h5record.limits`` allow.
     """
@@ -190,13 +179,9 @@ class _Meter:
     """Reads the items of one value and limits its size: lists of arrays without elements can claim any length."""
 
     def __init__(self, reader: ItemReader) -> None:
-        self._reader = reader
+        self.items = reader.items
         self._objects_left = MAX_LIST_ITEMS
         self._bytes_left = MAX_VALUE_BYTES
-
-    def items(self, field: str, start: int, stop: int) -> np.ndarray:
-        """See ``ItemReader``."""
-        return self._reader.items(field, start, stop)
 
     def objects(self, count: int) -> None:
         """Count objects before they are built."""
@@ -217,13 +202,13 @@ def _take(node: nodes.Node, meter: _Meter, at: int) -> Any:
     raise TypeError(f"no way to decode {type(node).__name__}")
 
 
-@_take.register(nodes.Array)
+@_take.register
 def _(node: nodes.Array, meter: _Meter, at: int) -> Any:
     # Reshaped, not indexed: an array of rank 0 must stay an array.
     return _batch(node, meter, at, at + 1).reshape(node.shape)
 
 
-@_take.register(nodes.Scalar)
+@_take.register
 def _(node: nodes.Scalar, meter: _Meter, at: int) -> Any:
     return meter.items(node.name, at, at + 1)[0]
 

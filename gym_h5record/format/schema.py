@@ -18,6 +18,12 @@ from gym_h5record.format.nodes import Array, Field, Node, Scalar, Text
 
 __all__ = ["InfoField", "Schema", "all_fields"]
 
+_OUTCOME = (
+    Scalar(fmt.REWARDS, np.dtype(np.float64)),
+    Scalar(fmt.TERMINATIONS, np.dtype(np.bool_)),
+    Scalar(fmt.TRUNCATIONS, np.dtype(np.bool_)),
+)
+
 
 @dataclass(frozen=True)
 class InfoField:
@@ -48,10 +54,9 @@ class Schema:
     @cached_property
     def coded(self) -> tuple[Node, ...]:
         """The nodes that have a column of ``/types``, in its order."""
-        step = (*self.action.walk(), *(Scalar(name, dtype) for name, dtype in _STEP_SCALARS))
         frame = () if self.frame is None else (self.frame,)
-        infos = tuple(column.node for column in self.infos or ())
-        return (*step, *self.observation.walk(), *frame, *infos)
+        infos = (column.node for column in self.infos or ())
+        return (*self.action.walk(), *_OUTCOME, *self.observation.walk(), *frame, *infos)
 
     @cached_property
     def code_index(self) -> dict[str, int]:
@@ -65,7 +70,7 @@ class Schema:
     @cached_property
     def num_step_codes(self) -> int:
         """How many columns of ``/types`` belong to the step taken from a row; they are the first ones."""
-        return sum(1 for _ in self.action.walk()) + len(_STEP_SCALARS)
+        return sum(1 for _ in self.action.walk()) + len(_OUTCOME)
 
     @cached_property
     def ring_fields(self) -> tuple[Field, ...]:
@@ -81,35 +86,19 @@ class Schema:
     @cached_property
     def step_fields(self) -> tuple[Field, ...]:
         """Fields of the step taken from a row: padding in the last row of an episode."""
-        return (*self.action.fields(), *(Field(name, dtype) for name, dtype in _STEP_SCALARS))
+        return tuple(field for node in (self.action, *_OUTCOME) for field in node.fields())
 
     @cached_property
     def row_fields(self) -> tuple[Field, ...]:
         """Fields of the observation, frame and info of a row."""
-        fields = [*self.observation.fields()]
-        if self.frame is not None:
-            fields += self.frame.fields()
-        for column in self.infos or ():
-            fields += column.node.fields()
-        if self.infos is not None:
-            fields += _bytes_column(fmt.INFOS_JSON)
-        return tuple(fields)
+        frame = () if self.frame is None else (self.frame,)
+        infos = () if self.infos is None else (*(column.node for column in self.infos), Text(fmt.INFOS_JSON))
+        return tuple(field for node in (self.observation, *frame, *infos) for field in node.fields())
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
         """All fields of values: those of steps, those of rows, and the exceptions."""
-        return (*self.step_fields, *self.row_fields, *_bytes_column(fmt.EXCEPTIONS))
-
-
-_STEP_SCALARS = (
-    (fmt.REWARDS, np.dtype(np.float64)),
-    (fmt.TERMINATIONS, np.dtype(np.bool_)),
-    (fmt.TRUNCATIONS, np.dtype(np.bool_)),
-)
-
-
-def _bytes_column(name: str) -> Iterator[Field]:
-    return Text(name).fields()
+        return (*self.step_fields, *self.row_fields, *Text(fmt.EXCEPTIONS).fields())
 
 
 def all_fields(schema: Schema) -> Iterator[Field]:

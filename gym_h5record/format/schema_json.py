@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import singledispatch
-from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -25,34 +23,26 @@ from gym_h5record.values.tagged_json import parse_json, tag, untag
 
 __all__ = ["schema_from_json", "schema_to_json"]
 
-
 Json = dict[str, Any]
-NodeT = TypeVar("NodeT", bound=Node)
 
 _MAX_NAME = 64 << 10  # an HDF5 message, such as a link with its name, has at most 64 KiB
 
 
 def schema_to_json(schema: Schema) -> str:
     """Write a schema as JSON text."""
-    infos = None
-    if schema.infos is not None:
-        infos = [[tag(column.key), _to_json(column.node)] for column in schema.infos]
+    infos = [[tag(column.key), _to_json(column.node)] for column in schema.infos or ()]
     content = {
         "observation": _to_json(schema.observation),
         "action": _to_json(schema.action),
-        "frame": None if schema.frame is None else _to_json(schema.frame),
-        "infos": infos,
+        "frame": _to_json(schema.frame),
+        "infos": None if schema.infos is None else infos,
         "linked_frames": schema.linked_frames,
     }
     return json.dumps(content, separators=(",", ":"))
 
 
 def schema_from_json(text: str) -> Schema:
-    """Read a schema.
-
-    Raises:
-        CorruptRecordingError: If the text is not a schema.
-    """
+    """Read a schema. Any other text raises ``CorruptRecordingError``."""
     try:
         content = parse_json(text)
         _check_size(content)
@@ -88,7 +78,7 @@ def _check_size(content: Json) -> None:
 
 
 def _parts(content: Json) -> list[Json]:
-    """The descriptions of the nodes directly below a node."""
+    """The descriptions of the nodes directly below a node; the lists in between are no level of their own."""
     kind = content["kind"]
     if kind == "DictOf":
         return [each for _, each in content["items"]]
@@ -96,14 +86,13 @@ def _parts(content: Json) -> list[Json]:
         return list(content["items"])
     if kind == "ListOf":
         return [content["item"]]
-    lists: list[Json] = []
     if kind == "Sequence":
-        lists = [content["items"]]
-    elif kind == "OneOf":
-        lists = content["branches"]
-    elif kind == "Graph":
-        lists = [content[name] for name in ("nodes", "edges", "links") if content[name] is not None]
-    return [each["item"] for each in lists]
+        return [content["items"]["item"]]
+    if kind == "OneOf":
+        return [each["item"] for each in content["branches"]]
+    if kind == "Graph":
+        return [content[name]["item"] for name in ("nodes", "edges", "links") if content[name] is not None]
+    return []
 
 
 def _check_names(schema: Schema) -> None:
@@ -123,67 +112,31 @@ def _check_names(schema: Schema) -> None:
             raise ValueError(f"{field.name!r} has items of {field.item_bytes} bytes, more than {MAX_ITEM_BYTES}")
 
 
-@singledispatch
-def _to_json(node: Node) -> Json:
-    return {"kind": type(node).__name__, "name": node.name}
+def _to_json(part: Any) -> Any:
+    """A node, or a part of one, as JSON. The names of its attributes are keys, and so part of the format."""
+    if isinstance(part, DictOf):
+        return {"kind": "DictOf", "name": part.name, "items": [[tag(key), _to_json(each)] for key, each in part.items]}
+    if isinstance(part, Node):
+        return {"kind": type(part).__name__, **{name: _to_json(each) for name, each in vars(part).items()}}
+    if isinstance(part, tuple):
+        return list(map(_to_json, part))
+    if isinstance(part, np.dtype):
+        return part.str
+    if part is None or isinstance(part, (str, int)):
+        return part
+    from gym_h5record.values.space_json import space_to_json
 
-
-@_to_json.register
-def _(node: Array) -> Json:
-    return {"kind": "Array", "name": node.name, "dtype": node.dtype.str, "shape": list(node.shape)}
-
-
-@_to_json.register
-def _(node: Scalar) -> Json:
-    return {"kind": "Scalar", "name": node.name, "dtype": node.dtype.str}
-
-
-@_to_json.register
-def _(node: DictOf) -> Json:
-    return {"kind": "DictOf", "name": node.name, "items": [[tag(key), _to_json(each)] for key, each in node.items]}
-
-
-@_to_json.register
-def _(node: TupleOf) -> Json:
-    return {"kind": "TupleOf", "name": node.name, "items": [_to_json(each) for each in node.items]}
-
-
-@_to_json.register
-def _(node: ListOf) -> Json:
-    return {"kind": "ListOf", "name": node.name, "item": _to_json(node.item)}
-
-
-@_to_json.register
-def _(node: Sequence) -> Json:
-    space = _space_json().space_to_json(node.space)
-    return {"kind": "Sequence", "name": node.name, "items": _to_json(node.items), "space": space}
-
-
-@_to_json.register
-def _(node: Graph) -> Json:
-    return {
-        "kind": "Graph",
-        "name": node.name,
-        "nodes": _to_json(node.nodes),
-        "edges": None if node.edges is None else _to_json(node.edges),
-        "links": _to_json(node.links),
-        "space": _space_json().space_to_json(node.space),
-    }
-
-
-@_to_json.register
-def _(node: OneOf) -> Json:
-    return {"kind": "OneOf", "name": node.name, "branches": [_to_json(each) for each in node.branches]}
+    return space_to_json(part)
 
 
 def _from_json(content: Json) -> Node:
     return _BUILDERS[content["kind"]](content)
 
 
-def _expect(kind: type[NodeT], content: Json) -> NodeT:
+def _list_of(content: Json) -> ListOf:
     node = _from_json(content)
-    if not isinstance(node, kind):
-        raise TypeError(f"expected a {kind.__name__}, found {content['kind']}")
+    if not isinstance(node, ListOf):
+        raise TypeError(f"expected a ListOf, found {content['kind']}")
     return node
 
 
@@ -205,27 +158,17 @@ def _dict_of(content: Json) -> Node:
     return DictOf(_name(content), items)
 
 
-def _sequence(content: Json) -> Node:
-    space = _space_from_json(content["space"], "Sequence")
-    return Sequence(_name(content), _expect(ListOf, content["items"]), space)
-
-
 def _graph(content: Json) -> Node:
-    space = _space_from_json(content["space"], "Graph")
-    edges = None if content["edges"] is None else _expect(ListOf, content["edges"])
-    return Graph(_name(content), _expect(ListOf, content["nodes"]), edges, _expect(ListOf, content["links"]), space)
+    edges = None if content["edges"] is None else _list_of(content["edges"])
+    return Graph(_name(content), _list_of(content["nodes"]), edges, _list_of(content["links"]), _space(content))
 
 
-def _space_from_json(content: Json, kind: str) -> Any:
-    if content["type"] != kind:
-        raise TypeError(f"a {kind} node needs a {kind} space")
-    return _space_json().space_from_json(content)
+def _space(content: Json) -> Any:
+    from gym_h5record.values.space_json import space_from_json
 
-
-def _space_json() -> ModuleType:
-    from gym_h5record.values import space_json
-
-    return space_json
+    if content["space"]["type"] != content["kind"]:
+        raise TypeError(f"a {content['kind']} node needs a {content['kind']} space")
+    return space_from_json(content["space"])
 
 
 def _name(content: Json) -> str:
@@ -255,7 +198,7 @@ _BUILDERS: dict[str, Callable[[Json], Node]] = {
     "TupleOf": lambda c: TupleOf(_name(c), tuple(_from_json(each) for each in c["items"])),
     "ListOf": lambda c: ListOf(_name(c), _from_json(c["item"])),
     "Text": lambda c: Text(_name(c)),
-    "Sequence": _sequence,
+    "Sequence": lambda c: Sequence(_name(c), _list_of(c["items"]), _space(c)),
     "Graph": _graph,
-    "OneOf": lambda c: OneOf(_name(c), tuple(_expect(ListOf, each) for each in c["branches"])),
+    "OneOf": lambda c: OneOf(_name(c), tuple(_list_of(each) for each in c["branches"])),
 }

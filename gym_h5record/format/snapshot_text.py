@@ -11,7 +11,6 @@ from gym_h5record.errors import CorruptRecordingError
 
 __all__ = ["packed_state", "unpacked_state", "unpacked_states"]
 
-
 _MIN_COMPRESSED_BYTES = 1024
 
 
@@ -22,11 +21,7 @@ def packed_state(state: bytes) -> tuple[str, str]:
 
 
 def unpacked_states(packed: object) -> dict[str, bytes]:
-    """The states of a snapshot by provider, from what ``packed_state`` made of them.
-
-    Raises:
-        CorruptRecordingError: If ``packed`` is something else, or the states together have more than 96 MiB.
-    """
+    """The states of a snapshot by provider, from the pairs of ``packed_state``; together at most 96 MiB."""
     if not isinstance(packed, dict):
         raise CorruptRecordingError(f"a snapshot: expected an object, found {type(packed).__name__}")
     left_bytes, states = limits.MAX_ITEM_BYTES, {}
@@ -39,11 +34,7 @@ def unpacked_states(packed: object) -> dict[str, bytes]:
 
 
 def unpacked_state(packed: object, max_bytes: int = limits.MAX_ITEM_BYTES) -> bytes:
-    """A state from what ``packed_state`` made of it.
-
-    Raises:
-        CorruptRecordingError: If ``packed`` is something else, or the state has more than ``max_bytes``.
-    """
+    """A state from the pair of ``packed_state``. Anything else, or a larger state, raises ``CorruptRecordingError``."""
     try:
         form, text = cast("tuple[str, str]", packed)  # anything else raises below
         data = base64.b64decode(text, validate=True)

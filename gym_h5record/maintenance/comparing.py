@@ -24,21 +24,12 @@ from gym_h5record.values.differences import Difference, first_difference
 
 __all__ = ["DiffReport", "diff"]
 
-
 _WINDOW_BYTES = 1 << 20  # a larger window falls out of the processor's cache, which costs more than many small ones
 _MAX_WINDOW_ROWS = 4096
 
 _BEGINNING = ("seed", "options", "origin")
 _END = ("terminated", "truncated", "complete")
-_COLUMNS = (
-    fmt.OBSERVATIONS,
-    fmt.ACTIONS,
-    fmt.REWARDS,
-    fmt.TERMINATIONS,
-    fmt.TRUNCATIONS,
-    fmt.FRAMES,
-    fmt.INFOS,
-)
+_COLUMNS = (fmt.OBSERVATIONS, fmt.ACTIONS, fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.FRAMES, fmt.INFOS)
 """The order in which they are compared within a step."""
 
 
@@ -119,16 +110,12 @@ def _where(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> tuple[str, s
 
 
 class _Pair(NamedTuple):
-    """A column of an episode in both recordings."""
+    """A column of an episode in both recordings; ``length`` rows are in both."""
 
     name: str
     first: Column | Infos
     second: Column | Infos
-
-    @property
-    def length(self) -> int:
-        """How many rows are in both."""
-        return min(len(self.first), len(self.second))
+    length: int
 
 
 class _Comparison:
@@ -151,61 +138,42 @@ class _Comparison:
         row_bytes = sum(field.item_bytes for field in first.schema.ring_fields)
         self._window = max(min(_WINDOW_BYTES // max(row_bytes, 1), _MAX_WINDOW_ROWS), 1)
 
-    # Episodes -------------------------------------------------------------------------------------
-
     def report(self) -> DiffReport:
         """Compare everything but the metadata."""
         numbers = self._first.num_episodes, self._second.num_episodes
         steps = 0
         for number in range(min(numbers)):
             episodes = self._first.episodes[number], self._second.episodes[number]
-            found = self._episode(*episodes)
-            if found is not None:
-                step, difference = found
-                return _different(difference, number, step, number, steps + (step or 0))
+            for step, difference in self._compared_episode(*episodes):
+                if difference is not None:
+                    return _different(difference, number, step, steps)
             steps += episodes[0].length
             self._rows_before += episodes[0].length + 1
             if self._rows_before > self._num_rows:  # episodes share rows: a small file could claim any number of steps
                 raise CorruptRecordingError(f"the episodes of {self._first.path} and {self._second.path} overlap")
-        number_differs = self._compared("episodes", *numbers)
-        if number_differs is not None:
-            return _different(number_differs, min(numbers), None, min(numbers), steps)
-        for name, *has in self._presences():
-            if has[0] != has[1]:
-                message = f"{name}: only {self._where[has[1]]}"
+        difference = self._compared(fmt.EPISODES, *numbers)
+        if difference is not None:
+            return _different(difference, min(numbers), None, steps)
+        for name in (fmt.FRAMES, fmt.INFOS):
+            a, b = (getattr(each, name) is not None for each in (self._first, self._second))
+            if a != b:
+                message = f"{name}: only {self._where[b]}"
                 return DiffReport(
-                    ok=False,
-                    leaf=name,
-                    a=has[0],
-                    b=has[1],
-                    message=message,
-                    num_episodes=numbers[0],
-                    num_steps=steps,
+                    ok=False, leaf=name, a=a, b=b, message=message, num_episodes=numbers[0], num_steps=steps
                 )
         message = f"the same in both: {counted(numbers[0], 'episode')}, {counted(steps, 'step')}"
         return DiffReport(ok=True, message=message, num_episodes=numbers[0], num_steps=steps)
 
-    def _episode(self, first: Episode, second: Episode) -> tuple[int | None, Difference] | None:
-        """Find the first difference of two episodes, and its step."""
+    def _compared_episode(self, first: Episode, second: Episode) -> Iterator[tuple[int | None, Difference | None]]:
+        """Compare two episodes part by part; yield the step of each part and its difference."""
         for name in _BEGINNING:
-            difference = self._compared(name, *(_fact(each, name) for each in (first, second)))
-            if difference is not None:
-                return None, difference
-        found = self._rows(first, second)
-        if found is not None:
-            return found
-        difference = self._compared("length", first.length, second.length)
-        if difference is not None:
-            return min(first.length, second.length), difference
+            yield None, self._compared(name, *(_fact(each, name) for each in (first, second)))
+        yield from self._compared_rows(first, second)
+        yield min(first.length, second.length), self._compared("length", first.length, second.length)
         for name in _END:
-            difference = self._compared(name, *(_fact(each, name) for each in (first, second)))
-            if difference is not None:
-                return None, difference
-        return None
+            yield None, self._compared(name, *(_fact(each, name) for each in (first, second)))
 
-    # Rows -----------------------------------------------------------------------------------------
-
-    def _rows(self, first: Episode, second: Episode) -> tuple[int, Difference] | None:
+    def _compared_rows(self, first: Episode, second: Episode) -> Iterator[tuple[int, Difference | None]]:
         pairs = list(self._pairs(first, second))
         rows = min(first.length, second.length) + 1
         for low in range(0, rows, self._window):
@@ -216,38 +184,24 @@ class _Comparison:
                 if not each.first.surely_same(each.second, min(low, each.length), min(high, each.length))
             ]
             for step in range(low, high) if doubtful else ():
-                difference = self._step(doubtful, step)
-                if difference is not None:
-                    return step, difference
+                for each in doubtful:
+                    if step < each.length:
+                        yield step, self._compared(each.name, each.first[step], each.second[step])
             if self._on_progress is not None:
                 self._on_progress(self._rows_before + high, self._num_rows)
-        return None
-
-    def _step(self, pairs: list[_Pair], step: int) -> Difference | None:
-        for each in pairs:
-            if step < each.length:
-                difference = self._compared(each.name, each.first[step], each.second[step])
-                if difference is not None:
-                    return difference
-        return None
 
     def _pairs(self, first: Episode, second: Episode) -> Iterator[_Pair]:
         both_linked = self._first.schema.linked_frames and self._second.schema.linked_frames
         for name in _COLUMNS:
             one, other = getattr(first, name), getattr(second, name)
             if one is not None and other is not None and not (name == fmt.FRAMES and both_linked):
-                yield _Pair(name, one, other)
+                yield _Pair(name, one, other, min(len(one), len(other)))
 
     def _compared(self, leaf: str, one: Any, other: Any) -> Difference | None:
         return first_difference(leaf, one, other, atol=self._atol, where=self._where)
 
-    def _presences(self) -> Iterator[tuple[str, bool, bool]]:
-        """For each column that a recording may lack: whether the first has it, and whether the second has it."""
-        for name in (fmt.FRAMES, fmt.INFOS):
-            yield name, getattr(self._first, name) is not None, getattr(self._second, name) is not None
 
-
-def _different(difference: Difference, episode: int, step: int | None, num_episodes: int, num_steps: int) -> DiffReport:
+def _different(difference: Difference, episode: int, step: int | None, steps_before: int) -> DiffReport:
     place = f"episode {episode}" if step is None else f"episode {episode}, step {step}"
     message = difference.message if difference.leaf == fmt.EPISODES else f"{place}, {difference.message}"
     return DiffReport(
@@ -259,8 +213,8 @@ def _different(difference: Difference, episode: int, step: int | None, num_episo
         b=difference.found,
         largest=difference.largest,
         message=message,
-        num_episodes=num_episodes,
-        num_steps=num_steps,
+        num_episodes=episode,
+        num_steps=steps_before + (step or 0),
     )
 
 

@@ -17,7 +17,6 @@ from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["metadata_differences"]
 
-
 _SPACES = ("observation_space", "action_space")
 _NOT_COMPARED = frozenset(
     {"created_at", "run_id", "journal_id", "compression", "total_steps", "total_episodes", "schema", "user", *_SPACES}
@@ -26,13 +25,7 @@ _NOT_COMPARED = frozenset(
 
 
 def metadata_differences(first: Recording, second: Recording, where: tuple[str, str]) -> Iterator[str]:
-    """Yield one sentence for each difference.
-
-    Args:
-        first: One recording.
-        second: The other recording.
-        where: Texts that name the two recordings, such as ``"in a.h5"``; each stands behind a value.
-    """
+    """Yield one sentence for each difference; ``where`` names the two recordings, such as ``"in a.h5"``."""
     for name in _SPACES:
         spaces = getattr(first, name), getattr(second, name)
         if spaces[0] != spaces[1]:

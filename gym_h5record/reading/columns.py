@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, overload
@@ -33,9 +34,12 @@ class _Rows(Sequence[Any]):
     def __getitem__(self, index: int | slice) -> Any:
         """The exact value of one row, or a batch of rows."""
         if isinstance(index, slice):
-            return self._slice(range(*index.indices(self._length)))
-        position = range(self._length)[_checked(index, self._length, type(self).__name__)]
-        return self._one(self._start + position)
+            return self._slice(range(self._length)[index])
+        position = operator.index(index)
+        if not -self._length <= position < self._length:
+            what = f"a {type(self).__name__} of {self._length} rows"
+            raise IndexError(f"index {position} is out of range for {what}")
+        return self._one(self._start + range(self._length)[position])
 
     def surely_same(self, other: _Rows, start: int, stop: int) -> bool:
         """Whether rows ``start`` to ``stop`` of both hold the same bytes, and so the same values.
@@ -55,9 +59,7 @@ class _Rows(Sequence[Any]):
             return self._many(self._start, self._start)
         low, high = min(rows[0], rows[-1]), max(rows[0], rows[-1]) + 1
         batch = self._many(self._start + low, self._start + high)
-        if rows.step == 1:
-            return batch
-        return _map_leaves(batch, lambda leaf: leaf[:: rows.step])
+        return batch if rows.step == 1 else _map_leaves(batch, lambda leaf: leaf[:: rows.step])
 
     @abstractmethod
     def _one(self, row: int) -> Any:
@@ -138,13 +140,7 @@ class Column(_Rows):
 
 
 class Infos(_Rows):
-    """Infos of a run of rows: ``infos[i]`` is a dict, ``infos[a:b]`` a list of dicts.
-
-    Args:
-        decoder: Reads infos.
-        start: First row.
-        length: How many rows.
-    """
+    """Infos of a run of rows: ``infos[i]`` is a dict, ``infos[a:b]`` a list of dicts."""
 
     def __init__(self, decoder: Decoder, start: int, length: int) -> None:
         super().__init__(start, length)
@@ -161,13 +157,6 @@ class Infos(_Rows):
 
     def _stored(self, position: int) -> StoredRows | None:
         return self._decoder.stored_infos(self._start + position)
-
-
-def _checked(index: Any, length: int, what: str) -> int:
-    position = index.__index__()
-    if not -length <= position < length:
-        raise IndexError(f"index {position} is out of range for a {what} of {length} rows")
-    return int(position)
 
 
 def _with_padding(leaf: Any) -> Any:

@@ -21,12 +21,7 @@ __all__ = ["Decoder"]
 
 
 class Decoder:
-    """Builds the values of a recording from the items of its datasets.
-
-    Args:
-        storage: Reads the items.
-        schema: The columns of the recording.
-    """
+    """Builds the values of a recording from the items of its datasets."""
 
     def __init__(self, storage: ColumnReader, schema: sc.Schema) -> None:
         self._storage = storage
@@ -34,16 +29,7 @@ class Decoder:
         self._codes = schema.code_index
 
     def value(self, node: nodes.Node, row: int, *, is_needed: bool = False) -> Any:
-        """The exact value of a node in a row.
-
-        Args:
-            node: Which value.
-            row: The row.
-            is_needed: Whether a row without a value is an error; None otherwise.
-
-        Raises:
-            CorruptRecordingError: If the value cannot be read, or is needed and missing.
-        """
+        """The exact value of a node in a row. A row without one gives None, or an error if ``is_needed``."""
         code = self._storage.row(fmt.TYPES, row)[0, self._codes[node.name]]
         if code == TypeCode.ABSENT:
             if is_needed:

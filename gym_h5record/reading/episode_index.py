@@ -17,7 +17,6 @@ from gym_h5record.values.tagged_json import loads
 
 __all__ = ["EpisodeIndex"]
 
-
 _STARTS = f"{fmt.EPISODES}/starts"
 _LENGTHS = f"{fmt.EPISODES}/lengths"
 
@@ -25,11 +24,7 @@ _LENGTHS = f"{fmt.EPISODES}/lengths"
 class EpisodeIndex:
     """The columns of ``/episodes``, each read when it is first asked for.
 
-    Args:
-        storage: Reads the columns.
-        num_episodes: Committed episodes.
-        num_rows: Committed rows.
-        columns: The first entries of some columns, which need not be read again.
+    ``columns`` are the first entries of some columns, which need not be read again.
     """
 
     def __init__(
@@ -42,22 +37,14 @@ class EpisodeIndex:
 
     @classmethod
     def committed(cls, storage: ColumnReader) -> EpisodeIndex:
-        """The index up to the last commit.
-
-        Raises:
-            CorruptRecordingError: If the file has fewer rows or episodes than ``/commit`` claims.
-        """
+        """The index up to the last commit. A commit that claims more than the file has is an error."""
         index = storage.reading(fmt.COMMIT, lambda: cls._committed(storage))
         for name, count in ((fmt.REWARDS, index.num_rows), (_STARTS, index.num_episodes)):
             storage.check_stored(name, count)
         return index
 
     def later(self) -> EpisodeIndex:
-        """The index up to the newest commit. Entries that this index has are not read again.
-
-        Raises:
-            CorruptRecordingError: If the two numbers of ``/commit`` cannot be true.
-        """
+        """The index up to the newest commit. Entries that this index has are not read again."""
         index = self._storage.reading(fmt.COMMIT, lambda: self._committed(self._storage))
         if index.num_episodes < self.num_episodes:
             return index
@@ -109,11 +96,7 @@ class EpisodeIndex:
         return known
 
     def span(self, episode: int) -> tuple[int, int]:
-        """First row and number of steps of an episode.
-
-        Raises:
-            CorruptRecordingError: If the entry points outside the recording.
-        """
+        """First row and number of steps of an episode. An entry that points outside the recording is an error."""
         return self._checked(episode, int(self.column("starts")[episode]), int(self.column("lengths")[episode]))
 
     def _entry(self, episode: int) -> tuple[int, int]:

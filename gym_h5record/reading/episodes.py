@@ -100,6 +100,7 @@ class Episode(RowColumns):
         except CorruptRecordingError as error:
             raise CorruptRecordingError(f"episode {self.number}: {error}") from error
 
+    @property
     def _run(self) -> RowRun:
         return RowRun(self._decoder, self.start, self.length + 1, self.length, has_padding=False)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from functools import cached_property, partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.metadata import metadata_values
+from gym_h5record.format.metadata import metadata_values, read_attribute
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.reading.decoder import Decoder
@@ -24,9 +23,6 @@ from gym_h5record.reading.row_columns import COLUMNS, RowColumns, RowRun
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.state import State
-from gym_h5record.values.space_json import space_from_json
-from gym_h5record.values.spec_json import spec_from_json
-from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["Recording"]
 
@@ -72,8 +68,6 @@ class Recording(RowColumns):
         except BaseException:
             self._handle.close()
             raise
-
-    # Contents -------------------------------------------------------------------------------------
 
     @property
     def path(self) -> Path:
@@ -154,23 +148,20 @@ class Recording(RowColumns):
         Nothing is imported: ``gym_h5record.values.qualified_names.Named`` stands for the classes,
         functions and members of enums among its arguments.
         """
-        text = self.metadata.get("env_spec")
-        if not text:
-            return None
-        try:
-            return spec_from_json(text)
-        except CorruptRecordingError as error:
-            raise CorruptRecordingError(f"{self.path}: its env_spec cannot be read: {error}") from error
+        spec: EnvSpec | None = self._read("env_spec") if self._attributes.get("env_spec") else None
+        return spec
 
     @cached_property
     def observation_space(self) -> Space[Any]:
         """The observation space, equal to the environment's."""
-        return self._space("observation_space")
+        space: Space[Any] = self._read("observation_space")
+        return space
 
     @cached_property
     def action_space(self) -> Space[Any]:
         """The action space, equal to the environment's."""
-        return self._space("action_space")
+        space: Space[Any] = self._read("action_space")
+        return space
 
     @cached_property
     def schema(self) -> Schema:
@@ -189,11 +180,6 @@ class Recording(RowColumns):
         """Steps of each episode, ``(num_episodes,)`` int64."""
         return self._index.column("lengths").copy()
 
-    # Columns by row -------------------------------------------------------------------------------
-
-    def _run(self) -> RowRun:
-        return RowRun(self._decoder, 0, self.num_rows, self.num_rows, has_padding=True, is_open=self._is_open)
-
     @property
     def dones(self) -> np.ndarray:
         """``terminated or truncated`` of all rows, ``(rows,)`` bool."""
@@ -202,8 +188,6 @@ class Recording(RowColumns):
             dones[-1] = False
         return dones
 
-    # Life -----------------------------------------------------------------------------------------
-
     def close(self) -> None:
         """Close the file; reading from it is an error afterwards."""
         self._handle.close()
@@ -211,9 +195,7 @@ class Recording(RowColumns):
     def __enter__(self) -> Recording:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -221,6 +203,10 @@ class Recording(RowColumns):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(Recording, live=self._live), (str(self.path),)
+
+    @property
+    def _run(self) -> RowRun:
+        return RowRun(self._decoder, 0, self.num_rows, self.num_rows, has_padding=True, is_open=self._is_open)
 
     @property
     def _is_open(self) -> bool:
@@ -241,10 +227,9 @@ class Recording(RowColumns):
             raise CorruptRecordingError(f"{self.path}: /{fmt.METADATA} lacks the text attribute {name!r}")
         return text
 
-    def _space(self, name: str) -> Space[Any]:
+    def _read(self, name: str) -> Any:
+        text = self._attribute(name)
         try:
-            return space_from_json(parse_json(self._attribute(name)))
-        except ValueError as error:
-            raise CorruptRecordingError(
-                f"{self.path}: the {name} in /{fmt.METADATA} cannot be read: {error}"
-            ) from error
+            return read_attribute(name, text)
+        except (ValueError, TypeError) as error:
+            raise CorruptRecordingError(f"{self.path}: its {name} cannot be read: {error}") from error

@@ -14,7 +14,6 @@ from gym_h5record.reading.decoder import Decoder
 
 __all__ = ["COLUMNS", "RowColumns", "RowRun"]
 
-
 COLUMNS = ("observations", "frames", "infos", "actions", "rewards", "terminations", "truncations")
 """The properties of ``RowColumns``."""
 
@@ -58,6 +57,7 @@ class RowRun:
 class RowColumns(ABC):
     """The columns of a run of rows. A subclass says which rows; a column is made when it is first asked for."""
 
+    @property
     @abstractmethod
     def _run(self) -> RowRun:
         """The rows."""
@@ -65,20 +65,19 @@ class RowColumns(ABC):
     @cached_property
     def observations(self) -> Column:
         """Observations: one per row, T + 1 in an episode of T steps."""
-        run = self._run()
-        return run.of_rows(run.schema.observation)
+        return self._run.of_rows(self._run.schema.observation)
 
     @cached_property
     def frames(self) -> Column | None:
         """Pictures, one per row; None if the recording has none."""
-        run = self._run()
+        run = self._run
         node = run.schema.observation if run.schema.linked_frames else run.schema.frame
         return None if node is None else run.of_rows(node)
 
     @cached_property
     def infos(self) -> Infos | None:
         """Infos, one per row; None if they were not recorded."""
-        run = self._run()
+        run = self._run
         return None if run.schema.infos is None else Infos(run.decoder, run.start, run.num_rows)
 
     @cached_property
@@ -87,24 +86,19 @@ class RowColumns(ABC):
 
         No action follows the last observation of an episode: a recording has None there, and zero in slices.
         """
-        run = self._run()
-        return run.of_steps(run.schema.action)
+        return self._run.of_steps(self._run.schema.action)
 
     @cached_property
     def rewards(self) -> Column:
         """Rewards of the steps, in the rows of ``actions``."""
-        return self._of_steps(fmt.REWARDS)
+        return self._run.of_steps(self._run.schema.node(fmt.REWARDS))
 
     @cached_property
     def terminations(self) -> Column:
         """``terminated`` of the steps, in the rows of ``actions``."""
-        return self._of_steps(fmt.TERMINATIONS)
+        return self._run.of_steps(self._run.schema.node(fmt.TERMINATIONS))
 
     @cached_property
     def truncations(self) -> Column:
         """``truncated`` of the steps, in the rows of ``actions``."""
-        return self._of_steps(fmt.TRUNCATIONS)
-
-    def _of_steps(self, name: str) -> Column:
-        run = self._run()
-        return run.of_steps(run.schema.node(name))
+        return self._run.of_steps(self._run.schema.node(fmt.TRUNCATIONS))

@@ -19,7 +19,6 @@ from gym_h5record.storage.column_reader import ColumnReader
 
 __all__ = ["StoredRows", "stored_alike"]
 
-
 _PIECE_BYTES = 4 << 20
 _MAX_ENDS = 1 << 19
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gym_h5record.errors import SchemaMismatchError
+from gym_h5record.format.metadata import read_attribute
 from gym_h5record.format.schema import Schema
-from gym_h5record.values.space_json import space_from_json
-from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["check_same"]
 
@@ -18,7 +16,7 @@ __all__ = ["check_same"]
 def check_same(
     schema: Schema, metadata: Mapping[str, Any], ours: Mapping[str, str], path: Path, *, infos: bool
 ) -> None:
-    """Check that new rows would have the columns of an existing recording.
+    """Check that new rows would have the columns of an existing recording; the error names every difference.
 
     Args:
         schema: The columns of the existing recording.
@@ -26,16 +24,13 @@ def check_same(
         ours: The metadata that this recorder would write.
         path: The existing recording, for the message.
         infos: Whether this recorder records infos.
-
-    Raises:
-        SchemaMismatchError: If spaces, frames or infos differ; the message names every difference.
     """
     differences = []
     for name in ("observation_space", "action_space"):
-        our_space = space_from_json(json.loads(ours[name]))
+        our_space = read_attribute(name, ours[name])
         try:
-            its_space = space_from_json(parse_json(metadata[name]))
-        except (KeyError, TypeError, ValueError) as error:
+            its_space = read_attribute(name, metadata.get(name))
+        except (TypeError, ValueError) as error:
             differences.append(f"its {name} cannot be read: {error!s:.200}")
             continue
         if its_space != our_space:

@@ -8,7 +8,7 @@ pictures, and the user's ``render`` returns the same frames as without recording
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -18,7 +18,6 @@ from gym_h5record.errors import OptionError, RenderModeError
 from gym_h5record.options import check_one_of
 
 __all__ = ["FRAMES_OPTIONS", "FrameSource", "choose_frame_source", "observation_is_picture"]
-
 
 FRAMES_OPTIONS = ("auto", "render", "observation", False)
 
@@ -43,68 +42,48 @@ _TRANSPARENT = (
 _TRUSTED_MODULES = ("gymnasium.wrappers.", "gym_h5record.")
 
 
-class FrameSource(Protocol):
-    """Gives the picture of the newest observation."""
-
-    kind: str
-
-    def capture(self) -> Any:
-        """The picture, ``(H, W, 3)`` uint8."""
-
-    def render(self) -> Any:
-        """The result of the user's ``render()``."""
-
-
 @dataclass
-class NoFrames:
-    """Captures nothing. ``kind`` is ``"observation"`` if the observations are the frames, else ``"none"``."""
+class FrameSource:
+    """Gives the picture of the newest observation; this class itself gives none.
+
+    ``kind`` is ``"render"`` if a picture is captured for each row, ``"observation"`` if the observations are the
+    pictures, ``"none"`` if there are none.
+    """
 
     env: gym.Env[Any, Any]
     kind: str = "none"
 
     def capture(self) -> Any:
+        """The picture, ``(H, W, 3)`` uint8."""
         return None
 
     def render(self) -> Any:
+        """The result of the user's ``render()``."""
         return self.env.render()
 
 
-@dataclass
-class RenderedFrames:
+class RenderedFrames(FrameSource):
     """Renders an ``rgb_array`` environment once per row."""
-
-    env: gym.Env[Any, Any]
-    kind: str = "render"
 
     def capture(self) -> Any:
         return self.env.render()
 
-    def render(self) -> Any:
-        return self.env.render()
-
 
 @dataclass
-class CollectedFrames:
+class CollectedFrames(FrameSource):
     """Reads the newest frame of ``RenderCollection``, which renders every step itself."""
 
-    env: gym.Env[Any, Any]
-    collection: wrappers.RenderCollection[Any, Any]
-    kind: str = "render"
+    collection: wrappers.RenderCollection[Any, Any] = field(kw_only=True)
 
     def capture(self) -> Any:
         frames = self.collection.frame_list
         return frames[-1] if frames else None
 
-    def render(self) -> Any:
-        return self.env.render()
-
 
 @dataclass
-class ListedFrames:
+class ListedFrames(FrameSource):
     """Takes the frames that the environment itself collects, and keeps them for the user's ``render``."""
 
-    env: gym.Env[Any, Any]
-    kind: str = "render"
     _taken: list[Any] = field(default_factory=list)
 
     def capture(self) -> Any:
@@ -117,40 +96,33 @@ class ListedFrames:
 
 
 def choose_frame_source(env: gym.Env[Any, Any], frames: str | Literal[False]) -> FrameSource:
-    """The frame source for the recorder's option ``frames``.
-
-    Args:
-        env: The environment inside the recorder.
-        frames: ``"auto"``, ``"render"``, ``"observation"`` or False.
-
-    Raises:
-        OptionError: If the option is unknown, or ``"observation"`` is given and observations are no pictures.
-        RenderModeError: If ``"render"`` is given and the environment renders no pictures.
-    """
+    """The frame source for the recorder's option ``frames``; an error if the environment has no such pictures."""
     check_one_of("frames", frames, FRAMES_OPTIONS)
     if frames is False:
-        return NoFrames(env)
+        return FrameSource(env)
     if frames == "observation":
         if not _is_picture_space(env.observation_space):
             raise OptionError(
                 f'frames="observation" needs observations that are pictures, Box(0, 255, (H, W, 3), uint8); '
                 f"this environment has {env.observation_space}."
             )
-        return NoFrames(env, "observation")
+        return FrameSource(env, "observation")
     if frames == "auto" and observation_is_picture(env):
-        return NoFrames(env, "observation")
+        return FrameSource(env, "observation")
     mode = env.render_mode
     if mode == "rgb_array":
-        return RenderedFrames(env)
+        return RenderedFrames(env, "render")
     if mode == "rgb_array_list":
         collection = _find_collection(env)
-        return ListedFrames(env) if collection is None else CollectedFrames(env, collection)
+        if collection is None:
+            return ListedFrames(env, "render")
+        return CollectedFrames(env, "render", collection=collection)
     if frames == "render":
         raise RenderModeError(
             f'frames="render" needs an environment that renders pictures; its render_mode is {mode!r}. '
             'Make it with render_mode="rgb_array".'
         )
-    return NoFrames(env)
+    return FrameSource(env)
 
 
 def observation_is_picture(env: gym.Env[Any, Any]) -> bool:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 __all__ = ["library_versions", "platform_names", "rom_md5"]
 
-
 _LIBRARIES = (
     "gym_h5record",
     "gymnasium",
@@ -33,11 +32,7 @@ _LIBRARIES = (
 
 
 def library_versions(others: Iterable[str] = ()) -> dict[str, str]:
-    """Versions of Python and of the installed libraries that may change what an environment does.
-
-    Args:
-        others: More libraries to look up, such as the package of the environment.
-    """
+    """Versions of Python, of the installed libraries that may change what an environment does, and of ``others``."""
     found = {name: _version(name) for name in dict.fromkeys((*_LIBRARIES, *others))}
     return {"python": platform.python_version()} | {name: found[name] for name in found if found[name]}
 
@@ -50,11 +45,8 @@ def platform_names() -> dict[str, str]:
 def rom_md5(game: str) -> str | None:
     """MD5 of the ROM of an Atari game, None if the game or ``ale_py`` is not installed.
 
-    The name of a ROM does not tell which version of the game it is; its MD5 does.
-
-    Args:
-        game: The name that ``ale_py`` uses. It may come from an untrusted file, so it is looked up, never opened
-            as a path.
+    The name of a ROM does not tell which version of the game it is; its MD5 does. ``game`` is the name that ``ale_py``
+    uses. It may come from an untrusted file, so it is looked up, never opened as a path.
 
     Raises:
         OSError: If the ROM cannot be read, or is not the one that ``ale_py`` expects.

@@ -27,16 +27,11 @@ from gym_h5record.values.tagged_json import dumps
 
 __all__ = ["describe_environment", "frames_per_second", "user_metadata", "wrapped_spec"]
 
-
 _ALE_CLASS = "ale_py.env:AtariEnv"
 
 
 def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:
-    """The attributes of ``/metadata`` that describe an environment and this machine.
-
-    Args:
-        env: The environment inside the recorder.
-    """
+    """The attributes of ``/metadata`` that describe an environment and this machine."""
     inner = env.unwrapped
     spec, problem = _spec_json(env)
     attributes = {
@@ -94,13 +89,10 @@ _MAX_SHOWN = 100_000  # characters of a spec that cannot be stored; its argument
 
 
 def wrapped_spec(env: gym.Env[Any, Any]) -> EnvSpec | None:
-    """The spec from which ``gymnasium.make`` makes the same stack of wrappers.
+    """The spec from which ``gymnasium.make`` makes the same stack of wrappers; None if the environment has none.
 
     ``env.spec`` has only ``max_episode_steps`` for a ``TimeLimit``, which ``gymnasium.make`` puts innermost. So a
     ``TimeLimit`` around other wrappers, and one of a derived class, is listed with the other wrappers here.
-
-    Returns:
-        The spec, None if the environment has none.
     """
     spec = env.spec
     if spec is None:
@@ -153,10 +145,7 @@ def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
     """The user's metadata as attributes.
 
     ``run_id`` and ``agent_id`` become attributes of their own; the rest is JSON in ``user``. A missing ``run_id`` is a
-    random UUID.
-
-    Raises:
-        MetadataError: If a value has no JSON form, or a key is not a string.
+    random UUID. A value without a JSON form, or a key that is not a string, raises ``MetadataError``.
     """
     given: dict[Any, Any] = dict(metadata or {})
     problems = [f"the key {key!r} is not a string" for key in given if not isinstance(key, str)]

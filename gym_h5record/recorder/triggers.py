@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 __all__ = ["Schedule", "Trigger"]
 
-
 Trigger = Callable[[int], bool]
 
 
@@ -24,6 +23,7 @@ class Schedule:
         episode_id: Number of the running episode, -1 before the first reset.
         step_id: Number of the last step, -1 before the first step.
         records_everything: Whether there is no trigger.
+        watches_steps: Whether there is a step trigger; without one ``on_step`` always returns False.
 
     Example:
         >>> schedule = Schedule(episode_trigger=lambda episode: episode % 2 == 1)
@@ -35,13 +35,9 @@ class Schedule:
         self._episode_trigger = episode_trigger
         self._step_trigger = step_trigger
         self.records_everything = episode_trigger is None and step_trigger is None
+        self.watches_steps = step_trigger is not None
         self.episode_id = -1
         self.step_id = -1
-
-    @property
-    def watches_steps(self) -> bool:
-        """Whether there is a step trigger; without one ``on_step`` always returns False."""
-        return self._step_trigger is not None
 
     def on_reset(self) -> bool:
         """Count a reset. Returns whether the new episode is recorded from its beginning."""

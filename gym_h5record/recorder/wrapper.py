@@ -1,7 +1,6 @@
 """``RecordToHDF5``: wrap an environment, get one HDF5 file.
 
-The wrapper decides what is recorded and hands it to a ``gym_h5record.recorder.episode_stream``;
-the environment's own objects go on to the agent untouched.
+The wrapper decides what is recorded and hands copies to an ``EpisodeStream``. The agent gets the original objects.
 """
 
 from __future__ import annotations
@@ -19,20 +18,17 @@ from gymnasium.utils import RecordConstructorArgs
 
 from gym_h5record.errors import RecordingPathError, StepBeforeResetError, UnsupportedEnvError, WriterError
 from gym_h5record.format.names import Origin
-from gym_h5record.recorder.episode_stream import EpisodeStream, RecordedEnv, kept_copy, warn, warn_of_repr
+from gym_h5record.recorder.episode_stream import EpisodeStream, describe_recorded, kept_copy, warn, warn_of_repr
 from gym_h5record.recorder.forks import abandon_in_children
 from gym_h5record.recorder.frame_sources import choose_frame_source
-from gym_h5record.recorder.provenance import describe_environment, frames_per_second, user_metadata
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
 from gym_h5record.recorder.triggers import Schedule
-from gym_h5record.writing.index_writer import begin_json
 from gym_h5record.writing.options import checked_on_error, make_options
-from gym_h5record.writing.row_writer import RowWriter
+from gym_h5record.writing.row_writer import RowWriter, begin_json
 from gym_h5record.writing.session import Session
 
 __all__ = ["RecordToHDF5"]
-
 
 _FAILURES = (WriterError, RecordingPathError)  # what ``on_error`` is about
 
@@ -40,38 +36,31 @@ _FAILURES = (WriterError, RecordingPathError)  # what ``on_error`` is about
 class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstructorArgs):
     """Record every step of an environment into one HDF5 file.
 
-    The agent cannot tell: it gets the environment's own objects, and no random
-    number is drawn. Every step that has returned is kept, whatever happens to
-    the process after it. Call ``close`` at the end; without it the last episode
-    is closed as incomplete when the process ends.
+    The agent gets the environment's own objects, and recording draws no random number. A step that has returned is
+    kept, even if the process is killed. Call ``close`` at the end, else the file is completed when the process ends.
 
     Args:
         env: The environment. For a ``VectorEnv`` use ``gym_h5record.vector.RecordToHDF5``.
         path: The file to make.
-        mode: ``"x"`` makes a new file and never overwrites one, ``"w"`` replaces,
-            ``"a"`` appends to a recording with the same spaces, after bringing in
-            what an interrupted recorder left.
-        frames: ``"auto"`` stores what an ``rgb_array`` environment renders, or links
-            ``/frames`` to the observations where they are the picture; ``"render"``
-            and ``"observation"`` demand one of the two; False stores none.
+        mode: ``"x"`` makes a new file and never overwrites one; ``"w"`` replaces a file; ``"a"`` appends to a recording
+            with the same spaces, and first brings in the steps that an interrupted recorder left.
+        frames: ``"auto"`` stores the pictures that an ``rgb_array`` environment renders, or links them to observations
+            that are the same pictures; ``"render"`` and ``"observation"`` demand one of the two; False stores none.
         infos: Whether to record infos.
-        snapshots: Whether to keep, with every episode, the generators and the simulator's state that its
-            reset depended on, so that it can be simulated again; or providers for simulators of your own.
-        episode_trigger: As in ``RecordVideo``: which episodes to record.
-        step_trigger: As in ``RecordVideo``: at which steps to start recording.
-            Without triggers everything is recorded.
+        snapshots: Whether to keep the generators and the simulator's state that each reset depends on, so that its
+            episode can be re-simulated; or your own providers of such state.
+        episode_trigger: Which episodes to record, as in ``RecordVideo``.
+        step_trigger: At which steps to start recording, as in ``RecordVideo``. Without triggers everything is recorded.
         compression: ``"gzip"``, ``"zstd"``, ``"lz4"``, ``"lzf"``, ``"szip"`` or None.
         compression_opts: As h5py's; None is a good choice for each.
         writer: ``"process"`` compresses in a process of its own, ``"inline"`` in this one.
         flush_interval_s: Seconds until a reader of the file sees a step.
-        durability: ``"process"``: completed steps survive the death of any process;
-            ``"power"``: also a power cut, but for those of the last ``flush_interval_s``.
+        durability: With ``"process"``, completed steps survive the death of any process. With ``"power"`` they also
+            survive a power cut, but for those of the last ``flush_interval_s``.
         checksum: Whether to keep checksums of all data, for ``gym_h5record.validate``.
-        on_error: ``"raise"``: an error of the writer, such as a full disk, comes out
-            of ``step``, ``reset``, ``flush`` or ``close``; ``"warn"``: it becomes a
-            ``RecordingWarning``, and the environment goes on without recording.
-        metadata: The user's own, stored with the recording; ``run_id`` and
-            ``agent_id`` become attributes of their own.
+        on_error: With ``"raise"``, a call of the recorder raises an error of the writer, such as a full disk. With
+            ``"warn"`` the error becomes a ``RecordingWarning``, and the environment goes on without being recorded.
+        metadata: Your own metadata of the recording; ``run_id`` and ``agent_id`` become attributes of the file.
 
     Raises:
         RecordingExistsError: If the file exists and the mode is ``"x"``.
@@ -147,15 +136,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         self._snapshots = make_snapshot_set(snapshots)
         self._schedule = Schedule(episode_trigger, step_trigger)
         self._watches_steps = self._schedule.watches_steps
-        frame_kind = self._frame_source.kind
-        recorded = RecordedEnv(
-            attributes={**describe_environment(env), **user_metadata(metadata), "frames": frame_kind},
-            spaces=(self.observation_space, self.action_space),
-            fps=frames_per_second(env),
-            frames=frame_kind,
-            infos=bool(infos),
-            has_user_metadata=bool(metadata),
-        )
+        recorded = describe_recorded(env, self._frame_source.kind, metadata, infos=infos)
         self._stream: EpisodeStream | None = EpisodeStream(Session(options), recorded)  # None in a copy and once closed
         # Also runs when the interpreter exits, and when the wrapper is dropped without close().
         self._finalizer = weakref.finalize(self, self._stream.close)
@@ -163,15 +144,15 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         self._is_recording = False
         abandon_in_children(self)
 
-    # Gymnasium's interface ------------------------------------------------------------------------
-
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:
         """Reset the environment; begin a recorded episode unless the triggers say no."""
-        if self._schedule.records_everything:
-            self._open()  # the writer process loads while the environment resets
-        if self._is_inert:
+        stream = self._open_stream
+        if stream is not None and self._schedule.records_everything:
+            with self._failing_as_wanted():
+                stream.open()  # the writer process loads while the environment resets
+        if self._open_stream is None:
             return self.env.reset(seed=seed, options=options)
         # Before the environment changes the options, or draws from a generator:
         snapshot = self._snapshots.take(self.env, is_bare=seed is None and options is None)
@@ -187,7 +168,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         return result
 
     def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Step the environment and record what it was given and what it gave."""
+        """Step the environment, and record the action and its outcome."""
         rows = self._rows
         if rows is None:
             return self._step_off_the_path(action)
@@ -199,7 +180,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             return self.env.step(action)
         result = self.env.step(action)
         if self._rows is not rows:
-            return result  # the step has closed the recorder, or has forked, and this is the child
+            return result  # the step has closed the recorder, or has forked and this process is the child
         observation, reward, terminated, truncated, info = result
         try:
             frame = None if self._capture is None else self._capture()
@@ -216,7 +197,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         return result
 
     def render(self) -> Any:
-        """Render the environment; recording takes no frame from the user."""
+        """Render the environment. The result is the same as without recording."""
         return self._frame_source.render()
 
     def flush(self) -> None:
@@ -225,20 +206,17 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         Raises:
             WriterError: If the writer has failed.
         """
-        stream = self._stream
-        if stream is None or stream.session.is_closing:
-            return
-        with self._failing_as_wanted():
-            rows = stream.lay_out_first_row()
-            if rows is not None:
-                self._rows = rows
-            stream.session.flush()
+        stream = self._open_stream
+        if stream is not None:
+            with self._failing_as_wanted():
+                self._rows = stream.lay_out_first_row() or self._rows
+                stream.session.flush()
 
     def close(self) -> None:
         """Complete the file, then close the environment. May be called again.
 
         Raises:
-            WriterError: If the writer has failed and not said so before.
+            WriterError: If the writer has failed, and no method has raised that before.
         """
         try:
             with self._failing_as_wanted():
@@ -253,12 +231,12 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
             self._finalizer.detach()
             stream.abandon()
 
-    # Everything that does not happen at every step --------------------------------------------------
+    # What most steps do not need --------------------------------------------------------------------
 
     def _step_off_the_path(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
-        """A step that is not recorded, or the first one, or one after the end."""
-        stream = self._stream
-        if stream is None or stream.session.is_closing:
+        """A step that is not recorded, or the first of the recording, or one after the end of an episode."""
+        stream = self._open_stream
+        if stream is None:
             return self.env.step(action)
         if self._schedule.episode_id < 0:
             raise StepBeforeResetError("step() was called before the first reset(); call reset() to begin an episode.")
@@ -280,8 +258,8 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         return result
 
     def _record_reset(self, observation: Any, info: Any, begin: dict[str, Any]) -> None:
-        recorded, stream = self._schedule.on_reset(), self._stream
-        if stream is None or stream.session.is_closing:
+        recorded, stream = self._schedule.on_reset(), self._open_stream
+        if stream is None:
             return
         if self._rows is not None and not recorded:
             self._rows.end_episode()
@@ -294,20 +272,14 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
 
     def _watch_step(self, observation: Any, info: Any) -> None:
         """Begin a new recording here if the step trigger says so."""
-        stream = self._stream
-        if stream is None or stream.session.is_closing or not self._schedule.on_step():
+        stream = self._open_stream
+        if stream is None or not self._schedule.on_step():
             return
         if self._rows is not None:
             self._rows.end_episode()
         self._is_recording = True
         begin = begin_json(None, None, Origin.STEP_TRIGGER, self._schedule.episode_id)
         self._rows = stream.begin_episode(observation, info, self._frame_source.capture(), begin)
-
-    def _open(self) -> None:
-        stream = self._stream
-        if stream is not None and not stream.session.is_closing:
-            with self._failing_as_wanted():
-                stream.open()
 
     # When recording ends, or fails ------------------------------------------------------------------
 
@@ -329,14 +301,14 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         except _FAILURES as closing_error:
             causes.append(closing_error)
         warn(f"{' '.join(map(str, causes))} The environment goes on without being recorded.")
-        for each in causes:  # their frames hold on to the journal
+        for each in causes:  # their stack frames refer to the journal
             each.__traceback__ = each.__cause__ = each.__context__ = None
         return True
 
     @property
-    def _is_inert(self) -> bool:
-        """Whether the wrapper only passes through: it is a copy, or its recording is closed."""
-        return self._stream is None or self._stream.session.is_closing
+    def _open_stream(self) -> EpisodeStream | None:
+        """The stream; None in a copy and once the recording is closed: the wrapper then only passes through."""
+        return None if self._stream is None or self._stream.session.is_closing else self._stream
 
     def _close_recording(self) -> None:
         stream, self._rows = self._stream, None
@@ -345,7 +317,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         try:
             stream.close()
         finally:
-            if stream.session.is_closed:  # else it was interrupted: the next call goes on, or the end of the program
+            if stream.session.is_closed:  # else it was interrupted: the next ``close``, or the finalizer, completes it
                 self._stream = None
                 self._finalizer.detach()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,23 @@ import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 from gymnasium.envs.registration import EnvSpec
 
-from gym_h5record.errors import NotReplayableError, OptionError
+from gym_h5record.errors import DivergedError, NotReplayableError, OptionError
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
-from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet, make_snapshot_set
-from gym_h5record.replay.episode_check import ComparisonRules, diverged_error, go_to, make_comparison_rules
+from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
+from gym_h5record.replay.episode_check import ComparisonRules, go_to, make_comparison_rules
 from gym_h5record.replay.lineage import (
     branches_off,
-    chosen_number,
+    chosen_numbers,
     since_first_known,
     since_known_reset,
     surviving_state,
 )
 from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built
-from gym_h5record.replay.reports import Divergence
 from gym_h5record.replay.rerun import Outcome, Rerun
 
-__all__ = ["Branch", "at_branch_point", "branch"]
+__all__ = ["Branch", "RerunSetup", "at_branch_point", "branch"]
 
 
 class Branch(gym.Wrapper[ObsType, ActType, ObsType, ActType]):
@@ -40,10 +40,7 @@ class Branch(gym.Wrapper[ObsType, ActType, ObsType, ActType]):
     observation and info. So wrap it in ``RecordToHDF5`` and call ``reset`` to record from this step on. Later resets
     reset the environment.
 
-    Args:
-        env: The environment, at the step.
-        observation: The newest observation.
-        info: The newest info.
+    Attributes:
         recording_parent: The step: ``path``, ``run_id``, ``episode`` and ``step``. ``RecordToHDF5`` writes it into the
             metadata of its recording.
     """
@@ -115,24 +112,23 @@ def branch(
         NotReplayableError: If the episode cannot be run again.
         UnbuildableEnvError: If the environment cannot be made from the file.
     """
-    setup = _RerunSetup(env, make_snapshot_set(tuple(snapshots)), make_comparison_rules(ignore=ignore))
-    return _branch(path, episode, index(step), setup)
+    return _branch(path, episode, index(step), RerunSetup(env, tuple(snapshots), make_comparison_rules(ignore=ignore)))
 
 
-def at_branch_point(
-    live: gym.Env[Any, Any], recording: Recording, number: int, snapshots: SnapshotSet, rules: ComparisonRules
-) -> gym.Env[Any, Any]:
+@dataclass(frozen=True)
+class RerunSetup:
+    """How to run episodes again. ``verify`` pickles it for worker processes."""
+
+    env: EnvFactory | None
+    providers: tuple[SnapshotProvider, ...]
+    rules: ComparisonRules
+
+
+def at_branch_point(live: gym.Env[Any, Any], recording: Recording, number: int, setup: RerunSetup) -> gym.Env[Any, Any]:
     """The environment in which an episode can begin.
 
     That is ``live`` itself, unless the episode branches off another recording: then ``live`` is run to the step of the
     other recording.
-
-    Args:
-        live: The environment.
-        recording: The recording of the episode.
-        number: Number of the episode.
-        snapshots: Restores generators and simulators of the other recording.
-        rules: How to compare with the other recording.
 
     Raises:
         NotReplayableError: If the other recording is missing.
@@ -140,27 +136,18 @@ def at_branch_point(
     if not branches_off(recording, number):
         return live
     parent = recording.metadata["recording_parent"]
-    setup = _RerunSetup(live, snapshots, rules)
-    return _branch(_find_parent(recording, parent), int(parent["episode"]), int(parent["step"]), setup)[0]
+    place, episode, step = _find_parent(recording, parent), int(parent["episode"]), int(parent["step"])
+    return _branch(place, episode, step, replace(setup, env=live))[0]
 
 
 # Running to the step ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _RerunSetup:
-    """How to run episodes again: the environment, the providers of snapshots, the rules to compare by."""
-
-    env: EnvFactory | None
-    snapshots: SnapshotSet
-    rules: ComparisonRules
-
-
 def _branch(
-    path: str | os.PathLike[str], episode: int, step: int, setup: _RerunSetup
+    path: str | os.PathLike[str], episode: int, step: int, setup: RerunSetup
 ) -> tuple[Branch[Any, Any], Any, dict[str, Any]]:
     with Recording(path) as recording:
-        target = recording.episodes[chosen_number(recording, episode)]
+        target = recording.episodes[chosen_numbers(recording, [episode])[0]]
         if not 0 <= step <= target.length:
             raise OptionError(f"step={step}: episode {target.number} has {target.length} steps.")
         live, outcome = _run_to(recording, target, step, setup)
@@ -169,24 +156,25 @@ def _branch(
         return Branch(live, outcome.observation, outcome.info, parent), outcome.observation, outcome.info
 
 
-def _run_to(recording: Recording, target: Episode, step: int, setup: _RerunSetup) -> tuple[gym.Env[Any, Any], Outcome]:
+def _run_to(recording: Recording, target: Episode, step: int, setup: RerunSetup) -> tuple[gym.Env[Any, Any], Outcome]:
     """Try each sequence of episodes that leads to the target, until one does what was recorded."""
-    where: Divergence | None = None
-    for episodes, runs_alone in _sequences_to(recording, target.number):
-        live = build_env(recording, setup.env)
-        try:
-            begun = at_branch_point(live, recording, episodes[0].number, setup.snapshots, setup.rules)
-            rerun = Rerun(recording, begun, setup.snapshots)
-            where = go_to(rerun, episodes, step, setup.rules, restore_all=runs_alone)
-            if where is None and rerun.last is not None:
-                return live, rerun.last
-        except BaseException:
-            close_if_built(live, setup.env)
-            raise
-        close_if_built(live, setup.env)
-        if isinstance(setup.env, gym.Env):  # a second try needs a fresh environment
-            break
-    raise diverged_error(recording, where)
+    sequences = _sequences_to(recording, target.number)
+    if isinstance(setup.env, gym.Env):  # a second try needs a fresh environment
+        del sequences[1:]
+    for episodes, runs_alone in sequences:
+        with ExitStack() as unless_there:
+            live = build_env(recording, setup.env)
+            unless_there.callback(close_if_built, live, setup.env)
+            begun = at_branch_point(live, recording, episodes[0].number, setup)
+            rerun = Rerun(recording, begun, make_snapshot_set(setup.providers))
+            try:
+                outcome = go_to(rerun, episodes, step, setup.rules, restore_all=runs_alone)
+            except DivergedError as error:
+                diverged = error
+                continue
+            unless_there.pop_all()
+            return live, outcome
+    raise diverged
 
 
 def _sequences_to(recording: Recording, number: int) -> list[tuple[list[Episode], bool]]:
@@ -206,11 +194,8 @@ def _find_parent(recording: Recording, parent: dict[str, Any]) -> Path:
     """The recording that this one branches off: at its recorded path, or in the directory of this one."""
     path = Path(str(parent["path"]))
     for place in (path, recording.path.with_name(path.name)):
-        if place.is_file() and _run_id(place) == parent["run_id"] != recording.metadata.get("run_id"):
-            return place
+        if place.is_file():
+            with Recording(place) as other:
+                if other.metadata.get("run_id") == parent["run_id"] != recording.metadata.get("run_id"):
+                    return place
     raise NotReplayableError(f"it branches off {path}, which is missing or has been replaced by another recording")
-
-
-def _run_id(path: Path) -> Any:
-    with Recording(path) as recording:
-        return recording.metadata.get("run_id")

@@ -21,12 +21,11 @@ from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.episode_check import diverged_error, go_to, make_comparison_rules
+from gym_h5record.replay.episode_check import go_to, make_comparison_rules
 from gym_h5record.replay.lineage import chosen_numbers, since_known_reset
 from gym_h5record.replay.rerun import Rerun
 
 __all__ = ["START_KEY", "ResetFromRecording"]
-
 
 START_KEY = "recording_start"
 """Added to the info of a reset that begins in a recorded episode: ``{"episode": k, "step": t}``."""
@@ -125,9 +124,7 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         step = self._choose_step(episode.length)
         self._starts += 1
         episodes = since_known_reset(self._recording, episode.number)
-        where, outcome = go_to(self._rerun, episodes, step, self._rules, restore_all=True), self._rerun.last
-        if where is not None or outcome is None:
-            raise diverged_error(self._recording, where)
+        outcome = go_to(self._rerun, episodes, step, self._rules, restore_all=True)
         return outcome.observation, {**outcome.info, START_KEY: {"episode": episode.number, "step": step}}
 
     def close(self) -> None:

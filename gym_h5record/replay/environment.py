@@ -29,7 +29,6 @@ from gym_h5record.values.exact import identical
 
 __all__ = ["INCOMPLETE_KEY", "ReplayFromHDF5"]
 
-
 INCOMPLETE_KEY = "episode_incomplete"
 """Key added to the last info of an episode that the environment did not end; its value is True."""
 
@@ -154,7 +153,8 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
 
     def _compare(self, episode: Episode, step: int, action: Any) -> None:
         recorded = episode.actions[step]
-        if identical(action, recorded) or _same_number(action, recorded):
+        are_integers = all(isinstance(each, (int, np.integer)) for each in (action, recorded))  # of Python or of NumPy
+        if identical(action, recorded) or (are_integers and int(action) == int(recorded)):
             return
         message = f"episode {episode.number}, step {step}: the recorded action is {recorded!r}, got {action!r}."
         if self._on_mismatch == "raise":
@@ -173,8 +173,3 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         if not numbers:
             raise ReplayError(f"{self._recording.path} has no episode with a step: nothing to replay.")
         return numbers
-
-
-def _same_number(first: Any, second: Any) -> bool:
-    """Whether two actions are the same integer, of Python or of NumPy."""
-    return isinstance(first, (int, np.integer)) and isinstance(second, (int, np.integer)) and int(first) == int(second)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import reduce
+from typing import Any, NamedTuple, cast
 
 from gym_h5record.display import printable
 from gym_h5record.errors import DivergedError, NotReplayableError, SnapshotError
 from gym_h5record.format import names as fmt
 from gym_h5record.options import check_atol
 from gym_h5record.reading.episodes import Episode
-from gym_h5record.reading.recording import Recording
 from gym_h5record.replay.reports import Divergence
 from gym_h5record.replay.rerun import Outcome, Rerun
-from gym_h5record.values.differences import ABSENT, Difference, first_difference
+from gym_h5record.values.differences import ABSENT, first_difference
 from gym_h5record.values.exact import identical
 from gym_h5record.values.tagged_json import places_of_text, tag, untag
 
@@ -24,12 +24,10 @@ __all__ = [
     "Checked",
     "ComparisonRules",
     "check_episode",
-    "diverged_error",
     "error_text",
     "go_to",
     "make_comparison_rules",
 ]
-
 
 IGNORED_INFOS = ("episode/t",)
 """Paths into infos that are never compared: ``RecordEpisodeStatistics`` puts the elapsed seconds there."""
@@ -43,23 +41,14 @@ _STEP_LEAVES = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
 
 @dataclass(frozen=True)
 class ComparisonRules:
-    """How values are compared.
-
-    Attributes:
-        atol: How far floating numbers may be apart.
-        ignore: Paths into infos that are not compared, such as ``"episode/t"``.
-    """
+    """How far floating numbers may be apart, and which paths into infos are not compared."""
 
     atol: float
     ignore: Sequence[str]
 
 
 def make_comparison_rules(atol: float = 0.0, ignore: str | Sequence[str] = ()) -> ComparisonRules:
-    """The rules for two options of a user; ``IGNORED_INFOS`` are added.
-
-    Raises:
-        OptionError: If ``atol`` is no number from 0 on.
-    """
+    """Two options of a user as rules: ``atol`` is checked, ``IGNORED_INFOS`` are added."""
     return ComparisonRules(check_atol(atol), (*IGNORED_INFOS, *([ignore] if isinstance(ignore, str) else ignore)))
 
 
@@ -80,17 +69,10 @@ class Checked(NamedTuple):
 def check_episode(
     rerun: Rerun, episode: Episode, rules: ComparisonRules, *, restore: bool, num_steps: int | None = None
 ) -> Checked:
-    """Run an episode and compare all of its recorded values, up to the first difference.
-
-    Args:
-        rerun: The environment.
-        episode: The episode.
-        rules: How to compare.
-        restore: Whether to restore the snapshot of the episode.
-        num_steps: How many steps to take, None for all.
+    """Run an episode, or its first steps, and compare all of its recorded values, up to the first difference.
 
     Raises:
-        SnapshotError: If the snapshot does not fit the environment.
+        SnapshotError: If the snapshot is to be restored, and does not fit the environment.
         NotReplayableError: If the file has an action, or the options of the reset, only as text.
     """
     comparison = _EpisodeComparison(episode, rules)
@@ -100,9 +82,9 @@ def check_episode(
         raise
     except Exception as error:  # noqa: BLE001  # any error of the environment is a divergence: it raised none before
         return Checked(0, _raised(episode, 0, "reset", episode.options, error))
-    difference = comparison.row(0, outcome)
-    if difference is not None:
-        return Checked(0, _divergence(episode, 0, difference))
+    divergence = comparison.row(0, outcome)
+    if divergence is not None:
+        return Checked(0, divergence)
     length = episode.length if num_steps is None else num_steps
     for step in range(length):
         action = episode.actions[step]
@@ -112,45 +94,33 @@ def check_episode(
             raise
         except Exception as error:  # noqa: BLE001  # as above
             return Checked(step, _raised(episode, step, fmt.ACTIONS, action, error))
-        difference = comparison.step(step, outcome)
-        if difference is not None:
-            return Checked(step + 1, _divergence(episode, step, difference))
-        difference = comparison.row(step + 1, outcome)
-        if difference is not None:
-            return Checked(step + 1, _divergence(episode, step + 1, difference))
+        divergence = comparison.step(step, outcome) or comparison.row(step + 1, outcome)
+        if divergence is not None:
+            return Checked(step + 1, divergence)
     return Checked(length, None, tuple(comparison.texts))
 
 
 def go_to(
     rerun: Rerun, episodes: Sequence[Episode], num_steps: int, rules: ComparisonRules, *, restore_all: bool
-) -> Divergence | None:
-    """Run episodes one after the other, and of the last one only the first steps.
+) -> Outcome:
+    """Run episodes one after the other, and of the last one only the first steps; the outcome of the last step.
 
     The last episode is compared at every step, not only at its end: hidden state may show in any value, such as a
-    reward that running statistics scale.
+    reward that running statistics scale. ``restore_all`` says whether to restore every episode's snapshot, or only
+    that of the first one.
 
-    Args:
-        rerun: The environment; ``rerun.last`` is the outcome of the last step.
-        episodes: The episodes.
-        num_steps: How many steps of the last episode to take.
-        rules: How to compare the last episode.
-        restore_all: Whether to restore every episode's snapshot, or only that of the first one.
-
-    Returns:
-        The first difference in the last episode, None if there is none.
+    Raises:
+        DivergedError: At the first difference in the last episode.
     """
-    before = episodes[:-1]
+    *before, last = episodes
     rerun.play(before, restore_all=restore_all)
-    restore = restore_all or not before
-    return check_episode(rerun, episodes[-1], rules, restore=restore, num_steps=num_steps).divergence
-
-
-def diverged_error(recording: Recording, where: Divergence | None) -> DivergedError:
-    """The error to raise if ``go_to`` found a difference."""
-    return DivergedError(
-        f"{recording.path}: the environment is not where the recording was: {where}. "
-        "Is it made like the recorded one? gym_h5record.verify compares all episodes."
-    )
+    checked = check_episode(rerun, last, rules, restore=restore_all or not before, num_steps=num_steps)
+    if checked.divergence is not None:
+        raise DivergedError(
+            f"{rerun.recording.path}: the environment is not where the recording was: {checked.divergence}. "
+            "Is it made like the recorded one? gym_h5record.verify compares all episodes."
+        )
+    return cast("Outcome", rerun.last)  # check_episode has at least begun the episode
 
 
 # Comparing ----------------------------------------------------------------------------------------
@@ -168,50 +138,44 @@ class _EpisodeComparison:
         self._rules = rules
         self.texts: dict[str, None] = {}
 
-    def step(self, step: int, outcome: Outcome) -> Difference | None:
+    def step(self, step: int, outcome: Outcome) -> Divergence | None:
         """The first difference in reward and flags."""
         episode = self._episode
-        columns = (episode.rewards, episode.terminations, episode.truncations)
-        for leaf, column, found in zip(_STEP_LEAVES, columns, outcome.step or (), strict=True):
-            difference = self._compare(leaf, column[step], found)
+        recorded = (episode.rewards[step], episode.terminations[step], episode.truncations[step])
+        return self._first_difference(step, zip(_STEP_LEAVES, recorded, outcome.step or (), strict=True))
+
+    def row(self, row: int, outcome: Outcome) -> Divergence | None:
+        """The first difference in observation, frame and info."""
+        return self._first_difference(row, self._row_values(row, outcome))
+
+    def _row_values(self, row: int, outcome: Outcome) -> Iterator[tuple[str, Any, Any]]:
+        """Leaf, recorded and found value of each column; a frame is read only if the observation is equal."""
+        episode, ignore = self._episode, self._rules.ignore
+        yield fmt.OBSERVATIONS, episode.observations[row], outcome.observation
+        if outcome.frame is not ABSENT and episode.frames is not None:
+            yield fmt.FRAMES, episode.frames[row], outcome.frame
+        if episode.infos is not None:
+            yield fmt.INFOS, reduce(_without, ignore, episode.infos[row]), reduce(_without, ignore, outcome.info)
+
+    def _first_difference(self, at: int, values: Iterable[tuple[str, Any, Any]]) -> Divergence | None:
+        for leaf, recorded, found in values:
+            if identical(recorded, found):
+                continue
+            # The recorder converts values without an exact form, such as arrays of JAX: do the same before comparing.
+            difference = first_difference(leaf, recorded, untag(tag(found)), atol=self._rules.atol)
             if difference is not None:
-                return difference
+                return Divergence(self._episode.number, at, **vars(difference))
+            self.texts.update((f"{leaf}{place}", None) for place in places_of_text(recorded))
         return None
 
-    def row(self, row: int, outcome: Outcome) -> Difference | None:
-        """The first difference in observation, frame and info."""
-        episode, ignore = self._episode, self._rules.ignore
-        difference = self._compare(fmt.OBSERVATIONS, episode.observations[row], outcome.observation)
-        if difference is None and outcome.frame is not ABSENT and episode.frames is not None:
-            difference = self._compare(fmt.FRAMES, episode.frames[row], outcome.frame)
-        if difference is None and episode.infos is not None:
-            recorded, found = (_without(each, ignore) for each in (episode.infos[row], outcome.info))
-            difference = self._compare(fmt.INFOS, recorded, found)
-        return difference
 
-    def _compare(self, leaf: str, recorded: Any, found: Any) -> Difference | None:
-        if identical(recorded, found):
-            return None
-        # The recorder converts values without an exact form, such as arrays of JAX: do the same before comparing.
-        difference = first_difference(leaf, recorded, untag(tag(found)), atol=self._rules.atol)
-        if difference is None:
-            self.texts.update((f"{leaf}{place}", None) for place in places_of_text(recorded))
-        return difference
-
-
-def _without(info: Any, paths: Sequence[str]) -> Any:
-    for path in paths:
-        info = _without_one(info, path)
-    return info
-
-
-def _without_one(info: Any, path: str) -> Any:
+def _without(info: Any, path: str) -> Any:
     if type(info) is not dict:
         return info
     if path in info:  # the key itself may contain slashes
         info = {key: value for key, value in info.items() if key != path}
     key, _, below = path.partition("/")
-    return {**info, key: _without_one(info[key], below)} if below and key in info else info
+    return {**info, key: _without(info[key], below)} if below and key in info else info
 
 
 # Reporting ----------------------------------------------------------------------------------------
@@ -228,8 +192,3 @@ def error_text(error: Exception) -> str:
 def _raised(episode: Episode, step: int, leaf: str, given: Any, error: Exception) -> Divergence:
     found = error_text(error)  # not the error itself: a worker process could not always pickle it
     return Divergence(episode.number, step, leaf, given, found, None, f"{leaf}: the environment raised {found}")
-
-
-def _divergence(episode: Episode, step: int, difference: Difference) -> Divergence:
-    leaf, recorded, found = difference.leaf, difference.recorded, difference.found
-    return Divergence(episode.number, step, leaf, recorded, found, difference.largest, difference.message)

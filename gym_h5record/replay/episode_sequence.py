@@ -12,7 +12,6 @@ from gym_h5record.replay.rerun import Rerun
 
 __all__ = ["check_sequence", "not_replayable"]
 
-
 _MAX_PLACES = 3
 
 
@@ -21,14 +20,7 @@ def check_sequence(
 ) -> Iterator[EpisodeReport]:
     """Run episodes; each begins where the one before it ended. A divergence does not stop the sequence.
 
-    Args:
-        rerun: An environment in which the first episode can begin.
-        episodes: The episodes.
-        wanted: Numbers of the episodes to report on.
-        rules: How to compare.
-
-    Returns:
-        The reports, in the order of the episodes.
+    The reports are those of the wanted numbers, in the order of the episodes.
     """
     left = set(wanted)
     try:
@@ -39,9 +31,8 @@ def check_sequence(
                 yield _report(episode.number, checked, rules, is_alone=not position)
             if not left:
                 return
-            divergence = checked.divergence
-            if divergence is not None and divergence.leaf in RAISED:
-                raise _refused(episode, divergence.found)
+            if checked.divergence is not None and checked.divergence.leaf in RAISED:
+                raise _refused(episode, checked.divergence.found)
             _finish(rerun, episode, checked.num_steps)
     except (NotReplayableError, SnapshotError) as error:
         yield from not_replayable(sorted(left), str(error))
@@ -49,8 +40,7 @@ def check_sequence(
 
 def not_replayable(numbers: Iterable[int], reason: str) -> Iterator[EpisodeReport]:
     """Reports on episodes that cannot be run, all for the same reason."""
-    for number in numbers:
-        yield EpisodeReport(number, Verdict.NOT_REPLAYABLE, reason=reason)
+    return (EpisodeReport(number, Verdict.NOT_REPLAYABLE, reason=reason) for number in numbers)
 
 
 def _report(number: int, checked: Checked, rules: ComparisonRules, *, is_alone: bool) -> EpisodeReport:

@@ -6,7 +6,7 @@ reset needs that one first. State that survives resets needs all episodes since 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from gym_h5record.display import counted, short_repr
@@ -18,7 +18,6 @@ from gym_h5record.reading.recording import Recording
 __all__ = [
     "branches_off",
     "check_beginning",
-    "chosen_number",
     "chosen_numbers",
     "from_first_known",
     "in_same_env",
@@ -45,46 +44,23 @@ def chosen_numbers(recording: Recording, episodes: Sequence[int] | None) -> list
     return list(dict.fromkeys(number % total for number in numbers))
 
 
-def chosen_number(recording: Recording, episode: int) -> int:
-    """The number of a chosen episode, from 0 on.
-
-    Raises:
-        OptionError: If it does not exist.
-    """
-    total = recording.num_episodes
-    if not -total <= episode < total:
-        raise OptionError(f"episode={episode}: {recording.path} has {counted(total, 'episode')}.")
-    return episode % total
-
-
 # One episode alone --------------------------------------------------------------------------------
 
 
 def since_reset(recording: Recording, number: int) -> list[Episode]:
     """The episodes since the last recorded reset, up to this one: it and those that it continues without a reset."""
-    episodes = [recording.episodes[number]]
-    while episodes[-1].origin is Origin.AFTER_DONE and episodes[-1].number:
-        episodes.append(recording.episodes[episodes[-1].number - 1])
-    return episodes[::-1]
+    return _up_to(recording, number, lambda before, after: after.origin is Origin.AFTER_DONE)
 
 
 def since_known_reset(recording: Recording, number: int) -> list[Episode]:
-    """``since_reset``, if the first of these episodes can be begun.
-
-    Raises:
-        NotReplayableError: If it cannot.
-    """
+    """``since_reset``; raises NotReplayableError if the first of these episodes cannot be begun."""
     episodes = since_reset(recording, number)
     check_beginning(recording, episodes[0])
     return episodes
 
 
 def check_beginning(recording: Recording, episode: Episode) -> None:
-    """Check that an episode can be begun without running another one before.
-
-    Raises:
-        NotReplayableError: If it did not begin with a reset, or neither seed nor snapshot of the reset is known.
-    """
+    """Raise NotReplayableError unless the episode can be begun without running another one before."""
     if episode.origin is Origin.AFTER_DONE:
         raise NotReplayableError("it continues an episode that was not recorded")
     if episode.origin is Origin.STEP_TRIGGER:
@@ -95,9 +71,9 @@ def check_beginning(recording: Recording, episode: Episode) -> None:
 
 def _is_known(recording: Recording, episode: Episode) -> bool:
     """Whether the episode began with a reset whose generators can be restored."""
-    if episode.origin is not Origin.RESET:
-        return False
-    return bool(episode.snapshot) or episode.seed is not None or branches_off(recording, episode.number)
+    return episode.origin is Origin.RESET and (
+        bool(episode.snapshot) or episode.seed is not None or branches_off(recording, episode.number)
+    )
 
 
 def branches_off(recording: Recording, number: int) -> bool:
@@ -118,8 +94,7 @@ def branches_off(recording: Recording, number: int) -> bool:
 def since_first_known(recording: Recording, number: int) -> list[Episode]:
     """The episode, behind all recorded episodes of its environment since the first one that can be begun.
 
-    Raises:
-        NotReplayableError: If one of them was not recorded, or none can be begun.
+    It raises NotReplayableError if one of them was not recorded, or none can be begun.
     """
     episodes, missing = from_first_known(recording, in_same_env(recording, number))
     if missing:
@@ -132,21 +107,11 @@ def in_same_env(recording: Recording, number: int) -> list[Episode]:
 
     The list begins behind a reset that was not recorded, and behind the point where a new recorder appended.
     """
-    episodes = [recording.episodes[number]]
-    while episodes[-1].number:
-        before = recording.episodes[episodes[-1].number - 1]
-        if not _follows(before, episodes[-1]):
-            break
-        episodes.append(before)
-    return episodes[::-1]
+    return _up_to(recording, number, _follows)
 
 
 def from_first_known(recording: Recording, episodes: Sequence[Episode]) -> tuple[list[Episode], str]:
-    """The episodes from the first one on that can be begun.
-
-    Args:
-        recording: The recording.
-        episodes: The result of ``in_same_env``.
+    """Of the result of ``in_same_env``, the episodes from the first one on that can be begun.
 
     Returns:
         The episodes; and a clause that says what is missing before them, "" if nothing is.
@@ -156,6 +121,14 @@ def from_first_known(recording: Recording, episodes: Sequence[Episode]) -> tuple
     if len(unknown) == len(episodes):
         missing = missing or "neither a seed nor a snapshot of the generators was recorded up to it"
     return list(episodes[len(unknown) :]), missing
+
+
+def _up_to(recording: Recording, number: int, follows: Callable[[Episode, Episode], bool]) -> list[Episode]:
+    """The episodes up to this one, from the first on that does not follow the one before it."""
+    episodes = [recording.episodes[number]]
+    while episodes[-1].number and follows(before := recording.episodes[episodes[-1].number - 1], episodes[-1]):
+        episodes.append(before)
+    return episodes[::-1]
 
 
 def _follows(before: Episode, after: Episode) -> bool:

@@ -25,7 +25,6 @@ from gym_h5record.values.spec_json import resolve, spec_obstacle, without_onlook
 
 __all__ = ["EnvFactory", "build_env", "close_if_built", "version_differences"]
 
-
 EnvFactory = gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]]
 """An environment, or a function that makes one."""
 
@@ -47,12 +46,9 @@ _IRRELEVANT = ("gym_h5record", "h5py")  # they do not change what an environment
 
 
 def build_env(recording: Recording, env: EnvFactory | None = None) -> gym.Env[Any, Any]:
-    """Make the environment of a recording. It opens no window.
+    """Make the environment of a recording, from the file or from the user's ``env``. It opens no window.
 
-    Args:
-        recording: The recording.
-        env: The environment, or a function that makes one; None to make it from the file. If it contains a
-            ``RecordToHDF5``, only the environment inside the recorder is used.
+    If ``env`` contains a ``RecordToHDF5``, only the environment inside the recorder is used.
 
     Raises:
         UnbuildableEnvError: If the spec is missing, or names something that is not installed.
@@ -65,13 +61,13 @@ def build_env(recording: Recording, env: EnvFactory | None = None) -> gym.Env[An
         'CartPole-v1'
     """
     built = _from_file(recording) if env is None else _from_user(env)
+    inner = _without_recorders(built)
     try:
-        _check_spaces(recording, built)
+        _check_spaces(recording, inner)
     except BaseException:
-        if built is not env:
-            built.close()
+        close_if_built(built, env)
         raise
-    return _without_recorders(built)
+    return inner
 
 
 def close_if_built(built: gym.Env[Any, Any], env: EnvFactory | None) -> None:
@@ -83,28 +79,16 @@ def close_if_built(built: gym.Env[Any, Any], env: EnvFactory | None) -> None:
 def version_differences(recording: Recording) -> list[str]:
     """Versions, platform and ROM that are not those of the recording; an environment may do something else with them.
 
-    Libraries that were not installed when recording are left out.
-
-    Returns:
-        One text for each, such as ``"numpy 2.3.1 when recorded, 2.4.0 now"``.
-
-    Raises:
-        CorruptRecordingError: If the metadata cannot be read.
+    Each is a text such as ``"numpy 2.3.1 when recorded, 2.4.0 now"``. Libraries that were not installed when recording
+    are left out.
     """
     then = recording.metadata.get("versions", {})
     names = list(then)[:_MAX_LIBRARIES]
     now = library_versions(names)
-    found = [
-        f"{name} {then[name]} when recorded, {now.get(name, 'not installed')} now"
-        for name in names
-        if name not in _IRRELEVANT and then[name] != now.get(name)
-    ]
+    compared = [(name, then[name], now.get(name, "not installed")) for name in names if name not in _IRRELEVANT]
     then, now = recording.metadata.get("platform", {}), platform_names()
-    found += [
-        f"{name} {then[name]} when recorded, {now[name]} now"
-        for name in now
-        if name in then and then[name] != now[name]
-    ]
+    compared += [(name, then[name], now[name]) for name in now if name in then]
+    found = [f"{name} {before} when recorded, {after} now" for name, before, after in compared if before != after]
     return found + _rom_difference(recording)
 
 
@@ -146,19 +130,13 @@ def _without_recorders(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
 
 
 def _headless(spec: EnvSpec, *, renders: bool) -> EnvSpec:
-    """A spec of the same environment that opens no window and writes no file.
-
-    Args:
-        spec: The recorded spec.
-        renders: Whether the recorder rendered frames.
-    """
-    kwargs, mode = dict(spec.kwargs), spec.kwargs.get("render_mode")
-    if mode == "human":
+    """A spec of the same environment that opens no window and writes no file; it renders if the recorder did."""
+    kwargs = dict(spec.kwargs)
+    if kwargs.get("render_mode") == "human":
         kwargs["render_mode"] = "rgb_array" if renders else None
     spec = dataclasses.replace(without_onlookers(spec), kwargs=kwargs)
     if not renders:  # RenderCollection would keep every frame in memory
-        kept = tuple(each for each in spec.additional_wrappers if each.entry_point != _COLLECTION)
-        spec.additional_wrappers = kept
+        spec.additional_wrappers = tuple(each for each in spec.additional_wrappers if each.entry_point != _COLLECTION)
     return spec
 
 
@@ -175,10 +153,8 @@ def _reason(recording: Recording, error: BaseException) -> str:
     if missing:
         hint = f' (pip install "{_PACKAGES[missing]}")' if missing in _PACKAGES else ""
         return f"it needs {missing}, which is not installed here{hint}"
-    if isinstance(error, (SpecError, gym.error.DependencyNotInstalled)):
-        text = str(error)
-    else:
-        text = f"{type(error).__name__}: {error!s:.500}"
+    is_clear = isinstance(error, (SpecError, gym.error.DependencyNotInstalled))
+    text = str(error) if is_clear else f"{type(error).__name__}: {error!s:.500}"
     differences = version_differences(recording)
     return f"{text} ({'; '.join(differences)})" if differences else text
 
@@ -210,9 +186,8 @@ def _rom_difference(recording: Recording) -> list[str]:
 
 
 def _check_spaces(recording: Recording, env: gym.Env[Any, Any]) -> None:
-    found = _without_recorders(env)
     for name in ("observation_space", "action_space"):
-        difference = _difference(getattr(recording, name), getattr(found, name))
+        difference = _difference(getattr(recording, name), getattr(env, name))
         if difference:
             raise EnvMismatchError(
                 f"{recording.path}: this is not the recorded environment, "

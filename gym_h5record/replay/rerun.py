@@ -27,8 +27,6 @@ class Outcome:
     """The result of a reset or a step.
 
     Attributes:
-        observation: The observation.
-        info: The info.
         frame: The picture, ``ABSENT`` if the recorder rendered none.
         step: Reward, terminated and truncated; None after a reset.
     """
@@ -40,46 +38,39 @@ class Outcome:
 
 
 class Rerun:
-    """Resets and steps an environment as the recorded agent did.
+    """Resets and steps an environment, made like the recorded one, as the recorded agent did.
 
-    Args:
+    Attributes:
         recording: The recording of the episodes.
-        env: An environment made like the recorded one.
-        snapshots: Restores generators and simulators.
+        env: The environment.
+        last: The outcome of the last reset or step, None before the first reset.
     """
 
     def __init__(self, recording: Recording, env: gym.Env[Any, Any], snapshots: SnapshotSet) -> None:
+        self.recording = recording
         self.env = env
+        self.last: Outcome | None = None
         self._snapshots = snapshots
         # Rendering may draw random numbers, so render exactly where the recorder did.
         self._source = choose_frame_source(env, "render" if recording.metadata["frames"] == "render" else False)
-        self._last: Outcome | None = None
-
-    @property
-    def last(self) -> Outcome | None:
-        """The outcome of the last reset or step, None before the first reset."""
-        return self._last
 
     def begin(self, episode: Episode, *, restore: bool) -> Outcome:
         """Begin an episode: reset, or go on from the last step if the recorded agent did not reset.
 
-        Args:
-            episode: The episode.
-            restore: Whether to restore the snapshot first. Without it the environment must be where it was before
-                the recorded reset.
+        Without ``restore``, which restores the snapshot, the environment must be where it was before the reset.
 
         Raises:
             SnapshotError: If the snapshot does not fit the environment.
             NotReplayableError: If the file has the options of the reset only as text.
         """
-        if episode.origin is Origin.AFTER_DONE and self._last is not None:
-            return self._last
+        if episode.origin is Origin.AFTER_DONE and self.last is not None:
+            return self.last
         _check_exact("reset options", episode.options)
         if restore:
             self._snapshots.restore(self.env, episode.snapshot)
         observation, info = self.env.reset(seed=episode.seed, options=episode.options)
-        self._last = Outcome(observation, info, self._frame())
-        return self._last
+        self.last = Outcome(observation, info, self._frame())
+        return self.last
 
     def step(self, action: Any) -> Outcome:
         """Take a recorded action.
@@ -89,16 +80,11 @@ class Rerun:
         """
         _check_exact("an action", action)
         observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(action))
-        self._last = Outcome(observation, info, self._frame(), (reward, terminated, truncated))
-        return self._last
+        self.last = Outcome(observation, info, self._frame(), (reward, terminated, truncated))
+        return self.last
 
     def play(self, episodes: Sequence[Episode], *, restore_all: bool) -> None:
-        """Run whole episodes, one after the other.
-
-        Args:
-            episodes: The episodes.
-            restore_all: Whether to restore every episode's snapshot, or only that of the first one.
-        """
+        """Run whole episodes; restore every episode's snapshot, or only that of the first one."""
         for position, episode in enumerate(episodes):
             self.begin(episode, restore=restore_all or not position)
             for action in episode.actions:
@@ -109,8 +95,7 @@ class Rerun:
 
 
 def _check_exact(what: str, value: Any) -> None:
-    text = next(places_of_text(value), None)
-    if text is not None:
+    if next(places_of_text(value), None) is not None:
         raise NotReplayableError(
             f"the environment was given {what} without an exact form: the file has {short_repr(value)} as text only"
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -23,14 +23,13 @@ from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.ale import is_ale, twisters
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet, make_snapshot_set
-from gym_h5record.replay.branching import at_branch_point
-from gym_h5record.replay.episode_check import ComparisonRules, diverged_error, go_to, make_comparison_rules
-from gym_h5record.replay.lineage import chosen_number, since_known_reset
+from gym_h5record.replay.branching import RerunSetup, at_branch_point
+from gym_h5record.replay.episode_check import go_to, make_comparison_rules
+from gym_h5record.replay.lineage import chosen_numbers, since_known_reset
 from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built
 from gym_h5record.replay.rerun import Outcome, Rerun
 
 __all__ = ["executed_actions"]
-
 
 _NOOP = 0
 _PADDING = -1
@@ -67,32 +66,23 @@ def executed_actions(
         DivergedError: If the environment does something else than was recorded, or ALE's
             generator and its copy are in different states at the end.
     """
-    with Recording(path) as recording:
-        number = chosen_number(recording, episode)
+    setup = RerunSetup(env, tuple(snapshots), make_comparison_rules(ignore=ignore))
+    with Recording(path) as recording, ExitStack() as stack:
+        (number,) = chosen_numbers(recording, [episode])
         live = build_env(recording, env)
-        try:
-            rules = make_comparison_rules(ignore=ignore)
-            steps = _executed(recording, number, live, rules, make_snapshot_set(tuple(snapshots)))
-        finally:
-            close_if_built(live, env)
+        stack.callback(close_if_built, live, env)
+        if not is_ale(live.unwrapped):
+            name = type(live.unwrapped).__qualname__
+            raise UnsupportedEnvError(f"{name} is no environment of ALE: no action sticks.")
+        episodes = since_known_reset(recording, number)
+        with _following(live) as follower:  # before at_branch_point: a branch continues the game of its parent
+            begun = at_branch_point(live, recording, episodes[0].number, setup)
+            rerun = _FrameCountingRerun(recording, begun, make_snapshot_set(setup.providers), follower)
+            go_to(rerun, episodes, episodes[-1].length, setup.rules, restore_all=True)
+            follower.check()
+    steps = [follower.executed[start:stop] for start, stop in pairwise(rerun.frames)]
     width = max(map(len, steps), default=0)
     return np.array([[*step, *[_PADDING] * (width - len(step))] for step in steps], np.int64).reshape(len(steps), width)
-
-
-def _executed(
-    recording: Recording, number: int, live: gym.Env[Any, Any], rules: ComparisonRules, snapshots: SnapshotSet
-) -> list[list[int]]:
-    if not is_ale(live.unwrapped):
-        raise UnsupportedEnvError(f"{type(live.unwrapped).__qualname__} is no environment of ALE: no action sticks.")
-    episodes = since_known_reset(recording, number)
-    with _following(live) as follower:  # before at_branch_point: a branch continues the game of its parent
-        begun = at_branch_point(live, recording, episodes[0].number, snapshots, rules)
-        rerun = _FrameCountingRerun(recording, begun, snapshots, follower)
-        where = go_to(rerun, episodes, episodes[-1].length, rules, restore_all=True)
-        if where is not None:
-            raise diverged_error(recording, where)
-        follower.check()
-    return [follower.executed[start:stop] for start, stop in pairwise(rerun.frames)]
 
 
 class _FrameCountingRerun(Rerun):
@@ -161,11 +151,7 @@ class _TwisterFollower:
         return self.ale.act(action, *strength)
 
     def check(self) -> None:
-        """Check that ALE's generator is in the state of the copy.
-
-        Raises:
-            DivergedError: If it is not.
-        """
+        """Raise DivergedError unless ALE's generator is in the state of the copy."""
         found, expected = self._state()["state"], self._twister.state["state"]
         if found["pos"] != expected["pos"] or not np.array_equal(found["key"], expected["key"]):
             raise DivergedError("ALE has drawn random numbers for something else than sticky actions.")

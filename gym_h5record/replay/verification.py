@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
+from pathlib import Path
 
 import gymnasium as gym
 
@@ -21,8 +22,8 @@ from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.branching import at_branch_point
-from gym_h5record.replay.episode_check import ComparisonRules, make_comparison_rules
+from gym_h5record.replay.branching import RerunSetup, at_branch_point
+from gym_h5record.replay.episode_check import make_comparison_rules
 from gym_h5record.replay.episode_sequence import check_sequence, not_replayable
 from gym_h5record.replay.lineage import (
     branches_off,
@@ -39,21 +40,10 @@ from gym_h5record.replay.rerun import Rerun
 
 __all__ = ["verify"]
 
-
 _FAILED = (Verdict.DIVERGED, Verdict.NOT_REPLAYABLE)
 _SHARES = 4  # per worker: episodes differ in length, so one share each would leave workers without work
 _SEQUENTIAL = "it is exact only after the episodes before it: the environment keeps state across resets"
 _NOT_FRESH = "it was not tried in a fresh environment: pass a function that makes it, not one environment"
-
-
-@dataclass(frozen=True)
-class _Task:
-    """How to run and compare episodes. It is pickled for worker processes."""
-
-    path: str
-    env: EnvFactory | None
-    providers: tuple[SnapshotProvider, ...]
-    rules: ComparisonRules
 
 
 def verify(
@@ -94,7 +84,7 @@ def verify(
             ``workers``.
         RecordingError: If one of the ``workers`` ended early.
     """
-    task = _Task(os.fspath(path), env, tuple(snapshots), make_comparison_rules(atol, ignore))
+    setup = RerunSetup(env, tuple(snapshots), make_comparison_rules(atol, ignore))
     with Recording(path) as recording:
         numbers = chosen_numbers(recording, episodes)
         differences = tuple(version_differences(recording))
@@ -104,30 +94,30 @@ def verify(
                 "environments, not an environment."
             )
         found: dict[int, EpisodeReport] = {}
-        for report in _alone(task, recording, numbers, workers):
+        for report in _alone(setup, recording, numbers, workers):
             found[report.episode] = report
             if on_progress is not None:
                 on_progress(len(found), len(numbers))
-        _retry_in_sequence(task, recording, found)
-        return VerifyReport(recording.path, tuple(found[number] for number in numbers), differences, task.rules.atol)
+        _retry_in_sequence(setup, recording, found)
+        return VerifyReport(recording.path, tuple(found[number] for number in numbers), differences, setup.rules.atol)
 
 
 # Each episode alone ---------------------------------------------------------------------------------
 
 
-def _alone(task: _Task, recording: Recording, numbers: list[int], workers: int) -> Iterator[EpisodeReport]:
+def _alone(setup: RerunSetup, recording: Recording, numbers: list[int], workers: int) -> Iterator[EpisodeReport]:
     if workers == 1:
-        yield from _verify_alone(task, recording, numbers)
+        yield from _verify_alone(setup, recording, numbers)
         return
     groups = [wanted for _, wanted in _grouped(recording, numbers, since_reset)]
     size = max(1, len(groups) // (_SHARES * workers))
     shares = [list(chain.from_iterable(groups[at : at + size])) for at in range(0, len(groups), size)]
-    _check_sendable(task, workers)
+    _check_sendable(setup, workers)
     initializer = _print_on_stderr if sys.stdout is sys.stderr else None  # the same redirection as here
     try:
         # Not forked: environments and their libraries start threads, which a forked child would lack.
         with ProcessPoolExecutor(workers, get_context("spawn"), initializer) as pool:
-            for reports in pool.map(partial(_verify_share, task), shares):
+            for reports in pool.map(partial(_verify_share, setup, recording.path), shares):
                 yield from reports
     except BrokenProcessPool as error:
         raise RecordingError(
@@ -140,9 +130,9 @@ def _print_on_stderr() -> None:
     sys.stdout = sys.stderr
 
 
-def _check_sendable(task: _Task, workers: int) -> None:
+def _check_sendable(setup: RerunSetup, workers: int) -> None:
     try:
-        pickle.dumps(task)
+        pickle.dumps(setup)
     except Exception as error:  # __reduce__ of the user's objects may raise any
         raise OptionError(
             f"workers={workers}: env= or a snapshot provider cannot be sent to other processes: {error!s:.200}. "
@@ -150,31 +140,31 @@ def _check_sendable(task: _Task, workers: int) -> None:
         ) from error
 
 
-def _verify_share(task: _Task, numbers: list[int]) -> list[EpisodeReport]:
-    with Recording(task.path) as recording:
-        return list(_verify_alone(task, recording, numbers))
+def _verify_share(setup: RerunSetup, path: Path, numbers: list[int]) -> list[EpisodeReport]:
+    with Recording(path) as recording:
+        return list(_verify_alone(setup, recording, numbers))
 
 
-def _verify_alone(task: _Task, recording: Recording, numbers: Sequence[int]) -> Iterator[EpisodeReport]:
+def _verify_alone(setup: RerunSetup, recording: Recording, numbers: Sequence[int]) -> Iterator[EpisodeReport]:
     """Run episodes in one environment, the last one first; run each that differs again in a fresh environment.
 
     In this order, state that survives a reset is never what it was when recording. So it shows as a difference.
     """
-    with _opened(task, recording) as rerun:
+    with _opened(setup, recording) as rerun:
         for position, (episodes, wanted) in enumerate(_grouped(recording, numbers, since_reset)):
-            can_retry = position > 0 and not isinstance(task.env, gym.Env)  # the first group had a fresh environment
+            can_retry = position > 0 and not isinstance(setup.env, gym.Env)  # the first group had a fresh environment
             again = []
-            for report in _verify_group(task, recording, rerun, episodes, wanted):
+            for report in _verify_group(setup, recording, rerun, episodes, wanted):
                 if report.verdict is Verdict.DIVERGED and can_retry:
                     again.append(report.episode)
                 else:
                     yield report
             if again:
-                yield from _in_fresh(task, recording, episodes, again)
+                yield from _in_fresh(setup, recording, episodes, again)
 
 
 def _verify_group(
-    task: _Task, recording: Recording, rerun: Rerun, episodes: list[Episode], wanted: list[int]
+    setup: RerunSetup, recording: Recording, rerun: Rerun, episodes: list[Episode], wanted: list[int]
 ) -> Iterator[EpisodeReport]:
     """Run episodes without a reset between them, from the reset of the first one."""
     try:
@@ -182,8 +172,8 @@ def _verify_group(
     except NotReplayableError as error:
         return not_replayable(wanted, str(error))
     if branches_off(recording, episodes[0].number):
-        return _in_fresh(task, recording, episodes, wanted)
-    return check_sequence(rerun, episodes, wanted, task.rules)
+        return _in_fresh(setup, recording, episodes, wanted)
+    return check_sequence(rerun, episodes, wanted, setup.rules)
 
 
 def _grouped(
@@ -191,10 +181,7 @@ def _grouped(
 ) -> Iterator[tuple[list[Episode], list[int]]]:
     """Group episodes that need the same sequence. Each group is the sequence and the numbers; the last comes first.
 
-    Args:
-        recording: The recording.
-        numbers: Numbers of the episodes.
-        needed_for: Gives the episodes to run for one, itself at the end.
+    ``needed_for`` gives the episodes to run for one, itself at the end.
     """
     left = sorted(numbers)
     while left:
@@ -208,40 +195,42 @@ def _grouped(
 
 
 @contextmanager
-def _opened(task: _Task, recording: Recording, number: int = -1) -> Iterator[Rerun]:
+def _opened(setup: RerunSetup, recording: Recording, number: int = -1) -> Iterator[Rerun]:
     """An environment in which an episode can begin."""
-    env = build_env(recording, task.env)
+    env = build_env(recording, setup.env)
     try:
-        snapshots = make_snapshot_set(task.providers)
-        yield Rerun(recording, at_branch_point(env, recording, number, snapshots, task.rules), snapshots)
+        begun = at_branch_point(env, recording, number, setup)
+        yield Rerun(recording, begun, make_snapshot_set(setup.providers))
     finally:
-        close_if_built(env, task.env)
+        close_if_built(env, setup.env)
 
 
-def _in_fresh(task: _Task, recording: Recording, episodes: list[Episode], wanted: list[int]) -> Iterator[EpisodeReport]:
+def _in_fresh(
+    setup: RerunSetup, recording: Recording, episodes: list[Episode], wanted: list[int]
+) -> Iterator[EpisodeReport]:
     """Run episodes in a fresh environment, at the step of another recording if the first one branches off there."""
     with ExitStack() as stack:
         try:
-            rerun = stack.enter_context(_opened(task, recording, episodes[0].number))
+            rerun = stack.enter_context(_opened(setup, recording, episodes[0].number))
         except RecordingError as error:  # only of the other recording: this environment has been built before
             yield from not_replayable(wanted, str(error))
             return
-        yield from check_sequence(rerun, episodes, wanted, task.rules)
+        yield from check_sequence(rerun, episodes, wanted, setup.rules)
 
 
 # After all episodes before it -------------------------------------------------------------------------
 
 
-def _retry_in_sequence(task: _Task, recording: Recording, found: dict[int, EpisodeReport]) -> None:
+def _retry_in_sequence(setup: RerunSetup, recording: Recording, found: dict[int, EpisodeReport]) -> None:
     """Run each episode that failed alone again, after the episodes that its environment went through before it."""
     failed = [number for number, report in found.items() if report.verdict in _FAILED]
     for in_env, wanted in _grouped(recording, failed, in_same_env):
         episodes, missing = from_first_known(recording, in_env)
-        if isinstance(task.env, gym.Env):
+        if isinstance(setup.env, gym.Env):
             missing = _NOT_FRESH
         elif len(episodes) > len(since_reset(recording, wanted[0])):
             within = [number for number in wanted if number >= episodes[0].number]
-            for report in _in_fresh(task, recording, episodes, within):
+            for report in _in_fresh(setup, recording, episodes, within):
                 found[report.episode] = _better(found[report.episode], report, recording)
         for number in wanted:
             if found[number].verdict in _FAILED:

@@ -29,12 +29,7 @@ def block_checksum(items: np.ndarray) -> tuple[int, int]:
 
 
 class BlockChecksums:
-    """The checksums of one dataset that is being written.
-
-    Args:
-        dataset: The dataset of the checksums.
-        block_items: Items in a block.
-    """
+    """Writes the checksums of one dataset into ``dataset``, one for each block of ``block_items`` items."""
 
     def __init__(self, dataset: h5py.Dataset, block_items: int) -> None:
         self._dataset = dataset
@@ -42,12 +37,9 @@ class BlockChecksums:
         self._newest = 0, np.empty(0)  # the block written last: number of its first item, and its items
 
     def update(self, start: int, items: np.ndarray, read: Callable[[int, int], np.ndarray]) -> None:
-        """Renew the checksums of the blocks that have been written to.
+        """Renew the checksums of the blocks to which ``items``, at least one, have been written from ``start`` on.
 
-        Args:
-            start: Number of the first item that has been written.
-            items: The items, at least one.
-            read: Reads items of the dataset, from ``start`` to ``stop``.
+        Earlier items of the first block come from ``read(start, stop)``, unless they were written last.
         """
         size = self._block_items
         first = start // size * size

@@ -5,6 +5,7 @@ The last chunk of each dataset is kept in memory: rows are mostly read one after
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -18,11 +19,10 @@ from gym_h5record.format.nodes import Field
 from gym_h5record.limits import UNCHECKED_BYTES
 from gym_h5record.storage.format_checks import check_field
 from gym_h5record.storage.handle import Handle
-from gym_h5record.storage.hdf5.chunks import StoredChunks, check_stored
+from gym_h5record.storage.hdf5.chunks import StoredChunks
 from gym_h5record.storage.hdf5.objects import READ_ERRORS, open_dataset
 
 __all__ = ["ColumnReader"]
-
 
 T = TypeVar("T")
 
@@ -45,11 +45,7 @@ _FIXED = {
 
 
 class ColumnReader:
-    """Reads items of any dataset of a recording.
-
-    Args:
-        handle: The open file.
-    """
+    """Reads items of any dataset of a recording."""
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
@@ -63,7 +59,7 @@ class ColumnReader:
         return self._handle.may_move
 
     def __reduce__(self) -> tuple[type[ColumnReader], tuple[Handle]]:
-        return ColumnReader, (self._handle,)
+        return type(self), (self._handle,)
 
     def expect(self, fields: Iterable[Field]) -> None:
         """From now on, refuse a dataset that has another dtype or item shape than its field here."""
@@ -74,13 +70,13 @@ class ColumnReader:
         """How many items a dataset has, committed or not."""
         return len(self.reading(field, lambda: self._dataset(field)))
 
-    def check_stored(self, field: str, count: int) -> None:
-        """Make sure that ``count`` items of a dataset are in the file, and not only claimed.
+    def chunk_rows(self, field: str) -> int:
+        """How many items a chunk of a dataset has."""
+        return self.reading(field, lambda: self._dataset(field).rows)
 
-        Raises:
-            CorruptRecordingError: If they are not.
-        """
-        self.reading(field, lambda: self._dataset(field).check_stored(count, self._handle))
+    def check_stored(self, field: str, count: int) -> None:
+        """See ``StoredChunks.check_stored``."""
+        self.reading(field, lambda: self._dataset(field).check_stored(count))
 
     def items(self, field: str, start: int, stop: int) -> np.ndarray:
         """Items ``start`` to ``stop`` of a dataset, as an array that the caller may change.
@@ -88,20 +84,14 @@ class ColumnReader:
         Raises:
             CorruptRecordingError: If they are missing or damaged.
         """
-        return self.reading(field, lambda: self._dataset(field).items(start, stop, self._handle))
+        return self.reading(field, lambda: self._dataset(field).items(start, stop))
 
     def row(self, field: str, row: int) -> np.ndarray:
-        """One item, with the first axis kept, as a view of the chunk in memory: not to be changed or returned to users.
-
-        Raises:
-            CorruptRecordingError: If it is missing or damaged.
-        """
+        """One item as ``items``, but as a view of the chunk in memory: not to be changed or returned to users."""
         try:
-            return self._dataset(field).view(row)
-        except READ_ERRORS as error:
-            if self._handle.may_move:
-                return self.reading(field, lambda: self._dataset(field).view(row))
-            raise self._corrupt(field, error) from error
+            return self._dataset(field).view(row)  # in 1 us; with ``reading`` around it 1.7 us
+        except READ_ERRORS:
+            return self.reading(field, lambda: self._dataset(field).view(row))
 
     def reading(self, field: str, read: Callable[[], T]) -> T:
         """Call ``read``, which reads ``field``. If it fails and a writer may change the file, call it again.
@@ -109,15 +99,16 @@ class ColumnReader:
         Raises:
             CorruptRecordingError: If it still fails.
         """
-        begun_s = time.thread_time()
-        for pause_s in _PAUSES_S if self._handle.may_move else ():
-            try:
-                return read()
-            except READ_ERRORS:  # noqa: PERF203  # the writer may be about to complete the block
-                if time.thread_time() - begun_s > _MAX_EFFORT_S:
-                    break
-                time.sleep(pause_s)
-                self._handle.renew()
+        if self._handle.may_move:
+            begun_s = time.thread_time()
+            for pause_s in _PAUSES_S:
+                try:
+                    return read()
+                except READ_ERRORS:  # noqa: PERF203  # the writer may be about to complete the block
+                    if time.thread_time() - begun_s > _MAX_EFFORT_S:
+                        break
+                    time.sleep(pause_s)
+                    self._handle.renew()
         try:
             return read()
         except READ_ERRORS as error:
@@ -140,76 +131,64 @@ class ColumnReader:
             found = open_dataset(file, field)
             if field in self._fields:
                 check_field(found, self._fields[field])
-            dataset = self._datasets[field] = _Dataset(found)
+            dataset = self._datasets[field] = _Dataset(found, self._handle)
         return dataset
 
 
 class _Dataset:
     """One dataset, and the chunk that was read last."""
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
+    def __init__(self, dataset: h5py.Dataset, handle: Handle) -> None:
         self._dataset = dataset
-        self._dtype = dataset.dtype
-        self._shape = dataset.shape[1:]
-        self._rows = dataset.chunks[0]
-        self._length = len(dataset)
+        self._handle = handle
         self._stored = StoredChunks(dataset)
-        self._item_bytes = int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
+        self._dtype = dataset.dtype
+        self._length, self._shape = len(dataset), dataset.shape[1:]
+        self.rows = int(dataset.chunks[0])
         self._last: tuple[int, np.ndarray] = (-1, np.empty(0))
 
     def __len__(self) -> int:
         return self._length
 
-    def items(self, start: int, stop: int, handle: Handle) -> np.ndarray:
+    def check_stored(self, count: int) -> None:
+        self._stored.check_stored(count, self._handle.size_bytes)
+
+    def items(self, start: int, stop: int) -> np.ndarray:
         self._check(start, stop)
-        if start == stop:
-            return np.empty((0, *self._shape), self._dtype)
-        first_chunk = start // self._rows
-        if stop <= (first_chunk + 1) * self._rows:
-            offset = first_chunk * self._rows
-            return self._chunk(first_chunk)[start - offset : stop - offset].copy()
-        if (stop - start) * self._item_bytes > UNCHECKED_BYTES:
-            self.check_stored(stop, handle)
-        if not self._stored.filter_id:
-            return self._checked(self._dataset[start:stop])
+        chunks = range(start // self.rows, -(-stop // self.rows)) if start < stop else range(0)
+        if len(chunks) > 1:
+            if (stop - start) * math.prod(self._shape) * self._dtype.itemsize > UNCHECKED_BYTES:
+                self.check_stored(stop)
+            if not self._stored.filter_id:
+                return self._checked(self._dataset[start:stop])
         items = np.empty((stop - start, *self._shape), self._dtype)
-        for chunk in range(first_chunk, (stop - 1) // self._rows + 1):
-            offset = chunk * self._rows
-            low, high = max(start, offset), min(stop, offset + self._rows)
+        for chunk in chunks:
+            offset = chunk * self.rows
+            low, high = max(start, offset), min(stop, offset + self.rows)
             items[low - start : high - start] = self._chunk(chunk)[low - offset : high - offset]
         return items
 
-    def check_stored(self, count: int, handle: Handle) -> None:
-        check_stored(self._dataset, count, handle.size_bytes)
-
     def view(self, row: int) -> np.ndarray:
-        if not 0 <= row < self._length:
-            self._check(row, row + 1)
-        chunk, at = divmod(row, self._rows)
-        last, items = self._last
-        if chunk != last:
-            items = self._chunk(chunk)
-        return items[at : at + 1]
+        self._check(row, row + 1)
+        chunk, at = divmod(row, self.rows)
+        return self._chunk(chunk)[at : at + 1]
 
     def _check(self, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= self._length:
             raise CorruptRecordingError(
-                f"{self._dataset.file.filename}: {self._dataset.name} has {self._length} items, "
-                f"items {start} to {stop} are needed"
+                f"{self._dataset.name} has {self._length} items, items {start} to {stop} are needed"
             )
 
     def _chunk(self, number: int) -> np.ndarray:
-        last, items = self._last
+        last, items = self._last  # both at once: another thread may read another chunk meanwhile
         if number != last:
-            items = self._read_chunk(number)
+            first = number * self.rows
+            if self._stored.filter_id:
+                items = self._checked(self._stored.read(first))
+            else:
+                items = self._checked(self._dataset[first : min(first + self.rows, self._length)])
             self._last = (number, items)
         return items
-
-    def _read_chunk(self, number: int) -> np.ndarray:
-        first = number * self._rows
-        if not self._stored.filter_id:
-            return self._checked(self._dataset[first : min(first + self._rows, self._length)])
-        return self._checked(self._stored.read(first))
 
     def _checked(self, items: np.ndarray) -> np.ndarray:
         """The items; booleans must be 0 or 1, as NumPy computes wrongly with others."""

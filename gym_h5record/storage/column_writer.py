@@ -14,11 +14,11 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.checksums import BlockChecksums
 from gym_h5record.storage.format_checks import check_field
-from gym_h5record.storage.hdf5.chunks import StoredChunks, check_stored
+from gym_h5record.storage.hdf5.chunks import StoredChunks
 from gym_h5record.storage.hdf5.codecs import SZIP, Codec
+from gym_h5record.storage.hdf5.objects import filter_ids
 
 __all__ = ["ColumnWriter", "chunk_rows", "create_column", "is_compressed"]
-
 
 _COMPRESSED_FROM_BYTES = 256
 """A chunk of smaller items is rewritten at every flush: uncompressed, this is in place; compressed, the file grows."""
@@ -71,10 +71,15 @@ class ColumnWriter:
     """One dataset being written: rows in, whole compressed chunks out.
 
     Args:
-        dataset: The HDF5 dataset.
+        dataset: The dataset, from ``open_dataset``.
         field: What it holds.
         codec: How its chunks are compressed.
         checksums: The dataset for the checksums of its chunks, None to keep none.
+
+    Attributes:
+        chunks: Its chunks in the file.
+        held_rows: Rows that the journal keeps until they fill a chunk: those of a chunk if it is compressed, else 1.
+            A compressed chunk is written anew as it fills. A write that a crash cuts short damages all of its rows.
 
     Raises:
         CorruptRecordingError: If ``create_column`` would have made another dataset for the field.
@@ -89,16 +94,9 @@ class ColumnWriter:
         self._encode = codec.encode if is_compressed(field) else None
         self._rows = chunk_rows(field)
         self._extent = len(dataset)
-        self._stored = StoredChunks(dataset)
         self._checksums = None if checksums is None else BlockChecksums(checksums, self._rows)
-
-    @property
-    def held_rows(self) -> int:
-        """Rows that the journal keeps until they fill a chunk: those of a chunk if it is compressed, else 1.
-
-        A compressed chunk is written anew as it fills. A write that a crash cuts short damages all of its rows.
-        """
-        return self._rows if is_compressed(self.field) else 1
+        self.chunks = StoredChunks(dataset)
+        self.held_rows = self._rows if is_compressed(field) else 1
 
     def write(self, start: int, items: np.ndarray) -> None:
         """Write ``items`` at row ``start``; rows may be written again."""
@@ -109,43 +107,30 @@ class ColumnWriter:
         if stop > self._extent:
             self._dataset.id.set_extent((stop, *self.field.shape))
             self._extent = stop
-        encode = self._encode
-        if encode is None:
-            if self._stored.filter_id:  # HDF5 compresses
-                self._stored.check_overwritten(start, stop)
+        if self._encode is None:
+            if self.chunks.filter_id:  # HDF5 compresses
+                self.chunks.check_overwritten(start, stop)
             self._dataset[start:stop] = items
-            self._update_checksums(start, items)
-            return
-        before = start % self._rows
-        if before:  # only after a resume: the first rows of the chunk are in the file, and not in the journal
-            items = self._joined(self._stored.read_to_append(start - before)[:before], items)
-            start -= before
-        for low in range(0, len(items), self._rows):
-            self._write_chunk(start + low, items[low : low + self._rows], encode)
-        self._update_checksums(start, items)
+        else:
+            before = start % self._rows
+            if before:  # only after a resume: the first rows of the chunk are in the file, and not in the journal
+                items = self._joined(self.chunks.read_to_append(start - before)[:before], items)
+                start -= before
+            for low in range(0, len(items), self._rows):
+                self._write_chunk(start + low, items[low : low + self._rows], self._encode)
+        if self._checksums is not None:
+            self._checksums.update(start, items, self.read)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Rows ``start`` to ``stop`` of an uncompressed column."""
         rows: np.ndarray = self._dataset[start:stop]
         return rows
 
-    def check_stored(self, count: int, file_bytes: int) -> None:
-        """Make sure that ``count`` items are in the file, which has this size.
-
-        Raises:
-            CorruptRecordingError: If they are not.
-        """
-        check_stored(self._dataset, count, file_bytes)
-
     def flush(self) -> None:
         """Hand everything written to the operating system."""
         self._dataset.flush()
         if self._checksums is not None:
             self._checksums.flush()
-
-    def _update_checksums(self, start: int, items: np.ndarray) -> None:
-        if self._checksums is not None:
-            self._checksums.update(start, items, self.read)
 
     def _joined(self, *parts: np.ndarray) -> np.ndarray:
         return np.concatenate(parts, dtype=self.field.dtype)  # without dtype, NumPy converts to native byte order
@@ -159,8 +144,7 @@ class ColumnWriter:
 
 def _check_ours(dataset: h5py.Dataset, field: Field, codec: Codec) -> None:
     check_field(dataset, field)
-    create = dataset.id.get_create_plist()
-    filters = [create.get_filter(index)[0] for index in range(create.get_nfilters())]
+    filters = filter_ids(dataset.id)
     ours = [codec.filter_id] if is_compressed(field) and codec.filter_id else []
     if dataset.chunks[0] != chunk_rows(field) or filters != ours:
         raise CorruptRecordingError(

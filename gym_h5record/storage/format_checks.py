@@ -10,7 +10,7 @@ import h5py
 from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
 from gym_h5record.format.names import FORMAT, FORMAT_VERSION, METADATA, METADATA_ATTRIBUTES
 from gym_h5record.format.nodes import Field
-from gym_h5record.storage.hdf5.objects import READ_ERRORS, read_attributes
+from gym_h5record.storage.hdf5.objects import READ_ERRORS, hdf5_errors_as_corrupt, read_attributes
 
 __all__ = ["check_field", "check_format", "open_metadata"]
 
@@ -42,11 +42,7 @@ def check_format(file: h5py.File, path: Path) -> None:
 
 
 def check_field(dataset: h5py.Dataset, field: Field) -> None:
-    """Make sure that a dataset holds items as the schema says.
-
-    Raises:
-        CorruptRecordingError: If its items have another dtype or shape.
-    """
+    """Make sure that the items of a dataset have the dtype and the shape that the schema says."""
     if dataset.dtype != field.dtype or dataset.shape[1:] != field.shape:
         raise CorruptRecordingError(
             f"/{field.name} has items of {dataset.dtype}{dataset.shape[1:]}, the schema says {field.dtype}{field.shape}"
@@ -59,9 +55,5 @@ def open_metadata(file: h5py.File) -> dict[str, Any]:
     Raises:
         CorruptRecordingError: If they cannot be read, or no recording has such attributes.
     """
-    try:
+    with hdf5_errors_as_corrupt(f"/{METADATA} cannot be read"):
         return read_attributes(file, METADATA, METADATA_ATTRIBUTES)
-    except CorruptRecordingError:
-        raise
-    except READ_ERRORS as error:
-        raise CorruptRecordingError(f"/{METADATA} cannot be read: {error}") from error

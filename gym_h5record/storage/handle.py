@@ -69,50 +69,32 @@ class Handle:
         InterruptedRecordingError: If its recorder died.
     """
 
-    state: State
-
     def __init__(self, path: Path, access: Access = Access.CLOSED) -> None:
         self.path = Path(os.path.realpath(path))
         self._access = access
-        self._identity: tuple[int, int] | None = None
+        self._status: os.stat_result | None = None  # tells the file from another one that has taken its place
         self.generation = 0
         self._open()
 
     @property
     def file(self) -> h5py.File:
-        """The open file of this process.
-
-        Raises:
-            RecordingClosedError: If ``close`` has been called.
-        """
+        """The open file of this process."""
         self.check_open()
         if self._pid != os.getpid():  # opened before a fork, by the parent
             self.renew()
         return self._file
 
     def check_open(self) -> None:
-        """Make sure that no thread has closed it.
-
-        Raises:
-            RecordingClosedError: If one has.
-        """
+        """Raise a ``RecordingClosedError`` if any thread has closed it."""
         if not self._release.alive:
             raise RecordingClosedError(f"{self.path} has been closed.")
 
     def metadata(self) -> dict[str, Any]:
-        """The attributes of ``/metadata``.
-
-        Raises:
-            CorruptRecordingError: If they cannot be read.
-        """
+        """The attributes of ``/metadata``."""
         return open_metadata(self.file)
 
     def attribute(self, name: str) -> Any:
-        """An attribute of the root.
-
-        Raises:
-            CorruptRecordingError: If it is missing, or cannot be read.
-        """
+        """An attribute of the root."""
         return open_attribute(self.file, name)
 
     @property
@@ -155,19 +137,21 @@ class Handle:
     def _open_as(self, state: State) -> None:
         is_whole = state is State.CLOSED and self._access is not Access.DAMAGED
         with ExitStack() as opened:
-            file, descriptor = self._open_file(opened, is_whole=is_whole)
+            file, status = self._open_file(opened, is_whole=is_whole)
             opened.callback(_close, file)
             check_format(file, self.path)
-            self._check_identity(descriptor)
+            if self._status is not None and not os.path.samestat(self._status, status):
+                raise RecordingNotFoundError(f"{self.path} has been replaced by another recording. Open it again.")
             # HDF5 calls the Python file object when it closes the file. weakref.finalize closes it before Python ends;
             # a file closed later crashes the process (docs/decisions/0009).
             self._release = weakref.finalize(self, opened.pop_all().close)
         self._file = file
+        self._status = status
         self._pid = os.getpid()
         self.state = state
         self.generation += 1
 
-    def _open_file(self, opened: ExitStack, *, is_whole: bool) -> tuple[h5py.File, int]:
+    def _open_file(self, opened: ExitStack, *, is_whole: bool) -> tuple[h5py.File, os.stat_result]:
         """Open it for HDF5 through a ``GuardedFile``, which checks every block that HDF5 reads."""
         if not self.path.exists():
             raise RecordingNotFoundError(f"{self.path} has not been written yet: only its journal is there.")
@@ -180,17 +164,10 @@ class Handle:
         if is_whole and is_torn(self.path):  # a writer has begun since recording_state; _open looks again
             raise CorruptRecordingError(f"{self.path} has not been closed.")
         try:
-            return open_through_python(guarded, "r"), guarded.fileno()
+            return open_through_python(guarded, "r"), os.fstat(guarded.fileno())
         except READ_ERRORS as error:
             kind = NotARecordingError if is_whole else CorruptRecordingError
             raise kind(f"{self.path} cannot be opened as an HDF5 file: {error}") from error
-
-    def _check_identity(self, descriptor: int) -> None:
-        status = os.fstat(descriptor)
-        identity = status.st_dev, status.st_ino
-        if self._identity not in (None, identity):
-            raise RecordingNotFoundError(f"{self.path} has been replaced by another recording. Open it again.")
-        self._identity = identity
 
     def _check(self, state: State) -> None:
         if self._access is Access.DAMAGED:
@@ -203,31 +180,23 @@ class Handle:
         if state is State.CUT_SHORT:
             raise cut_short_error(self.path)
         if state is State.INTERRUPTED:
-            raise InterruptedRecordingError(f"{self.path} {self._interruption()}")
+            raise self._interrupted_error()
 
-    def _interruption(self) -> str:
-        remedy = (
-            f"with gym_h5record.repair({str(self.path)!r}) or `gym-h5record repair {self.path}`, or go on recording "
-            'with mode="a".'
-        )
+    def _interrupted_error(self) -> InterruptedRecordingError:
         if has_journal(self.path):
-            return (
-                "was left by a recorder that died. Everything it recorded is still there: bring it into the file "
-                + remedy
+            advice = ". Everything it recorded is still there: bring it into the file"
+        else:
+            advice = (
+                ", or is a copy of a file that was being recorded, and its journal is not beside it. Copy the journal "
+                "as well if there is one. To do without it, complete the file"
             )
-        return (
-            "was left by a recorder that died, or is a copy of a file that was being recorded, and its journal is not "
-            "beside it. Copy the journal as well if there is one. To do without it, complete the file " + remedy
+        return InterruptedRecordingError(
+            f"{self.path} was left by a recorder that died{advice} with gym_h5record.repair({str(self.path)!r}) or "
+            f'`gym-h5record repair {self.path}`, or go on recording with mode="a".'
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "access": self._access}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.path, self._access = state["path"], state["access"]
-        self._identity = None
-        self.generation = 0
-        self._open()
+    def __reduce__(self) -> tuple[type[Handle], tuple[Path, Access]]:
+        return Handle, (self.path, self._access)
 
 
 def _close(file: h5py.File) -> None:

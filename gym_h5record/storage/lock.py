@@ -14,15 +14,13 @@ import time
 from pathlib import Path
 
 from gym_h5record.errors import RecordingInUseError, RecordingPathError
-from gym_h5record.storage.paths import lock_path, open_unlinked
+from gym_h5record.storage.paths import closing_descriptor, lock_path, open_unlinked
 
 __all__ = ["RecordingLock", "check_only_name", "is_locked", "occupy_standard_streams"]
-
 
 _RETRY_S = 0.001
 _GLANCE_S = 0.05
 """The least time to wait for the lock: ``is_locked`` holds it for an instant."""
-_NUM_STREAMS = 3
 _NO_LOCK = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL)
 """Errors of opening a lock file that is missing, or is a link, a socket, a FIFO or a device."""
 
@@ -31,21 +29,18 @@ class RecordingLock:
     """An exclusive lock on a recording, held from construction to ``release``.
 
     Args:
-        recording: Path of the recording.
+        recording: The recording.
         descriptor: An inherited descriptor that already holds the lock.
         patience_s: How long to wait for the lock. The writer of a killed recorder holds it until all rows are in
             the file.
 
     Raises:
         RecordingInUseError: If another process, or another lock of this process, holds it.
-        OSError: If the lock file cannot be created.
     """
 
     def __init__(self, recording: Path, descriptor: int | None = None, *, patience_s: float = 0.0) -> None:
         self._path = lock_path(recording)
-        self._descriptor: int | None = descriptor
-        if descriptor is None:
-            self._descriptor = self._acquire(recording, patience_s)
+        self._descriptor: int | None = self._acquire(recording, patience_s) if descriptor is None else descriptor
 
     @property
     def descriptor(self) -> int:
@@ -100,11 +95,7 @@ def _names_open_file(path: Path, descriptor: int) -> bool:
 
 
 def check_only_name(recording: Path) -> None:
-    """Make sure that a file has one name. The lock lies beside one name, and does not protect the others.
-
-    Raises:
-        RecordingPathError: If it has hard links.
-    """
+    """Refuse a file with hard links. The lock lies beside one of its names, and does not protect the others."""
     if recording.stat().st_nlink > 1:
         raise RecordingPathError(
             f"{recording} has other names (hard links). It may be being recorded under one of them, and a change "
@@ -120,12 +111,11 @@ def is_locked(recording: Path) -> bool:
         if error.errno in _NO_LOCK:
             return False
         raise
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
+    with closing_descriptor(descriptor):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
 
 
@@ -135,7 +125,7 @@ def occupy_standard_streams() -> None:
     Otherwise the next file that this process opens gets the number of a standard stream, and a ``print`` writes into
     it. A program that this process starts does not inherit them: its streams are closed as before.
     """
-    for stream in range(_NUM_STREAMS):
+    for stream in (0, 1, 2):
         try:
             os.fstat(stream)
         except OSError:  # noqa: PERF203  # at most three times

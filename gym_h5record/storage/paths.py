@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gym_h5record.errors import CorruptRecordingError
 
 __all__ = [
+    "closing_descriptor",
     "has_journal",
     "journal_path",
     "lock_path",
@@ -23,31 +26,27 @@ __all__ = [
 
 def journal_path(recording: Path) -> Path:
     """The journal of a recording."""
-    return _beside(recording, "journal")
+    return recording.with_name(f"{recording.name}.journal")
 
 
 def spare_path(recording: Path) -> Path:
     """A larger journal in the making, before it replaces the journal."""
-    return _beside(recording, "journal.new")
+    return recording.with_name(f"{recording.name}.journal.new")
 
 
 def redo_path(recording: Path) -> Path:
     """The log of the changes that a commit is about to make."""
-    return _beside(recording, "redo")
+    return recording.with_name(f"{recording.name}.redo")
 
 
 def lock_path(recording: Path) -> Path:
     """The lock of a recording."""
-    return _beside(recording, "lock")
+    return recording.with_name(f"{recording.name}.lock")
 
 
 def partial_path(recording: Path) -> Path:
     """A file in the making, before it is renamed to the recording."""
-    return _beside(recording, "partial")
-
-
-def _beside(recording: Path, ending: str) -> Path:
-    return recording.with_name(f"{recording.name}.{ending}")
+    return recording.with_name(f"{recording.name}.partial")
 
 
 def has_journal(recording: Path) -> bool:
@@ -59,13 +58,10 @@ def has_journal(recording: Path) -> bool:
 def open_unlinked(path: Path, flags: int) -> int:
     """Open a regular file. A symbolic link is not followed, and a FIFO or a device does not block.
 
-    Returns:
-        The descriptor. A program that this process starts does not inherit it.
-
     Raises:
         OSError: As of ``os.open``; with ``ELOOP`` for a symbolic link, with ``EINVAL`` if it is not a regular file.
     """
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -73,15 +69,9 @@ def open_unlinked(path: Path, flags: int) -> int:
 
 
 def open_regular(path: Path, flags: int, what: str = "journal") -> int:
-    """Open a file beside a recording, as ``open_unlinked`` does.
-
-    Args:
-        path: The file.
-        flags: As for ``os.open``.
-        what: What the file should be, for the error.
+    """Open a file beside a recording, as ``open_unlinked`` does. The error says ``what`` the file should be.
 
     Raises:
-        FileNotFoundError: If there is none.
         CorruptRecordingError: If a symbolic link, a FIFO, a device or a directory has the name.
     """
     try:
@@ -91,3 +81,12 @@ def open_regular(path: Path, flags: int, what: str = "journal") -> int:
             raise
         kind = "it is a symbolic link" if error.errno == errno.ELOOP else "it is not a regular file"
         raise CorruptRecordingError(f"{path} is no {what}: {kind}") from error
+
+
+@contextmanager
+def closing_descriptor(descriptor: int) -> Iterator[int]:
+    """Close a descriptor at the end of a ``with`` block."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -36,12 +36,11 @@ from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["RecordingFile", "create_file"]
 
-
 _LIBVER = ("v110", "v110")
 """Every HDF5 since 1.10 (2016) reads the file: with the second value, HDF5 refuses to write anything newer."""
 _TAIL_BYTES = 8  # any number but 0: the file is longer than its superblock says until it is closed
-_TOTALS = ("total_steps", "total_episodes")
-_JOURNAL_ID = "journal_id"
+_JOURNAL_ID, _STEPS, _EPISODES = "journal_id", "total_steps", "total_episodes"
+_CHANGED_IN_PLACE = {_JOURNAL_ID: str, _STEPS: int, _EPISODES: int}
 _JOURNAL_ID_BYTES = 36  # a UUID as text
 
 
@@ -55,10 +54,10 @@ def create_file(
     journal_id: str,
     checksum: bool = False,
 ) -> None:
-    """Create a recording with all its datasets and no rows.
+    """Create a recording with all its datasets and no rows. An existing file is replaced when the new one is complete.
 
     Args:
-        path: The file. An existing one is replaced when the new one is complete.
+        path: The file.
         schema: The columns.
         codec: Compression of the large columns.
         fps: Frames per second of the recorded environment, NaN if unknown.
@@ -76,8 +75,7 @@ def create_file(
         attributes = file.create_group(fmt.METADATA).attrs
         for name, text in metadata.items():
             attributes[name] = text
-        for name in _TOTALS:
-            attributes[name] = np.int64(0)
+        attributes[_STEPS] = attributes[_EPISODES] = np.int64(0)
         attributes["schema"] = schema_to_json(schema)
         attributes["compression"] = json.dumps([codec.name, codec.opts])
         attributes[_JOURNAL_ID] = np.bytes_(journal_id)  # of fixed size: start changes it in place
@@ -117,73 +115,55 @@ class RecordingFile:
         self._path = path
         if read_superblock(path) is None:
             raise NotARecordingError(f"{path} is not an HDF5 file.")
+        self._durable = CrashSafeFile(path, survives_power_cut=durable, tail_bytes=_TAIL_BYTES)
+        self._file = self._open()
         try:
-            self._file = self._open(durable=durable)
-        except OSError as error:
-            if error.errno is not None:
+            self._load()
+        except BaseException as error:
+            self._close()
+            if isinstance(error, NotARecordingError) or not isinstance(error, (KeyError, TypeError, ValueError)):
                 raise
-            raise NotARecordingError(f"{path} cannot be opened as an HDF5 file: {error}") from error
-        try:
-            check_format(self._file, path)
-            self._metadata = open_metadata(self._file)
-            self._attributes = self._file[fmt.METADATA].attrs
-            self.schema = schema_from_json(self._metadata["schema"])
-            self.codec = make_codec(*parse_json(self._metadata["compression"]))
-            self._commit = open_dataset(self._file, fmt.COMMIT)
-            if self._commit.shape != (2,):
-                raise CorruptRecordingError(f"/{fmt.COMMIT} has the shape {self._commit.shape}, not (2,)")
-            self.rows, self.episodes = (int(count) for count in self._commit[:])
-            check_commit(self.rows, self.episodes)
-            self._check_changeable()
-            self._has_checksums = has_group(self._file, fmt.CHECKSUMS)
-            self._fields = {field.name: field for field in all_fields(self.schema)}
-            self._columns = {name: self._open_column(field) for name, field in self._fields.items()}
-            self.held_rows = max(column.held_rows for column in self._columns.values())
-        except NotARecordingError:
-            self._close()
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            self._close()
             raise CorruptRecordingError(f"{path} lacks a part of every recording, or is damaged: {error}") from error
-        except BaseException:
-            self._close()
-            raise
 
-    def _open(self, *, durable: bool) -> h5py.File:
-        self._durable = CrashSafeFile(self._path, survives_power_cut=durable, tail_bytes=_TAIL_BYTES)
+    def _open(self) -> h5py.File:
         try:
             return open_through_python(self._durable, "r+", libver=_LIBVER, rdcc_nbytes=256 << 10)
-        except BaseException:
+        except BaseException as error:
             self._durable.abandon()
             self._durable.finish()
             redo_path(self._path).unlink(missing_ok=True)  # abandon keeps the log; this one is empty
+            if isinstance(error, OSError) and error.errno is None:
+                raise NotARecordingError(f"{self._path} cannot be opened as an HDF5 file: {error}") from error
             raise
 
-    def _open_column(self, field: Field) -> ColumnWriter:
-        checksums = open_dataset(self._file, checksum_field(field).name) if self._has_checksums else None
-        return ColumnWriter(open_dataset(self._file, field.name), field, self.codec, checksums)
-
-    def _check_changeable(self) -> None:
-        """Make sure that the attributes that are changed in place have their types."""
-        for name, kind in ((_JOURNAL_ID, str), *((total, int) for total in _TOTALS)):
+    def _load(self) -> None:
+        check_format(self._file, self._path)
+        self._metadata = open_metadata(self._file)
+        self._attributes = self._file[fmt.METADATA].attrs
+        for name, kind in _CHANGED_IN_PLACE.items():
             if not isinstance(self._metadata[name], kind):
                 raise CorruptRecordingError(f"/{fmt.METADATA} has {self._metadata[name]!r:.80} as {name}")
+        self.schema = schema_from_json(self._metadata["schema"])
+        self.codec = make_codec(*parse_json(self._metadata["compression"]))
+        self._commit = open_dataset(self._file, fmt.COMMIT)
+        if self._commit.shape != (2,):
+            raise CorruptRecordingError(f"/{fmt.COMMIT} has the shape {self._commit.shape}, not (2,)")
+        self.rows, self.episodes = (int(count) for count in self._commit[:])
+        check_commit(self.rows, self.episodes)
+        has_checksums = has_group(self._file, fmt.CHECKSUMS)
+        self._fields = {field.name: field for field in all_fields(self.schema)}
+        self._columns: dict[str, ColumnWriter] = {}
+        for name, field in self._fields.items():
+            checksums = open_dataset(self._file, checksum_field(field).name) if has_checksums else None
+            self._columns[name] = ColumnWriter(open_dataset(self._file, name), field, self.codec, checksums)
+        self.held_rows = max(column.held_rows for column in self._columns.values())
 
     def check_complete(self) -> None:
-        """Make sure that all committed rows and episodes are in the file; ragged items are not counted.
-
-        Raises:
-            CorruptRecordingError: If a column is shorter than ``/commit`` says.
-        """
+        """Make sure that all committed rows and episodes are in the file; ragged items are not counted."""
         self._check_items(field for field in self._fields.values() if field.parent is None)
 
     def check_closed(self) -> None:
-        """Make sure that rows can be appended to a recording that has been closed.
-
-        Raises:
-            CorruptRecordingError: If a committed item is not in the file, or the identity of another journal has no
-                place.
-        """
+        """Make sure that all committed items are in the file, and that the identity of another journal has a place."""
         self._check_place(_JOURNAL_ID_BYTES)
         self._check_items(self._fields.values())
 
@@ -192,7 +172,7 @@ class RecordingFile:
         end_at = functools.cache(self._end_at)  # several fields may have the same parent
         for field in fields:  # parents come before their children: the ends that are read have been checked
             count = committed_items(field, self._fields, self.rows, self.episodes, end_at)
-            self._columns[field.name].check_stored(count, size_bytes)
+            self._columns[field.name].chunks.check_stored(count, size_bytes)
 
     def _end_at(self, name: str, index: int) -> int:
         end = int(self.read(name, index, index + 1)[0])
@@ -211,11 +191,7 @@ class RecordingFile:
         return str(self._metadata[_JOURNAL_ID])
 
     def start(self, journal_id: str) -> None:
-        """Set the identity of the journal and sync. From now on nothing is created, only appended.
-
-        Raises:
-            CorruptRecordingError: If the file has no place for the identity.
-        """
+        """Set the identity of the journal and sync. From now on nothing is created, only appended."""
         self._check_place(len(journal_id))
         self._attributes.modify(_JOURNAL_ID, np.bytes_(journal_id))
         self._metadata[_JOURNAL_ID] = journal_id
@@ -264,9 +240,8 @@ class RecordingFile:
     def close(self) -> None:
         """Write the totals and close the file."""
         try:
-            # An episode has one row more than steps.
-            for name, total in zip(_TOTALS, (self.rows - self.episodes, self.episodes), strict=True):
-                self._attributes.modify(name, np.int64(total))
+            self._attributes.modify(_STEPS, np.int64(self.rows - self.episodes))  # an episode has a row more than steps
+            self._attributes.modify(_EPISODES, np.int64(self.episodes))
         finally:
             self._close()
 

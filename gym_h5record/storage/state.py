@@ -48,9 +48,7 @@ def cut_short_error(path: Path) -> CorruptRecordingError:
 def recording_state(path: Path, *, is_ours: bool = False) -> State:
     """The state of a recording. While it is being made, it may consist of a journal without a file.
 
-    Args:
-        path: The recording.
-        is_ours: Whether the caller holds its lock.
+    If ``is_ours``, the caller holds its lock, so the lock says nothing about other processes.
 
     Raises:
         RecordingNotFoundError: If there is neither a file nor a journal.

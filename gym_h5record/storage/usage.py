@@ -7,26 +7,25 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import h5py
 
-from gym_h5record.errors import CorruptRecordingError, RecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.schema import Schema, all_fields
+from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.hdf5.chunk_index import indexed_chunks
 from gym_h5record.storage.hdf5.codecs import FILTERS
-from gym_h5record.storage.hdf5.objects import READ_ERRORS, open_dataset
+from gym_h5record.storage.hdf5.objects import filter_ids, hdf5_errors_as_corrupt, open_dataset
 
-__all__ = ["ColumnStorage", "column_storage"]
+__all__ = ["ColumnUsage", "column_usage"]
 
 
 @dataclass(frozen=True)
-class ColumnStorage:
+class ColumnUsage:
     """The size of one dataset.
 
     Attributes:
@@ -47,7 +46,7 @@ class ColumnStorage:
     filter: str | None
     stored_bytes: int
     raw_bytes: int
-    aliases: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -55,38 +54,27 @@ class ColumnStorage:
         return self.raw_bytes / self.stored_bytes if self.stored_bytes else float("nan")
 
 
-def column_storage(path: str | os.PathLike[str]) -> list[ColumnStorage]:
+def column_usage(path: str | os.PathLike[str]) -> list[ColumnUsage]:
     """The sizes of the columns of a recording, ordered by name.
-
-    Args:
-        path: The recording.
 
     Raises:
         RecordingError: If it cannot be read, as for ``Recording``.
     """
     with closing(Handle(Path(path))) as handle, handle.path.open("rb") as stream:
         schema = schema_from_json(str(handle.metadata().get("schema")))
+        aliases = {fmt.OBSERVATIONS: (fmt.FRAMES,)} if schema.linked_frames else {}
         names = sorted([*(each.name for each in all_fields(schema)), fmt.COMMIT])
-        try:
-            return [_measure(stream, open_dataset(handle.file, name), _aliases(name, schema)) for name in names]
-        except READ_ERRORS as error:
-            if isinstance(error, RecordingError):
-                raise
-            raise CorruptRecordingError(f"{path} cannot be measured: {error}") from error
+        with hdf5_errors_as_corrupt(f"{path} cannot be measured"):
+            return [_measure(stream, open_dataset(handle.file, name), aliases.get(name, ())) for name in names]
 
 
-def _aliases(name: str, schema: Schema) -> tuple[str, ...]:
-    return (fmt.FRAMES,) if name == fmt.OBSERVATIONS and schema.linked_frames else ()
-
-
-def _measure(stream: BinaryIO, dataset: h5py.Dataset, aliases: tuple[str, ...]) -> ColumnStorage:
-    create = dataset.id.get_create_plist()
-    return ColumnStorage(
+def _measure(stream: BinaryIO, dataset: h5py.Dataset, aliases: tuple[str, ...]) -> ColumnUsage:
+    return ColumnUsage(
         name=dataset.name[1:],
         shape=dataset.shape,
         dtype=str(dataset.dtype),
         chunk_rows=dataset.chunks[0],
-        filter=FILTERS[int(create.get_filter(0)[0])] if create.get_nfilters() else None,
+        filter=next((FILTERS[number] for number in filter_ids(dataset.id)), None),
         stored_bytes=_stored_bytes(stream, dataset),
         raw_bytes=dataset.size * dataset.dtype.itemsize,
         aliases=aliases,
@@ -94,10 +82,7 @@ def _measure(stream: BinaryIO, dataset: h5py.Dataset, aliases: tuple[str, ...]) 
 
 
 def _stored_bytes(stream: BinaryIO, dataset: h5py.Dataset) -> int:
-    """The bytes of the chunks of a dataset, 0 if the index claims more chunks than the file has bytes.
-
-    HDF5 walks through the whole index to add them up, see ``chunk_index``.
-    """
+    """The bytes of the chunks; 0 if the index claims more entries than the file has bytes: HDF5 walks through all."""
     chunks = indexed_chunks(stream.fileno(), dataset)
     if chunks is None or chunks > os.fstat(stream.fileno()).st_size:
         return 0

@@ -17,7 +17,6 @@ from gym_h5record.values.tolerance import all_close, blocks, distance, is_close,
 
 __all__ = ["ABSENT", "Difference", "first_difference"]
 
-
 _MAX_KEY = 40
 
 
@@ -58,7 +57,7 @@ def first_difference(
     atol: float = 0.0,
     where: tuple[str, str] = ("recorded", "found"),
 ) -> Difference | None:
-    """Find the first place where two values differ in type, structure or any bit.
+    """Find the first place where two values differ in type, structure or any bit; None if they are ``identical``.
 
     Args:
         leaf: Name of the values, such as ``"observations"``.
@@ -67,9 +66,6 @@ def first_difference(
         atol: How far floats of one type may be apart; NaN then equals NaN, whatever
             its bits, and 0.0 equals -0.0. Everything else stays exact.
         where: The words behind the first and the second value in the message.
-
-    Returns:
-        None if there is no difference. With ``atol=0``, that is exactly if the values are ``identical``.
 
     Example:
         >>> first_difference("observations", {"x": np.array([1.0, 2.0])}, {"x": np.array([1.0, 2.5])}).message

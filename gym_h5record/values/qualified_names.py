@@ -17,7 +17,6 @@ from gym_h5record.errors import SpecError
 
 __all__ = ["Named", "name_of"]
 
-
 _MAX_NAME = 1000  # characters
 
 
@@ -45,11 +44,7 @@ class Named:
         return f"{self.module}:{self.qualname}"
 
     def find(self) -> Any:
-        """Import the module and get the object from it.
-
-        Raises:
-            SpecError: If there is no such module, it raises, or it has no such object.
-        """
+        """Import the module and get the object from it. If that fails, it raises ``SpecError``."""
         try:
             return _member(importlib.import_module(self.module), self.qualname)
         except Exception as error:  # a module can raise anything
@@ -58,10 +53,7 @@ class Named:
 
 
 def name_of(thing: Any) -> Named:
-    """The name that finds ``thing`` again; nothing is imported.
-
-    Args:
-        thing: A class, a function or a member of an enum.
+    """The name that finds a class, a function or a member of an enum again; nothing is imported.
 
     Raises:
         ValueError: If no name finds it; the message says why.

@@ -7,7 +7,6 @@ their order. Random state is not kept. ``space_to_json`` refuses all other space
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from gym_h5record.values.tagged_json import tag, untag
 
 __all__ = ["space_from_json", "space_to_json"]
 
-
 Json = dict[str, Any]
 
 _MAX_LISTED_BOUNDS = 256
@@ -29,11 +27,7 @@ _BOUNDED = ("bounded_below", "bounded_above")
 
 
 def space_to_json(space: Space[Any]) -> Json:
-    """Describe ``space`` as JSON.
-
-    Raises:
-        UnsupportedSpaceError: If the space, or one inside it, is a custom one, or the space is too large.
-    """
+    """Describe ``space`` as JSON. A custom space, also inside it, or one too large raises ``UnsupportedSpaceError``."""
     json = _to_json(space)
     try:
         _check_size(json)
@@ -42,8 +36,31 @@ def space_to_json(space: Space[Any]) -> Json:
     return json
 
 
-@singledispatch
 def _to_json(space: Space[Any]) -> Json:
+    if isinstance(space, spaces.Box):
+        return _box_to_json(space)
+    if isinstance(space, spaces.Discrete):
+        return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": space.dtype.str}
+    if isinstance(space, spaces.MultiDiscrete):
+        numbers = {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
+        return {"type": "MultiDiscrete", "dtype": space.dtype.str, **numbers}
+    if isinstance(space, spaces.MultiBinary):
+        return {"type": "MultiBinary", "n": list(space.n) if isinstance(space.n, tuple) else int(space.n)}
+    if isinstance(space, spaces.Text):
+        lengths = {"min_length": int(space.min_length), "max_length": int(space.max_length)}
+        return {"type": "Text", **lengths, "charset": tag("".join(space.character_list))}
+    if isinstance(space, spaces.Dict):  # keys may be anything hashable, and their order counts: a list of pairs
+        pairs = [[tag(key, on_repr=_refuse_key), _to_json(each)] for key, each in space.spaces.items()]
+        return {"type": "Dict", "spaces": pairs}
+    if isinstance(space, spaces.Tuple):
+        return {"type": "Tuple", "spaces": list(map(_to_json, space.spaces))}
+    if isinstance(space, spaces.OneOf):
+        return {"type": "OneOf", "spaces": list(map(_to_json, space.spaces))}
+    if isinstance(space, spaces.Sequence):
+        return {"type": "Sequence", "space": _to_json(space.feature_space), "stack": bool(space.stack)}
+    if isinstance(space, spaces.Graph):
+        edges = None if space.edge_space is None else _to_json(space.edge_space)
+        return {"type": "Graph", "nodes": _to_json(space.node_space), "edges": edges}
     raise UnsupportedSpaceError(
         f"cannot store the space {space!r} of type {type(space).__module__}.{type(space).__qualname__}: "
         "only Gymnasium's own spaces have a place in the file. Wrap the environment with "
@@ -52,99 +69,27 @@ def _to_json(space: Space[Any]) -> Json:
     )
 
 
-@_to_json.register
-def _(space: spaces.Box) -> Json:
-    json = {
-        "type": "Box",
-        "dtype": space.dtype.str,
-        "shape": list(space.shape),
-        "low": _bound_to_json(space.low),
-        "high": _bound_to_json(space.high),
-    }
+def _box_to_json(space: spaces.Box) -> Json:
+    json = {"type": "Box", "dtype": space.dtype.str, "shape": list(space.shape)}
+    json |= {"low": _bound_to_json(space.low), "high": _bound_to_json(space.high)}
     if space.dtype.kind != "f":  # an integer bound cannot be infinite: Box says apart whether there is one
-        for name in _BOUNDED:
-            bounded = getattr(space, name)
-            json |= {} if bounded.all() else {name: _bound_to_json(bounded)}
+        flags = {name: getattr(space, name) for name in _BOUNDED}
+        json |= {name: _bound_to_json(flag) for name, flag in flags.items() if not flag.all()}
     return json
 
 
-@_to_json.register
-def _(space: spaces.Discrete) -> Json:
-    return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": space.dtype.str}
-
-
-@_to_json.register
-def _(space: spaces.MultiDiscrete) -> Json:
-    return {
-        "type": "MultiDiscrete",
-        "dtype": space.dtype.str,
-        "nvec": space.nvec.tolist(),
-        "start": space.start.tolist(),
-    }
-
-
-@_to_json.register
-def _(space: spaces.MultiBinary) -> Json:
-    return {"type": "MultiBinary", "n": list(space.n) if isinstance(space.n, tuple) else int(space.n)}
-
-
-@_to_json.register
-def _(space: spaces.Text) -> Json:
-    return {
-        "type": "Text",
-        "min_length": int(space.min_length),
-        "max_length": int(space.max_length),
-        "charset": tag("".join(space.character_list)),
-    }
-
-
-@_to_json.register
-def _(space: spaces.Dict) -> Json:
-    def refuse(key: object) -> None:
-        raise UnsupportedSpaceError(
-            f"cannot store a Dict space with the key {key!r} of type {type(key).__qualname__}: keys may be strings, "
-            "numbers, None, bytes, and tuples and frozensets of them."
-        )
-
-    # Keys may be anything hashable, and their order counts: a list of pairs.
-    return {
-        "type": "Dict",
-        "spaces": [[tag(key, on_repr=refuse), _to_json(each)] for key, each in space.spaces.items()],
-    }
-
-
-@_to_json.register(spaces.Tuple)
-def _(space: spaces.Tuple[Any]) -> Json:
-    return {"type": "Tuple", "spaces": [_to_json(each) for each in space.spaces]}
-
-
-@_to_json.register
-def _(space: spaces.Sequence) -> Json:
-    return {"type": "Sequence", "space": _to_json(space.feature_space), "stack": bool(space.stack)}
-
-
-@_to_json.register
-def _(space: spaces.Graph) -> Json:
-    edges = None if space.edge_space is None else _to_json(space.edge_space)
-    return {"type": "Graph", "nodes": _to_json(space.node_space), "edges": edges}
-
-
-@_to_json.register(spaces.OneOf)
-def _(space: spaces.OneOf[Any]) -> Json:
-    return {"type": "OneOf", "spaces": [_to_json(each) for each in space.spaces]}
+def _refuse_key(key: object) -> None:
+    raise UnsupportedSpaceError(
+        f"cannot store a Dict space with the key {key!r} of type {type(key).__qualname__}: keys may be strings, "
+        "numbers, None, bytes, and tuples and frozensets of them."
+    )
 
 
 def space_from_json(json: Json) -> Space[Any]:
-    """Build the space that ``space_to_json`` described.
-
-    Raises:
-        CorruptRecordingError: If the JSON describes no space, or one that is too large.
-    """
+    """Build the space that ``space_to_json`` described. Other JSON raises ``CorruptRecordingError``."""
     try:
         _check_size(json)
         return _build(json)
-    except CorruptRecordingError:
-        raise
     except Exception as error:  # constructors raise anything for hostile arguments
         problem = f"{type(error).__name__}: {error}"
         raise CorruptRecordingError(f"not the description of a space: {problem:.200}") from error
@@ -161,17 +106,15 @@ def _check_size(json: Json) -> None:
     for _ in range(MAX_DEPTH):
         num_bytes += sum(copies * _array_bytes(each) for each, copies in level)
         if num_bytes > MAX_ITEM_BYTES:
-            raise CorruptRecordingError(
-                f"not the description of a space: values of {num_bytes} bytes, at most {MAX_ITEM_BYTES} can be stored"
-            )
+            raise ValueError(f"values of {num_bytes} bytes, at most {MAX_ITEM_BYTES} can be stored")
         inside = [(_parts(each), copies * _copies(each)) for each, copies in level]
         num_spaces += sum(len(parts) * copies for parts, copies in inside)
         if num_spaces > MAX_NODES:  # before the next level is read
-            raise CorruptRecordingError(f"not the description of a space: {num_spaces} spaces, at most {MAX_NODES}")
+            raise ValueError(f"{num_spaces} spaces, at most {MAX_NODES} can be stored")
         level = [(part, copies) for parts, copies in inside for part in parts]
         if not level:
             return
-    raise CorruptRecordingError(f"not the description of a space: its spaces are nested more than {MAX_DEPTH} deep")
+    raise ValueError(f"its spaces are nested more than {MAX_DEPTH} deep")
 
 
 def _parts(json: Json) -> list[Json]:
@@ -243,25 +186,8 @@ def _multi_discrete(json: Json) -> Space[Any]:
     return spaces.MultiDiscrete(nvec, dtype=dtype.type, start=start)
 
 
-def _multi_binary(json: Json) -> Space[Any]:
-    return spaces.MultiBinary(json["n"])
-
-
 def _text(json: Json) -> Space[Any]:
     return spaces.Text(json["max_length"], min_length=json["min_length"], charset=untag(json["charset"]))
-
-
-def _dict(json: Json) -> Space[Any]:
-    # Dict sorts the keys of a mapping but keeps the order of a list.
-    return spaces.Dict([(untag(key), _build(each)) for key, each in json["spaces"]])
-
-
-def _tuple(json: Json) -> Space[Any]:
-    return spaces.Tuple([_build(each) for each in json["spaces"]])
-
-
-def _sequence(json: Json) -> Space[Any]:
-    return spaces.Sequence(_build(json["space"]), stack=json["stack"])
 
 
 def _graph(json: Json) -> Space[Any]:
@@ -269,19 +195,16 @@ def _graph(json: Json) -> Space[Any]:
     return spaces.Graph(_build(json["nodes"]), edges)
 
 
-def _one_of(json: Json) -> Space[Any]:
-    return spaces.OneOf([_build(each) for each in json["spaces"]])
-
-
 _BUILDERS: dict[str, Callable[[Json], Space[Any]]] = {
     "Box": _box,
     "Discrete": _discrete,
     "MultiDiscrete": _multi_discrete,
-    "MultiBinary": _multi_binary,
+    "MultiBinary": lambda json: spaces.MultiBinary(json["n"]),
     "Text": _text,
-    "Dict": _dict,
-    "Tuple": _tuple,
-    "Sequence": _sequence,
+    # Dict sorts the keys of a mapping but keeps the order of a list.
+    "Dict": lambda json: spaces.Dict([(untag(key), _build(each)) for key, each in json["spaces"]]),
+    "Tuple": lambda json: spaces.Tuple(list(map(_build, json["spaces"]))),
+    "Sequence": lambda json: spaces.Sequence(_build(json["space"]), stack=json["stack"]),
     "Graph": _graph,
-    "OneOf": _one_of,
+    "OneOf": lambda json: spaces.OneOf(list(map(_build, json["spaces"]))),
 }

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
 from numbers import Integral, Real
 from typing import Any
@@ -34,7 +34,6 @@ from gym_h5record.values.tagged_json import parse_json, tag, untag
 
 __all__ = ["resolve", "spec_from_json", "spec_obstacle", "spec_to_json", "without_onlookers"]
 
-
 Json = Any
 
 _MARK = "gym_h5record"
@@ -49,34 +48,22 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(EnvSpec) if field.ini
 
 
 def spec_to_json(spec: EnvSpec) -> str:
-    """Write a spec as text.
-
-    Raises:
-        SpecError: If an argument would not come back as it was; the message names it.
-    """
+    """Write a spec as text. ``SpecError`` names an argument that would not come back as it was."""
+    theirs = _gymnasium_json(spec)
     try:
         own = _own_json(spec)
     except SpecError:
-        theirs = _gymnasium_json(spec)
         if theirs is None or not _is_same(EnvSpec.from_json(theirs), spec):
             raise
         return theirs
-    theirs = _gymnasium_json(spec)
     # The texts, not the specs: 1 == True, and arrays have no ==.
     return own if theirs is None or _own_json(EnvSpec.from_json(theirs)) != own else theirs
 
 
 def spec_from_json(text: str) -> EnvSpec:
-    """Read a spec; nothing that it names is imported.
+    """Read a spec from the text of ``spec_to_json`` or ``EnvSpec.to_json``; it may be hostile.
 
-    Args:
-        text: From ``spec_to_json`` or ``EnvSpec.to_json``; may be hostile.
-
-    Returns:
-        The spec, with ``Named`` in place of classes, functions and members of enums.
-
-    Raises:
-        CorruptRecordingError: If the text describes no spec.
+    Nothing is imported: the spec has ``Named`` in place of classes, functions and members of enums.
     """
     try:
         content = dict(parse_json(text, MAX_DEPTH))
@@ -84,8 +71,7 @@ def spec_from_json(text: str) -> EnvSpec:
             content = _unmark(content)
         wrappers = [WrapperSpec(**each) for each in content.pop("additional_wrappers")]
         spec = EnvSpec(**content, additional_wrappers=tuple(wrappers))
-        for problem in _misfits(spec):
-            raise TypeError(problem)
+        _check_types(spec)
     except Exception as error:  # constructors raise anything for hostile arguments
         problem = f"{type(error).__name__}: {error}"
         raise CorruptRecordingError(f"not the spec of an environment: {problem:.200}") from error
@@ -93,11 +79,7 @@ def spec_from_json(text: str) -> EnvSpec:
 
 
 def resolve(spec: EnvSpec) -> EnvSpec:
-    """Replace names by the objects that they name. This imports modules, and so runs code.
-
-    Raises:
-        SpecError: If a module, or the object in it, does not exist.
-    """
+    """Replace names by the objects that they name. This imports modules, and so runs code."""
     wrappers = [WrapperSpec(each.name, each.entry_point, _resolved(each.kwargs)) for each in spec.additional_wrappers]
     fields = {name: _resolved(getattr(spec, name)) for name in _FIELDS if name != "additional_wrappers"}
     return EnvSpec(**fields, additional_wrappers=tuple(wrappers))
@@ -148,14 +130,10 @@ def _own_json(spec: EnvSpec) -> str:
         if name not in ("kwargs", "additional_wrappers"):
             content[name] = _encode(getattr(spec, name), f"the {name} of {spec.id}", found)
     content["kwargs"] = _encode_kwargs(spec.kwargs, spec.id, found)
-    content["additional_wrappers"] = [
-        {
-            "name": each.name,
-            "entry_point": each.entry_point,
-            "kwargs": _encode_kwargs(each.kwargs, f"the wrapper {each.entry_point}", found),
-        }
-        for each in spec.additional_wrappers
-    ]
+    content["additional_wrappers"] = []
+    for each in spec.additional_wrappers:
+        kwargs = _encode_kwargs(each.kwargs, f"the wrapper {each.entry_point}", found)
+        content["additional_wrappers"].append({"name": each.name, "entry_point": each.entry_point, "kwargs": kwargs})
     try:
         if found:  # as one Tuple: reading limits their size together
             content["spaces"] = space_to_json(spaces.Tuple(found))["spaces"]
@@ -266,27 +244,29 @@ _READERS: dict[str, Callable[[Json, Any], Any]] = {
 }
 
 
-def _misfits(spec: EnvSpec) -> Iterator[str]:
-    """The parts of a spec that do not have the types that ``EnvSpec`` declares."""
-    kinds: dict[str, Any] = {
-        "id": str,
-        "entry_point": (str, Named, type(None)),
-        "vector_entry_point": (str, Named, type(None)),
-        "reward_threshold": (Real, type(None)),
-        "max_episode_steps": (Integral, type(None)),
-        "nondeterministic": bool,
-        "order_enforce": bool,
-        "disable_env_checker": bool,
-    }
-    for name, kind in kinds.items():
+_TYPES: dict[str, Any] = {
+    "id": str,
+    "entry_point": (str, Named, type(None)),
+    "vector_entry_point": (str, Named, type(None)),
+    "reward_threshold": (Real, type(None)),
+    "max_episode_steps": (Integral, type(None)),
+    "nondeterministic": bool,
+    "order_enforce": bool,
+    "disable_env_checker": bool,
+}
+
+
+def _check_types(spec: EnvSpec) -> None:
+    """Check that the parts of a spec have the types that ``EnvSpec`` declares."""
+    for name, kind in _TYPES.items():
         if not isinstance(getattr(spec, name), kind):
-            yield f"its {name} is {getattr(spec, name)!r:.80}"
+            raise TypeError(f"its {name} is {getattr(spec, name)!r:.80}")
     for wrapper in spec.additional_wrappers:
         if type(wrapper.name) is not str or type(wrapper.entry_point) is not str:
-            yield f"a wrapper is {wrapper.name!r:.80} from {wrapper.entry_point!r:.80}"
+            raise TypeError(f"a wrapper is {wrapper.name!r:.80} from {wrapper.entry_point!r:.80}")
     for kwargs in (spec.kwargs, *(each.kwargs for each in spec.additional_wrappers if each.kwargs is not None)):
         if type(kwargs) is not dict or not all(type(name) is str for name in kwargs):
-            yield f"arguments are {kwargs!r:.80}"
+            raise TypeError(f"arguments are {kwargs!r:.80}")
 
 
 # Resolving ----------------------------------------------------------------------------------------

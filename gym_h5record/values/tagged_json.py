@@ -44,10 +44,8 @@ __all__ = [
     "untag",
 ]
 
-
 _JSON_LEVELS = 4 * MAX_DEPTH  # a space or a node takes four levels of JSON at most
 _ARRAY_KINDS = "?biufcSUmM"
-_GRAPH = "GraphInstance"
 _MAX_HOLLOW = 1 << 20  # rows of an array without elements: they take no text, but as a list they take memory
 # Matches unterminated strings too; otherwise each quote in one scans the rest again, which is quadratic.
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
@@ -67,13 +65,11 @@ class TaggedText(str):
 
 
 def dumps(value: Any, *, on_repr: Callable[[object], None] | None = None) -> str:
-    """Write ``value`` as tagged JSON text.
+    """Write any nesting of Python and NumPy values as tagged JSON text.
 
-    Args:
-        value: Any nesting of Python and NumPy values.
-        on_repr: Called with every object that does not come back as it was. An array
-            of another library is kept as its NumPy array, a value of a derived class as
-            one of Python's own class, a masked array as data and mask, anything else as its ``repr``.
+    ``on_repr`` is called with every object that does not come back as it was. An array
+    of another library is kept as its NumPy array, a value of a derived class as
+    one of Python's own class, a masked array as data and mask, anything else as its ``repr``.
 
     Raises:
         ValueError: If ``value`` is nested more than 100 deep or contains itself.
@@ -103,12 +99,8 @@ def loads(text: str | bytes) -> Any:
 def parse_json(text: str | bytes, max_levels: int = _JSON_LEVELS) -> Any:
     """Read plain JSON text that may come from a hostile file.
 
-    Args:
-        text: The text.
-        max_levels: How deep it may be nested.
-
     Raises:
-        ValueError: If it is not JSON, has more than 4 million values or is nested deeper.
+        ValueError: If it is not JSON, has more than 4 million values or is nested more than ``max_levels`` deep.
     """
     try:
         value = _parse(text)
@@ -135,18 +127,76 @@ def _check_depth(value: Any, levels: int) -> None:
                 _check_depth(each, levels - 1)
 
 
-def tag(value: Any, *, on_repr: Callable[[object], None] | None = None) -> Any:
-    """Like ``dumps``, but returns objects that ``json`` can write instead of text."""
-    return _tag(value, on_repr, 0)
+def tag(value: Any, on_repr: Callable[[object], None] | None = None, depth: int = 0) -> Any:
+    """Like ``dumps``, but returns objects that ``json`` can write instead of text; ``depth`` is that of ``value``."""
+    kind = type(value)
+    if value is None or kind is bool or kind is int or (kind is str and not _has_halves(value)):
+        return value
+    if kind is str:
+        return {"$surrogates": _base64(value.encode("utf-8", "surrogatepass"))}
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": struct.pack(">d", value).hex()}
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a value nested more than {MAX_DEPTH} deep cannot be written as JSON")
+
+    def tag_all(values: Any) -> list[Any]:
+        return [tag(each, on_repr, depth + 1) for each in values]
+
+    if kind is list:
+        return tag_all(value)
+    if kind is tuple:
+        return {"$tuple": tag_all(value)}
+    if kind is dict:
+        if all(type(key) is str and not key.startswith("$") and not _has_halves(key) for key in value):
+            return {key: tag(each, on_repr, depth + 1) for key, each in value.items()}
+        return {"$dict": [tag_all(pair) for pair in value.items()]}
+    if kind is np.ndarray and value.dtype.kind == "O":
+        return {"$object": [list(value.shape), tag_all(value.ravel().tolist())]}
+    if kind is np.ndarray and value.dtype.kind in _ARRAY_KINDS:
+        return {"$array": [value.dtype.str, list(value.shape), _base64(value.tobytes())]}
+    if kind is TaggedText:
+        return {"$repr": ["", str(value)]}
+    if kind is np.str_:
+        return {"$numpy": ["U", tag(str.__str__(value), on_repr, depth)]}  # str() cuts off a final NUL
+    if kind is np.bytes_:
+        return {"$numpy": ["S", _base64(value)]}
+    if isinstance(value, np.generic) and value.dtype.kind in _ARRAY_KINDS:
+        return {"$numpy": [value.dtype.str, _base64(value.tobytes())]}
+    if kind.__name__ == "GraphInstance" and kind is _graph_class():
+        return {"$graph": tag_all(value)}
+    if kind is bytes:
+        return {"$bytes": _base64(value)}
+    if kind is complex:
+        return {"$complex": tag_all((value.real, value.imag))}
+    if kind in (set, frozenset):
+        return {f"${kind.__name__}": tag_all(value)}
+    if on_repr is not None:
+        on_repr(value)
+    array = foreign_array(value)
+    if array is not None:
+        return tag(array, on_repr, depth + 1)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(value, np.ma.MaskedArray):
+        parts = {"data": np.asarray(value.data), "mask": np.ma.getmaskarray(value)}
+        return {"$as": [name, tag(parts, on_repr, depth + 1)]}
+    base = base_value(value)
+    return {"$repr": [name, repr(value)]} if base is None else {"$as": [name, tag(base, on_repr, depth + 1)]}
 
 
-def untag(value: Any) -> Any:
-    """The inverse of ``tag``.
-
-    Raises:
-        ValueError: If ``value`` is nested more than 100 deep.
-    """
-    return _untag(value, 0)
+def untag(value: Any, depth: int = 0) -> Any:
+    """The inverse of ``tag``. A value that is nested more than 100 deep raises ``ValueError``."""
+    kind = type(value)
+    if kind is not list and kind is not dict:
+        return value
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a value is nested more than {MAX_DEPTH} deep")
+    if kind is list:
+        return [untag(each, depth + 1) for each in value]
+    if len(value) == 1:
+        name, content = next(iter(value.items()))
+        if name.startswith("$"):
+            return _READERS[name](content, depth + 1)
+    return {key: untag(each, depth + 1) for key, each in value.items()}
 
 
 def no_exact_form(part: object) -> str:
@@ -172,82 +222,11 @@ def places_of_text(value: Any) -> Iterator[str]:
             if next(places_of_text(key), None) is not None:
                 yield ""
             yield from (f"/{key}{place}" for place in places_of_text(each))
-    elif kind is np.ndarray:
-        if value.dtype.hasobject:
-            yield from places_of_text(value.ravel().tolist())
+    elif kind is np.ndarray and value.dtype.hasobject:
+        yield from places_of_text(value.ravel().tolist())
     elif isinstance(value, (list, tuple, set, frozenset)):
         for number, each in enumerate(value):
             yield from (f"[{number}]{place}" for place in places_of_text(each))
-
-
-def _untag(value: Any, depth: int) -> Any:
-    kind = type(value)
-    if kind is not list and kind is not dict:
-        return value
-    if depth > MAX_DEPTH:
-        raise ValueError(f"a value is nested more than {MAX_DEPTH} deep")
-    if kind is list:
-        return [_untag(each, depth + 1) for each in value]
-    if len(value) == 1:
-        name, content = next(iter(value.items()))
-        if name.startswith("$"):
-            return _READERS[name](content, depth + 1)
-    return {key: _untag(each, depth + 1) for key, each in value.items()}
-
-
-def _tag(value: Any, on_repr: Callable[[object], None] | None, depth: int) -> Any:
-    kind = type(value)
-    if value is None or kind is bool or kind is int or (kind is str and not _has_halves(value)):
-        return value
-    if kind is str:
-        return {"$surrogates": _base64(value.encode("utf-8", "surrogatepass"))}
-    if kind is float:
-        return value if math.isfinite(value) else {"$float": struct.pack(">d", value).hex()}
-    if depth > MAX_DEPTH:
-        raise ValueError(f"a value nested more than {MAX_DEPTH} deep cannot be written as JSON")
-
-    def tag_all(values: Any) -> list[Any]:
-        return [_tag(each, on_repr, depth + 1) for each in values]
-
-    if kind is list:
-        return tag_all(value)
-    if kind is tuple:
-        return {"$tuple": tag_all(value)}
-    if kind is dict:
-        if all(type(key) is str and not key.startswith("$") and not _has_halves(key) for key in value):
-            return {key: _tag(each, on_repr, depth + 1) for key, each in value.items()}
-        return {"$dict": [tag_all(pair) for pair in value.items()]}
-    if kind is np.ndarray and value.dtype.kind == "O":
-        return {"$object": [list(value.shape), tag_all(value.ravel().tolist())]}
-    if kind is np.ndarray and value.dtype.kind in _ARRAY_KINDS:
-        return {"$array": [value.dtype.str, list(value.shape), _base64(value.tobytes())]}
-    if kind is TaggedText:
-        return {"$repr": ["", str(value)]}
-    if kind is np.str_:
-        return {"$numpy": ["U", _tag(str.__str__(value), on_repr, depth)]}  # str() cuts off a final NUL
-    if kind is np.bytes_:
-        return {"$numpy": ["S", _base64(value)]}
-    if isinstance(value, np.generic) and value.dtype.kind in _ARRAY_KINDS:
-        return {"$numpy": [value.dtype.str, _base64(value.tobytes())]}
-    if kind.__name__ == _GRAPH and kind is _graph_class():
-        return {"$graph": tag_all(value)}
-    if kind is bytes:
-        return {"$bytes": _base64(value)}
-    if kind is complex:
-        return {"$complex": tag_all((value.real, value.imag))}
-    if kind in (set, frozenset):
-        return {f"${kind.__name__}": tag_all(value)}
-    if on_repr is not None:
-        on_repr(value)
-    array = foreign_array(value)
-    if array is not None:
-        return _tag(array, on_repr, depth + 1)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    if isinstance(value, np.ma.MaskedArray):
-        parts = {"data": np.asarray(value.data), "mask": np.ma.getmaskarray(value)}
-        return {"$as": [name, _tag(parts, on_repr, depth + 1)]}
-    base = base_value(value)
-    return {"$repr": [name, repr(value)]} if base is None else {"$as": [name, _tag(base, on_repr, depth + 1)]}
 
 
 def _graph_class() -> type[Any]:
@@ -273,7 +252,7 @@ def _read_object(content: Any, depth: int) -> np.ndarray:
     shape, items = content
     array = np.empty(len(items), dtype=object)
     for index, item in enumerate(items):
-        array[index] = _untag(item, depth)
+        array[index] = untag(item, depth)
     return array.reshape(_safe_shape(shape))
 
 
@@ -285,7 +264,7 @@ def _read_complex(content: Any, depth: int) -> complex:
 def _read_numpy(content: Any, depth: int) -> np.generic:
     dtype, data = content
     if dtype in ("U", "S"):
-        return np.str_(_untag(data, depth)) if dtype == "U" else np.bytes_(base64.b64decode(data))
+        return np.str_(untag(data, depth)) if dtype == "U" else np.bytes_(base64.b64decode(data))
     return np.frombuffer(base64.b64decode(data), _safe_dtype(dtype))[0]  # type: ignore[no-any-return]  # NumPy: Any
 
 
@@ -304,12 +283,12 @@ def _safe_shape(shape: Any) -> tuple[int, ...]:
 
 
 def _untag_all(content: Any, depth: int) -> list[Any]:
-    return [_untag(each, depth) for each in content]
+    return [untag(each, depth) for each in content]
 
 
 _READERS: dict[str, Callable[[Any, int], Any]] = {
     "$tuple": lambda content, depth: tuple(_untag_all(content, depth)),
-    "$dict": lambda content, depth: {_untag(key, depth): _untag(each, depth) for key, each in content},
+    "$dict": lambda content, depth: {untag(key, depth): untag(each, depth) for key, each in content},
     "$float": lambda content, depth: struct.unpack(">d", bytes.fromhex(content))[0],
     "$complex": _read_complex,
     "$bytes": lambda content, depth: base64.b64decode(content),
@@ -320,6 +299,6 @@ _READERS: dict[str, Callable[[Any, int], Any]] = {
     "$array": _read_array,
     "$object": _read_object,
     "$numpy": _read_numpy,
-    "$as": lambda content, depth: _untag(content[1], depth),
+    "$as": lambda content, depth: untag(content[1], depth),
     "$repr": lambda content, depth: TaggedText(content[1]),
 }

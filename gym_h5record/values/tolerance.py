@@ -15,7 +15,6 @@ import numpy as np
 
 __all__ = ["all_close", "blocks", "distance", "is_close", "largest_distance"]
 
-
 _BLOCK_ELEMENTS = 1 << 20
 _NUMERIC_KINDS = "biufc"
 

@@ -1,7 +1,11 @@
-"""Writing: rows into the journal, the journal into the file, in one process or two.
+"""Writing: rows go into the journal, and from the journal into the file, in one process or in two.
 
-``rows`` and ``puts`` are the hot path, ``drain`` and ``index`` the commit. A
-``worker`` drains: ``inline`` in the stepping process, ``child`` in a process of
-its own, whose main loop is ``process``. ``session`` is what a recorder holds on
-to, ``recovery`` the drain of what a dead one left. No environment is known here.
+- Every step: ``row_writer`` appends a row, ``encoders`` copy its values into the ``journal``, a ring in a mapped file.
+  ``journal_header`` says where each column lies, ``journal_format`` defines the bytes.
+- Every commit: ``drain`` moves rows from the journal into the file, ``index_writer`` writes the entries of episodes.
+- Once per recording: a ``session`` claims the path (``claim``) and starts the ``worker`` that drains. This is an
+  ``inline_worker`` in the stepping process, or a ``process_worker``, whose process runs ``writer_process``.
+- After a crash: ``recovery`` drains the journal that ``left_journal`` finds; ``dry_run`` tries it without writing.
+
+No module of this room knows an environment.
 """

@@ -1,10 +1,12 @@
-"""Claiming a path: the lock, a place for the file, and a worker, before anything is recorded there.
+"""Claiming a path before anything is recorded there: take the lock, make the worker, check or remove old files.
 
-Only appending needs HDF5 here. So a recorder whose worker is a process of its own never loads h5py, which takes 55 ms.
+Only ``mode="a"`` and ``writer="inline"`` load h5py here, which takes 55 ms.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from gym_h5record.errors import RecordingError, RecordingExistsError, RecordingInUseError, RecordingPathError
@@ -15,7 +17,7 @@ from gym_h5record.writing.options import Existing, Options, exists_error
 from gym_h5record.writing.process_worker import ProcessWorker
 from gym_h5record.writing.worker import Worker
 
-__all__ = ["PATIENCE_S", "acquire_lock", "claim_path", "hire_worker"]
+__all__ = ["PATIENCE_S", "acquire_lock", "choose_worker", "claim_path"]
 
 PATIENCE_S = 2.0
 """How long to wait for the writer of a dead recorder to finish its work."""
@@ -37,17 +39,21 @@ def acquire_lock(options: Options) -> RecordingLock:
         raise RecordingPathError(f"cannot record to {path}: {error.strerror}: {error.filename}") from error
 
 
-def hire_worker(options: Options, lock: RecordingLock) -> Worker:
-    """The worker that the options ask for; it has not started yet."""
+def choose_worker(options: Options) -> Callable[[RecordingLock], Worker]:
+    """The function that makes the worker that the options ask for.
+
+    A recorder calls this when it is made. At the end of a program finalizers run from the youngest to the oldest, and
+    the one of ``gym_h5record.storage.hdf5.thread_lock`` has to run after that of the recorder.
+    """
     if not options.in_process:
-        return ProcessWorker(options.path, lock)
+        return partial(ProcessWorker, options.path)
     from gym_h5record.writing.inline_worker import InlineWorker  # loads h5py
 
-    return InlineWorker(options.path, options.flush_interval_s)
+    return lambda lock: InlineWorker(options.path, options.flush_interval_s)
 
 
 def claim_path(options: Options) -> Existing | None:
-    """Check that the mode allows a recording at the path, and remove what an earlier recorder left there.
+    """Check that the mode allows a recording at the path, and remove the journal and redo log of an earlier recorder.
 
     The caller holds the lock.
 
@@ -81,6 +87,6 @@ def _check_free(path: Path) -> None:
         raise exists_error(path)
     if has_rows(journal_path(path)):
         raise RecordingExistsError(
-            f'an interrupted recording has left {journal_path(path)}. Record with mode="a" to bring it into '
-            'the file and go on, or with mode="w" to throw it away.'
+            f'an interrupted recording has left {journal_path(path)}. Record with mode="a" to bring its steps into '
+            'the file and append to them, or with mode="w" to delete them.'
         )

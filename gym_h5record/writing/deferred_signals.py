@@ -1,8 +1,8 @@
-"""Holding back Python's signal handlers while something must not be cut short by their exceptions.
+"""Defer signal handlers while an exception from one of them would do harm.
 
-``KeyboardInterrupt`` may come between any two lines. Out of the Python file that
-HDF5 writes through it would leave HDF5 in pieces; out of the start of a process,
-a process that nobody knows of.
+Python may raise ``KeyboardInterrupt`` between any two lines. Raised in the file object that HDF5 writes through, it
+leaves HDF5's objects in memory half changed. Raised while a process is started, it leaves a process that no variable
+refers to.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["signals_held"]
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Run the block; whatever signals come meanwhile reach their handlers, in their order, at its end.
+    """Run the block. Signals that arrive meanwhile reach their handlers at its end, each number once.
 
-    In threads other than the main one nothing needs to be done: Python runs no handler there.
+    In other threads than the main one this does nothing: Python runs handlers in the main thread only.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -30,7 +30,7 @@ def signals_held() -> Iterator[None]:
     is_over = False
 
     def hold(number: int, frame: Any) -> None:
-        if is_over:  # one that could not be put back
+        if is_over:  # the block has ended, but ``signal.signal`` could not restore the handler
             handlers[number](number, frame)
         else:
             held[number] = None
@@ -38,7 +38,7 @@ def signals_held() -> Iterator[None]:
     try:
         for number in signal.valid_signals():
             handler = signal.getsignal(number)
-            if callable(handler):  # not the system's own ways, which raise nothing
+            if callable(handler):  # SIG_DFL and SIG_IGN run no Python code
                 handlers[number] = handler
                 signal.signal(number, hold)
         yield

@@ -1,8 +1,7 @@
-"""From the journal to the file: the one way rows are committed.
+"""Move rows from the journal into the file and commit them. There is no other way to commit rows.
 
-The writer process, the inline writer, resuming and recovery all run ``Drain``.
-It may be run over the same rows again: the result is the same, so a drain that
-died half way is simply repeated.
+The writer process, the inline worker, appending and recovery all run ``Drain``. A second run over the same rows gives
+the same file, so a drain that was killed is simply run again.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ __all__ = ["Drain"]
 
 @dataclass
 class _Segments:
-    """The segments of a run of rows, taken apart; rows are counted from its first."""
+    """The segments of a run of rows, sorted by kind. Rows are counted from the first of the run."""
 
-    items: dict[str, dict[int, bytes]]  # by ragged field: the bytes of the items of each row that has some
+    items: dict[str, dict[int, bytes]]  # ragged field -> row -> bytes of its items
     exceptions: dict[int, dict[str, Any]] = field(default_factory=dict)
     begins: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -40,8 +39,8 @@ class Drain:
     """Moves rows from a journal into a recording.
 
     Args:
-        journal: Laid out, for this recording.
-        file: The recording, with readers let in.
+        journal: The journal of this recording, laid out.
+        file: The recording, after ``RecordingFile.start``.
     """
 
     def __init__(self, journal: Journal, file: RecordingFile) -> None:
@@ -58,7 +57,7 @@ class Drain:
         self._index = IndexWriter(file)
 
     def run(self) -> None:
-        """Write everything in the journal and commit it, then release what is whole."""
+        """Write and commit all rows of the journal, then release those that never change again."""
         control = self.journal.control
         events, head, tail = control[Control.EVENTS], control[Control.HEAD], control[Control.TAIL]
         if head > tail:
@@ -70,8 +69,7 @@ class Drain:
             rewards, terminations, truncations = (self.journal.take(name, tail, head) for name in _OUTCOME)
             episodes = self._index.write(tail, last, rewards, terminations, truncations, segments.begins)
             self._file.commit(head, episodes)
-            # The one word a recovery goes by, then what it frees: the other way round, bytes of
-            # rows that are not released yet could be overwritten.
+            # Order matters: recovery trusts TAIL. BLOB_TAIL frees bytes of the rows before TAIL, so it moves second.
             control[Control.TAIL] = released
             control[Control.BLOB_TAIL] = self.journal.blob_start(released)
         control[Control.COMMITTED_EVENTS] = events
@@ -81,9 +79,9 @@ class Drain:
         return int(self._file.read(ends, index, index + 1)[0])
 
     def _released(self, head: int, *, closed: bool) -> int:
-        """Rows before this one are whole: in full chunks, and their step is known."""
+        """Rows before this one never change again: they fill whole chunks, and their step is known."""
         whole = head if closed else head - 1
-        # A ring of few large rows may be smaller than the chunks of small columns: those are read back.
+        # A ring of few large rows may hold less than a chunk of a small column. Such a chunk is read back and extended.
         held = min(self._file.held_rows, self.journal.capacity_rows // 2)
         return max(self.journal.control[Control.TAIL], whole // held * held)
 
@@ -91,7 +89,7 @@ class Drain:
 
     def _write_ring(self, tail: int, head: int, last: np.ndarray) -> None:
         padding = last.copy()
-        padding[-1] = True  # its step may come, but has not come yet
+        padding[-1] = True  # its step is not known yet
         for each in self._schema.ring_fields:
             if each.name not in self._step_names:
                 start = tail
@@ -111,7 +109,7 @@ class Drain:
         self._file.write(fmt.TYPES, tail, codes)
 
     def _parse(self, tail: int, head: int) -> _Segments:
-        """Take the segments of the rows apart; a step's travel with the row it led to."""
+        """Sort the segments of the rows. A step's segments are stored with the row that the step led to."""
         segments = _Segments({each.name: {} for each in self._ragged})
         ends = self.journal.take(BLOB_ENDS, tail, head)
         starts = np.concatenate([[self.journal.blob_start(tail)], ends[:-1]]).astype(np.uint64)
@@ -138,7 +136,7 @@ class Drain:
     def _write_ragged(self, segments: _Segments, count: int, num_released: int) -> None:
         for each in self._ragged:
             self._write_items(each, segments.items[each.name], count, num_released)
-        texts = {row: json.dumps(odd, separators=(",", ":")).encode() for row, odd in segments.exceptions.items()}
+        texts = {row: json.dumps(each, separators=(",", ":")).encode() for row, each in segments.exceptions.items()}
         ends, values = _EXCEPTION_FIELDS
         self._write_items(
             ends, {row: np.int64(len(text)).tobytes() for row, text in texts.items()}, count, num_released
@@ -146,10 +144,10 @@ class Drain:
         self._write_items(values, texts, count, num_released)
 
     def _write_items(self, each: Field, rows: dict[int, bytes], count: int, num_released: int) -> None:
-        """Write the items of ``count`` rows; the cursor moves past those that are released only."""
-        # A step segment of the first row may belong to the row before, which has been released with it.
+        """Write the items of ``count`` rows. The cursor passes the released rows; the next run rewrites the rest."""
+        # A step segment in the first row belongs to the row before. That row is released: its items are in the file.
         rows = {row: data for row, data in rows.items() if row >= 0}
-        if each.parent is None:  # one item per row: a row without the value still has one
+        if each.parent is None:  # one item per row, zero for a row without a segment
             items = np.zeros((count, *each.shape), each.dtype)
             for row, data in rows.items():
                 items[row] = np.frombuffer(data, each.dtype).reshape(each.shape)

@@ -1,8 +1,7 @@
-"""Draining a journal without writing anything: would it go well?
+"""Drain a journal without writing, to see whether recovery would succeed.
 
-What a dead recorder left may be damaged. Recovery writes as it reads, so it is
-rehearsed before the file is touched: the same ``Drain`` over the same rows,
-into nowhere.
+A left journal may be damaged, and recovery writes while it reads. So the same ``Drain`` first runs over the same rows
+with ``_Stage`` in the place of the file.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from gym_h5record.errors import CorruptRecordingError, RecordingError
+from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.ragged import ItemReader
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.writing.drain import Drain
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.left_journal import DRAIN_ERRORS
+from gym_h5record.writing.left_journal import damage_as_corrupt
 
 __all__ = ["rehearse"]
 
@@ -26,33 +25,29 @@ __all__ = ["rehearse"]
 def rehearse(
     journal: Journal, schema: Schema | None = None, file: ItemReader | None = None, rows: int = 0, episodes: int = 0
 ) -> None:
-    """Make sure that the rows in a journal can be drained; neither it nor the file is changed.
+    """Check that the rows of a journal can be drained. Neither the journal nor the recording is changed.
 
     Args:
-        journal: Laid out, with sound positions; this object must not be drained afterwards.
-        schema: The columns of the recording that it continues, None for a new one.
+        journal: Laid out, and checked by ``check_positions``. Do not use this object afterwards.
+        schema: The columns of the recording that the journal continues, None for a new recording.
         file: Reads that recording.
         rows: Its committed rows.
         episodes: Its committed episodes.
 
     Raises:
-        CorruptRecordingError: If draining them would fail.
+        CorruptRecordingError: If draining the rows would fail.
     """
-    try:
+    with damage_as_corrupt(f"the journal {journal.path} cannot be drained"):
         if schema is None:
             schema = schema_from_json(journal.header["schema"])
             make_codec(*journal.header["codec"])
-        journal.control = memoryview(bytearray(journal.control)).cast("Q")  # what is released is not to be seen
+        journal.control = memoryview(bytearray(journal.control)).cast("Q")  # a copy: Drain moves TAIL
         stage: Any = _Stage(file, schema, rows, episodes)
         Drain(journal, stage).run()
-    except DRAIN_ERRORS as error:
-        if isinstance(error, RecordingError):
-            raise
-        raise CorruptRecordingError(f"the journal {journal.path} cannot be drained: {error!r:.200}") from error
 
 
 class _Stage:
-    """Stands for the ``RecordingFile``: what has been committed is read, what is written vanishes."""
+    """Takes the place of ``RecordingFile``: reads committed items, checks written ones and drops them."""
 
     held_rows = 1
 
@@ -64,13 +59,13 @@ class _Stage:
         self.episodes = episodes
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Items that are in the file."""
+        """Committed items."""
         if self._file is None:
             raise CorruptRecordingError(f"/{name} has no items {start} to {stop} yet")
         return self._file.items(name, start, stop)
 
     def write(self, name: str, start: int, items: np.ndarray) -> None:
-        """Look at the items only."""
+        """Check that the items fit their dataset."""
         field = self._fields[name]
         if start < 0 or items.dtype != field.dtype or items.shape[1:] != field.shape:
             raise CorruptRecordingError(
@@ -79,4 +74,4 @@ class _Stage:
             )
 
     def commit(self, rows: int, episodes: int) -> None:
-        """Nothing."""
+        """Do nothing: there is no file."""

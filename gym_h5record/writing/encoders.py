@@ -1,9 +1,8 @@
-"""How a value gets into its slot of the ring: one closure per node of the schema.
+"""Encoders copy values into the slots of the ring: one closure per node of the schema.
 
-A put checks that the value is what the column holds, copies it, and notes its
-type. Whatever does not fit exactly is not forced: it goes to ``odd``, and the
-slot gets the nearest value it can hold. These closures run at every step, so
-they bind everything they need and look nothing up.
+An encoder checks that its column holds the value exactly, copies it, and notes its type. A value that does not fit
+goes to ``on_misfit``, and the slot gets the nearest value that the column can hold. Encoders run at every step, so
+everything they need is bound when they are made.
 """
 
 from __future__ import annotations
@@ -23,14 +22,13 @@ from gym_h5record.values.exact import base_value, foreign_array
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_header import CODES
 
-__all__ = ["Odd", "Put", "Ring", "Segments", "make_infos_put", "make_put"]
+__all__ = ["Encoder", "OnMisfit", "Ring", "Segments", "make_encoder", "make_infos_encoder"]
 
+Encoder = Callable[[int, Any], None]
+"""Copies a value into a slot."""
 
-Put = Callable[[int, Any], None]
-"""Puts a value into a slot."""
-
-Odd = Callable[[str, Any], int]
-"""Takes the name of a node and a value that does not fit it, gives the type code to note."""
+OnMisfit = Callable[[str, Any], int]
+"""Called with the name of a node and a value that does not fit it; returns the type code to note."""
 
 Segments = list[tuple[str, bytes]]
 """Pairs of a ragged field and the bytes of its items in this row."""
@@ -38,13 +36,13 @@ Segments = list[tuple[str, bytes]]
 
 @dataclass(frozen=True)
 class Ring:
-    """What puts write to.
+    """What encoders write to.
 
     Attributes:
         journal: The journal.
         schema: The columns.
-        note_foreign: Told of values that are stored as one of another type: arrays of other libraries
-            as NumPy's, values of derived classes as those of Python's own.
+        note_foreign: Called with a node's name, a value, and the value of another type that is stored for it: a NumPy
+            array for an array of another library, a value of Python's own class for one of a derived class.
     """
 
     journal: Journal
@@ -52,7 +50,7 @@ class Ring:
     note_foreign: Callable[[str, Any, Any], None]
 
     def plain(self, name: str, value: Any, *kinds: type) -> Any:
-        """A value of a class derived from one of these as one of that class; anything else as it is."""
+        """The value as one of these classes if its class is derived from one, else the value itself."""
         base = base_value(value)
         if type(base) not in kinds:
             return value
@@ -60,32 +58,32 @@ class Ring:
         return base
 
     def code(self, node: nodes.Node) -> tuple[memoryview, int, int]:
-        """The codes as flat bytes, codes per slot, and the code of this node."""
+        """The codes of all slots as flat bytes, the number of codes per slot, and the index of this node's code."""
         codes = self.journal.columns[CODES]
         return codes.data.cast("B"), codes.shape[1], self.schema.code_index[node.name]
 
 
 @singledispatch
-def make_put(node: nodes.Node, ring: Ring, odd: Odd, segments: Segments) -> Put:
-    """The put of a node.
+def make_encoder(node: nodes.Node, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
+    """Make the encoder of a node.
 
     Args:
         node: The node.
         ring: Where its slots are.
-        odd: Told of every value that does not fit.
-        segments: Gets the items of ragged fields.
+        on_misfit: Called with every value that does not fit.
+        segments: The encoder appends the items of ragged fields here.
     """
-    raise TypeError(f"no way to put {type(node).__name__}")
+    raise TypeError(f"no encoder for {type(node).__name__}")
 
 
-@make_put.register
-def _(node: nodes.Array, ring: Ring, odd: Odd, segments: Segments) -> Put:
+@make_encoder.register
+def _(node: nodes.Array, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
     rows = ring.journal.columns.get(node.name)  # None for arrays without elements
     codes, width, index = ring.code(node)
     name, dtype, shape = node.name, node.dtype, node.shape
     ndarray, code, note_foreign = np.ndarray, int(TypeCode.ARRAY), ring.note_foreign
 
-    def put(slot: int, value: Any) -> None:
+    def encode(slot: int, value: Any) -> None:
         if type(value) is ndarray and value.dtype == dtype and value.shape == shape:
             if rows is not None:
                 rows[slot] = value
@@ -96,154 +94,156 @@ def _(node: nodes.Array, ring: Ring, odd: Odd, segments: Segments) -> Put:
             note_foreign(name, value, array)
             value, codes[slot * width + index] = array, code
         else:
-            codes[slot * width + index] = odd(name, value)
+            codes[slot * width + index] = on_misfit(name, value)
         if rows is not None:
             rows[slot] = _nearest(value, dtype, shape)
 
-    return put
+    return encode
 
 
-@make_put.register
-def _(node: nodes.Scalar, ring: Ring, odd: Odd, segments: Segments) -> Put:
+@make_encoder.register
+def _(node: nodes.Scalar, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
     column = ring.journal.columns[node.name]
-    # Twice as fast as an array, but narrow floats would pass through a double, which changes some NaNs.
+    # A memoryview takes a number in half the time of an array. But it converts narrow floats by way of a double,
+    # which changes the bits of some NaNs.
     cells: Any = column if node.dtype in (np.float16, np.float32) else column.data
     codes, width, index = ring.code(node)
     exact = _exact_types(node.dtype)
     widened = {code for kind, code in exact.items() if np.dtype(kind).kind == "f" and np.dtype(kind) != node.dtype}
     name, dtype = node.name, node.dtype
 
-    def put(slot: int, value: Any) -> None:
+    def encode(slot: int, value: Any) -> None:
         try:
             code = exact[type(value)]
-            if widened and code in widened and value != value:  # likewise
+            if widened and code in widened and value != value:  # conversion may change the bits of a NaN
                 raise ValueError
             cells[slot] = value
         except (KeyError, ValueError, TypeError, OverflowError):
             code = (
-                _put_checked(column, dtype, slot, value)
-                or _put_checked(column, dtype, slot, ring.plain(name, value, int, float))
-                or odd(name, value)
+                _write_checked(column, dtype, slot, value)
+                or _write_checked(column, dtype, slot, ring.plain(name, value, int, float))
+                or on_misfit(name, value)
             )
         codes[slot * width + index] = code
 
-    return put
+    return encode
 
 
-@make_put.register
-def _(node: nodes.Opaque, ring: Ring, odd: Odd, segments: Segments) -> Put:
+@make_encoder.register
+def _(node: nodes.Opaque, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
     codes, width, index = ring.code(node)
 
-    def put(slot: int, value: Any) -> None:
-        codes[slot * width + index] = odd(node.name, value)
+    def encode(slot: int, value: Any) -> None:
+        codes[slot * width + index] = on_misfit(node.name, value)
 
-    return put
+    return encode
 
 
-@make_put.register
-def _(node: nodes.DictOf, ring: Ring, odd: Odd, segments: Segments) -> Put:
+@make_encoder.register
+def _(node: nodes.DictOf, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
     codes, width, index = ring.code(node)
-    children = tuple((key, make_put(child, ring, odd, segments)) for key, child in node.items)
+    children = tuple((key, make_encoder(child, ring, on_misfit, segments)) for key, child in node.items)
     blank = _make_blank(node, ring)
     keys = {key for key, _ in node.items}
 
-    def put(slot: int, value: Any) -> None:
+    def encode(slot: int, value: Any) -> None:
         if type(value) is not dict:
             value = ring.plain(node.name, value, dict)
         if type(value) is not dict or value.keys() != keys:
             blank(slot)
-            codes[slot * width + index] = odd(node.name, value)
+            codes[slot * width + index] = on_misfit(node.name, value)
             return
         codes[slot * width + index] = TypeCode.VALUE
-        for key, put_child in children:
-            put_child(slot, value[key])
+        for key, encode_child in children:
+            encode_child(slot, value[key])
 
-    return put
+    return encode
 
 
-@make_put.register
-def _(node: nodes.TupleOf, ring: Ring, odd: Odd, segments: Segments) -> Put:
+@make_encoder.register
+def _(node: nodes.TupleOf, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
     codes, width, index = ring.code(node)
-    children = tuple(make_put(child, ring, odd, segments) for child in node.items)
+    children = tuple(make_encoder(child, ring, on_misfit, segments) for child in node.items)
     blank = _make_blank(node, ring)
 
-    def put(slot: int, value: Any) -> None:
+    def encode(slot: int, value: Any) -> None:
         if type(value) is not tuple:
             value = ring.plain(node.name, value, tuple)
         if type(value) is not tuple or len(value) != len(children):
             blank(slot)
-            codes[slot * width + index] = odd(node.name, value)
+            codes[slot * width + index] = on_misfit(node.name, value)
             return
         codes[slot * width + index] = TypeCode.VALUE
-        for put_child, each in zip(children, value, strict=True):
-            put_child(slot, each)
+        for encode_child, each in zip(children, value, strict=True):
+            encode_child(slot, each)
 
-    return put
+    return encode
 
 
-@make_put.register(nodes.Ragged)
-def _(node: nodes.Ragged, ring: Ring, odd: Odd, segments: Segments) -> Put:
+@make_encoder.register(nodes.Ragged)
+def _(node: nodes.Ragged, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
     codes, width, index = ring.code(node)
 
-    def put(slot: int, value: Any) -> None:
+    def encode(slot: int, value: Any) -> None:
         items = ragged.encode(node, value)
         if items is None:
-            codes[slot * width + index] = odd(node.name, value)
+            codes[slot * width + index] = on_misfit(node.name, value)
             return
         codes[slot * width + index] = TypeCode.VALUE
         for field, parts in items.items():
             if parts:
                 segments.append((field, b"".join(part.tobytes() for part in parts)))
 
-    return put
+    return encode
 
 
-def make_infos_put(schema: sc.Schema, ring: Ring, put_rest: Callable[[Any], None]) -> Put:
-    """The put of infos: known keys into their columns, ``put_rest`` for all others.
+def make_infos_encoder(schema: sc.Schema, ring: Ring, encode_rest: Callable[[Any], None]) -> Encoder:
+    """Make the encoder of infos: known keys go into their columns, the others to ``encode_rest``.
 
     Args:
         schema: Says which keys have columns.
         ring: Where their slots are.
-        put_rest: Given a dict of what found no place, or an info that is no dict.
+        encode_rest: Called with a dict of the other keys and the values that do not fit, or with an info that is no
+            dict.
     """
     rest: dict[str, Any] = {}
     keys = {column.node.name: column.key for column in schema.infos or ()}
 
-    def odd(name: str, value: Any) -> int:
+    def on_misfit(name: str, value: Any) -> int:
         rest[keys[name]] = value
         return TypeCode.ABSENT
 
-    puts = [
-        (column.key, make_put(column.node, ring, odd, []), _make_blank(column.node, ring))
+    encoders = [
+        (column.key, make_encoder(column.node, ring, on_misfit, []), _make_blank(column.node, ring))
         for column in schema.infos or ()
     ]
 
-    def put(slot: int, info: Any) -> None:
-        if rest:  # of a row that raised
+    def encode(slot: int, info: Any) -> None:
+        if rest:  # left by a row that raised
             rest.clear()
         if type(info) is not dict:
-            for _, _, blank in puts:
+            for _, _, blank in encoders:
                 blank(slot)
-            put_rest(info)
+            encode_rest(info)
             return
         found = 0
-        for key, put_value, blank in puts:
+        for key, encode_value, blank in encoders:
             if key in info:
-                put_value(slot, info[key])
+                encode_value(slot, info[key])
                 found += 1
             else:
                 blank(slot)
         if found < len(info):
             rest.update((key, value) for key, value in info.items() if key not in known)
         if rest:
-            put_rest(rest)
+            encode_rest(rest)
 
     known = set(keys.values())
-    return put
+    return encode
 
 
 def _make_blank(node: nodes.Node, ring: Ring) -> Callable[[int], None]:
-    """Clears the slots and codes of a node and all below it."""
+    """Make the function that clears the slots and codes of a node and of all nodes below it."""
     columns = [ring.journal.columns[field.name] for field in node.fields() if field.name in ring.journal.columns]
     places = [ring.code(each) for each in node.walk()]
 
@@ -261,7 +261,7 @@ def _exact_types(dtype: np.dtype) -> dict[type, int]:
     """Types whose every value a column of ``dtype`` holds exactly, or refuses with an exception."""
     types: dict[type, int] = {}
     for scalar in NUMPY_SCALARS:
-        widens_integer = np.dtype(scalar).kind in "ui" and dtype.kind not in "ui"  # floats end being exact somewhere
+        widens_integer = np.dtype(scalar).kind in "ui" and dtype.kind not in "ui"  # a float holds small integers only
         if np.can_cast(scalar, dtype, "safe") and not widens_integer:
             types[scalar] = TypeCode.NUMPY + NUMPY_SCALARS.index(scalar)
     if dtype.kind == "b":
@@ -277,21 +277,21 @@ def _exact_types(dtype: np.dtype) -> dict[type, int]:
 _PYTHON_CODES: dict[type, int] = {bool: TypeCode.BOOL, int: TypeCode.INT, float: TypeCode.FLOAT}
 
 
-def _put_checked(column: np.ndarray, dtype: np.dtype, slot: int, value: Any) -> int | None:
-    """Put a number whose type alone does not tell that it fits; None if it does not."""
+def _write_checked(column: np.ndarray, dtype: np.dtype, slot: int, value: Any) -> int | None:
+    """Write a number whose type alone does not say that it fits. Returns its type code, None if it does not fit."""
     kind = type(value)
     column[slot] = _nearest_number(value, dtype)
     code = _PYTHON_CODES.get(kind) or numpy_scalar_code(kind)
     if code is None:
         return None
-    # As Python numbers: NumPy's own comparison would first cast, and so miss what a cast has changed.
+    # Compare Python numbers: NumPy casts before it compares, and would not see what the first cast has changed.
     stored, given = column[slot].item(), value.item() if isinstance(value, np.generic) else value
     same = stored == given and (given != 0 or math.copysign(1, stored) == math.copysign(1, given))
     return code if same else None
 
 
 def _nearest_number(value: Any, dtype: np.dtype) -> Any:
-    """For readers that do not know exceptions: the number as near as the column can hold it, or zero."""
+    """The nearest number that the column can hold, or zero, for readers that do not know exceptions."""
     is_number = isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))
     if not is_number and not (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"):
         return 0
@@ -307,7 +307,7 @@ def _nearest_number(value: Any, dtype: np.dtype) -> Any:
 
 
 def _nearest(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
-    """For readers that do not know exceptions: the value as near as the column can, or zero."""
+    """The nearest value that the column can hold, or zero, for readers that do not know exceptions."""
     if isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind in "biuf":
         with np.errstate(all="ignore"):
             return value.astype(dtype)

@@ -1,31 +1,25 @@
-"""The episode index while it is being written.
+"""Write the entries of ``/episodes``.
 
-An episode enters the index with its first row, as an entry behind the committed
-ones, and becomes one of them when its last row is known. Totals are added up
-as rows come, so that an episode of any length costs nothing to extend.
+An episode gets an entry behind the committed ones with its first row. The entry is committed when its last row is
+known. Rewards are added to the total as rows come, so a commit of a long episode costs no more than of a short one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from gym_h5record.format import names as fmt
 from gym_h5record.format.commit import check_span
-from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.values.exact import add_up
-from gym_h5record.values.tagged_json import tag
 
-__all__ = ["IndexWriter", "begin_json", "close_open_episode", "next_start"]
-
+__all__ = ["IndexWriter", "close_open_episode", "next_start"]
 
 _JSON_ENDS = f"{fmt.EPISODE_JSON}/{fmt.ENDS}"
 _JSON_VALUES = f"{fmt.EPISODE_JSON}/{fmt.VALUES}"
-_INT64_MAX = np.iinfo(np.int64).max
 
 
 class IndexWriter:
@@ -37,7 +31,7 @@ class IndexWriter:
 
     def __init__(self, file: RecordingFile) -> None:
         self._file = file
-        self._start = next_start(file)  # first row of the episode that is open, or comes next
+        self._start = next_start(file)  # first row of the open episode, or of the next one
         self._total = 0.0
         self._totalled_to = self._start  # rewards of rows before this one are in the total
         if file.rows - 1 > self._start:
@@ -53,18 +47,18 @@ class IndexWriter:
         truncations: np.ndarray,
         begins: dict[int, dict[str, Any]],
     ) -> int:
-        """Enter the episodes that end in a run of rows, and the one still open after it.
+        """Write the entries of the episodes that end in a run of rows, and of the one still open after it.
 
         Args:
             first_row: Number of the first row of the run.
             last: For each row, whether it is the last of its episode.
-            rewards: For each row, like the two flags after it.
-            terminations: See ``rewards``.
-            truncations: See ``rewards``.
-            begins: How the episodes with these first rows began.
+            rewards: The reward of each row.
+            terminations: The flag of each row.
+            truncations: The flag of each row.
+            begins: How an episode began, as ``begin_json`` gives it, by the number of its first row.
 
         Returns:
-            How many episodes have ended in the recording by now.
+            The number of episodes of the recording that have ended.
         """
         first_number = self._file.episodes
         ends = [first_row + int(row) for row in np.flatnonzero(last)]
@@ -78,7 +72,7 @@ class IndexWriter:
                 begun.append(begins[self._start])
             terms = rewards[max(self._totalled_to - first_row, 0) : end - first_row]
             self._total, self._totalled_to = add_up(self._total, terms), max(self._totalled_to, end)
-            at = end - 1 - first_row  # the step that led to the last row; ended from outside if it is long gone
+            at = end - 1 - first_row  # the last step; if it is before this run, ``end_episode`` came after it
             has_step = end > self._start and at >= 0
             table["starts"].append(self._start)
             table["lengths"].append(end - self._start)
@@ -102,7 +96,7 @@ class IndexWriter:
             self._file.write(f"{fmt.EPISODES}/{name}", first, np.array(column, fmt.EPISODE_COLUMNS[name]))
 
     def _write_begins(self, first: int, begun: list[dict[str, Any]]) -> None:
-        """Write what is known from the beginning; entries before ``first`` have it already."""
+        """Write how the new episodes began. Entries before ``first`` have that already."""
         for name in ("seeds", "ids", "origins"):
             column = np.array([begin["columns"][name] for begin in begun], fmt.EPISODE_COLUMNS[name])
             self._file.write(f"{fmt.EPISODES}/{name}", first, column)
@@ -141,30 +135,3 @@ def next_start(file: RecordingFile) -> int:
     start, length = (int(file.read(f"{fmt.EPISODES}/{name}", last, last + 1)[0]) for name in ("starts", "lengths"))
     check_span(last, start, length, file.rows)
     return start + length + 1
-
-
-def begin_json(
-    seed: Any,
-    options: Any,
-    origin: Origin,
-    episode_id: int,
-    on_repr: Callable[[object], None] | None = None,
-    snapshot: Mapping[str, bytes] | None = None,
-) -> dict[str, Any]:
-    """How an episode began, as the drain writes it into the index.
-
-    Args:
-        seed: What ``reset`` was given, None if nothing.
-        options: Likewise.
-        origin: What made the episode begin.
-        episode_id: How many resets there were before.
-        on_repr: Told of everything in the options that has no exact form.
-        snapshot: What the reset depended on, by provider.
-    """
-    small = isinstance(seed, (int, np.integer)) and 0 <= seed <= _INT64_MAX
-    column = NO_SEED if seed is None else int(seed) if small else SEED_IN_JSON
-    more: dict[str, Any] = {} if options is None else {"options": tag(options, on_repr=on_repr)}
-    if column == SEED_IN_JSON:
-        more["seed"] = tag(seed)
-    columns = {"seeds": column, "ids": episode_id, "origins": int(origin)}
-    return {"columns": columns, "json": more, "snapshot": dict(snapshot or {})}

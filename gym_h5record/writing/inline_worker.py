@@ -1,4 +1,4 @@
-"""``writer="inline"``: the stepping process drains, between two steps."""
+"""``writer="inline"``: the stepping process drains the journal between two steps."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["InlineWorker"]
 
 
 class InlineWorker:
-    """A ``Worker`` that drains whenever it is called.
+    """A ``Worker`` that drains when ``watch``, ``flush`` or ``urge`` is called.
 
     Args:
         path: The recording.
-        flush_interval_s: How often to drain although there is room.
+        flush_interval_s: How often ``watch`` wants to be called.
     """
 
     def __init__(self, path: Path, flush_interval_s: float) -> None:
         self.watch_interval_s = flush_interval_s
         self._path = path
-        self._journal: Journal | None = None  # before ``attach``, and after ``finish``
+        self._journal: Journal | None = None  # None before ``attach`` and after ``finish``
         self._drain: Drain | None = None
         self._file: RecordingFile | None = None
 
@@ -51,7 +51,7 @@ class InlineWorker:
         """See ``Worker``."""
         with HDF5_LOCK:
             journal = self._journal
-            if journal is None:  # another thread has finished; opening the file again would begin a new one
+            if journal is None:  # another thread has called ``finish``: opening the file again would make a new one
                 raise RecordingClosedError(f"{self._path} has been closed: nothing is recorded any more.")
             with self._letting_go_on_failure():
                 self._opened(journal)[0].run()
@@ -62,7 +62,7 @@ class InlineWorker:
 
     def finish(self) -> None:
         """See ``Worker``."""
-        # The main thread at the end of the program, or a signal's handler, may call it at the same time.
+        # The main thread at the end of the program, or a signal handler, may call it while another thread is in it.
         with HDF5_LOCK, signals_held():
             journal = self._journal
             if journal is None:
@@ -82,7 +82,7 @@ class InlineWorker:
     def abandon(self) -> None:
         """See ``Worker``."""
         if self._file is not None:
-            self._file.discard()  # an open file would be closed by HDF5 after the interpreter has ended, and crash
+            self._file.discard()  # else HDF5 closes the file after the interpreter has ended, and crashes
 
     def _opened(self, journal: Journal) -> tuple[Drain, RecordingFile]:
         if self._drain is None or self._file is None:
@@ -91,11 +91,11 @@ class InlineWorker:
 
     @contextmanager
     def _letting_go_on_failure(self) -> Iterator[None]:
-        with HDF5_LOCK, signals_held():  # one drain at a time, and no fork in the middle of one
+        with HDF5_LOCK, signals_held():  # one drain at a time, and no fork during a drain
             try:
                 yield
             except BaseException as error:
-                # HDF5's work in memory may be half done: discard it. The next drain opens the file as recovery does.
+                # HDF5's objects in memory may be half changed. The next drain opens the file as recovery does.
                 if self._file is not None:
                     self._file.discard()
                 self._drain = self._file = None

@@ -1,8 +1,7 @@
 """The journal: a ring of rows in a mapped file beside the recording.
 
-The stepping process copies rows into it and counts up ``HEAD``. The writer counts up ``TAIL`` once it has committed
-rows in the HDF5 file. The file outlives both processes, so rows between the two are never lost. This module knows
-neither HDF5 nor environments; ``gym_h5record.writing.journal_header`` decides where each column lies.
+The stepping process copies rows into it and counts up ``HEAD``. The writer counts up ``TAIL`` when it has committed
+rows in the HDF5 file. The journal outlives both processes, so the rows between the two are never lost.
 """
 
 from __future__ import annotations
@@ -64,12 +63,12 @@ _COPIED_WORDS = (
 
 
 class Journal:
-    """A mapped journal; ``reserve`` makes one, ``open`` finds one.
+    """A mapped journal. ``reserve`` makes one, ``open`` maps an existing one.
 
     Attributes:
-        path: Where it lies.
+        path: The file.
         control: The control words, indexed by ``Control``.
-        header: What ``lay_out`` was given, empty before.
+        header: The header that ``lay_out`` wrote, empty before.
         columns: Ring columns by field name, each ``(capacity_rows, *shape)``.
         capacity_rows: Slots of the ring, a power of two.
         stored_bytes: Bytes on the disk when it was mapped; fewer than its size if the file has holes.
@@ -94,15 +93,14 @@ class Journal:
     ) -> Journal:
         """Make a journal with room for rows of about ``row_bytes``, not laid out yet.
 
-        The disk blocks are allocated here, so that a full disk is an error here and
-        not a bus error when a row is copied.
+        This allocates the disk blocks: a full disk raises here, and causes no bus error when a row is copied.
 
         Args:
-            path: Where.
-            row_bytes: What the slots of a row take.
-            header_bytes: What the header takes, at most.
-            blob_bytes: Room for segments, at least.
-            num_rows: Room for rows, at least, if ``row_bytes`` is exact.
+            path: The file to make.
+            row_bytes: Size of a row's slots.
+            header_bytes: Largest size of the header.
+            blob_bytes: Least room for segments.
+            num_rows: Least room for rows, if ``row_bytes`` is exact.
 
         Raises:
             OSError: If there is no room or no permission.
@@ -150,17 +148,13 @@ class Journal:
         return journal
 
     def populate(self, num_bytes: int = _POPULATED_BYTES) -> bool:
-        """Have the kernel make the next pages of the mapping, for writing.
-
-        Returns:
-            Whether all pages are there.
-        """
+        """Have the kernel allocate the next pages of the mapping; returns whether all of them are allocated."""
         start, size_bytes = self._populated_bytes, len(self._map)
         if start < size_bytes:
             num_bytes = min(num_bytes, size_bytes - start)
             try:
                 self._file.madvise(_MADV_POPULATE_WRITE, start, num_bytes)
-            except OSError:  # an older kernel: rows make the pages as they come
+            except OSError:  # a kernel before 5.14: each row causes its own page faults
                 num_bytes = size_bytes - start
             self._populated_bytes += num_bytes
         return self._populated_bytes == size_bytes
@@ -182,10 +176,10 @@ class Journal:
             first_row: Number of the first row: the count of rows that are in the file already.
 
         Returns:
-            False if the reserved space is too small; then nothing has changed.
+            False if the reserved space is too small; the journal is then unchanged.
 
         Raises:
-            RuntimeError: If it has been laid out already: rows would be lost.
+            RuntimeError: If it has been laid out before; its rows would be lost.
         """
         if self.is_laid_out:
             raise RuntimeError(f"{self.path} has been laid out already")
@@ -219,13 +213,13 @@ class Journal:
         self._blob = rings.blob
 
     def _sync(self, num_bytes: int) -> None:
-        """Sync the first bytes: from the beginning, because pages of the machine may be larger than ours."""
+        """Sync the first bytes. The range begins at 0, because the kernel's pages may be larger than ``PAGE_BYTES``."""
         self._file.flush(0, num_bytes)
 
     # A larger journal -------------------------------------------------------------------------
 
     def copy_rows(self, other: Journal) -> None:
-        """Lay this journal out like ``other`` and copy all rows not released, and the one begun.
+        """Lay this journal out like ``other``, and copy the rows that are not released and the row in the making.
 
         Raises:
             CorruptRecordingError: If this journal is smaller.
@@ -259,7 +253,7 @@ class Journal:
 
     @property
     def usable_rows(self) -> int:
-        """How many rows may wait: one slot is kept for the end of the segments before them."""
+        """How many rows may wait. The slot before them stays: it says where their segments begin."""
         return self.capacity_rows - 1
 
     def slots(self, start: int, stop: int) -> list[slice]:
@@ -274,7 +268,7 @@ class Journal:
         return np.concatenate([self.columns[name][slots] for slots in self.slots(start, stop)])
 
     def last_rows(self, start: int, stop: int) -> np.ndarray:
-        """Which rows are the last of their episode, as far as rows before ``stop`` tell."""
+        """Which rows are the last of their episode, judged by the rows before ``stop``."""
         flags = self.take(FLAGS, start, stop)
         last: np.ndarray = (flags & RowFlag.LAST) != 0
         last[:-1] |= (flags[1:] & RowFlag.FIRST) != 0
@@ -326,7 +320,7 @@ class Journal:
     # The writer's error -----------------------------------------------------------------------
 
     def write_error(self, text: str) -> None:
-        """Leave a message for the recorder and mark the writer as failed."""
+        """Write a message for the recorder, and mark the writer as failed."""
         self._map[PAGE_BYTES : 2 * PAGE_BYTES] = pack_error(text)
         self.control[Control.WRITER] = WriterState.FAILED
 

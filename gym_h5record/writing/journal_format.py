@@ -97,10 +97,11 @@ _HEAD = struct.Struct("<IQ")  # number of the field, bytes that follow
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a row whose size varies: bytes of items of one field.
+    """A part of a row whose size varies.
 
-    Besides the ragged fields of the schema, numbered in its order, a row may
-    carry the segments below.
+    Attributes:
+        number: The place of a ragged field in the schema, or one of the numbers below.
+        data: The bytes of the field's items in this row.
     """
 
     number: int
@@ -109,7 +110,7 @@ class Segment:
     EPISODE = 0xFFFF0000  # JSON: how the episode that starts here began
     ROW_EXCEPTIONS = 0xFFFF0001  # JSON: exact values of this row's observation, frame
     STEP_EXCEPTIONS = 0xFFFF0002  # JSON: exact values of the step that led to this row
-    SNAPSHOT = 0xFFFF0003  # name, NUL, state: what the reset that began this episode depended on
+    SNAPSHOT = 0xFFFF0003  # name of a provider, NUL, state that the reset of this episode depended on
 
 
 def pack_segment(number: int, data: bytes) -> bytes:
@@ -118,10 +119,10 @@ def pack_segment(number: int, data: bytes) -> bytes:
 
 
 def unpack_segments(data: bytes) -> Iterator[Segment]:
-    """The segments that ``data`` consists of.
+    """The segments in ``data``.
 
     Raises:
-        CorruptRecordingError: If the last one does not end with it.
+        CorruptRecordingError: If the last segment does not end where ``data`` ends.
     """
     at = 0
     while at < len(data):

@@ -97,7 +97,7 @@ def plan_header(
     """
     described = [[field.name, field.dtype.str, list(field.shape)] for field in ring]
     layout = {"ring": described, "first_row": first_row, "size_bytes": size_bytes}
-    # The numbers that are not known yet are at most as long as these.
+    # The two numbers that are not known yet have at most as many digits as these.
     widest = json.dumps({**header, **layout, "capacity_rows": max_rows, "blob_bytes": size_bytes}).encode()
     room = size_bytes - HEADER_AT - round_up(len(widest), PAGE_BYTES) - blob_bytes - len(ring) * ALIGNMENT_BYTES
     fitting = room // sum(field.item_bytes for field in ring)
@@ -109,7 +109,7 @@ def plan_header(
 
 
 def recorded_header(rings: Rings) -> tuple[dict[str, Any], list[Field]]:
-    """What ``plan_header`` was given, to lay out a larger journal in the same way.
+    """The arguments of ``plan_header`` for a larger journal of the same rows.
 
     Returns:
         The header without its layout, and the ring fields.

@@ -1,4 +1,4 @@
-"""A journal that a dead recorder left: opened and checked in one place, for repair, resume and validation.
+"""Open and check a journal that a dead recorder left, for repair, appending and validation.
 
 The file may be damaged, a copy, or no journal at all. Its rows count only after ``open_left_journal`` has checked that
 they lie in the rings, and ``check_belongs`` that they continue the recording beside it.
@@ -7,6 +7,8 @@ they lie in the rings, and ``check_belongs`` that they continue the recording be
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,15 @@ from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, is_unfinished
 from gym_h5record.writing.journal_header import BLOB_ENDS
 
-__all__ = ["DRAIN_ERRORS", "boot_id", "check_belongs", "check_positions", "is_outlived", "open_left_journal"]
+__all__ = [
+    "DRAIN_ERRORS",
+    "boot_id",
+    "check_belongs",
+    "check_positions",
+    "damage_as_corrupt",
+    "is_outlived",
+    "open_left_journal",
+]
 
 DRAIN_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError, struct.error)
 """The errors that reading a damaged journal raises; ``CorruptRecordingError`` is a ``ValueError``."""
@@ -46,8 +56,8 @@ def open_left_journal(recording: Path) -> Journal | None:
     """Open the journal beside a recording whose recorder died.
 
     Returns:
-        The journal, with rows that lie in its rings; None if there is no journal, or none with rows. The rows of a
-        journal that ``is_outlived`` are not checked: they may be half there.
+        The journal; None if there is none, or one without a layout and so without rows. ``check_positions`` has passed,
+        but for a journal that ``is_outlived``.
 
     Raises:
         CorruptRecordingError: If it is no journal, or damaged.
@@ -56,33 +66,40 @@ def open_left_journal(recording: Path) -> Journal | None:
     path = journal_path(recording)
     if not has_journal(recording) or is_unfinished(path):
         return None
-    try:
+    with damage_as_corrupt(f"the header of {path} cannot be read"):
         journal = Journal.open(path)
         if not journal.is_laid_out:
             return None
         if not is_outlived(journal):
             check_positions(journal)
-    except DRAIN_ERRORS as error:
-        if isinstance(error, RecordingError):
-            raise
-        raise CorruptRecordingError(f"the header of {path} cannot be read: {error!r:.200}") from error
     return journal
 
 
-def is_outlived(journal: Journal) -> bool:
-    """Whether a recording with ``durability="power"`` was made before the last start of the machine.
+@contextmanager
+def damage_as_corrupt(message: str) -> Iterator[None]:
+    """Turn any of the ``DRAIN_ERRORS`` from the block into a ``CorruptRecordingError`` with this message."""
+    try:
+        yield
+    except RecordingError:
+        raise
+    except DRAIN_ERRORS as error:
+        raise CorruptRecordingError(f"{message}: {error!r:.200}") from error
 
-    After a power cut only part of the journal may be on the disk. What had been synced is in the file.
+
+def is_outlived(journal: Journal) -> bool:
+    """Whether the journal is of a recording with ``durability="power"``, and the machine has started again since.
+
+    After a power cut some pages of the journal may be missing on the disk. The synced rows are in the file.
     """
     header = journal.header
     return header.get("durability") == "power" and header.get("boot_id") != boot_id()
 
 
 def check_positions(journal: Journal) -> None:
-    """Check that the rows to be drained lie in the rings of a journal.
+    """Check that the rows and segments that wait in a journal lie in its rings.
 
     Raises:
-        CorruptRecordingError: If they do not.
+        CorruptRecordingError: If they do not, or the header has a value of a wrong type.
     """
     path, header, control, columns = journal.path, journal.header, journal.control, journal.columns
     for name, kind in _HEADER_TYPES.items():
@@ -95,7 +112,7 @@ def check_positions(journal: Journal) -> None:
     if ends != sorted(ends) or ends[-1] - ends[0] > journal.blob_bytes:
         raise CorruptRecordingError(f"{path} claims segments that do not follow each other")
     used_bytes = ends[-1] - ends[0] + (head - tail) * sum(column[0].nbytes for column in columns.values())
-    if used_bytes > journal.stored_bytes + MAX_VALUE_BYTES:  # a copy may have holes where there are zeros
+    if used_bytes > journal.stored_bytes + MAX_VALUE_BYTES:  # a copy may have holes in the place of zeros
         raise CorruptRecordingError(f"{path} claims {used_bytes} bytes, and has {journal.stored_bytes}")
     for name, column in columns.items():
         is_bool = column.dtype.kind == "b" and head > tail
@@ -104,7 +121,7 @@ def check_positions(journal: Journal) -> None:
 
 
 def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: int) -> bool:
-    """Check that a journal goes with the file at its path.
+    """Check that a journal belongs to the file at its path.
 
     Args:
         path: The recording.
@@ -123,9 +140,10 @@ def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: in
     header, name = journal.header, journal.path.name
     if journal_id == header["journal_id"]:
         head, tail = journal.control[Control.HEAD], journal.control[Control.TAIL]
-        if not tail <= rows <= head:  # one of the two files was copied earlier than the other, or put back
+        if not tail <= rows <= head:  # one of the two files is an older copy
             raise CorruptRecordingError(
-                f"the journal {name} has rows {tail} to {head}, {path} has {rows}: they are not of the same instant."
+                f"the journal {name} has rows {tail} to {head}, {path} has {rows}: they are not of the same instant. "
+                "One of the two files is an older copy."
             )
         return True
     if header["creates"]:

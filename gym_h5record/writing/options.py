@@ -1,4 +1,4 @@
-"""How to record, checked before anything is made."""
+"""The options of a recording, checked before any file is made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from gym_h5record.storage.hdf5.codecs import Codec, make_codec
 
 __all__ = ["Existing", "Options", "checked_on_error", "exists_error", "make_options"]
 
-
 _MODES = ("x", "w", "a")
 _WRITERS = ("process", "inline")
 _DURABILITIES = ("process", "power")
@@ -23,15 +22,15 @@ _DURABILITIES = ("process", "power")
 
 @dataclass(frozen=True)
 class Options:
-    """How to record.
+    """The options of ``RecordToHDF5`` that concern files.
 
     Attributes:
-        path: The recording, absolute.
+        path: The recording; absolute, links resolved.
         mode: ``"x"``, ``"w"`` or ``"a"``.
         codec: Compression of a new file.
         in_process: Whether the stepping process drains the journal itself.
-        flush_interval_s: How soon a reader sees a step.
-        durability: ``"process"`` or ``"power"``: what a completed step survives.
+        flush_interval_s: Seconds until a reader sees a step.
+        durability: What a completed step survives: the death of a ``"process"``, or a ``"power"`` cut.
         checksum: Whether a new file gets checksums.
     """
 
@@ -70,7 +69,7 @@ def make_options(
     *,
     checksum: bool = False,
 ) -> Options:
-    """Check what ``RecordToHDF5`` was given; the arguments are its own.
+    """Check the arguments of ``RecordToHDF5``.
 
     Raises:
         OptionError: If one has an unknown value.
@@ -96,17 +95,17 @@ def make_options(
 
 
 def checked_on_error(on_error: str) -> str:
-    """What to do about a failed writer, if it is one of the two ways there are.
+    """Check the argument ``on_error`` of ``RecordToHDF5``.
 
     Raises:
-        OptionError: If it is not.
+        OptionError: If it has an unknown value.
     """
     check_one_of("on_error", on_error, ("raise", "warn"))
     return on_error
 
 
 def exists_error(path: Path) -> RecordingExistsError:
-    """The file exists, and the mode is ``"x"``."""
+    """The error for a file that exists when the mode is ``"x"``."""
     return RecordingExistsError(
         f'{path} exists and mode is "x". Choose another path, or mode="w" to replace it, or mode="a" to append.'
     )
@@ -114,7 +113,7 @@ def exists_error(path: Path) -> RecordingExistsError:
 
 def _checked_path(path: str | os.PathLike[str], mode: str) -> Path:
     try:
-        # Links resolved: the lock and the journal lie beside the file itself, by whatever name it is reached.
+        # Resolve links: two recorders that reach the file by different links must find the same lock and journal.
         target = Path(os.path.realpath(os.fspath(path)))
     except FileNotFoundError as error:
         raise RecordingPathError(f"cannot record to {path}: the working directory has been deleted.") from error
@@ -125,7 +124,7 @@ def _checked_path(path: str | os.PathLike[str], mode: str) -> Path:
         raise RecordingPathError(f"cannot record to {target}: no permission to write in {folder}.")
     if target.is_dir():
         raise RecordingPathError(f"cannot record to {target}: it is a directory.")
-    if target.exists() and not target.is_file():  # root may replace a device: mode "w" would
+    if target.exists() and not target.is_file():  # as root, mode "w" would replace a device
         raise RecordingPathError(f"cannot record to {target}: it is not a regular file.")
     if mode == "x" and target.exists():
         raise exists_error(target)

@@ -1,7 +1,7 @@
 """``writer="process"``: the recorder's end of the writer process.
 
-The other end is ``gym_h5record.writing.writer_process``. The two share the journal's
-control words; a byte in the pipe means "look now", its end means "no more".
+The other end is ``gym_h5record.writing.writer_process``. They share the control words of the journal and a pipe: a byte
+in the pipe means "look at the journal now", its end means "the recorder has ended".
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ from gym_h5record.writing.worker import LOCK_GONE, WRITE_ERRORS, describe_error,
 
 __all__ = ["ProcessWorker"]
 
-
-_WATCH_INTERVAL_S = 0.002  # how soon a dead writer is noticed; a look costs a microsecond
+_WATCH_INTERVAL_S = 0.002  # a dead writer is noticed this soon; one check costs 1 us
 _NAP_S = 0.0005
 
 
 class ProcessWorker:
-    """A ``Worker`` in a process of its own.
+    """A ``Worker`` that has a process of its own drain the journal.
 
     Args:
         path: The recording.
-        lock: Its lock, which the process is to hold as well.
+        lock: Its lock. The process inherits it, so that the recording stays locked until both have ended.
     """
 
     watch_interval_s = _WATCH_INTERVAL_S
@@ -43,10 +42,10 @@ class ProcessWorker:
         self._path = path
         self._lock = lock
         self._process: subprocess.Popen[bytes] | None = None
-        self._journal: Journal | None = None  # before ``attach``
+        self._journal: Journal | None = None  # None before ``attach``
 
     def start(self) -> None:
-        """See ``Worker``. The process takes some 0.2 s to load; ``watch`` reports one that cannot."""
+        """See ``Worker``. The process loads for 0.2 s. If it cannot load, ``watch`` raises."""
         if not sys.executable:
             raise self._not_started("Python does not know its own program: sys.executable is empty")
         try:
@@ -62,7 +61,7 @@ class ProcessWorker:
             self._wake()
 
     def _started(self, interpreter: str) -> subprocess.Popen[bytes]:
-        # A subprocess, not multiprocessing: daemonic workers may have no children of that kind.
+        # Not multiprocessing: its daemonic processes, such as DataLoader workers, may not start such children.
         return subprocess.Popen(  # noqa: S603  # our own interpreter, our own module
             [
                 *(interpreter, "-m", "gym_h5record.writing.writer_process"),
@@ -70,15 +69,15 @@ class ProcessWorker:
             ],
             stdin=subprocess.PIPE,
             pass_fds=[self._lock.descriptor],
-            cwd=Path(__file__).parents[2],  # where this very package is found
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it multiplies nothing
-            start_new_session=True,  # the terminal's Ctrl-C is for the recorder
+            cwd=Path(__file__).parents[2],  # -m looks here first, and so finds this package
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it multiplies no matrices
+            start_new_session=True,  # Ctrl-C in the terminal reaches the recorder only
         )
 
     def _not_started(self, cause: str) -> WriterError:
         return WriterError(
             f"the writer process of {self._path} cannot be started: {cause}. "
-            'With writer="inline" the recording needs no process of its own.'
+            'With writer="inline" the recorder needs no other process.'
         )
 
     def watch(self) -> None:
@@ -120,12 +119,14 @@ class ProcessWorker:
         if journal is not None:
             journal.control[Control.RECORDER] = RecorderState.CLOSING
         process.stdin.close()
-        # Not Popen.wait: it takes a lock, for which a signal's handler that closes the recording waits for ever.
+        # Not Popen.wait: it waits with a lock held, and a signal handler that closes the recording would wait for that
+        # lock for ever.
         with suppress(ChildProcessError):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with signals_held():
             code = process.wait()
         if journal is None or journal.control[Control.WRITER] == WriterState.DONE:
+            self._journal = None
             return
         if journal.control[Control.WRITER] == WriterState.FAILED or not journal.path.exists():
             self.watch()
@@ -142,7 +143,7 @@ class ProcessWorker:
         """See ``Worker``."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-            self._process.returncode = 0  # it is the parent's child: do not wait for it
+            self._process.returncode = 0  # the process is a child of the parent: Popen must not wait for it
         self._process = None
 
     def _wake(self) -> None:
@@ -161,13 +162,13 @@ class ProcessWorker:
             return writer_error(self._path, f"the writer process {_ended(code)}, then {describe_error(error)}")
         return WriterError(
             f"the writer process of {self._path} {_ended(code)} while recording. "
-            "All steps have been brought into the file; only this error is left of it."
+            "All steps have been brought into the file."
         )
 
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Let a process started in the block begin with these signals blocked, until it has said that it ignores them."""
+    """Block SIGINT and SIGTERM. A process started in the block inherits that, so neither kills it while it loads."""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
@@ -176,7 +177,7 @@ def _signals_blocked() -> Iterator[None]:
 
 
 def _has_ended(pid: int) -> bool:
-    # Not Popen.poll: interrupted in the middle, it leaves a lock taken for which Popen.wait would wait for ever.
+    # Not Popen.poll: an interrupt within it may leave its lock taken, and Popen.wait would wait for that for ever.
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:

@@ -1,14 +1,14 @@
-"""Opening a recording to drain into it, new, closed, or left by a dead recorder.
+"""Open a recording to drain into it: a new one, a closed one, or one that a dead recorder left.
 
-Recovery is the normal way of writing done once more: mend the superblock,
-drain what is in the journal, close the torn episode as incomplete.
+Recovery is the same work as the writer's: clear the write flags in the superblock, drain the journal, close the open
+episode as incomplete.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from gym_h5record.errors import CorruptRecordingError, NotARecordingError, RecordingError
+from gym_h5record.errors import CorruptRecordingError, NotARecordingError
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.hdf5.atomic import sync_directory
 from gym_h5record.storage.hdf5.codecs import make_codec
@@ -21,24 +21,24 @@ from gym_h5record.writing.drain import Drain
 from gym_h5record.writing.index_writer import close_open_episode, next_start
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import is_unfinished
-from gym_h5record.writing.left_journal import DRAIN_ERRORS, check_belongs, is_outlived, open_left_journal
+from gym_h5record.writing.left_journal import check_belongs, damage_as_corrupt, is_outlived, open_left_journal
 from gym_h5record.writing.options import Existing
 
 __all__ = ["existing_recording", "finish", "is_interrupted", "open_drain", "recover_locked"]
 
 
 def is_interrupted(path: Path) -> bool:
-    """Whether a recorder left the recording without closing it, or is still at it."""
+    """Whether the recording has not been closed: its recorder died, or is still recording."""
     return has_journal(path) or (path.exists() and is_torn(path))
 
 
 def recover_locked(path: Path) -> None:
-    """Bring everything an interrupted recorder left into the file and close it.
+    """Bring the rows that a dead recorder left into the file, and close it.
 
-    Does nothing to a recording that was closed. The caller holds the lock.
+    A recording that was closed is not changed. The caller holds the lock.
     """
     if path.exists() and is_torn(path) and not has_journal(path):
-        check_only_name(path)  # the journal lies beside the name that was recorded to, which may be another one
+        check_only_name(path)  # with hard links the journal may lie beside another name
     spare_path(path).unlink(missing_ok=True)
     if path.exists() and is_interrupted(path):
         redo(path)
@@ -59,7 +59,7 @@ def _close_as_it_is(path: Path) -> None:
     """Complete a file that has no journal to drain. A power cut at any instant leaves a file that can be repaired."""
     if is_torn(path):
         _check_whole(path)
-        journal_path(path).touch()  # says that the file is not complete: the mended superblock no longer does
+        journal_path(path).touch()  # marks the file as incomplete, because the mended superblock no longer does
         sync_directory(path.parent)
         _mend(path)
     file = RecordingFile(path, durable=True)
@@ -74,7 +74,7 @@ def _close_as_it_is(path: Path) -> None:
 
 def _drain_left(path: Path, journal: Journal) -> None:
     """Drain a left journal. Its positions are checked, but its rows may be damaged."""
-    try:
+    with damage_as_corrupt(f"the journal {journal.path} cannot be drained"):
         drain, file = open_drain(path, journal)
         try:
             file.check_complete()
@@ -82,14 +82,10 @@ def _drain_left(path: Path, journal: Journal) -> None:
         except BaseException:
             file.discard()
             raise
-    except DRAIN_ERRORS as error:
-        if isinstance(error, RecordingError):
-            raise
-        raise CorruptRecordingError(f"the journal {journal.path} cannot be drained: {error!r:.200}") from error
 
 
 def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
-    """Open the recording that a journal belongs to, or create it, and start draining.
+    """Open the recording that a journal belongs to, or create it, and prepare to drain.
 
     Raises:
         RecordingExistsError: If another file has taken the path meanwhile.
@@ -156,7 +152,7 @@ def _open_existing(path: Path, *, must_be_recording: bool, durable: bool) -> Rec
 
 
 def existing_recording(path: Path) -> Existing | None:
-    """The recording at a path that is to be appended to, once it has been recovered; None if there is no file.
+    """Recover the recording at a path if needed, and describe it for appending; None if there is no file.
 
     Raises:
         CorruptRecordingError: If rows lie behind its last episode, or a column is too short.

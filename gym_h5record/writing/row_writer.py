@@ -1,15 +1,14 @@
-"""The hot path: one row into the journal at every step.
+"""The hot path: append one row to the journal at every step.
 
-A row holds an observation, and the step taken from it once that is known. So
-``put_action`` and the reward go into the row of the last observation, and the
-new observation opens the next row. Nothing here compresses, locks or waits,
-unless the ring is full.
+A row holds an observation and the step taken from it. So the action and the reward go into the newest row, and the
+observation that the step led to opens the next one. Nothing here compresses, locks or waits, unless the ring is full.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -17,19 +16,21 @@ import numpy as np
 
 from gym_h5record.errors import RecordingClosedError, RecordingWarning
 from gym_h5record.format import names as fmt
-from gym_h5record.format.names import RowFlag, TypeCode
+from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin, RowFlag, TypeCode
 from gym_h5record.format.schema import Schema
 from gym_h5record.values.tagged_json import IN_ITS_PLACE, tag
-from gym_h5record.writing.encoders import Ring, Segments, make_infos_put, make_put
+from gym_h5record.writing.encoders import Ring, Segments, make_encoder, make_infos_encoder
 from gym_h5record.writing.journal_format import Control, Segment, pack_segment
 from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
 from gym_h5record.writing.session import Session
 
-__all__ = ["RowWriter"]
+__all__ = ["RowWriter", "begin_json"]
+
+_INT64_MAX = np.iinfo(np.int64).max
 
 
 class _Extras:
-    """What a row, or the step that leads to it, has beyond its slots."""
+    """The segments and exceptions of a row, or of the step that leads to it: all that has no slot."""
 
     def __init__(self, exceptions_number: int) -> None:
         self.segments: Segments = []
@@ -88,30 +89,30 @@ class RowWriter:
         self._publish(slot, RowFlag.FIRST, self._pack_begin(begin))
 
     def put_action(self, action: Any) -> None:
-        """Keep the action that is about to be taken; environments may change it in place."""
+        """Record the action before the environment gets it: environments may change it in place."""
         if monotonic() >= self._session.due_s:
             self._session.tick()
         if self._step.segments or self._step.exceptions:  # left by a step that raised
             self._step.clear()
-        self._put_action(self._open_slot, action)
+        self._encode_action(self._open_slot, action)
 
     def put_step(self, observation: Any, reward: Any, terminated: Any, truncated: Any, info: Any, frame: Any) -> None:
-        """Append what the environment answered to the action."""
+        """Record the outcome of the step, and append the row of the observation it led to."""
         slot = self._open_slot
-        self._put_reward(slot, reward)
-        self._put_terminated(slot, terminated)
-        self._put_truncated(slot, truncated)
+        self._encode_reward(slot, reward)
+        self._encode_terminated(slot, terminated)
+        self._encode_truncated(slot, truncated)
         slot = self._next_slot()
         self._put_row(slot, observation, info, frame)
         self._publish(slot, RowFlag.LAST if terminated or truncated else 0)
 
     def end_episode(self) -> None:
-        """Mark the newest row as the last of its episode, although nothing said so."""
+        """Mark the newest row as the last of its episode, although its step was neither terminated nor truncated."""
         self._flags[self._open_slot] |= RowFlag.LAST
         self._control[Control.EVENTS] += 1
 
     def repeat_last_row(self, begin: dict[str, Any]) -> None:
-        """Open an episode with a copy of the newest row: the agent steps on after the end."""
+        """Open an episode with a copy of the newest row: the agent steps on after the end of the last episode."""
         self._forget_unfinished()
         blob = self._last_row_blob
         old, new = self._open_slot, self._next_slot()
@@ -121,15 +122,15 @@ class RowWriter:
         self._last_row_blob = blob
 
     def release(self) -> None:
-        """Let go of the journal; from here on every method raises ``RecordingClosedError``.
+        """Drop the journal; from here on every method raises ``RecordingClosedError``.
 
-        The encoders refer to the journal and it to them: without this, 64 MiB of mapped file
-        would wait for the garbage collector, which takes 8 ms within some later step to unmap it.
+        The encoders refer to this object and it to them. Without this, only the garbage collector would unmap the
+        64 MiB of the journal: 8 ms within a later step.
         """
         self.__dict__.clear()
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Called for attributes that are gone: after ``release``, also in a thread that is within a method."""
+        """Raise for an attribute that ``release`` has dropped, also in a thread that is in the middle of a method."""
         raise RecordingClosedError("the recording has been closed: nothing is recorded any more.")
 
     def _forget_unfinished(self) -> None:
@@ -147,11 +148,11 @@ class RowWriter:
     # One row --------------------------------------------------------------------------------------
 
     def _put_row(self, slot: int, observation: Any, info: Any, frame: Any) -> None:
-        self._put_observation(slot, observation)
-        if self._put_frame is not None:
-            self._put_frame(slot, frame)
-        if self._put_infos is not None:
-            self._put_infos(slot, info)
+        self._encode_observation(slot, observation)
+        if self._encode_frame is not None:
+            self._encode_frame(slot, frame)
+        if self._encode_infos is not None:
+            self._encode_infos(slot, info)
 
     def _next_slot(self) -> int:
         if self._head >= self._limit:
@@ -159,7 +160,7 @@ class RowWriter:
         return self._head & self._mask
 
     def _publish(self, slot: int, flags: int, segments: bytes = b"") -> None:
-        """Make the row in ``slot`` count. Until here a crash leaves no trace of it."""
+        """Count the row in ``slot``. A crash before this leaves no trace of the row."""
         row, step = self._row, self._step
         if segments or row.segments or row.exceptions or step.segments or step.exceptions:
             slot = self._write_segments(slot, segments)
@@ -193,21 +194,21 @@ class RowWriter:
             data += pack_segment(Segment.SNAPSHOT, f"{name}\0".encode() + state)
         return data
 
-    # What does not fit ----------------------------------------------------------------------------
+    # Values that do not fit -----------------------------------------------------------------------
 
-    def _odd_step(self, name: str, value: Any) -> int:
+    def _keep_step_value(self, name: str, value: Any) -> int:
         self._step.exceptions[name] = self._tag(name, value)
         return TypeCode.EXCEPTION
 
-    def _odd_row(self, name: str, value: Any) -> int:
+    def _keep_row_value(self, name: str, value: Any) -> int:
         self._row.exceptions[name] = self._tag(name, value)
         return TypeCode.EXCEPTION
 
     def _tag(self, name: str, value: Any) -> Any:
         self._warn_once(
             name,
-            f"/{name}: got {_describe(value)}, which is not what its column holds. "
-            "It is kept as text, which is slow; further ones are kept without this warning.",
+            f"/{name}: got {_describe(value)}, which its column cannot hold. "
+            "It is kept as text, which is slow. Later ones are kept in the same way, without a warning.",
         )
         return self._tag_anything(name, value)
 
@@ -221,7 +222,7 @@ class RowWriter:
 
         try:
             return tag(value, on_repr=on_repr)
-        except ValueError:  # nested too deep, or in itself
+        except ValueError:  # nested too deep, or contains itself
             on_repr(value)
             return {"$repr": [type(value).__qualname__, repr(value)]}
 
@@ -232,7 +233,7 @@ class RowWriter:
             f"/{name}: values of type {type(value).__qualname__} are recorded as {what}.",
         )
 
-    def _put_other_infos(self, rest: Any) -> None:
+    def _keep_other_infos(self, rest: Any) -> None:
         text = json.dumps(self._tag_anything(fmt.INFOS, rest), separators=(",", ":")).encode()
         length = np.int64(len(text)).tobytes()
         self._row.segments += [(f"{fmt.INFOS_JSON}/{fmt.ENDS}", length), (f"{fmt.INFOS_JSON}/{fmt.VALUES}", text)]
@@ -245,7 +246,7 @@ class RowWriter:
     # The journal ----------------------------------------------------------------------------------
 
     def _bind(self) -> None:
-        """Take everything the hot path touches from the session's journal."""
+        """Bind what the hot path uses of the session's journal, so that a step looks nothing up."""
         journal, schema = self._session.journal, self._schema
         self._journal = journal
         self._control = journal.control
@@ -258,19 +259,46 @@ class RowWriter:
         self._open_slot = (self._head - 1) & self._mask
         ring = Ring(journal, schema, self._note_foreign)
         step_scalars = {node.name: node for node in schema.coded[: schema.num_step_codes]}
-        step_puts = {
-            name: make_put(step_scalars[name], ring, self._odd_step, self._step.segments)
+        step_encoders = {
+            name: make_encoder(step_scalars[name], ring, self._keep_step_value, self._step.segments)
             for name in (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
         }
-        self._put_reward = step_puts[fmt.REWARDS]
-        self._put_terminated = step_puts[fmt.TERMINATIONS]
-        self._put_truncated = step_puts[fmt.TRUNCATIONS]
-        self._put_action = make_put(schema.action, ring, self._odd_step, self._step.segments)
-        self._put_observation = make_put(schema.observation, ring, self._odd_row, self._row.segments)
-        self._put_frame = (
-            None if schema.frame is None else make_put(schema.frame, ring, self._odd_row, self._row.segments)
+        self._encode_reward = step_encoders[fmt.REWARDS]
+        self._encode_terminated = step_encoders[fmt.TERMINATIONS]
+        self._encode_truncated = step_encoders[fmt.TRUNCATIONS]
+        self._encode_action = make_encoder(schema.action, ring, self._keep_step_value, self._step.segments)
+        self._encode_observation = make_encoder(schema.observation, ring, self._keep_row_value, self._row.segments)
+        self._encode_frame = (
+            None if schema.frame is None else make_encoder(schema.frame, ring, self._keep_row_value, self._row.segments)
         )
-        self._put_infos = None if schema.infos is None else make_infos_put(schema, ring, self._put_other_infos)
+        self._encode_infos = None if schema.infos is None else make_infos_encoder(schema, ring, self._keep_other_infos)
+
+
+def begin_json(
+    seed: Any,
+    options: Any,
+    origin: Origin,
+    episode_id: int,
+    on_repr: Callable[[object], None] | None = None,
+    snapshot: Mapping[str, bytes] | None = None,
+) -> dict[str, Any]:
+    """How an episode began, in the form that ``IndexWriter`` takes.
+
+    Args:
+        seed: The seed that ``reset`` was given, or None.
+        options: The options that ``reset`` was given, or None.
+        origin: Why the episode began.
+        episode_id: How many resets there were before.
+        on_repr: Called with every object in the options that has no exact form.
+        snapshot: The state that the reset depended on, by name of its provider.
+    """
+    small = isinstance(seed, (int, np.integer)) and 0 <= seed <= _INT64_MAX
+    column = NO_SEED if seed is None else int(seed) if small else SEED_IN_JSON
+    more: dict[str, Any] = {} if options is None else {"options": tag(options, on_repr=on_repr)}
+    if column == SEED_IN_JSON:
+        more["seed"] = tag(seed)
+    columns = {"seeds": column, "ids": episode_id, "origins": int(origin)}
+    return {"columns": columns, "json": more, "snapshot": dict(snapshot or {})}
 
 
 def _describe(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The contract of whoever drains a session's journal, in this process or in another."""
+"""The contract of a worker, which drains the journal of a session, and the words of its errors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from gym_h5record.writing.journal import Journal
 
 __all__ = ["LOCK_GONE", "WRITE_ERRORS", "Worker", "describe_error", "writer_error"]
 
-
 LOCK_GONE = 75
 """Exit code of a writer process that finds its lock file gone before it has begun."""
 
 WRITE_ERRORS = (OSError, RuntimeError)
-"""What h5py raises when a write fails: either."""
+"""The errors that h5py raises when a write fails."""
 
 
 class Worker(Protocol):
@@ -32,36 +31,36 @@ class Worker(Protocol):
         """Get ready; the journal is not there yet. Waits for nothing."""
 
     def attach(self, journal: Journal) -> None:
-        """Drain ``journal`` from here on: the first one, or one that has taken its place. Waits for nothing."""
+        """Drain ``journal`` from now on: the first one, or a larger one that replaces it. Waits for nothing."""
 
     def watch(self) -> None:
-        """Do what is due; notice if the work has failed."""
+        """Do what is due, and raise if draining has failed. The session calls this between two steps."""
 
     def flush(self) -> None:
         """Return once everything in the journal is committed."""
 
     def urge(self) -> None:
-        """Drain, or have it drained soon: rows are waiting for room."""
+        """Drain now, or make the writer process drain soon: the ring is full."""
 
     def finish(self) -> None:
-        """Drain the rest, close the file, remove the journal."""
+        """Drain the remaining rows, close the file, remove the journal."""
 
     def cancel(self) -> None:
-        """Stop at once, before any row has been written."""
+        """Stop at once. No row has been written yet."""
 
     def abandon(self) -> None:
-        """Let go of everything without touching it: called in a forked child."""
+        """Drop the file and the process without touching them: a forked child shares them with its parent."""
 
 
 def writer_error(path: Path, cause: str) -> WriterError:
-    """The error of a worker that failed, with what the user can do."""
+    """The error of a worker that failed; says what the user can do."""
     return WriterError(
-        f"recording to {path} has failed: {cause}. What was committed is in the file, the rest is kept in "
-        f"{journal_path(path).name}; once the cause is gone, gym_h5record.repair({str(path)!r}), or recording with "
-        'mode="a", brings it into the file.'
+        f"recording to {path} has failed: {cause}. Committed steps are in the file, the others in "
+        f"{journal_path(path).name}. Once the cause is gone, gym_h5record.repair({str(path)!r}), or recording with "
+        'mode="a", brings them into the file.'
     )
 
 
 def describe_error(error: Exception) -> str:
-    """An error in one line: HDF5's run over several."""
+    """An error in one line. Messages of HDF5 have several lines."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,8 +1,8 @@
 """The writer process: drains the journal until the recorder closes or dies.
 
-``ProcessWorker`` starts it as ``python -m gym_h5record.writing.writer_process``. It owns the
-HDF5 file; it shares with the recorder only the mapped journal, the lock's
-descriptor, and a pipe on which a byte means "look now". The first byte says that the journal is there.
+``ProcessWorker`` starts it as ``python -m gym_h5record.writing.writer_process``. It opens the HDF5 file; the recorder
+does not. The two share the mapped journal, the descriptor of the lock, and a pipe. The first byte in the pipe says that
+the journal is there, each later one means "look at the journal now".
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from gym_h5record.writing.worker import LOCK_GONE, describe_error
 
 __all__ = ["main"]
 
-
 # Short enough for a ring of RGB frames, long enough not to disturb the recorder: docs/performance.md
 _POLL_S = 0.02
 
@@ -43,10 +42,10 @@ class _Writer:
         self.journal = Journal.open(journal_path(path))
 
     def run(self) -> None:
-        """Drain until there is nothing left to wait for."""
+        """Drain until the recorder closes or ends, then complete the file."""
         self.journal.control[Control.WRITER] = WriterState.READY
         while True:
-            # Ask before looking at the journal: then everything the recorder wrote before it ended is seen.
+            # Ask first, then drain: so this drain sees all that the recorder wrote before it ended.
             ending = self._is_closing or not self.recorder_waits
             self._follow_move()
             if self.journal.is_laid_out:
@@ -60,14 +59,14 @@ class _Writer:
         self.journal.control[Control.WRITER] = WriterState.DONE
 
     def fail(self, error: Exception) -> None:
-        """Leave the error for the recorder, and the file as the last commit left it."""
+        """Write the error into the journal for the recorder. The file stays as the last commit left it."""
         if self._file is not None:
             self._file.discard()
         self.journal.write_error(describe_error(error))
 
     @property
     def recorder_waits(self) -> bool:
-        """Whether the recorder lives and releases the lock itself; after its death this process has another parent."""
+        """Whether the recorder lives, and so releases the lock. After its death this process has another parent."""
         return os.getppid() == self._recorder_pid and (self._is_closing or not self._pipe_has_ended)
 
     @property
@@ -112,13 +111,13 @@ def main(argv: list[str]) -> int:
         The exit code: 0, ``LOCK_GONE``, or 1 after an error, which is then in the journal.
     """
     path, descriptor, recorder_pid = Path(argv[0]), int(argv[1]), int(argv[2])
-    # Signals to the process group are meant for the recorder: this process ends when its work is done.
+    # A signal that stops the recorder must not stop this process: it ends when all rows are in the file.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     occupy_standard_streams()
     lock = RecordingLock(path, descriptor)
     if not lock.is_current:
-        return LOCK_GONE  # the recorder gave up while this process started; another recorder may hold the path by now
+        return LOCK_GONE  # the recorder gave up while this process loaded; another recorder may have the path now
     pipe = sys.stdin.fileno()
     if not os.read(pipe, 1) and not _has_journal(path):  # the recorder has ended, or given up
         if os.getppid() != recorder_pid:
@@ -127,7 +126,7 @@ def main(argv: list[str]) -> int:
     writer = _Writer(path, recorder_pid, pipe)
     try:
         writer.run()
-    except Exception as error:  # noqa: BLE001  # the recorder raises it, whatever it is
+    except Exception as error:  # noqa: BLE001  # every error goes to the recorder, which raises it
         writer.fail(error)
         return 1
     finally:

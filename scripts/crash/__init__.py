@@ -1,16 +1,16 @@
-"""What ``scripts/crash_test.py`` is made of: recorders that are killed, and what is left of them.
+"""The parts of ``scripts/crash_test.py``: it kills recorders and checks the files that they leave.
 
 ::
 
-    plays         what is recorded: episodes that follow from their seeds
-    victim        the program that records, or repairs, until it is killed
+    plays         environments, and episodes that follow from their seeds
+    victim        the program that is killed: records, or repairs
     processes     starts victims, finds their writers, kills them
     kills         kills at random instants
-    cycles        kills and resumes, over and over, on one file
+    cycles        kills recorders that append to one file, one after the other
     tracing       stops a victim before each of its writes (ptrace)
-    scenes        what is stopped there
-    boundaries    what a kill at each of these stops would leave
-    inspection    repairs what is left and compares it with what had been acknowledged
-    inspector     does that in a process of its own, which may crash or hang
-    tally         adds it up, and makes the table
+    scenes        the recordings and repairs that are stopped at their writes
+    boundaries    inspects the files that a kill at such a stop would leave
+    inspection    repairs a file and compares it with the acknowledged steps
+    inspector     runs the inspection in a process of its own, which may crash or hang
+    tally         adds up the findings, and makes the table
 """

@@ -1,8 +1,8 @@
-"""What a kill at each write would leave: a victim is stopped there, and its files are copied.
+"""The files that a kill at each write would leave: a victim is stopped there, and its files are copied.
 
-A kernel that copies several pages into a file looks between two of them whether
-the process has been killed. So for every write over a page boundary of the file
-there are further crash points: the file with the pages before the boundary only.
+A kernel that copies several pages into a file checks between two pages whether the process
+has been killed. So every write over a page boundary of the file has further crash points:
+the files with only the pages before the boundary.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ __all__ = ["Sampling", "every_write"]
 
 _PAGE_BYTES = 4096
 _SIGNATURES = re.compile(rb"OHDR|OCHK|EAHD|EAIB|EASB|EADB|FAHD|FADB|FRHP|FHDB|BTHD|BTLF|BTIN|\x89HDF")
-_WRITES_OF_A_REPAIR = 120  # about
+_WRITES_OF_A_REPAIR = 120  # roughly
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How many of the crash points to look at.
+    """How many of the crash points to inspect.
 
     Attributes:
-        every: Look at the files at every n-th write, 0 for none.
-        torn_every: At every n-th write over page boundaries, look at it torn, 0 for none.
-        tears: At how many of its page boundaries.
-        twice_every: At every n-th write, kill a repair as well, 0 for none.
+        every: Inspect the files before every n-th write, 0 for none.
+        torn_every: Inspect every n-th write over page boundaries as a torn write, 0 for none.
+        tears: At how many of its page boundaries such a write is torn.
+        twice_every: At every n-th write, kill a repair of the files as well, 0 for none.
     """
 
     every: int = 1
@@ -46,7 +46,7 @@ class Sampling:
 
 
 class _Every:
-    """True at every n-th call, never if n is 0."""
+    """Called, it is true once in ``count`` calls, never if ``count`` is 0."""
 
     def __init__(self, count: int, chance: random.Random) -> None:
         self._count = count
@@ -61,17 +61,17 @@ class _Every:
 def every_write(
     folder: Path, inspector: Inspector, chance: random.Random, scene: Scene, sampling: Sampling
 ) -> tuple[Tally, Tally, Tally]:
-    """Look at what a kill would leave at every write of a scene.
+    """Inspect the files that a kill would leave at the writes of a scene.
 
     Args:
-        folder: For files of ours, empty.
-        inspector: Looks at what is left.
+        folder: An empty folder to work in.
+        inspector: Repairs and checks the files.
         chance: Chooses where writes are torn, and where sampling begins.
-        scene: What to stop.
-        sampling: How often.
+        scene: The recording or repair to stop.
+        sampling: How many of its writes to inspect.
 
     Returns:
-        What was found between writes, within writes, and after repairs that were killed as well.
+        The findings between writes, within writes, and after repairs that were killed as well.
     """
     whole, torn = Tally(f"every write: {scene.name}"), Tally(f"torn writes: {scene.name}")
     twice = Tally("every write: any of these, then any of `repair`")
@@ -103,13 +103,13 @@ def every_write(
 
 
 class _Copies:
-    """Copies of a folder as a kill would leave it; there is one at a time.
+    """Makes a copy of a folder as a kill would leave it. The next copy replaces it.
 
     Args:
-        place: Where to make them.
-        path: The recording they are copies of.
-        env: What it records.
-        inspector: Looks at them.
+        place: The folder of the copy.
+        path: The recording, in the folder that is copied.
+        env: The environment that it records.
+        inspector: Repairs and checks the copy.
     """
 
     def __init__(self, place: Path, path: Path, env: str, inspector: Inspector) -> None:
@@ -119,17 +119,17 @@ class _Copies:
         self._inspector = inspector
 
     def make(self, stop: Stop | None = None, tear: int = 0) -> None:
-        """Copy the folder, with the first ``tear`` bytes of a write."""
+        """Copy the folder, and add the first ``tear`` bytes of the write at ``stop``."""
         shutil.rmtree(self._path.parent, ignore_errors=True)
         shutil.copytree(self._original, self._path.parent)
         if stop is not None:
             _write_part(self._path.parent, stop, tear)
 
     def kill_repair(self, chance: random.Random) -> str:
-        """Repair the copy, and kill that at one of its writes, or within; it may also come to its end.
+        """Repair the copy, and kill the repair at a random write, or within it. Some repairs reach their end.
 
         Returns:
-            Where.
+            Words that say where it was killed.
         """
         with Victim(Repair(str(self._path), f"{self._path.parent}.counter", traced=True)) as repairing:
             repairing.wait_until_ready()
@@ -148,7 +148,7 @@ class _Copies:
 
 
 def _write_part(folder: Path, stop: Stop, size_bytes: int) -> None:
-    """Do the first bytes of a write to the file of that name in ``folder``."""
+    """Write the first ``size_bytes`` of a write to the file of the same name in ``folder``."""
     if size_bytes and stop.path is not None:
         with (folder / stop.path.name).open("r+b") as file:
             file.seek(stop.offset)
@@ -156,7 +156,7 @@ def _write_part(folder: Path, stop: Stop, size_bytes: int) -> None:
 
 
 def _tears(stop: Stop) -> list[int]:
-    """How many bytes of a write lie before each page boundary that it runs over."""
+    """The numbers of bytes before each page boundary that a write runs over."""
     first = -stop.offset % _PAGE_BYTES or _PAGE_BYTES
     return list(range(first, len(stop.data), _PAGE_BYTES))
 

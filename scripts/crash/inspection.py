@@ -1,7 +1,7 @@
-"""Repairs what a crash has left, and compares it with what had been acknowledged.
+"""Repairs the files that a crash has left, and compares them with the acknowledged steps.
 
-Every episode found is compared with a rehearsal of it: the type and every bit
-of each observation, action, reward, flag and info, and what the index says.
+Every episode in the file is compared with the same episode played again: the type and every
+bit of each observation, action, reward, flag and info, and the entry of the index.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _COLUMNS = ("observations", "infos", "actions", "rewards", "terminations", "trun
 
 @dataclass
 class Finding:
-    """What is left after a crash.
+    """The result of an inspection.
 
     Attributes:
         opens: Whether the file can be read after ``repair``.
-        is_empty: There is no file: nothing had been recorded yet.
+        is_empty: Whether there is no file, because nothing had been recorded yet.
         found: Steps in the file, by life.
-        contradicting: Episodes that are not what was played.
-        problems: What is wrong with them, or with everything.
-        strays: Files left beside the recording.
+        contradicting: Numbers of the episodes that differ from the played ones.
+        problems: Sentences about everything that is wrong.
+        strays: Names of the files left beside the recording.
     """
 
     opens: bool = False
@@ -47,13 +47,13 @@ class Finding:
     strays: list[str] = field(default_factory=list)
 
     def contradict(self, episode: int, problem: str) -> None:
-        """Note what is wrong with an episode."""
+        """Note that an episode differs from the played one; only its first problem is kept."""
         if episode not in self.contradicting:
             self.contradicting.append(episode)
             self.problems.append(f"episode {episode}: {problem}")
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The attributes, for JSON."""
         return asdict(self)
 
 
@@ -61,8 +61,8 @@ def inspect(path: Path, env: str, acknowledged: list[int]) -> Finding:
     """Repair a recording and compare it.
 
     Args:
-        path: The recording, alone in its folder but for what belongs to it.
-        env: What was recorded.
+        path: The recording. Its folder has no other files than its own.
+        env: The environment that was recorded.
         acknowledged: Steps that had returned, by life.
     """
     finding = Finding(found=[0] * len(acknowledged))
@@ -81,14 +81,14 @@ def inspect(path: Path, env: str, acknowledged: list[int]) -> Finding:
         finding.is_empty = not any(acknowledged)
         if not finding.is_empty:
             finding.problems.append(f"{type(error).__name__}: {error}")
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is what we are looking for
+    except Exception as error:  # noqa: BLE001  # any error is a finding
         finding.problems.append(f"{type(error).__name__}: {error}")
     finding.strays = sorted(each.name for each in path.parent.iterdir() if each != path)
     return finding
 
 
 def _repair(path: Path) -> h5r.RepairReport:
-    """Repair a recording, whose writer may still be at work."""
+    """Repair a recording. Its writer process may still hold the lock: try again for ``_PATIENCE_S``."""
     deadline_s = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline_s:
         with suppress(RecordingInUseError):
@@ -97,7 +97,7 @@ def _repair(path: Path) -> h5r.RepairReport:
 
 
 def _compare(recording: h5r.Recording, env: str, acknowledged: list[int], finding: Finding) -> None:
-    """Compare all episodes; lives and the episodes of a life have to be in order and without a gap."""
+    """Compare all episodes. Their seeds must count up without a gap within a life, and lives must be in order."""
     seeds = [episode.seed for episode in recording.episodes]
     before = -1
     for number, (seed, after) in enumerate(zip(seeds, [*seeds[1:], None][: len(seeds)], strict=True)):
@@ -119,7 +119,10 @@ def _compare(recording: h5r.Recording, env: str, acknowledged: list[int], findin
 
 
 def _difference(episode: h5r.Episode, played: Play, *, is_last: bool) -> str:
-    """What is wrong with an episode, empty if nothing is; the last of a life may have been cut short."""
+    """The first difference between an episode and its play, empty if there is none.
+
+    The last episode of a life may have been cut short.
+    """
     length, whole = episode.length, len(played.actions)
     if length > whole or (length < whole and not is_last):
         return f"{length} of {whole} steps"
@@ -142,7 +145,7 @@ def _difference(episode: h5r.Episode, played: Play, *, is_last: bool) -> str:
 
 
 def _check_index(path: Path, finding: Finding) -> None:
-    """Plain h5py has to find contiguous episodes, and flags that agree with each other."""
+    """Check with plain h5py that the episodes are contiguous and the flags agree with each other."""
     with h5py.File(path) as file:
         rows, episodes = (int(count) for count in file["commit"][:])
         starts, lengths = file["episodes/starts"][:episodes], file["episodes/lengths"][:episodes]

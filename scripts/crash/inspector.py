@@ -1,6 +1,6 @@
-"""Inspection in a process of its own: a damaged file may crash HDF5, or make it hang.
+"""Runs the inspection in a process of its own, because a damaged file may crash HDF5 or make it hang.
 
-The process reads requests and writes findings, a line of JSON each.
+The process reads requests and writes findings, each as a line of JSON.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .inspection import Finding, inspect
 __all__ = ["Inspector", "main"]
 
 _TIMEOUT_S = 15.0
-_STEPS_PER_S = 2000  # compared, by a slow machine
+_STEPS_PER_S = 2000  # steps that a slow machine compares
 
 
 class Inspector:
-    """Asks the process, and starts another one when it does not answer. A context manager.
+    """Asks the process, and starts a new one when it does not answer. A context manager.
 
     Args:
-        timeout_s: How long to wait for an answer, and longer if there is much to compare.
+        timeout_s: How long to wait for an answer; 1 s is added for every ``_STEPS_PER_S`` acknowledged steps.
     """
 
     def __init__(self, timeout_s: float = _TIMEOUT_S) -> None:
@@ -32,7 +32,7 @@ class Inspector:
         self._process = self._start()
 
     def inspect(self, path: Path, env: str, acknowledged: list[int]) -> Finding:
-        """``inspection.inspect``, whatever happens."""
+        """``inspection.inspect`` in the process; if the process crashes or hangs, the finding says so."""
         request = json.dumps([str(path), env, acknowledged])
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -72,8 +72,8 @@ class Inspector:
 
 
 def main() -> int:
-    """Answer requests until there are no more."""
-    answers, sys.stdout = sys.stdout, sys.stderr  # ours alone: libraries print as well
+    """Answer requests until standard input ends."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # libraries print: their text must not mix with the answers
     for line in sys.stdin:
         path, env, acknowledged = json.loads(line)
         finding = inspect(Path(path), env, acknowledged)

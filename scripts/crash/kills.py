@@ -1,4 +1,4 @@
-"""Kills at random instants: while a recording is opened, created, made, and while it is repaired."""
+"""Kills at random instants: while a recording is opened, created, made or repaired."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .victim import Record, Repair
 __all__ = ["CASES", "VICTIMS", "kill_randomly", "kill_repairs", "strike", "wait_for_an_instant"]
 
 VICTIMS = ("recorder", "writer", "both", "groups")
-"""Who is killed; "both" one after the other in any order, "groups" with all their processes at once."""
+"""The processes to kill: "both" one after the other in any order, "groups" the process groups of both."""
 
 CASES = [
     (env, writers[number % 2])
     for writers in (("process", "inline"), ("inline", "process"), ("process", "process"))
     for number, env in enumerate(ENVIRONMENTS)
 ]
-"""Environments and writers."""
+"""Pairs of an environment and a writer: each environment with both writers, and again with "process"."""
 
 _WORDS = {"both": "recorder and writer", "groups": "all processes at once"}
 
@@ -32,14 +32,14 @@ _WORDS = {"both": "recorder and writer", "groups": "all processes at once"}
 def kill_randomly(
     folder: Path, inspector: Inspector, chance: random.Random, victim: str, cases: Iterable[tuple[str, str]]
 ) -> Tally:
-    """Kill a recording for each case, each at an instant of its own.
+    """Kill one recording for each case, each at another instant.
 
     Args:
-        folder: For files of ours, empty.
-        inspector: Looks at what is left.
+        folder: An empty folder to work in.
+        inspector: Repairs and checks the files.
         chance: Chooses instants.
         victim: One of ``VICTIMS``.
-        cases: What to record, as in ``CASES``; to kill a writer there has to be one.
+        cases: Pairs as in ``CASES``. For the victims "writer" and "both", the writer is always "process".
     """
     tally = Tally(f"random instant: {_WORDS.get(victim, victim)}")
     for number, (env, writer) in enumerate(cases):
@@ -58,7 +58,7 @@ def kill_randomly(
 
 
 def kill_repairs(folder: Path, inspector: Inspector, chance: random.Random, cases: Iterable[tuple[str, str]]) -> Tally:
-    """Kill recordings, then repairs of them, then repair them; see ``kill_randomly``."""
+    """Kill recordings, kill repairs of them, and inspect them; the arguments are those of ``kill_randomly``."""
     tally = Tally("random instant: `repair`, up to three times in a row")
     for number, (env, writer) in enumerate(cases):
         place = folder / f"repair{number}"
@@ -81,10 +81,10 @@ def kill_repairs(folder: Path, inspector: Inspector, chance: random.Random, case
 
 
 def wait_for_an_instant(running: Victim, chance: random.Random) -> str:
-    """Wait until a random instant of a random phase.
+    """Wait for a random instant of a random phase.
 
     Returns:
-        The phase.
+        The name of the phase.
     """
     running.wait_until_ready()
     phase = chance.choice(("opening", "starting", "creating", "recording", "recording"))
@@ -99,7 +99,7 @@ def wait_for_an_instant(running: Victim, chance: random.Random) -> str:
 
 
 def strike(running: Victim, victim: str, chance: random.Random) -> None:
-    """Kill whom ``victim`` says."""
+    """Kill the processes of ``victim``, one of ``VICTIMS``."""
     recorder = running.process.pid
     if victim == "writer":
         running.kill(running.wait_for_the_writer())

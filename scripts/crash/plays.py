@@ -1,8 +1,7 @@
-"""What is recorded: environments whose every row follows from the seed of its episode.
+"""The environments to record: every row of them follows from the seed of its episode.
 
-A recorder plays, for its life number ``n``, the episodes with the seeds
-``n * LIFE, n * LIFE + 1, ...``. The seed of an episode is in the file, so each
-episode found there says what it has to be.
+In its life number ``n``, a recorder plays the episodes with the seeds ``n * LIFE, n * LIFE + 1, ...``.
+The seed of an episode is in the file, so each episode in a file can be played again and compared.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from gymnasium import spaces
 __all__ = ["ENVIRONMENTS", "LIFE", "Moment", "Play", "make_env", "play", "rehearse"]
 
 LIFE = 1_000_000
-"""Seeds of one life."""
+"""The number of seeds that one life may use."""
 
 ENVIRONMENTS = ("CartPole-v1", "FrozenLake-v1", "ALE/Breakout-v5", "Ragged")
-"""Small rows, many episodes, large compressed chunks, and everything that varies in size."""
+"""In this order: small rows, many episodes, large compressed chunks, and values that vary in size."""
 
-_HUGE_NOTE = "x" * 150_000  # more than a small journal holds: it has to grow
+_HUGE_NOTE = "x" * 150_000  # a small journal has to grow for it
 
 
 class Ragged(gym.Env[Any, Any]):
-    """Texts, sequences and pictures that follow from the seed of the reset and the number of the step."""
+    """Shows texts, sequences and pictures that follow from the seed of the reset and the number of the step."""
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 30}  # noqa: RUF012  # as Gymnasium has it
     observation_space = spaces.Dict(
@@ -56,7 +55,7 @@ class Ragged(gym.Env[Any, Any]):
         info: dict[str, Any] = {"score": score, "said": action["say"]}
         if self._seed % 3 == 2 and self._step == 5:
             info["note"] = _HUGE_NOTE
-        # A whole number that float64 cannot hold is kept as an exception.
+        # float64 cannot hold this whole number: it is stored in /exceptions.
         reward = 2**53 + 1 if self._step % 11 == 7 else score
         return self._observe(), reward, self._step == 9 + self._seed % 7, False, info
 
@@ -75,7 +74,7 @@ class Ragged(gym.Env[Any, Any]):
 
 @dataclass(frozen=True)
 class Moment:
-    """What a reset gave (``action`` is None), or what a step was given and gave."""
+    """The results of a reset (``action`` is None), or the action and the results of a step."""
 
     action: Any
     observation: Any
@@ -87,7 +86,7 @@ class Moment:
 
 @dataclass
 class Play:
-    """Everything that passed in an episode, by the names that ``Episode`` has for it."""
+    """Everything that passed in an episode, by the names of ``Episode``."""
 
     observations: list[Any] = field(default_factory=list)
     infos: list[Any] = field(default_factory=list)
@@ -109,7 +108,7 @@ def make_env(name: str) -> gym.Env[Any, Any]:
 
 
 def play(env: gym.Env[Any, Any], seed: int) -> Iterator[Moment]:
-    """Play the episode of a seed; some are left before they end."""
+    """Play the episode of a seed. Every fifth one is left after seven steps."""
     observation, info = env.reset(seed=seed)
     env.action_space.seed(seed)
     yield Moment(None, observation, info)
@@ -124,7 +123,7 @@ def play(env: gym.Env[Any, Any], seed: int) -> Iterator[Moment]:
 
 @lru_cache(maxsize=24)
 def rehearse(name: str, seed: int) -> Play:
-    """The same episode once more, unrecorded."""
+    """Play the episode of a seed without recording it, and keep everything."""
     played = Play()
     for moment in play(_stage(name), seed):
         played.observations.append(copy.deepcopy(moment.observation))

@@ -1,4 +1,4 @@
-"""Starts victims, finds the writers they have started, and kills them."""
+"""Starts victims, finds their writer processes, and kills them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Victim:
     """A victim in a session of its own. A context manager that leaves no process behind.
 
     Attributes:
-        task: What it does.
-        counter: What it has done.
-        process: The recorder.
+        task: The arguments of the victim.
+        counter: The steps that it has counted.
+        process: The victim's own process, not its writer.
     """
 
     def __init__(self, task: Record | Repair) -> None:
@@ -50,21 +50,21 @@ class Victim:
         self._writer: int | None = None
 
     def wait_until_ready(self) -> None:
-        """Return when it is about to begin its work; it has touched nothing before."""
+        """Return when the victim has loaded everything and begins its work; before, it touches no file."""
         self._wait(lambda: self.counter.ready, "did not start")
 
     def wait_for_a_step(self) -> None:
-        """Return when a step has returned."""
+        """Return when a step of the victim has returned."""
         self._wait(lambda: self.counter.steps > 0, "took no step")
 
     @property
     def is_alive(self) -> bool:
-        """Whether the recorder still runs."""
+        """Whether the victim still runs."""
         return self.process.poll() is None
 
     @property
     def writer(self) -> int | None:
-        """Process number of the writer, None if there is none yet."""
+        """The process number of the writer, None before it is started."""
         if self._writer is None:
             pid = self.process.pid
             with suppress(OSError):
@@ -73,30 +73,30 @@ class Victim:
         return self._writer
 
     def wait_for_the_writer(self) -> int | None:
-        """The number of the writer; None if the recorder ends without one."""
+        """The process number of the writer, once it is started; None if the victim ends without one."""
         deadline_s = time.monotonic() + _TIMEOUT_S
         while self.writer is None and self.is_alive and time.monotonic() < deadline_s:
             time.sleep(_NAP_S)
         return self.writer
 
     def kill(self, pid: int | None, *, group: bool = False) -> None:
-        """Kill a process, or all of its group."""
+        """Kill a process, or its whole group."""
         if pid is None:
             return
-        with suppress(ProcessLookupError):  # it has ended by itself, or is not a leader yet
+        with suppress(ProcessLookupError):  # it has ended, or does not lead a group yet
             (os.killpg if group else os.kill)(pid, signal.SIGKILL)
 
     def complaint(self) -> str:
-        """What the recorder said before it ended, after it has ended."""
+        """Wait for the victim to end; the text it wrote to standard error."""
         try:
             self.process.wait(_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            return "the recorder hangs"
+            return "the victim hangs"
         return self._stderr_path.read_text(errors="replace")
 
     @property
     def was_killed(self) -> bool:
-        """Whether the recorder was killed, or ended because its writer was."""
+        """Whether the victim was killed, or ended with the error that its writer was killed."""
         killed = -int(signal.SIGKILL)
         return self.process.returncode == killed or f"was killed by signal {-killed}" in self.complaint()
 

@@ -1,7 +1,7 @@
-"""What is stopped at every write: recordings, resumed recordings and repairs, small but eventful.
+"""The recordings, appends and repairs that are stopped at their writes.
 
-Few rows, but rings that wrap around, a journal that has to grow, chunks and
-blocks of indices that fill up.
+They have few rows, but small rings that wrap around, a journal that has to grow, and chunks and
+index blocks that fill up.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ __all__ = ["SCENES", "Scene", "prepare", "task_of"]
 
 @dataclass(frozen=True)
 class Scene:
-    """What is stopped at every write.
+    """A recording, an append or a repair that is stopped at its writes.
 
     Attributes:
-        name: What the table calls it.
-        env: What is recorded.
-        steps: How many the traced recorder takes; 0 if ``repair`` is traced.
+        name: Its line in the table.
+        env: The environment to record.
+        steps: Steps that the traced recorder takes; 0 if ``repair`` is traced.
         flush_every: Steps between two commits.
-        ring_rows: Room in the journal.
-        before: How many steps a recorder before it has taken, 0 if there was none.
-        closed: Whether that one closed the file, or was killed.
-        durability: As ``RecordToHDF5`` has it.
-        stride: Looks at so many times fewer whole writes, because each look takes so much longer.
+        ring_rows: Rows that the journal has room for.
+        before: Steps of an earlier recorder of the same file, 0 if there is none.
+        closed: Whether the earlier recorder closed the file; else it was killed.
+        durability: As in ``RecordToHDF5``.
+        stride: Divides the number of inspected writes; scenes with many steps take long to compare.
     """
 
     name: str
@@ -57,7 +57,7 @@ SCENES = (
     Scene(_RESUMING, "FrozenLake-v1", 300, flush_every=100, ring_rows=1024, before=900, stride=2),
     Scene(_RESUMING, "ALE/Breakout-v5", 20, flush_every=6, ring_rows=16, before=25),
     Scene(_APPENDING, "Ragged", 25, flush_every=6, ring_rows=16, before=30, closed=True),
-    # So many chunks that a block of their index is larger than a page.
+    # With 2,100 rows, a block of the chunk index is larger than a page.
     Scene(_APPENDING, "ALE/Breakout-v5", 12, flush_every=4, ring_rows=16, before=2100, closed=True, stride=4),
     Scene(_REPAIRING, "Ragged", 0, flush_every=20, ring_rows=64, before=37),
     Scene(_REPAIRING, "CartPole-v1", 0, flush_every=300, ring_rows=1024, before=900),
@@ -69,10 +69,10 @@ SCENES = (
 
 
 def prepare(path: Path, scene: Scene) -> list[int]:
-    """Make what the scene begins with.
+    """Make the recording that a scene appends to or repairs.
 
     Returns:
-        The steps in it, by life.
+        Its steps, by life.
     """
     if not scene.before:
         return []
@@ -85,7 +85,7 @@ def prepare(path: Path, scene: Scene) -> list[int]:
 
 
 def task_of(path: Path, scene: Scene) -> Record | Repair:
-    """What the traced process does."""
+    """The arguments of the traced victim."""
     if not scene.steps:
         return Repair(str(path), f"{path.parent}.counter", traced=True)
     life, mode = (1, "a") if scene.before else (0, "x")
@@ -98,7 +98,7 @@ def _record(path: Path, scene: Scene) -> Record:
         f"{path.parent}.counter",
         scene.env,
         writer="inline",
-        flush_interval_s=1e6,  # when to commit is up to the scene
+        flush_interval_s=1e6,  # only ``flush_every`` commits
         durability=scene.durability,
         flush_every=scene.flush_every,
         ring_rows=scene.ring_rows,

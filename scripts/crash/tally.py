@@ -1,4 +1,4 @@
-"""Adds up what was found, and makes the table."""
+"""Adds up findings, and makes the table."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _NUMBERS = ("points", "empty", "opened", "acknowledged", "found", "lost", "contr
 
 @dataclass
 class Tally:
-    """What was found for one kind of crash.
+    """The findings for one kind of crash.
 
     Attributes:
-        kind: What happens.
-        points: How often it was made to happen.
-        empty: How often there was nothing to open, because nothing had been recorded yet.
-        opened: How many files could be read after ``repair``.
-        acknowledged: Steps that had returned, of all files together.
+        kind: Its line in the table.
+        points: Crash points that were tried.
+        empty: Crash points without a file, because nothing had been recorded yet.
+        opened: Files that could be read after ``repair``.
+        acknowledged: Steps that had returned, in all files together.
         found: Steps in the files.
-        lost: Steps missing, or all of them where a file does not open.
-        contradicting: Episodes that are not what was played.
-        strays: How often something was left beside the recording.
-        failures: How often a recorder did not do what it should have until it was killed.
-        problems: What went wrong, each with where.
+        lost: Acknowledged steps that are missing; all steps of a file that does not open.
+        contradicting: Episodes that differ from the played ones.
+        strays: Crash points with files left beside the recording.
+        failures: Victims that ended before they were killed.
+        problems: Sentences about everything that went wrong, each with its place.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class Tally:
     problems: list[str] = field(default_factory=list)
 
     def add(self, finding: Finding, acknowledged: list[int], where: str, *, points: int = 1) -> None:
-        """Add what was found after ``points`` crashes."""
+        """Add the finding after ``points`` crashes."""
         self.points += points
         self.empty += finding.is_empty * points
         self.opened += finding.opens * points
@@ -71,12 +71,12 @@ class Tally:
             self.problems.append(f"{where}: left behind: {', '.join(finding.strays)}")
 
     def fail(self, problem: str) -> None:
-        """Note that a recorder did not even do its work."""
+        """Note that a victim ended before it was killed."""
         self.failures += 1
         self.problems.append(problem)
 
     def merge(self, other: Tally) -> None:
-        """Add what was found for another kind."""
+        """Add the findings of another tally."""
         for name in _NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.problems += other.problems
@@ -88,12 +88,12 @@ class Tally:
         return not bad and self.opened + self.empty == self.points
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The attributes, for JSON."""
         return asdict(self)
 
 
 def markdown(tallies: Iterable[Tally]) -> str:
-    """The table, a line for each tally and one for all."""
+    """The table: a line for each tally, and a line for their sum."""
     total = Tally("**all together**")
     lines = [_line(_HEADINGS), _line(["---", *["---:"] * (len(_HEADINGS) - 1)])]
     for tally in tallies:

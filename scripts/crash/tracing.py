@@ -1,7 +1,7 @@
 """Stops a process before each of its writes into a folder: ptrace on Linux, x86-64.
 
-A process that stands at the entry of a system call has done everything before
-it and nothing of it. Killed there, it would leave its files exactly as they are.
+At the entry of a system call, a process has done everything before the call and nothing of it. If it
+is killed there, it leaves its files exactly as they are.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ class Stop:
     """A process that is about to write.
 
     Attributes:
-        call: The system call, or "store" for a control word of a mapped journal.
+        call: The system call, or "store" for a store into a control word of a mapped journal.
         path: The file, None for a store.
-        data: What a ``pwrite64`` is about to write, otherwise empty.
-        offset: Where in the file.
+        data: The bytes that a ``pwrite64`` is about to write, empty for other calls.
+        offset: Where in the file they go.
     """
 
     call: str
@@ -82,7 +82,7 @@ class Stop:
 
 @cache
 def why_not() -> str:
-    """Why processes cannot be traced here; empty if they can."""
+    """The reason why processes cannot be traced on this machine, empty if they can."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return "traces system calls of Linux on x86-64 only"
     release = re.match(r"(\d+)\.(\d+)", platform.release())
@@ -99,12 +99,12 @@ def why_not() -> str:
 
 
 def writes(process: subprocess.Popen[bytes], folder: Path) -> Iterator[Stop]:
-    """Stop a child at every write into ``folder`` until it ends; it runs on when the next stop is asked for.
+    """Stop a child at every write into ``folder`` until it ends. It continues when the next stop is asked for.
 
     Args:
-        process: It waits for a line on its standard input, and gets it here.
-            Its first thread is the one that writes.
-        folder: Absolute, without links.
+        process: Waits for a line on its standard input; this function sends the line. Its first thread
+            must do all writes.
+        folder: An absolute path without links.
     """
     pid, info = process.pid, _SyscallInfo()
     _ptrace(_SEIZE, pid, 0, _TRACE_SYSTEM_CALLS | _KILL_ON_EXIT)
@@ -133,7 +133,7 @@ def writes(process: subprocess.Popen[bytes], folder: Path) -> Iterator[Stop]:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the next stop, or the end, which ``process`` itself could not tell apart."""
+    """Wait for the next stop or the end of the process. ``Popen.wait`` would take a stop for the end."""
     _, status = os.waitpid(process.pid, 0)
     if not os.WIFSTOPPED(status):
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -141,7 +141,7 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def _understand(pid: int, info: _SyscallInfo, folder: Path) -> Stop | None:
-    """The stop if a call into ``folder`` begins, else None."""
+    """The stop, if a call that writes into ``folder`` begins; else None."""
     number, arguments = int(info.number), info.arguments
     if info.op != _ENTRY:
         return None
@@ -176,7 +176,7 @@ def _read_memory(pid: int, address: int, size_bytes: int) -> bytes:
 
 
 def _read_text(pid: int, address: int) -> bytes:
-    """A text that ends with a zero; it may end just before a page that is not mapped."""
+    """Read a zero-terminated text. Never read past its page: the next page may not be mapped."""
     text = b""
     while b"\0" not in text:
         text += _read_memory(pid, address + len(text), 256 - (address + len(text)) % 256)

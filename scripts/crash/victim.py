@@ -1,4 +1,4 @@
-"""The program that is killed: records, or repairs, and counts in a shared file what it has done.
+"""The program that is killed: records, or repairs, and counts its steps in a shared file.
 
     python -m crash.victim record|repair '{...}'
 
@@ -20,7 +20,11 @@ from typing import Any
 
 import numpy as np
 
-import gym_h5record as h5r
+# From the modules that define them: the package itself loads its names at their first use. That takes 0.1 s, and kills
+# shall hit the work, not the loading.
+from gym_h5record.errors import RecordingWarning
+from gym_h5record.maintenance.repairs.repairing import repair
+from gym_h5record.recorder.wrapper import RecordToHDF5
 from gym_h5record.writing import journal
 
 from .plays import LIFE, make_env, play
@@ -34,15 +38,15 @@ class Record:
 
     Attributes:
         path: The recording.
-        counter: Where to count.
+        counter: The file of the ``Counter``.
         env: One of ``plays.ENVIRONMENTS``.
-        life: Its number among those of the file.
-        mode: As ``RecordToHDF5`` has it; likewise ``writer``, ``flush_interval_s``, ``durability``.
-        steps: After how many to end, 0 for never.
-        close: Whether it then closes the file, or dies.
+        life: Its number among the recorders of the file.
+        mode: As in ``RecordToHDF5``, and so are ``writer``, ``flush_interval_s`` and ``durability``.
+        steps: Steps after which it ends, 0 for never.
+        close: Whether it then closes the file; else it kills itself.
         flush_every: Steps between two calls of ``flush``, 0 for none.
-        ring_rows: Room in the journal, 0 for the usual.
-        traced: Whether it waits for its tracer, and tells it of stores.
+        ring_rows: Rows that the journal has room for, 0 for the usual number.
+        traced: Whether it waits for its tracer, and announces stores into the journal's control words.
     """
 
     path: str
@@ -62,7 +66,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Repair:
-    """A call of ``repair``; see ``Record``."""
+    """A call of ``repair``; the attributes are those of ``Record``."""
 
     path: str
     counter: str
@@ -70,10 +74,10 @@ class Repair:
 
 
 class Counter:
-    """Numbers in a file that survive the process that counts.
+    """Numbers in a mapped file: they survive the process that counts.
 
     Args:
-        path: The file; made if it does not exist.
+        path: The file. It is made if it does not exist.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -92,7 +96,7 @@ class Counter:
 
     @property
     def ready(self) -> bool:
-        """Whether everything is imported, and the work about to begin."""
+        """Whether the victim has loaded everything and begins its work."""
         return bool(self._words[1])
 
     @ready.setter
@@ -101,7 +105,7 @@ class Counter:
 
 
 class _TellingWords(np.ndarray):
-    """The control words of a journal; a signal 0 to itself tells the tracer that one is about to be stored."""
+    """The control words of a journal. Before each store the process sends itself signal 0, which the tracer sees."""
 
     def __getitem__(self, index: Any) -> Any:
         return int(super().__getitem__(index))
@@ -122,7 +126,7 @@ def _tell_of_stores() -> None:
 
 
 def _record(task: Record, counter: Counter) -> None:
-    env = h5r.RecordToHDF5(
+    env = RecordToHDF5(
         make_env(task.env),
         task.path,
         mode=task.mode,
@@ -145,12 +149,12 @@ def _record(task: Record, counter: Counter) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Do the work, if nobody intervenes."""
-    warnings.simplefilter("ignore", h5r.errors.RecordingWarning)  # some values fit no column on purpose
+    """Record or repair, until the end or a kill."""
+    warnings.simplefilter("ignore", RecordingWarning)  # some values fit no column on purpose
     options: dict[str, Any] = json.loads(argv[1])
     task = Record(**options) if argv[0] == "record" else Repair(**options)
     if isinstance(task, Record):
-        make_env(task.env).close()  # imports what it needs
+        make_env(task.env).close()  # loads the libraries of the environment
         if task.ring_rows:
             journal._MAX_CAPACITY_ROWS, journal._MIN_BLOB_BYTES = task.ring_rows, 4096  # noqa: SLF001
     if task.traced:
@@ -162,7 +166,7 @@ def main(argv: list[str]) -> int:
     if isinstance(task, Record):
         _record(task, counter)
     else:
-        problem = h5r.repair(task.path).problem
+        problem = repair(task.path).problem
         if problem:
             sys.exit(problem)
     return 0

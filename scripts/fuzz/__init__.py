@@ -1,11 +1,13 @@
-"""What ``scripts/fuzz_files.py`` and ``tests/hostile`` are made of: files from strangers, and everything done to them.
+"""The parts of ``scripts/fuzz_files.py`` and ``tests/hostile``: hostile files, and every way to open them.
 
-subjects      what the files are made from: small good recordings
-sites         a directory with a file, what lies beside it, and what must not be touched
-entries       every way of opening a file that the package offers
-harvest       everything that they gave: is there anything in it that must not be?
-worker        a process of limited means that goes through the entries
-prober        asks it, and notices when it crashes or hangs
-mutations     changes bytes of a good recording
-tally         adds up what became of it, and makes the table
+::
+
+    subjects      small good recordings, from which hostile files are made
+    sites         a directory with a file, the files beside it, and files outside that must not be touched
+    entries       every way of opening a file that the package offers
+    harvest       searches everything that an entry returns for data that must not be in it
+    worker        a process of limited memory and time that runs entries
+    prober        asks the worker, and notices when it crashes or hangs
+    mutations     changes bytes of a good recording
+    tally         adds up the outcomes, and makes the table
 """

@@ -1,8 +1,7 @@
-"""Every way of opening a file that the package offers, and of doing something with it.
+"""The entries: every way that the package offers to open a file and to work with it.
 
-An entry takes the path of a file and gives everything that it got to a harvest.
-An error of the package is an answer like any other; whatever else is raised
-goes through to the worker.
+An entry takes the path of a file and hands everything that it gets to a ``Harvest``. The package's own
+errors are allowed answers; the worker counts all other exceptions as failures.
 """
 
 from __future__ import annotations
@@ -17,13 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 from click.testing import CliRunner
 
 import gym_h5record as h5r
 from gym_h5record.cli import main
-from gym_h5record.cli.verbs import LazyCommand
-from gym_h5record.storage.usage import column_storage
+from gym_h5record.storage.usage import column_usage
 
 from .harvest import Harvest, Violation, check_memory
 from .subjects import make_scene
@@ -37,19 +34,19 @@ _COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations",
 _ENTRY_FACTS = ("start", "length", "total_reward", "terminated", "truncated", "complete", "origin", "episode_id")
 
 _KEPT_TEXTS = ("observation_space", "action_space", "env_spec")
-"""Attributes that are saved as they are, whether or not they can be read: no row depends on them."""
+"""Attributes that ``repair(salvage=)`` copies unread: no row depends on them."""
 
 Run = Callable[[Path, Harvest, Path], None]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One way in.
+    """One way to open a file.
 
     Attributes:
-        name: For people.
-        run: Given a file, a harvest, and a directory to write to.
-        writes: Whether it may change the file and what lies beside it.
+        name: Its name in messages.
+        run: Takes the file, a harvest, and a directory to write to.
+        writes: Whether it may change the file and the files beside it.
     """
 
     name: str
@@ -107,7 +104,7 @@ def _take_episode(episode: h5r.Episode, harvest: Harvest) -> None:
 
 
 def _take_column(name: str, get: Callable[[], Any], harvest: Harvest) -> None:
-    """A column, row by row and in slices."""
+    """Take a column, row by row and in slices."""
     column = harvest.take(name, get, is_data=False)
     if column is None:
         return
@@ -124,7 +121,7 @@ def _take_column(name: str, get: Callable[[], Any], harvest: Harvest) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a recording, as its recorder does, if there can be one."""
+    """Hold the lock of a recording, as its recorder does, unless the lock file cannot be opened."""
     lock = path.with_name(f"{path.name}.lock")
     existed = os.path.lexists(lock)
     try:
@@ -155,7 +152,7 @@ def _replay(path: Path, harvest: Harvest, scratch: Path) -> None:
 
 
 def _measure(path: Path, harvest: Harvest, scratch: Path) -> None:
-    harvest.take("storage", lambda: [each.name for each in column_storage(path)], is_data=False)
+    harvest.take("storage", lambda: [each.name for each in column_usage(path)], is_data=False)
 
 
 # Repairing ------------------------------------------------------------------------------------------
@@ -176,7 +173,7 @@ def _salvage(path: Path, harvest: Harvest, scratch: Path) -> None:
         saved = Harvest(b"")
         _read(report.salvaged, saved, scratch)
         if saved.refused.keys() - _KEPT_TEXTS:
-            raise Violation("bad salvage", f"what was saved cannot be read: {saved.refused}")
+            raise Violation("bad salvage", f"the salvaged file cannot be read: {saved.refused}")
 
 
 def _take_report(report: h5r.RepairReport, harvest: Harvest) -> None:
@@ -188,7 +185,7 @@ def _take_report(report: h5r.RepairReport, harvest: Harvest) -> None:
 
 def _validate(path: Path, harvest: Harvest, scratch: Path) -> None:
     for options in ({}, {"deep": True}):
-        problems = harvest.take("problems", lambda options=options: h5r.validate(path, **options), is_data=False)  # type: ignore[misc, attr-defined]
+        problems = harvest.take("problems", lambda options=options: h5r.validate(path, **options), is_data=False)  # type: ignore[misc]
         if problems:
             harvest.show("\n".join(map(str, problems)))
             harvest.refused["problems"] = str(problems[0])
@@ -221,7 +218,7 @@ def _record(path: Path, mode: str, harvest: Harvest) -> None:
 
 
 def _command(*words: str) -> Run:
-    """A command; ``FILE`` stands for the file, ``NEW`` for one that it may make."""
+    """A run of a command. ``FILE`` stands for the file, ``NEW`` for a file that the command may make."""
 
     def run(path: Path, harvest: Harvest, scratch: Path) -> None:
         arguments = [word.replace("FILE", str(path)).replace("NEW", str(scratch / "new")) for word in words]
@@ -253,25 +250,17 @@ _COMMANDS = (
     ("validate", "FILE"),
     ("validate", "FILE", "--json"),
     ("validate", "FILE", "--deep"),
-    ("tail", "FILE", "--once"),
     ("tail", "FILE"),
     ("repair", "FILE", "--dry-run"),
     ("repair", "FILE"),
     ("repair", "FILE", "--salvage", "NEW.h5"),
 )
-"""Those that are not there, or do not have the option, are left out."""
 
 
 def _commands() -> Iterator[Entry]:
     for words in _COMMANDS:
-        command = main.commands.get(words[0])
-        if not isinstance(command, LazyCommand):
-            continue
-        known = {option for each in command.load().params if isinstance(each, click.Option) for option in each.opts}
-        options = {word for word in words if word.startswith("--")}
-        if options <= known and not (words == ("tail", "FILE") and "--once" in known):
-            writes = words[0] == "repair" and "--dry-run" not in words
-            yield Entry(f"cli {' '.join(word for word in words if word != 'FILE')}", _command(*words), writes)
+        writes = words[0] == "repair" and "--dry-run" not in words
+        yield Entry(f"cli {' '.join(word for word in words if word != 'FILE')}", _command(*words), writes)
 
 
 ENTRIES: dict[str, Entry] = {
@@ -282,7 +271,7 @@ ENTRIES: dict[str, Entry] = {
         Entry("replay", _replay),
         Entry("storage", _measure),
         Entry("dry run", _repair_dry),
-        *([Entry("validate", _validate)] if hasattr(h5r, "validate") else []),
+        Entry("validate", _validate),
         *_commands(),
         Entry("read repaired", _read_repaired, writes=True),
         Entry("repair", _repair, writes=True),
@@ -291,11 +280,11 @@ ENTRIES: dict[str, Entry] = {
         Entry("overwrite", _overwrite, writes=True),
     )
 }
-"""By name, those that only read first."""
+"""The entries by name; those that only read come first."""
 
 
 def different_entries(number: int) -> list[str]:
-    """Every function, and two of the commands, which call them: other ones for every number."""
+    """The entries that call functions, and two of the commands: other commands for each number."""
     functions = [name for name in ENTRIES if not name.startswith("cli ")]
     commands = [name for name in ENTRIES if name.startswith("cli ")]
     return functions + [commands[(2 * number + more) % len(commands)] for more in range(2)]

@@ -1,8 +1,7 @@
-"""Everything that reading a file gave, looked through for what must not be in it.
+"""Searches everything that reading a file returned for data and errors that no file may cause.
 
-That is: the contents of other files, memory that was never written, text that
-drives a terminal, errors that are not of the package, and memory that was asked
-for because a file said so.
+These are: the contents of other files, memory that was never written, text that drives a terminal, errors that are
+not the package's own, and memory that was requested because a file said so.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ __all__ = ["Harvest", "Violation", "chain", "check_memory"]
 
 SECRET_BYTES = 8
 POISON = 0xA5
-"""``MALLOC_PERTURB_``: what is freed is filled with it, what is allocated with its complement."""
+"""``MALLOC_PERTURB_``: the C library fills freed memory with this byte, and new memory with its complement."""
 
 NEVER_IMPORTED = ("this", "antigravity")
-"""Modules that files name."""
+"""Modules that hostile files name; importing one prints text or opens a browser."""
 
 _POISON_RUN = 24
 _SEARCHED_AT_ONCE_BYTES = 4 << 20
-_MAX_TAKEN_BYTES = 256 << 20  # looking through more takes longer than reading it
+_MAX_TAKEN_BYTES = 256 << 20  # searching more takes longer than reading it
 _MAX_MESSAGE = 5000
 _MAX_DETAIL = 300
 
 
-class Violation(Exception):  # noqa: N818  # it is one, whoever commits it
-    """Something happened that no file may make happen.
+class Violation(Exception):  # noqa: N818  # a rule was broken; this program made no error
+    """Something happened that no file may cause.
 
     Attributes:
         kind: A word or two, for the tally.
@@ -46,14 +45,14 @@ class Violation(Exception):  # noqa: N818  # it is one, whoever commits it
 
 
 class Harvest:
-    """Takes what the entries give.
+    """Takes the values that an entry returns.
 
     Args:
-        secret: Eight bytes, of which the files outside consist.
+        secret: Eight bytes. The files outside repeat them, so they must not be in any value.
 
     Attributes:
-        refused: What could not be read, by name, and the error.
-        taken: How many values could be.
+        refused: The errors, by the name of the value that could not be read.
+        taken: How many values could be read.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -68,16 +67,19 @@ class Harvest:
 
     @property
     def digest(self) -> str:
-        """The same for the same rows."""
+        """A hash of all values that belong to rows: equal for equal rows."""
         return self._digest.hexdigest()[:16]
 
     def take(self, name: str, read: Callable[[], Any], *, is_data: bool = True) -> Any:
-        """What ``read`` gives, None if it gives an error of the package, or if there is enough already.
+        """Take the value that ``read`` returns.
 
         Args:
-            name: What is read.
-            read: Reads it.
-            is_data: Whether it belongs to the rows.
+            name: The name of the value.
+            read: Reads the value.
+            is_data: Whether the value belongs to the rows.
+
+        Returns:
+            The value; None after an error of the package, or if enough bytes have been taken already.
         """
         if self._taken_bytes > _MAX_TAKEN_BYTES:
             return None
@@ -91,7 +93,7 @@ class Harvest:
         return value
 
     def refuse(self, name: str, error: RecordingError) -> None:
-        """Note an error of the package, and look through its message."""
+        """Note an error of the package, and search its message."""
         check_memory(error)
         self.show(str(error))
         if len(str(error)) > _MAX_MESSAGE:
@@ -99,7 +101,7 @@ class Harvest:
         self.refused.setdefault(name, f"{type(error).__name__}: {error}"[:_MAX_DETAIL])
 
     def show(self, text: str) -> None:
-        """Look through text that is shown to people."""
+        """Search text that is shown to people; all of it must be printable."""
         for line in text.split("\n"):
             if not line.isprintable():
                 odd = next(at for at, each in enumerate(line) if not each.isprintable())
@@ -107,7 +109,7 @@ class Harvest:
         self._search_later(text.encode("utf-8", "surrogatepass"))
 
     def _absorb(self, value: Any, *, is_data: bool) -> None:
-        """Every byte of a value."""
+        """Take every byte of a value."""
         if isinstance(value, np.ndarray) and value.dtype.hasobject:
             value = value.tolist()
         if isinstance(value, (np.ndarray, np.generic)):
@@ -126,9 +128,9 @@ class Harvest:
                 self._absorb(each, is_data=is_data)
         elif value is None or isinstance(value, (bool, int, float, complex)):
             self._add(repr(value).encode(), is_data=is_data)
-        elif isinstance(value, gym.Space):  # how it looks is Gymnasium's business
+        elif isinstance(value, gym.Space):  # Gymnasium may print control characters of a space's keys
             self._search_later(repr(value).encode("utf-8", "surrogatepass"))
-        else:  # an object with a face of its own
+        else:  # an object of the package: its repr must be printable
             self.show(repr(value))
 
     def _add(self, data: bytes, *, is_data: bool) -> None:
@@ -144,24 +146,24 @@ class Harvest:
             self.search()
 
     def search(self) -> None:
-        """Look through the bytes of all values so far.
+        """Search the bytes of all values taken since the last search.
 
         Raises:
-            Violation: If they have what must not be there.
+            Violation: If they contain the secret, or memory that was never written.
         """
         data = b"\n".join(self._unsearched)
         self._unsearched, self._unsearched_bytes = [], 0
         if any(secret in data for secret in self._secrets):
             raise Violation("leak", "the contents of a file outside")
         if any(poison in data for poison in self._poisons):
-            raise Violation("uninitialised memory", "bytes that nobody has written")
+            raise Violation("uninitialised memory", "bytes that were never written")
 
 
 def check_memory(error: BaseException) -> None:
-    """Fail if an error says that memory could not be had: with more of it, it would have been taken.
+    """Fail if an error says that memory could not be allocated: a file must not make the package ask for so much.
 
     Raises:
-        Violation: If so.
+        Violation: If it does.
     """
     for each in chain(error):
         text = str(each).lower()
@@ -170,7 +172,7 @@ def check_memory(error: BaseException) -> None:
 
 
 def chain(error: BaseException | None) -> list[BaseException]:
-    """An error and all that led to it."""
+    """An error and its chain of causes."""
     errors: list[BaseException] = []
     while error is not None and error not in errors:
         errors.append(error)
@@ -179,10 +181,10 @@ def chain(error: BaseException | None) -> list[BaseException]:
 
 
 def check_imports() -> None:
-    """Fail if a module has been imported that a file named.
+    """Fail if one of ``NEVER_IMPORTED`` has been imported.
 
     Raises:
-        Violation: If so.
+        Violation: If one has.
     """
     for name in NEVER_IMPORTED:
         if name in sys.modules:

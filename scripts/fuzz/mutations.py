@@ -1,8 +1,7 @@
-"""Changes bytes of good recordings, at random but reproducibly: a mutant is its number.
+"""Changes bytes of good recordings at random. The number of a mutant decides all its changes.
 
-Most of what HDF5 keeps about a file has a checksum, so that a change of it is
-noticed before it does anything. Half of the mutants are therefore changed
-inside such a block, and its checksum made to fit.
+Most of HDF5's own blocks have a checksum, so HDF5 refuses a changed block before it uses it. Half of the mutants
+are therefore changed inside such a block, and its checksum is made to fit.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gym_h5record.storage.hdf5.lookup3 import lookup3
+from gym_h5record.storage.hdf5.lookup3 import lookup3_hash
 
 from .sites import Site
 from .subjects import SUBJECTS, good_files
@@ -21,15 +20,15 @@ from .subjects import SUBJECTS, good_files
 __all__ = ["KINDS", "Mutant", "make_mutant"]
 
 _SIGNATURES = (b"OHDR", b"OCHK", b"EAHD", b"EAIB", b"EASB", b"EADB", b"FRHP", b"FHDB", b"BTHD", b"BTLF", b"FSHD")
-"""What blocks with a checksum begin with."""
+"""The first bytes of blocks with a checksum."""
 
-_MAX_SEALED_BYTES = 1000  # of a block whose end is found by trying; that of an object header is known
+_MAX_SEALED_BYTES = 1000  # of a block whose end is found by trying; an object header says where it ends
 _MAX_PIECE_BYTES = 512
-_JOURNAL_HEAD_BYTES = 16 << 10  # where everything is that a journal says about itself
+_JOURNAL_HEAD_BYTES = 16 << 10  # control words, the writer's error, and the JSON header
 _NUMBERS = (0, 1, 2, 7, 127, 255, 1 << 15, 1 << 16, 1 << 31, 1 << 32, 1 << 40, 1 << 62, 1 << 63, 1 << 64)
 
 Change = Callable[[bytearray, random.Random, int, int], None]
-"""Changes some bytes between two places."""
+"""Changes some bytes between two offsets."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,11 @@ class Mutant:
     """A good recording with a flaw.
 
     Attributes:
-        number: Which one it is.
-        kind: What has been done to it, one of ``KINDS``.
-        subject: Which recording.
-        interrupted: Whether its recorder died, and left a journal.
-        files: All its files, by what follows the name.
+        number: Its number.
+        kind: The kind of its change, one of ``KINDS``.
+        subject: The recording it is made from, one of ``SUBJECTS``.
+        interrupted: Whether the recorder of that recording died, and left a journal.
+        files: The contents of all its files, by the suffix of their name.
     """
 
     number: int
@@ -51,7 +50,7 @@ class Mutant:
     files: dict[str, bytes]
 
     def put(self, site: Site) -> None:
-        """Put it where the recording of a site is."""
+        """Write its files in the place of a site's recording."""
         for suffix, data in self.files.items():
             site.beside(suffix).write_bytes(data)
 
@@ -61,7 +60,7 @@ def make_mutant(number: int, seed: int = 0) -> Mutant:
 
     Args:
         number: Any.
-        seed: Other mutants have the same numbers.
+        seed: With another seed, the same numbers make other mutants.
     """
     chance = random.Random(f"{seed}:{number}")
     subject, interrupted = chance.choice([*SUBJECTS]), chance.random() < 0.3
@@ -120,11 +119,11 @@ def _cut(data: bytearray, chance: random.Random, start: int, stop: int) -> None:
 
 
 def _change_sealed(data: bytearray, chance: random.Random, blocks: list[tuple[int, int]]) -> None:
-    """Change a block that has a checksum at its end, and the checksum with it."""
+    """Change a block that ends with a checksum, and make the checksum fit."""
     at, size = chance.choice(blocks)
     change = chance.choice((_flip_bits, _replace_bytes, _set_number, _set_number))
     change(data, chance, at + 4, at + size)  # not the signature
-    struct.pack_into("<I", data, at + size, lookup3(bytes(data[at : at + size])))
+    struct.pack_into("<I", data, at + size, lookup3_hash(bytes(data[at : at + size])))
 
 
 KINDS: dict[str, tuple[float, Change]] = {
@@ -137,7 +136,7 @@ KINDS: dict[str, tuple[float, Change]] = {
     "cut": (0.2, _cut),
     "sealed": (5.0, _flip_bits),  # in blocks with a checksum
 }
-"""What is done to a recording: how often, and by what."""
+"""The kinds of changes: the weight of each, and its function."""
 
 
 # Blocks with a checksum -----------------------------------------------------------------------------
@@ -145,7 +144,7 @@ KINDS: dict[str, tuple[float, Change]] = {
 
 @functools.cache
 def _sealed_blocks(subject: str, *, interrupted: bool) -> list[tuple[int, int]]:
-    """Where blocks with a checksum begin, and how many bytes come before it."""
+    """The blocks with a checksum: where each begins, and how many bytes come before its checksum."""
     data = good_files(subject, interrupted=interrupted)[""]
     blocks = [(0, 44)]
     for signature in _SIGNATURES:
@@ -166,6 +165,6 @@ def _sealed_bytes(data: bytes, at: int) -> int | None:
         size = fixed + width + int.from_bytes(data[at + fixed : at + fixed + width], "little")
         sizes = range(size, size + 1)
     for size in sizes:
-        if data[at + size : at + size + 4] == struct.pack("<I", lookup3(data[at : at + size])):
+        if data[at + size : at + size + 4] == struct.pack("<I", lookup3_hash(data[at : at + size])):
             return size
     return None

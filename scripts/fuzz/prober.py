@@ -1,4 +1,4 @@
-"""Asks a worker what becomes of a file, and notices when it crashes or hangs."""
+"""Asks a worker to run entries, and notices when it crashes or hangs."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from .worker import CPU_S, Outcome
 
 __all__ = ["Prober"]
 
-_TIMEOUT_S = 60.0  # of wall time: on a busy machine the worker has to wait for its turn; its CPU time has a limit
+_TIMEOUT_S = 60.0  # wall time: long, because a busy machine makes the worker wait; ``CPU_S`` limits its CPU time
 _XCPU = -24
 
 
 class Prober:
-    """Asks the worker, and starts another one when it does not answer. A context manager.
+    """Asks the worker, and starts a new one when it does not answer. A context manager.
 
     Args:
-        env: What its environment has beside ours.
+        env: Environment variables for the worker, beside those of this process.
     """
 
     def __init__(self, env: dict[str, str] | None = None) -> None:
         self._env = dict(env or {})
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed with us
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # ``__exit__`` closes it
         self._process = self._start()
 
     def probe(self, name: str, site: Site) -> Outcome:
-        """Go through an entry; the site is then as it was before."""
+        """Run an entry on a site's recording, and restore the site."""
         if ENTRIES[name].writes and os.path.realpath(site.path).startswith(("/dev/", "/proc/")):
-            return Outcome("refused", "not tried: this machine needs what is there")
-        # Who records to a link records to what it leads to.
+            return Outcome("refused", "not tried: it would write to a device of this machine")
+        # A recorder with the path of a link writes to the link's target.
         is_link = name in ("append", "overwrite") and site.path.is_symlink()
         target = Path(os.path.realpath(site.path)).name if is_link else None
         outcome = self._ask(name, site)

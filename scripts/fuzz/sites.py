@@ -1,4 +1,4 @@
-"""A directory with a recording, what lies beside it, and what is outside and must not be touched."""
+"""A directory with a recording, the files beside it, and files outside that must not be touched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SMALL_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class _Entry:
-    """What can be told of a name in a directory."""
+    """The facts about a name in a directory that show whether it was changed."""
 
     kind: int
     size_bytes: int
@@ -27,18 +27,18 @@ class _Entry:
 
 
 class Site:
-    """Where a hostile file is.
+    """The directories around a hostile file.
 
     Args:
         root: An empty directory.
-        secret: What the files outside consist of.
+        secret: Eight bytes; the files outside repeat them.
 
     Attributes:
-        path: Where the recording is, or what is in its place.
-        outside: A directory with files that nobody has named, but for the recording.
-        secret_file: One of them.
-        scratch: Where entries may write.
-        secret: What the files outside consist of.
+        path: The path of the recording, or of the hostile thing in its place.
+        outside: A directory whose files only the hostile recording names.
+        secret_file: A file in ``outside``.
+        scratch: A directory that entries may write to.
+        secret: See above.
     """
 
     def __init__(self, root: Path, secret: bytes) -> None:
@@ -54,7 +54,7 @@ class Site:
         self.secret_file.write_bytes(secret * (64 << 10 >> 3))
 
     def beside(self, suffix: str) -> Path:
-        """The file beside the recording with this ending, such as ``.journal``."""
+        """The path of the recording with a suffix, such as ``.journal``."""
         return self.path.with_name(f"{self.path.name}{suffix}")
 
     def keep(self) -> None:
@@ -65,17 +65,17 @@ class Site:
         self._outside_before = self._outside()
 
     def changes(self) -> list[str]:
-        """Names in the directory of the recording that are not as they were."""
+        """The names in the directory of the recording that have changed since ``keep``."""
         now = _manifest(self.path.parent)
         return sorted(name for name in {*now, *self._before} if now.get(name) != self._before.get(name))
 
     def changes_outside(self) -> list[str]:
-        """Names outside that are not as they were."""
+        """The names outside that have changed since ``keep``."""
         now, before = self._outside(), self._outside_before
         return sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
 
     def restore(self) -> None:
-        """Make the directory of the recording what it was, and the scratch directory empty."""
+        """Restore the directory of the recording as ``keep`` saw it, and empty the scratch directory."""
         changed = self.changes()
         for name in changed:
             _remove(self.path.parent / name)
@@ -103,7 +103,7 @@ def _content(path: Path) -> str:
 
 
 def _manifest(directory: Path) -> dict[str, _Entry]:
-    """Everything in a directory, by name."""
+    """The entries of a directory, by name."""
     found = {}
     for name in sorted(os.listdir(directory)):  # noqa: PTH208  # names, not paths
         status = os.lstat(directory / name)
@@ -133,7 +133,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _copy_sparsely(source: Path, target: Path) -> None:
-    """Copy a file that may have holes of any size."""
+    """Copy a file without filling its holes, which may have a TiB."""
     with source.open("rb") as stream, target.open("wb") as copy:
         size_bytes = os.fstat(stream.fileno()).st_size
         copy.truncate(size_bytes)
@@ -144,7 +144,7 @@ def _copy_sparsely(source: Path, target: Path) -> None:
             except OSError as error:
                 if error.errno != errno.ENXIO:
                     raise
-                break  # nothing but a hole from here on
+                break  # the rest is a hole
             stop = os.lseek(stream.fileno(), at, os.SEEK_HOLE)
             while at < stop:
                 at += os.copy_file_range(stream.fileno(), copy.fileno(), stop - at, at, at)

@@ -1,4 +1,4 @@
-"""The small good recordings that hostile files are made from."""
+"""The small good recordings from which hostile files are made."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _MODEST_BYTES = 1 << 20
 
 
 class Scene(gym.Env[Any, Any]):
-    """Shows a value of its space, and says something odd now and then. The same every time.
+    """Shows samples of a space, with rewards and infos of changing types. Every run is the same.
 
     Args:
-        space: What is observed.
+        space: The observation space.
         length: Steps of an episode.
-        frames: Whether it renders.
+        frames: Whether it renders pictures.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 12}  # noqa: RUF012  # as Gymnasium has it
@@ -65,16 +65,16 @@ class Scene(gym.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         self._step += 1
-        rewards: tuple[Any, ...] = (0.5, 2, np.float32(0.1), 2**53 + 1)  # the last is one that no float holds
+        rewards: tuple[Any, ...] = (0.5, 2, np.float32(0.1), 2**53 + 1)  # float64 cannot hold the last one
         info = {"lives": 3 - self._step % 2, "position": np.full(2, self._step / 4), "note": ["stands", self._step]}
         return self.observation_space.sample(), rewards[self._step % 4], self._step == self._length, False, info
 
-    def render(self) -> np.ndarray:  # type: ignore[override]
+    def render(self) -> np.ndarray:
         return np.random.default_rng(self._step).integers(0, 9, (20, 16, 3), np.uint8)
 
 
 class _Plain(Scene):
-    """A few numbers and nothing else, as CartPole."""
+    """Shows a few numbers, as CartPole does."""
 
     def __init__(self) -> None:
         super().__init__(spaces.Box(-9, 9, (4,), np.float32), 40, frames=False)
@@ -86,7 +86,7 @@ class _Plain(Scene):
 
 
 class _Pictures(Scene):
-    """Observes what an Atari game shows."""
+    """Shows pictures, as an Atari game does."""
 
     def __init__(self) -> None:
         super().__init__(spaces.Box(0, 255, (105, 80, 3), np.uint8), 8, frames=False)
@@ -100,7 +100,7 @@ class _Pictures(Scene):
 
 
 def make_scene() -> Scene:
-    """A scene with few columns, of which some are compressed, some ragged and some JSON."""
+    """A scene with few columns: compressed, ragged and JSON ones."""
     return Scene(spaces.Dict(picture=spaces.Box(0, 255, (40, 30), np.uint8), text=spaces.Text(9)))
 
 
@@ -130,17 +130,17 @@ SUBJECTS: dict[str, tuple[Callable[[], Scene], dict[str, Any]]] = {
     "pictures, zstd": (_Pictures, {"compression": "zstd"}),
     "numbers, uncompressed": (_Plain, {"compression": None}),
 }
-"""By name: an environment, and how it is recorded."""
+"""The recordings by name: the maker of the environment, and options of the recorder."""
 
 SUBJECT = "a few, gzip"
-"""The usual one."""
+"""The recording from which most hostile files are made."""
 
 EPISODES = 2
-"""Of which the last one is cut short."""
+"""The number of episodes in a recording; the last one is cut short."""
 
 
 def modest_journals() -> None:
-    """Let the journals of this process be small: it takes time to make a large one."""
+    """Make the journals of this process small, for a large one takes time to make."""
     journal._MAX_BYTES = _modest_bytes()  # noqa: SLF001  # for tests
 
 
@@ -150,8 +150,8 @@ def _modest_bytes() -> int:
 
 @contextmanager
 def _same_every_time(name: str) -> Iterator[None]:
-    """Recordings of this name have the same bytes every time on one machine."""
-    first = (zlib.crc32(name.encode()) + (1 << 32)) << 64  # with all the digits that others have
+    """In the block, recordings of one name have the same bytes every time, on one machine."""
+    first = (zlib.crc32(name.encode()) + (1 << 32)) << 64  # so large that it has all digits
     ids = (uuid.UUID(int=number << 31) for number in range(first, first + (1 << 32)))
     begun = {"now.return_value.isoformat.return_value": "2026-01-01T00:00:00+00:00"}
     with (
@@ -164,7 +164,7 @@ def _same_every_time(name: str) -> Iterator[None]:
 def record(path: Path, subject: str = SUBJECT, episodes: int = EPISODES, **options: Any) -> Path:
     """Record a few episodes; the last one is cut short."""
     make, usual = SUBJECTS[subject]
-    modest = mock.patch.object(journal, "_MAX_BYTES", _modest_bytes())  # in this process others record as well
+    modest = mock.patch.object(journal, "_MAX_BYTES", _modest_bytes())  # this recording only: tests make others here
     with warnings.catch_warnings(), modest, _same_every_time(subject):
         warnings.simplefilter("ignore", RecordingWarning)
         env: Any = h5r.RecordToHDF5(make(), path, **{"writer": "inline", **usual, **options})
@@ -174,7 +174,7 @@ def record(path: Path, subject: str = SUBJECT, episodes: int = EPISODES, **optio
 
 
 def interrupt(path: Path, subject: str = SUBJECT, episodes: int = EPISODES) -> Path:
-    """Record, half of it committed, in a process that then dies; the journal is left."""
+    """Record in a process that dies before ``close``. Its last episode is in the journal only."""
     source = "import sys; from {} import die; die(sys.argv[1], sys.argv[2], int(sys.argv[3]))"
     root = Path(__file__).parents[2]
     done = subprocess.run(
@@ -192,7 +192,7 @@ def interrupt(path: Path, subject: str = SUBJECT, episodes: int = EPISODES) -> P
 
 @functools.cache
 def good_files(subject: str = SUBJECT, *, interrupted: bool = False) -> dict[str, bytes]:
-    """The files of a good recording, by what follows its name."""
+    """The contents of the files of a good recording, by the suffix of their name."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "run.h5"
         if interrupted:
@@ -203,7 +203,7 @@ def good_files(subject: str = SUBJECT, *, interrupted: bool = False) -> dict[str
 
 
 def die(path: str, subject: str, episodes: int) -> None:
-    """What the process of ``interrupt`` does."""
+    """Record and die: the process of ``interrupt`` calls this."""
     make, usual = SUBJECTS[subject]
     modest_journals()
     warnings.simplefilter("ignore", RecordingWarning)

@@ -1,4 +1,4 @@
-"""Adds up what became of hostile files, and makes the table of it."""
+"""Adds up the outcomes of hostile files, and makes the table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = (
     "touched outside",
     "other",
 )
-"""Of the table; from ``hang`` on, whatever is not zero is wrong."""
+"""The columns of the table. From ``hang`` on, all numbers must be zero."""
 
 _WRONG = {"hang": "hang", "crash": "crash", "memory": "memory", "touched": "touched outside"}
 _FORBIDDEN = COLUMNS[COLUMNS.index("hang") :]
@@ -30,13 +30,13 @@ _FORBIDDEN = COLUMNS[COLUMNS.index("hang") :]
 
 @dataclass
 class Tally:
-    """What became of some files.
+    """The outcomes of one group of files.
 
     Attributes:
-        name: What they have in common.
-        counts: By the columns of the table.
-        problems: What was wrong, a line each.
-        slowest_s: The longest that an entry took.
+        name: The name of the group.
+        counts: Numbers by the columns of the table.
+        problems: A line for each outcome that must not be.
+        slowest_s: The longest time that an entry took.
         largest_bytes: The most memory that an entry took.
     """
 
@@ -48,21 +48,21 @@ class Tally:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing happened that must not happen."""
+        """Whether all numbers that must be zero are zero."""
         return not any(self.counts[name] for name in _FORBIDDEN)
 
     def add_file(self) -> None:
-        """Another file."""
+        """Count a file."""
         self.counts["files"] += 1
 
     def add(self, file: str, entry: str, outcome: Outcome, good: Outcome | None = None) -> None:
-        """Another file through an entry.
+        """Count an outcome.
 
         Args:
-            file: Which one, for people.
-            entry: Which entry.
-            outcome: What came of it.
-            good: What comes of the good recording that the file was made from, None if that cannot be compared.
+            file: The name of the file, for messages.
+            entry: The name of the entry.
+            outcome: The outcome of the file.
+            good: The outcome of the good recording that the file was made from; None if they cannot be compared.
         """
         self.counts["probes"] += 1
         self.slowest_s = max(self.slowest_s, outcome.seconds)
@@ -75,11 +75,11 @@ class Tally:
         else:
             self.counts[_WRONG.get(outcome.kind, "other")] += 1
             self.problems.append(f"{file}, {entry}: {outcome.kind}: {outcome.detail}")
-            print(self.problems[-1], file=sys.stderr)  # at once: the rest may take an hour
+            print(self.problems[-1], file=sys.stderr)  # at once: the other files may take an hour
 
 
 def markdown(tallies: Iterable[Tally]) -> str:
-    """The table, with a last line that adds up the others."""
+    """The table: a line for each tally, and a line for their sum."""
     tallies = list(tallies)
     total = {name: sum(tally.counts[name] for tally in tallies) for name in COLUMNS}
     lines = [f"| what | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]

@@ -1,6 +1,6 @@
-"""A process of limited means that goes through the entries: a hostile file may crash it, or make it hang.
+"""A process of limited memory and time that runs entries: a hostile file may crash it, or make it hang.
 
-It reads requests and writes outcomes, a line of JSON each.
+It reads requests and writes outcomes, each as a line of JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_h5record.errors import RecordingError
-from gym_h5record.storage import column_reader as storage
+from gym_h5record.storage import column_reader
 
 from .entries import ENTRIES
 from .harvest import Harvest, Violation, check_imports, check_memory
@@ -26,10 +26,10 @@ from .subjects import modest_journals
 __all__ = ["Outcome", "main"]
 
 MEMORY_BYTES = 2 << 30
-"""What a file may make the process take: chunks and texts have limits far below."""
+"""The memory that a file may make the process take. The limits of chunks and texts are far below."""
 
 CPU_S = 10
-"""What a file may make the process think about."""
+"""The CPU time that a file may take."""
 
 _MAX_FILE_BYTES = 8 << 30
 _PAUSES_S = (0.001, 0.001)
@@ -37,16 +37,16 @@ _PAUSES_S = (0.001, 0.001)
 
 @dataclass
 class Outcome:
-    """What came of an entry.
+    """The outcome of an entry.
 
     Attributes:
-        kind: ``"done"``; ``"refused"``; or what must not be: ``"crash"``, ``"hang"``, the name of an
-            exception, or what a ``Violation`` says.
-        detail: More of it.
-        refused: What could not be read, by name, and the error.
-        digest: The same for the same rows.
+        kind: ``"done"`` or ``"refused"``. All others must not be: ``"crash"``, ``"hang"``, the name of an
+            exception, or the kind of a ``Violation``.
+        detail: The message of the error.
+        refused: The errors, by the name of the value that could not be read.
+        digest: A hash of the rows: equal for equal rows.
         taken: How many values were read.
-        seconds: How long it took.
+        seconds: How long the entry took.
         growth_bytes: How much memory it took.
     """
 
@@ -60,12 +60,12 @@ class Outcome:
 
     @property
     def is_allowed(self) -> bool:
-        """Whether a file may do that."""
+        """Whether a file may have this outcome."""
         return self.kind in ("done", "refused")
 
 
 def try_entry(name: str, path: Path, scratch: Path, secret: bytes) -> Outcome:
-    """Go through an entry, whatever it raises."""
+    """Run an entry; an exception becomes an outcome."""
     harvest = Harvest(secret)
     kind, detail = "done", ""
     started_s, before_bytes = time.monotonic(), _reset_peak()
@@ -79,7 +79,7 @@ def try_entry(name: str, path: Path, scratch: Path, secret: bytes) -> Outcome:
         check_imports()
     except Violation as violation:
         kind, detail = violation.kind, str(violation)
-    except Exception as error:  # noqa: BLE001  # whatever it is, it should not have been
+    except Exception as error:  # noqa: BLE001  # any error that is not the package's own is a finding
         kind, detail = type(error).__name__, "".join(traceback.format_exception(error)[-4:])[-1500:]
     growth_bytes = _peak_bytes() - before_bytes
     if growth_bytes > MEMORY_BYTES // 2:
@@ -132,11 +132,11 @@ def _allow_cpu() -> None:
 
 
 def main() -> int:
-    """Answer requests until there are no more."""
-    answers, sys.stdout = sys.stdout, sys.stderr  # ours alone: libraries print as well
+    """Answer requests until standard input ends."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # libraries print: their text must not mix with the answers
     faulthandler.enable()
     modest_journals()
-    storage._PAUSES_S = _PAUSES_S  # noqa: SLF001  # what is damaged stays so
+    column_reader._PAUSES_S = _PAUSES_S  # noqa: SLF001  # no writer will complete a damaged chunk: do not wait for one
     _confine()
     for line in sys.stdin:
         request: dict[str, Any] = json.loads(line)

@@ -1,9 +1,8 @@
-"""Everything that a folder's files have been since they were last synced, and a disk made of it.
+"""Every version of a folder's files since they were last synced, and the disks that a power cut may leave of them.
 
-The model: what a completed sync covers is there. Of anything written later, each
-page of 4 KiB, or each sector of 512 bytes, is there in any version it has had
-since, or not at all, independently of all others; so are the size of a file and
-each name in the folder. Real disks and file systems are kinder.
+The model: a power cut keeps everything that a completed sync covers. Each page of 4 KiB, or each sector of 512
+bytes, keeps any version it has had since the sync, independently of all others. The same holds for the size of a
+file, and for each name in the folder. Real disks and file systems lose less.
 """
 
 from __future__ import annotations
@@ -20,29 +19,29 @@ __all__ = ["KILLED", "PAGE_BYTES", "STYLES", "FileHistory", "History", "Versions
 PAGE_BYTES = 4096
 _SECTOR_BYTES = 512
 STYLES = ("nothing", "everything", "pages", "pages", "pages", "sectors", "sectors", "sectors")
-"""What survives a power cut of what has not been synced."""
+"""How much of the unsynced writes survives a power cut: the style of a file is chosen from these."""
 
 KILLED = ("everything",)
-"""What survives if only processes die."""
+"""The only style if processes are killed and the power stays on."""
 
 T = TypeVar("T")
 
 
 @dataclass
 class Versions(Generic[T]):
-    """What something has been, and since which moment."""
+    """The values that a page, a size or a name has had, each with the moment when it began."""
 
     initial: T
     moments: list[int] = field(default_factory=list)
     values: list[T] = field(default_factory=list)
 
     def add(self, moment: int, value: T) -> None:
-        """It is ``value`` from here on."""
+        """Note that the value is ``value`` from ``moment`` on."""
         self.moments.append(moment)
         self.values.append(value)
 
     def possible(self, synced: int, moment: int) -> list[T]:
-        """What it may be after a power cut: as the last sync found it, or anything later."""
+        """The values that a power cut may leave: the one at the last sync, and all later ones."""
         first, stop = (bisect_right(self.moments, each) for each in (synced, moment))
         return [self.values[first - 1] if first else self.initial, *self.values[first:stop]]
 
@@ -56,21 +55,18 @@ class FileHistory:
         self._syncs: list[tuple[int, int, int]] = []  # moment, first page, page behind the last
         self._content = b""
 
-    def see(self, moment: int, content: bytes) -> bool:
-        """Note what has changed; whether anything has."""
+    def see(self, moment: int, content: bytes) -> None:
+        """Note the pages, and the size, that have changed since the last call."""
         before, self._content = self._content, content
-        if content == before:
-            return False
         if len(content) != len(before):
             self.size.add(moment, len(content))
         for start in range(0, max(len(content), len(before)), PAGE_BYTES):
             page = content[start : start + PAGE_BYTES].ljust(PAGE_BYTES, b"\0")
             if page != before[start : start + PAGE_BYTES].ljust(PAGE_BYTES, b"\0"):
                 self.pages.setdefault(start // PAGE_BYTES, Versions(bytes(PAGE_BYTES))).add(moment, page)
-        return True
 
     def sync(self, moment: int, start: int = 0, stop: int = 1 << 62) -> None:
-        """Note that bytes ``start`` to ``stop``, as they were seen last, have been synced."""
+        """Note that the bytes from ``start`` to ``stop`` have been synced as ``see`` saw them last."""
         self._syncs.append((moment, start // PAGE_BYTES, -(-stop // PAGE_BYTES)))
 
     def survive(self, moment: int, chance: random.Random, style: str) -> bytes:
@@ -89,7 +85,7 @@ class FileHistory:
         return bytes(content)
 
     def _synced(self, moment: int, page: int | None = None) -> int:
-        """When a page was synced last, or the size of the file."""
+        """The moment when a page was synced last; for None, when the file's size was."""
         return max(
             (at for at, first, stop in self._syncs if at <= moment and (page is None or first <= page < stop)),
             default=-1,
@@ -97,11 +93,11 @@ class FileHistory:
 
 
 class History:
-    """The versions of a folder: of its files, and of which name stands for which file.
+    """The versions of a folder's files, and of its names.
 
     Attributes:
-        now: The moment: counts up with everything that happens.
-        kinds: What happened at each moment.
+        now: The current moment, a number that counts up with everything that happens.
+        kinds: A word or two for each moment.
     """
 
     def __init__(self) -> None:
@@ -112,18 +108,18 @@ class History:
         self._syncs: list[int] = []
 
     def happen(self, kind: str) -> int:
-        """Another moment, in which something happens."""
+        """Begin the next moment, and return it."""
         self.now += 1
         self.kinds.append(kind)
         return self.now
 
     def new_file(self) -> FileHistory:
-        """A file nobody has seen before."""
+        """Add a file, which has no name yet."""
         self._files.append(FileHistory())
         return self._files[-1]
 
     def rename(self, name: str, file: FileHistory | None) -> None:
-        """Note that a name stands for a file from here on, or for none."""
+        """Note that from now on a name stands for a file, or for none."""
         self._names.setdefault(name, Versions(None)).add(self.now, file)
 
     def sync_names(self) -> None:
@@ -131,7 +127,7 @@ class History:
         self._syncs.append(self.now)
 
     def sync_everything(self) -> None:
-        """Note that nothing so far can be lost: it was there before."""
+        """Note that everything so far is on the disk."""
         self.sync_names()
         for file in self._files:
             file.sync(self.now)
@@ -141,9 +137,9 @@ class History:
 
         Args:
             moment: When the power is cut.
-            chance: Chooses among what may be there.
+            chance: Chooses among the versions.
             place: The folder to make.
-            styles: What may survive of each file; ``KILLED`` if it is not the power that fails.
+            styles: The styles to choose from; ``KILLED`` if the power stays on.
         """
         place.mkdir()
         style = chance.choice(styles)
@@ -164,7 +160,7 @@ def _pick(possible: list[T], style: str, chance: random.Random) -> T:
 
 
 def _torn(possible: list[bytes], chance: random.Random) -> bytes:
-    """A page whose sectors are of any version each."""
+    """A page that takes each of its sectors from any of the versions."""
     if len(possible) == 1:
         return possible[0]
     sectors = range(0, PAGE_BYTES, _SECTOR_BYTES)

@@ -1,4 +1,4 @@
-"""How long it takes until a step that has returned is safe from a power cut."""
+"""Measures how long it takes until a step that has returned is safe from a power cut."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _STEP_S = 0.001
 
 @dataclass(frozen=True)
 class Lag:
-    """How far the disk is behind.
+    """How far the disk is behind the steps.
 
     Attributes:
-        writer: As ``RecordToHDF5`` has it; likewise ``flush_interval_s``.
-        flush_interval_s: Of the recorder.
+        writer: As in ``RecordToHDF5``.
+        flush_interval_s: As in ``RecordToHDF5``.
         pause_s: How long the agent does nothing after the last step.
-        steps: How many were measured.
-        median_s: Between the return of a step and the end of the sync that it is in.
-        longest_s: Likewise.
+        steps: The number of steps that were measured.
+        median_s: Median time from the return of a step to the end of the sync that covers it.
+        longest_s: The longest such time.
     """
 
     writer: str
@@ -53,19 +53,19 @@ def measure(path: Path, writer: str, flush_interval_s: float, seconds: float, pa
 
     Args:
         path: The file to make.
-        writer: As ``RecordToHDF5`` has it; likewise ``flush_interval_s``.
-        flush_interval_s: See above.
+        writer: As in ``RecordToHDF5``.
+        flush_interval_s: As in ``RecordToHDF5``.
         seconds: How long to take steps.
-        pause_s: How long to take none after that, before the last one.
+        pause_s: How long to do nothing after that, before a last reset.
     """
     options = {"writer": writer, "flush_interval_s": flush_interval_s, "durability": "power"}
     env = h5r.RecordToHDF5(make_env("CartPole-v1"), path, **options)  # type: ignore[arg-type]
-    returned: list[tuple[int, float]] = []  # rows, and when the step that made them so many had returned
+    returned: list[tuple[int, float]] = []  # rows after a step, and when it had returned
     committed: list[tuple[int, float]] = []
     env.reset(seed=0)
     env.step(0)
-    env.flush()  # the writer has started
-    control = env._stream.session.journal.control  # type: ignore[union-attr]  # noqa: SLF001  # nobody else tells
+    env.flush()  # the writer process has loaded: it does so in the background, and a flush waits for its commit
+    control = env._stream.session.journal.control  # type: ignore[union-attr]  # noqa: SLF001  # no public name tells
     is_over = threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""Records, appends and repairs under a tape, cuts the power at random moments, and looks at what is left."""
+"""Records, appends and repairs under a tape, cuts the power at random moments, and inspects the files."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _DULL = ("pwrite", "a step", "HDF5")
 
 @dataclass(frozen=True)
 class Life:
-    """What one recorder does.
+    """The work of one recorder.
 
     Attributes:
-        env: What is recorded, one of ``plays.ENVIRONMENTS``.
-        steps: How many.
+        env: The environment to record, one of ``plays.ENVIRONMENTS``.
+        steps: The number of steps.
         flush_every: Steps between two commits.
         number: Its number among the lives of the file.
-        mode: As ``RecordToHDF5`` has it; likewise ``durability`` and ``checksum``.
-        ring_rows: Room in the journal.
-        outlived: Whether the machine is started again before the file is looked at.
+        mode: As in ``RecordToHDF5``, and so are ``durability`` and ``checksum``.
+        ring_rows: Rows that the journal has room for.
+        outlived: Whether the machine counts as restarted before the file is inspected.
     """
 
     env: str
@@ -60,15 +60,17 @@ class Life:
 
 @dataclass
 class Film:
-    """What happened in a folder, and which steps were promised and acknowledged when.
+    """The history of a folder, and when its steps were acknowledged and promised.
+
+    A step is acknowledged when it has returned, and promised when a commit that began later is complete.
 
     Attributes:
-        env: What was recorded.
+        env: The environment that was recorded.
         path: The recording; only its name counts.
-        history: What happened.
+        history: The history of its folder.
         before: Promised and acknowledged steps of each earlier life.
-        promised: Moments and, from then on, steps of this life that may not be lost.
-        acknowledged: Moments and steps of this life that had returned.
+        promised: Pairs of a moment and the steps of this life that are promised from then on.
+        acknowledged: Pairs of a moment and the steps of this life that are acknowledged from then on.
     """
 
     env: str
@@ -90,7 +92,7 @@ def film(path: Path, life: Life, before: list[tuple[int, int]] = []) -> Film:  #
 
     Args:
         path: The recording, alone in its folder.
-        life: What to record.
+        life: The work of the recorder.
         before: Promised and acknowledged steps of each earlier life.
     """
     env = make_env(life.env)
@@ -123,13 +125,13 @@ def film_repair(path: Path, env: str, before: list[tuple[int, int]]) -> Film:
 
 
 def moments(history: History, count: int, chance: random.Random, start: float = 0.0) -> Iterator[int]:
-    """Random moments, half of them at something else than a write.
+    """Random moments of a history. Half of them are syncs, renames and other rare events, not writes.
 
     Args:
-        history: Of what.
-        count: How many.
-        chance: Chooses.
-        start: Where to begin, as a part of the whole.
+        history: The history.
+        count: How many moments.
+        chance: Chooses them.
+        start: The share of the history in which no moment is chosen, from its beginning.
     """
     every = range(max(1, int(start * history.now)), history.now + 1)
     special = [moment for moment in every if history.kinds[moment] not in _DULL]
@@ -147,16 +149,16 @@ def look(
     *,
     has_power: bool = False,
 ) -> None:
-    """Cut the power at a moment, repair what is left, and compare.
+    """Cut the power at a moment, and inspect the files that are left.
 
     Args:
         tally: Gets the result.
-        taken: What happened.
+        taken: The film of the recording.
         moment: When the power is cut.
         chance: Chooses what survives.
         place: The folder to make, and to remove again.
-        inspector: Looks at it.
-        has_power: Whether only the process is killed: then every step that has returned has to be there.
+        inspector: Repairs and checks the files.
+        has_power: Whether only the process is killed: then every acknowledged step must be there.
     """
     taken.history.survive(moment, chance, place, KILLED if has_power else STYLES)
     path = place / taken.path.name
@@ -167,10 +169,11 @@ def look(
     promised = sum(each for each, _ in steps)
     lost = sum(max(0, each - found) for (each, _), found in zip(steps, finding.found, strict=True))
     problems = list(finding.problems)
-    opens = finding.opens or _is_without_rows(path, problems)
     is_gone = finding.is_empty or (not promised and any("RecordingNotFoundError" in each for each in problems))
-    if is_gone or opens:
-        problems = [] if is_gone else [*problems[: finding.opens * len(problems)], *_errors(path)]
+    if is_gone:
+        problems = []
+    elif finding.opens:
+        problems += _errors(path)
     tally.cuts += 1
     tally.promised += promised
     tally.found += sum(finding.found)
@@ -178,7 +181,7 @@ def look(
     tally.contradicting += len(finding.contradicting)
     tally.strays += bool(finding.strays)
     tally.empty += is_gone
-    tally.opened += opens and not problems
+    tally.opened += finding.opens and not problems
     if lost:
         problems.append(f"{lost} of {promised} steps are lost")
     where = f"{tally.kind}, {taken.env}, moment {moment} of {taken.history.now} ({taken.history.kinds[moment]})"
@@ -186,23 +189,15 @@ def look(
     shutil.rmtree(place)
 
 
-def _is_without_rows(path: Path, problems: list[str]) -> bool:
-    """Whether the inspection has failed only because there is no episode to look at."""
-    if len(problems) != 1 or "zip()" not in problems[0]:
-        return False
-    with h5r.Recording(path) as recording:
-        return recording.num_rows == 0
-
-
 def _errors(path: Path) -> list[str]:
-    """What is wrong with the contents, checksums included."""
+    """The errors that ``validate`` finds, checksums included."""
     problems = h5r.validate(path, deep=True)
     return [str(problem) for problem in problems if problem.severity is h5r.Severity.ERROR]
 
 
 @contextmanager
 def _taped(path: Path) -> Iterator[Tape]:
-    """A tape that also looks after each operation on the HDF5 file, which may have written it by itself."""
+    """A tape that also looks after each operation on the HDF5 file: HDF5 writes without calling Python."""
     with ExitStack() as stack:
         tape = stack.enter_context(Tape(path.parent))
         for owner, names in (
@@ -226,7 +221,7 @@ def _afterwards(owner: type, name: str, tape: Tape) -> Any:
 
 
 def _promising(taken: Film, tape: Tape) -> Any:
-    """What has been acknowledged when a commit begins is promised when it has ended."""
+    """Promise, when a commit has ended, the steps that were acknowledged when it began."""
     commit = RecordingFile.commit
 
     def committed(*arguments: Any) -> None:
@@ -239,7 +234,7 @@ def _promising(taken: Film, tape: Tape) -> Any:
 
 @contextmanager
 def _as_a_victim(life: Life) -> Iterator[None]:
-    """With small journals, before the machine is started again."""
+    """Make journals small, and give them the boot id of an earlier start of the machine if it counts as restarted."""
     with (
         warnings.catch_warnings(),
         mock.patch.object(journal, "_MAX_CAPACITY_ROWS", life.ring_rows),
@@ -252,7 +247,7 @@ def _as_a_victim(life: Life) -> Iterator[None]:
 
 
 def _steps(env: Any, life: Life) -> Iterator[int]:
-    """Play, and count the steps."""
+    """Play episodes; the number of steps after each step."""
     number = life.number * LIFE
     steps = 0
     while True:

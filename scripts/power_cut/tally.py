@@ -1,4 +1,4 @@
-"""Adds up what is left after power cuts, and makes the table."""
+"""Adds up the results of power cuts, and makes the table."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _NUMBERS = ("cuts", "empty", "opened", "promised", "found", "lost", "contradicti
 
 @dataclass
 class Tally:
-    """What was found after the power cuts of one kind.
+    """The results of the power cuts of one kind.
 
     Attributes:
-        kind: What was going on.
-        cuts: How often the power was cut.
-        empty: How often there was no recording, because nothing had been synced yet.
-        opened: How many files were whole after ``repair``.
+        kind: Its line in the table.
+        cuts: Power cuts.
+        empty: Power cuts after which there was no recording, because nothing had been synced yet.
+        opened: Files that were whole after ``repair``.
         promised: Steps whose commit had been completed.
         found: Steps in the files.
-        lost: Steps promised and missing, or all of them where a file does not open.
-        contradicting: Episodes that are not what was played.
-        strays: How often something was left beside the recording.
-        has_promise: Whether any of this is promised.
-        problems: What went wrong, each with where.
+        lost: Promised steps that are missing; all steps of a file that does not open.
+        contradicting: Episodes that differ from the played ones.
+        strays: Power cuts that left files beside the recording.
+        has_promise: Whether the recorder promises anything: it does not with ``durability="process"``.
+        problems: Sentences about everything that went wrong, each with its place.
     """
 
     kind: str
@@ -54,17 +54,17 @@ class Tally:
 
     @property
     def is_good(self) -> bool:
-        """Whether what is promised has been kept."""
+        """Whether every promise was kept."""
         wrong = self.lost or self.contradicting or self.problems
         return not self.has_promise or (not wrong and self.opened + self.empty == self.cuts)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The attributes, for JSON."""
         return asdict(self)
 
 
 def markdown(tallies: Iterable[Tally]) -> str:
-    """The table, a line for each tally."""
+    """The table: a line for each tally."""
     lines = [_line(_HEADINGS), _line(["---", *["---:"] * (len(_HEADINGS) - 1)])]
     return "\n".join([*lines, *(_line(_cells(tally)) for tally in tallies)])
 

@@ -1,7 +1,7 @@
-"""Notes everything that this process does to the files of a folder, and when it has been synced.
+"""Notes everything that this process does to the files of a folder, and its syncs.
 
-Files are looked at after each call of the operating system by Python; what HDF5
-writes by itself, and what is stored into mapped files, is seen at the next look.
+The tape looks at the files after each call of the operating system that Python makes. Writes by HDF5's own
+code, and stores into mapped files, are seen at the next look.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _pread, _open, _close, _pwrite, _fsync = os.pread, os.open, os.close, os.pwrite,
 
 
 class Tape:
-    """A context manager; it runs from its beginning to its end.
+    """A context manager that notes what happens in a folder while its block runs.
 
     Args:
-        folder: The folder. What is in it at the beginning is on the disk.
+        folder: The folder. Its files at the beginning of the block count as synced.
 
     Attributes:
-        history: What has happened.
+        history: Everything that has happened.
     """
 
     def __init__(self, folder: Path) -> None:
         self.history = History()
         self._folder = folder
-        self._files: dict[int, tuple[int, FileHistory]] = {}  # by inode: a descriptor keeps it from being used again
+        self._files: dict[int, tuple[int, FileHistory]] = {}  # by inode; the descriptor keeps it from being reused
         self._names: dict[str, int] = {}
         self._patches: list[Any] = []
 
     def look(self, kind: str) -> None:
-        """Note what has changed anywhere in the folder."""
+        """Note all changes in the folder."""
         self.history.happen(kind)
         found = {}
         for entry in os.scandir(self._folder):
@@ -85,7 +85,7 @@ class Tape:
         descriptor, file = self._files[inode]
         file.see(self.history.now, _pread(descriptor, os.fstat(descriptor).st_size, 0))
 
-    # What is called in place of the operating system ----------------------------------------------
+    # Stand-ins for calls of the operating system --------------------------------------------------
 
     def _watched(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*arguments: Any, **more: Any) -> Any:
@@ -120,7 +120,7 @@ class Tape:
         tape = self
 
         class Mapped(mmap.mmap):
-            """A mapped file whose ``flush`` is noted."""
+            """A mapped file that notes its ``flush``."""
 
             inode: int
 
@@ -131,7 +131,7 @@ class Tape:
 
             def flush(self, offset: int = 0, size: int | None = None, **more: Any) -> None:
                 size = len(self) - offset if size is None else size
-                with tape._sync("msync"):  # it is a part of it
+                with tape._sync("msync"):  # this class is a part of the tape
                     super().flush(offset, size, **more)
                 if self.inode in tape._files:
                     tape._files[self.inode][1].sync(tape.history.now, offset, offset + size)
@@ -140,7 +140,7 @@ class Tape:
 
     @contextmanager
     def _sync(self, name: str) -> Iterator[None]:
-        """A sync: what was there when it began is safe when it has ended."""
+        """Note a sync. A file has been synced as it was when the sync began."""
         self.look(f"{name} begins")
         yield
         self.history.happen(f"{name} ends")

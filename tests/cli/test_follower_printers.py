@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from gym_h5record.cli.follower_printers import Printer, make_printer
 
 def printed(capsys: pytest.CaptureFixture[str], printer: Printer, path: Path) -> str:
     """All events of a recording, as one printer prints them."""
-    with printer, h5r.Recording(path) as recording:
+    with closing(printer), h5r.Recording(path) as recording:
         printer.wait(path)
         printer.start(recording)
         printer.episodes(recording.episodes)
@@ -47,7 +48,7 @@ def test_json_has_an_object_for_each_event(capsys: pytest.CaptureFixture[str], p
 def test_a_terminal_gets_the_cursor_back_after_an_error(paintings: Path) -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=80)
-    with pytest.raises(ZeroDivisionError), make_printer(console, 1, as_json=False) as printer:
+    with pytest.raises(ZeroDivisionError), closing(make_printer(console, 1, as_json=False)) as printer:
         with h5r.Recording(paintings) as recording:
             printer.progress(recording, None)
         raise ZeroDivisionError

@@ -11,12 +11,9 @@ import pytest
 from rich.console import Console
 
 from gym_h5record.cli import progress
+from gym_h5record.cli.interrupts import Interrupts
 from gym_h5record.cli.progress import rollout_progress, row_progress
-from gym_h5record.cli.rollout import Limits, RolloutStats, rollout
-
-
-class Stop:
-    requested = False
+from gym_h5record.cli.rollout import Limits, RolloutStats, roll_out
 
 
 @pytest.fixture
@@ -60,7 +57,7 @@ def test_a_bar_is_not_drawn_more_often_than_needed(
     monkeypatch.setattr(progress, "_INTERVAL_S", 60)
     with rollout_progress(tmp_path / "run.h5", Limits(steps=500)) as on_step:
         env = gym.make("CartPole-v1")
-        rollout(env, lambda _: 0, Limits(steps=500), RolloutStats(), seed=0, stop=Stop(), on_step=on_step)
+        roll_out(env, lambda _: 0, Limits(steps=500), RolloutStats(), seed=0, stop=Interrupts(), on_step=on_step)
     drawn = terminal.getvalue()
     assert drawn.count("steps/s") == 2  # after the first step, and once more when Rich closes the bar
     assert drawn.count("episode 1 ") == 2

@@ -5,36 +5,33 @@ from __future__ import annotations
 import gymnasium as gym
 import pytest
 
-from gym_h5record.cli.rollout import Limits, RolloutStats, rollout
-
-
-class Stop:
-    requested = False
+from gym_h5record.cli.interrupts import Interrupts
+from gym_h5record.cli.rollout import Limits, RolloutStats, roll_out
 
 
 def test_the_counts_are_right_when_the_policy_raises() -> None:
     stats = RolloutStats()
     actions = iter([0, 1, 0])
     with pytest.raises(StopIteration):
-        rollout(gym.make("CartPole-v1"), lambda _: next(actions), Limits(3), stats, seed=0, stop=Stop())
+        roll_out(gym.make("CartPole-v1"), lambda _: next(actions), Limits(3), stats, seed=0, stop=Interrupts())
     assert (stats.steps, stats.returns, stats.incomplete) == (3, [3.0], 1)
 
 
 def test_a_request_to_stop_is_seen_before_the_first_reset() -> None:
-    stop, stats = Stop(), RolloutStats()
+    stop, stats = Interrupts(), RolloutStats()
     stop.requested = True
-    rollout(gym.make("CartPole-v1"), lambda _: 0, Limits(3), stats, seed=0, stop=stop)
+    roll_out(gym.make("CartPole-v1"), lambda _: 0, Limits(3), stats, seed=0, stop=stop)
     assert stats == RolloutStats()
 
 
 def test_a_request_to_stop_ends_the_loop_after_the_step() -> None:
-    stop, stats = Stop(), RolloutStats()
+    stop, stats = Interrupts(), RolloutStats()
 
     def act(observation: object) -> int:
         stop.requested = stats.steps == 4
         return stats.steps % 2
 
-    rollout(gym.make("CartPole-v1"), act, Limits(3), stats, seed=0, stop=stop)
+    roll_out(gym.make("CartPole-v1"), act, Limits(3), stats, seed=0, stop=stop)
     assert (stats.steps, stats.ended) == (5, 0)
 
 
@@ -42,13 +39,13 @@ def test_on_step_is_called_after_every_step_with_its_counts() -> None:
     seen: list[tuple[int, int]] = []
     stats = RolloutStats()
     env = gym.make("CartPole-v1", max_episode_steps=3)
-    rollout(
+    roll_out(
         env,
         lambda _: 0,
         Limits(episodes=2),
         stats,
         seed=0,
-        stop=Stop(),
+        stop=Interrupts(),
         on_step=lambda stats: seen.append((stats.steps, stats.ended)),
     )
     assert seen == [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (6, 2)]

@@ -1,4 +1,4 @@
-"""Whatever is killed, at whatever instant: a small sample of what ``scripts/crash_test.py`` goes through."""
+"""Kills at random instants and at writes: a small sample of ``scripts/crash_test.py``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def inspector() -> Iterator[Inspector]:
 
 
 def check(tally: Tally) -> None:
-    """Fail if anything was lost, or if nothing was tried."""
+    """Fail if a step was lost, a file does not open, or there was no crash point."""
     assert tally.is_good, "\n".join([markdown([tally]), *tally.problems])
     assert tally.points
 
@@ -69,6 +69,7 @@ def test_no_step_is_lost_when_a_file_is_resumed_and_killed_five_times(tmp_path: 
     tally = kill_and_resume(tmp_path, inspector, random.Random(3), "Ragged", 5)
     check(tally)
     assert tally.points == 5
+    assert tally.acknowledged
 
 
 # At every write ----------------------------------------------------------------------------------
@@ -119,14 +120,16 @@ def num_steps(path: Path) -> int:
         return recording.num_steps
 
 
-def test_the_inspection_finds_a_whole_recording_good(recorded: Path, inspector: Inspector) -> None:
+def test_the_inspection_accepts_a_complete_recording(recorded: Path, inspector: Inspector) -> None:
     steps = num_steps(recorded)
     finding = inspector.inspect(recorded, "FrozenLake-v1", [steps])
     assert (finding.opens, finding.found, finding.contradicting, finding.strays) == (True, [steps], [], [])
     assert not finding.problems
 
 
-def test_a_file_without_a_row_is_good_if_nothing_had_returned(tmp_path: Path, inspector: Inspector) -> None:
+def test_the_inspection_accepts_a_file_without_rows_if_no_step_had_returned(
+    tmp_path: Path, inspector: Inspector
+) -> None:
     path = tmp_path / "files" / "run.h5"
     path.parent.mkdir()
     with Pen(path):
@@ -136,7 +139,7 @@ def test_a_file_without_a_row_is_good_if_nothing_had_returned(tmp_path: Path, in
 
 
 @pytest.mark.parametrize("name", ["observations", "rewards", "terminations", "episodes/returns", "episodes/lengths"])
-def test_the_inspection_notices_a_number_that_was_changed(name: str, recorded: Path, inspector: Inspector) -> None:
+def test_the_inspection_notices_a_changed_number(name: str, recorded: Path, inspector: Inspector) -> None:
     steps = num_steps(recorded)
     with h5py.File(recorded, "r+") as file:
         file[name][1] = not file[name][1] if file[name].dtype == bool else file[name][1] + 1
@@ -153,9 +156,7 @@ def test_the_inspection_notices_lost_and_invented_steps(recorded: Path, inspecto
     assert not _tallied(inspector.inspect(recorded, "FrozenLake-v1", [steps - 2]), [steps - 2]).is_good
 
 
-def test_the_inspection_notices_a_file_that_does_not_open_and_one_that_is_missing(
-    recorded: Path, inspector: Inspector
-) -> None:
+def test_the_inspection_notices_an_unreadable_file_and_a_missing_one(recorded: Path, inspector: Inspector) -> None:
     recorded.write_bytes(b"nothing")
     assert not _tallied(inspector.inspect(recorded, "FrozenLake-v1", [0]), [0]).is_good
     recorded.unlink()

@@ -1,4 +1,4 @@
-"""Faults as a user meets them: a killed recorder, a full disk, a directory that vanishes."""
+"""Faults that users meet: a killed recorder, a full disk, a directory that vanishes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ while True:
 
 @contextmanager
 def recorder(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A recorder in a process of its own, killed at the end."""
+    """A recorder in a process of its own, which is killed at the end of the block."""
     with subprocess.Popen([sys.executable, "-c", RECORDER, path], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -61,7 +61,7 @@ def check_consistent(path: Path) -> None:
         assert len(file["observations"][:rows]) == rows
 
 
-def test_an_interrupted_recording_says_what_to_do(tmp_path: Path) -> None:
+def test_the_error_of_an_interrupted_recording_names_repair(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     with recorder(path):
         time.sleep(0.1)
@@ -77,7 +77,7 @@ def test_an_interrupted_recording_is_not_overwritten_by_mode_x(tmp_path: Path) -
     path = tmp_path / "run.h5"
     with recorder(path):
         pass
-    path.unlink(missing_ok=True)  # even if only the journal is left
+    path.unlink(missing_ok=True)  # the journal alone protects the recording
     env = h5r.RecordToHDF5(gym.make("CartPole-v1"), path)
     with pytest.raises(errors.RecordingExistsError, match="an interrupted recording has left"):
         env.reset()
@@ -126,7 +126,7 @@ except h5r.errors.WriterError as error:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits another process's files")
 @pytest.mark.parametrize("writer", ["process", "inline"])
-def test_a_full_disk_is_an_error_in_step_and_no_step_is_lost_once_there_is_room(writer: str, tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_in_step_and_repair_then_brings_in_every_step(writer: str, tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(path), writer], capture_output=True, text=True, check=False, timeout=60
@@ -145,7 +145,7 @@ def test_a_full_disk_is_an_error_in_step_and_no_step_is_lost_once_there_is_room(
             assert (recording.observations[row] == generator.integers(0, 256, (64, 64), np.uint8)).all()
 
 
-def test_a_directory_that_vanishes_is_an_error_with_the_path(tmp_path: Path) -> None:
+def test_the_error_of_a_directory_that_vanishes_names_the_path(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     env = h5r.RecordToHDF5(gym.make("CartPole-v1"), folder / "run.h5", flush_interval_s=0.01)

@@ -1,4 +1,4 @@
-"""One writer per recording: whoever comes second is refused at once, by whatever name, and the first goes on."""
+"""One writer per recording: a second recorder is refused at once, under any name of the file, and the first goes on."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where to record: in a directory of its own, so that all that is left can be seen."""
+    """The recording to make, in a directory of its own, so that tests see every file that is left."""
     (tmp_path / "recording").mkdir()
     return tmp_path / "recording" / "run.h5"
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mode "a" waits for the writer of a dead recorder, which takes long if there is none."""
+    """Let mode "a" wait 0.05 s, not ``PATIENCE_S``, for a recorder that may have died."""
     monkeypatch.setattr(claim, "PATIENCE_S", 0.05)
 
 
@@ -65,7 +65,7 @@ RIVALS = """
     claim.PATIENCE_S = float(sys.argv[2])
 
     def say(*words):
-        os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # at once: others speak too
+        os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # in one piece: three threads print
 
     def attempt(mode):
         began_s = time.monotonic()
@@ -86,7 +86,7 @@ RIVALS = """
 
 
 def check_refused(said: str, mode_x: str) -> None:
-    """Fail unless all three rivals were refused, those who need not wait at once."""
+    """Fail unless all three rivals were refused, those with modes "x" and "w" at once."""
     found = {mode: (name, float(waited_s)) for mode, name, waited_s in map(str.split, said.splitlines())}
     assert {mode: name for mode, (name, _) in found.items()} == {
         "x": mode_x,
@@ -100,7 +100,7 @@ def check_refused(said: str, mode_x: str) -> None:
 
 @each_writer
 @pytest.mark.parametrize("begun", [True, False], ids=["with a file", "without a file"])
-def test_a_rival_in_another_process_is_refused_in_every_mode_and_the_first_goes_on(
+def test_a_rival_in_another_process_is_refused_in_every_mode_and_the_first_recorder_goes_on(
     begun: bool, writer: str, nursery: Nursery, path: Path
 ) -> None:
     env = record(path, writer, 5 * begun)
@@ -153,7 +153,7 @@ def test_a_rival_that_was_refused_may_try_again(mode: str, path: Path, impatient
 
 
 @pytest.mark.parametrize("mode", ["x", "w", "a"])
-def test_of_many_processes_that_begin_at_once_one_records(mode: str, nursery: Nursery, path: Path) -> None:
+def test_one_of_six_processes_that_begin_at_once_records(mode: str, nursery: Nursery, path: Path) -> None:
     code = f"""
         from gym_h5record.writing import claim
         claim.PATIENCE_S = 0.05
@@ -164,14 +164,14 @@ def test_of_many_processes_that_begin_at_once_one_records(mode: str, nursery: Nu
             if not children[-1]:
                 os.close(starting)
                 env = h5r.RecordToHDF5(Counter(), path, mode={mode!r}, writer="inline")
-                os.read(start, 1)  # all go when the pipe is closed
+                os.read(start, 1)  # all children go on when the parent closes the pipe
                 try:
                     env.reset()
                 except h5r.errors.RecordingInUseError:
                     os._exit(1)
                 go_on(env, 5)
                 os.close(ending)
-                os.read(end, 1)  # until all others have ended
+                os.read(end, 1)  # wait until all other children have ended
                 env.close()
                 os._exit(0)
         os.close(starting)
@@ -210,9 +210,7 @@ NAMES = ["relative", "dotted", "symlinked directory", "symlink", "hard link"]
 
 @pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("mode", ["w", "a"])
-def test_two_recorders_never_write_one_file_by_whatever_names(
-    mode: str, kind: str, path: Path, impatient: None
-) -> None:
+def test_two_recorders_never_write_one_file_under_two_names(mode: str, kind: str, path: Path, impatient: None) -> None:
     first = record(path, "inline", 5)
     first.flush()
     inode = path.stat().st_ino
@@ -235,7 +233,7 @@ def test_two_recorders_never_write_one_file_by_whatever_names(
 
 
 @pytest.mark.parametrize("kind", ["symlink", "hard link"])
-def test_a_recording_is_not_repaired_by_another_name_while_it_is_made(
+def test_a_recording_is_not_repaired_under_another_name_while_it_is_made(
     kind: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gym_h5record.writing.claim.PATIENCE_S", 0.05)
@@ -247,14 +245,14 @@ def test_a_recording_is_not_repaired_by_another_name_while_it_is_made(
         report: Any = h5r.repair(name)
     except h5r.RecordingError:
         report = None
-    assert report is None or not report.ok  # it may also say so in its report
+    assert report is None or not report.ok
     assert path.read_bytes()[:48] == superblock
     go_on(env, 20)
     env.close()
     check_complete(path, 25)
 
 
-def test_by_a_symlink_an_interrupted_recording_is_found_with_its_journal(nursery: Nursery, path: Path) -> None:
+def test_a_symlink_leads_to_an_interrupted_recording_and_its_journal(nursery: Nursery, path: Path) -> None:
     link = path.parent.parent / "link.h5"
     link.symlink_to(path)
     assert nursery.run("env = record(path, 'inline', 10)\nos._exit(1)", path) == 1
@@ -272,9 +270,13 @@ def test_by_a_symlink_an_interrupted_recording_is_found_with_its_journal(nursery
 
 @each_writer
 @pytest.mark.parametrize("mode", ["x", "w", "a"])
-def test_the_lock_of_a_killed_recorder_is_no_obstacle(mode: str, writer: str, nursery: Nursery, path: Path) -> None:
+def test_the_lock_file_of_a_killed_recorder_does_not_stop_the_next_one(
+    mode: str, writer: str, nursery: Nursery, path: Path
+) -> None:
     code = """
-        env = record(path, sys.argv[2], 10)
+        env = record(path, sys.argv[2], 5)
+        env.flush()  # a writer process has loaded
+        go_on(env, 5)
         if sys.argv[2] == "process":
             os.kill(env._stream.session._worker._process.pid, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -289,9 +291,11 @@ def test_the_lock_of_a_killed_recorder_is_no_obstacle(mode: str, writer: str, nu
     check_alone(path)
 
 
-def test_mode_a_waits_for_the_writer_of_a_recorder_that_was_killed(nursery: Nursery, path: Path) -> None:
+def test_mode_a_waits_for_the_writer_of_a_killed_recorder(nursery: Nursery, path: Path) -> None:
     code = """
-        env = record(path, "process", 10)
+        env = record(path, "process", 5)
+        env.flush()  # the writer process has loaded
+        go_on(env, 5)
         os.kill(env._stream.session._worker._process.pid, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGKILL)
     """
@@ -308,14 +312,14 @@ def test_mode_a_waits_for_the_writer_of_a_recorder_that_was_killed(nursery: Nurs
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\xff\n" * 9, b"12345"], ids=["empty", "binary", "a number"])
-def test_the_content_of_a_lock_file_means_nothing(content: bytes, path: Path) -> None:
+def test_the_content_of_a_lock_file_is_ignored(content: bytes, path: Path) -> None:
     lock_path(path).write_bytes(content)
     record(path, "inline", 5).close()
     check_complete(path, 5)
 
 
 def put_in_place_of_the_lock(kind: str, path: Path) -> Path:
-    """Make something else of the lock file; what must not be touched."""
+    """Put a link, a FIFO or a directory in the place of the lock file; the path that must not be touched."""
     target = path.parent.parent / "precious"
     if kind == "symlink":
         target.write_text("precious")
@@ -334,7 +338,7 @@ ODD_LOCKS = ["symlink", "dangling symlink", "fifo", "directory"]
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", ODD_LOCKS)
 @pytest.mark.parametrize("mode", ["x", "a"])
-def test_what_is_no_file_in_place_of_the_lock_is_refused_by_name_and_not_followed(
+def test_a_link_fifo_or_directory_in_place_of_the_lock_is_refused_by_name_and_not_followed(
     mode: str, kind: str, path: Path
 ) -> None:
     target = put_in_place_of_the_lock(kind, path)
@@ -350,7 +354,7 @@ def test_what_is_no_file_in_place_of_the_lock_is_refused_by_name_and_not_followe
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", ODD_LOCKS)
-def test_readers_and_repair_neither_wait_for_nor_follow_what_is_in_place_of_the_lock(
+def test_readers_and_repair_neither_wait_for_nor_follow_a_link_fifo_or_directory_in_place_of_the_lock(
     kind: str, nursery: Nursery, path: Path
 ) -> None:
     assert nursery.run("env = record(path, 'inline', 10)\nos._exit(1)", path) == 1
@@ -368,7 +372,7 @@ def test_readers_and_repair_neither_wait_for_nor_follow_what_is_in_place_of_the_
 
 @contextmanager
 def ordinary_user(directory: Path) -> Iterator[None]:
-    """Be somebody whom permissions stop."""
+    """Run the block as an ordinary user: file permissions do not stop root."""
     if os.geteuid() != 0:
         yield
         return
@@ -400,10 +404,10 @@ def test_a_lock_file_that_cannot_be_written_is_an_error_that_names_it(path: Path
 # Interrupted -------------------------------------------------------------------------------------
 
 
-def test_while_an_interrupted_close_leaves_the_writer_at_work_nobody_else_gets_the_recording(
-    path: Path, impatient: None
-) -> None:
-    env = record(path, "process", 10)
+def test_after_an_interrupted_close_the_writer_keeps_other_recorders_out(path: Path, impatient: None) -> None:
+    env = record(path, "process", 5)
+    env.flush()  # the writer process has loaded
+    go_on(env, 5)
     (writer_pid,) = writers_of(path)
     os.kill(writer_pid, signal.SIGSTOP)
     timer = threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
@@ -421,8 +425,8 @@ def test_while_an_interrupted_close_leaves_the_writer_at_work_nobody_else_gets_t
     assert not Path(f"/proc/{writer_pid}").exists()  # not even as a zombie
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # nobody is left to wait for it
-def test_an_interrupt_while_the_writer_starts_does_not_make_two_of_them(
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the interrupted Popen has no owner
+def test_an_interrupt_while_the_writer_starts_does_not_leave_two_writers(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = []
@@ -430,7 +434,7 @@ def test_an_interrupt_while_the_writer_starts_does_not_make_two_of_them(
     class Interrupted(subprocess.Popen):  # type: ignore[type-arg]
         def _execute_child(self, *arguments: Any) -> None:
             super()._execute_child(*arguments)
-            os.kill(self.pid, signal.SIGSTOP)  # it comes late
+            os.kill(self.pid, signal.SIGSTOP)  # it goes on when the second writer is at work
             started.append(self.pid)
             raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Wherever the power is cut: a small sample of what ``scripts/power_cut_test.py`` goes through, and of its disk."""
+"""Power cuts at random moments: a small sample of ``scripts/power_cut_test.py``, and its model of a disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIFE = Life("Ragged", steps=45, flush_every=7)
 
 
 class Inspector:
-    """Looks at what is left in this very process."""
+    """Runs the inspection in this process."""
 
     def inspect(self, path: Path, env: str, acknowledged: list[int]) -> Finding:
         return inspect(path, env, acknowledged)
@@ -33,7 +33,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Film:
 
 
 def check(taken: Film, count: int, place: Path, *, start: float = 0.0, has_power: bool = False) -> Tally:
-    """Fail unless what was promised survives as many power cuts, or all of it as many kills."""
+    """Fail unless all promised steps survive ``count`` power cuts; with ``has_power``, all returned steps kills."""
     chance, tally = random.Random(count), Tally("tried")
     for moment in moments(taken.history, count, chance, start):
         look(tally, taken, moment, chance, place, Inspector(), has_power=has_power)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def check(taken: Film, count: int, place: Path, *, start: float = 0.0, has_power
 
 
 def left_by_a_power_cut(taken: Film, place: Path) -> tuple[Path, list[tuple[int, int]]]:
-    """What a power cut in the middle leaves, and what has to be in it."""
+    """The recording that a power cut in its middle leaves, and the steps of each life that must be in it."""
     moment = int(taken.history.now * 0.7)
     taken.history.survive(moment, random.Random(3), place)
     return place / "run.h5", taken.at(moment)
@@ -57,9 +57,9 @@ def test_no_step_that_was_committed_is_lost_when_the_power_is_cut(recorded: Film
     assert tally.promised > 100
 
 
-def test_no_step_is_lost_when_the_power_is_cut_at_the_end(recorded: Film, tmp_path: Path) -> None:
+def test_no_step_is_lost_when_the_power_is_cut_during_close(recorded: Film, tmp_path: Path) -> None:
     check(recorded, 6, tmp_path / "cut", start=0.93)
-    assert recorded.at(recorded.history.now) == [(LIFE.steps, LIFE.steps)]  # all of it is promised in the end
+    assert recorded.at(recorded.history.now) == [(LIFE.steps, LIFE.steps)]  # every step is promised in the end
 
 
 def test_no_step_is_lost_when_the_power_is_cut_during_a_repair(recorded: Film, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_no_step_is_lost_when_the_power_is_cut_during_a_repair(recorded: Film, t
     check(film_repair(path, LIFE.env, steps), 6, tmp_path / "cut")
 
 
-def test_no_step_is_lost_when_the_power_is_cut_while_a_recording_goes_on(recorded: Film, tmp_path: Path) -> None:
+def test_no_step_is_lost_when_the_power_is_cut_while_a_recording_is_appended_to(recorded: Film, tmp_path: Path) -> None:
     path, steps = left_by_a_power_cut(recorded, tmp_path / "left")
     check(film(path, Life("Ragged", 20, 7, number=1, mode="a"), steps), 6, tmp_path / "cut")
 
@@ -82,7 +82,7 @@ def test_no_step_that_has_returned_is_lost_when_processes_are_killed(tmp_path: P
 
 
 def survivors(history: History, place: Path, moment: int | None = None) -> set[tuple[tuple[str, bytes], ...]]:
-    """Everything that a power cut may leave, as far as some trials tell."""
+    """The folders that 120 power cuts at a moment, the last one by default, have left."""
     found, chance = set(), random.Random(0)
     for number in range(120):
         folder = place / str(number)
@@ -98,7 +98,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *operations: Callable[[int], object]) -> History:
-    """Open a file that is on the disk with two pages of "a", and do something to it."""
+    """Run operations on a file of two pages of "a", which is on the disk; the history of the folder."""
     (folder / "x").write_bytes(b"a" * 8192)
     with Tape(folder) as tape:
         descriptor = os.open(folder / "x", os.O_RDWR)
@@ -116,12 +116,12 @@ def sync_data(descriptor: int) -> None:
     os.fdatasync(descriptor)
 
 
-def test_what_is_synced_is_there(folder: Path, tmp_path: Path) -> None:
+def test_synced_data_survives(folder: Path, tmp_path: Path) -> None:
     history = run(folder, both_pages, sync_data)
     assert survivors(history, tmp_path) == {(("x", b"b" * 8192),)}
 
 
-def test_what_is_not_synced_is_there_or_not_page_by_page_and_sector_by_sector(folder: Path, tmp_path: Path) -> None:
+def test_each_unsynced_page_or_sector_survives_or_not_independently(folder: Path, tmp_path: Path) -> None:
     contents = [dict(each)["x"] for each in survivors(run(folder, both_pages), tmp_path)]
     pages = {b"a" * 8192, b"b" * 8192, b"a" * 4096 + b"b" * 4096, b"b" * 4096 + b"a" * 4096}
     assert pages < {*contents}
@@ -130,20 +130,20 @@ def test_what_is_not_synced_is_there_or_not_page_by_page_and_sector_by_sector(fo
     assert all(len({*content[at : at + 512]}) == 1 for content in torn for at in range(0, 8192, 512))
 
 
-def test_any_version_since_the_last_sync_may_be_there(folder: Path, tmp_path: Path) -> None:
+def test_any_version_since_the_last_sync_may_survive(folder: Path, tmp_path: Path) -> None:
     writes = [lambda descriptor, byte=byte: os.pwrite(descriptor, byte * 10, 0) for byte in (b"b", b"c", b"d")]
     history = run(folder, writes[0], sync_data, *writes[1:])
     assert {dict(each)["x"][:1] for each in survivors(history, tmp_path)} == {b"b", b"c", b"d"}
 
 
-def test_a_file_that_is_not_synced_has_any_size_it_has_had(folder: Path, tmp_path: Path) -> None:
+def test_an_unsynced_file_may_have_any_size_since_the_last_sync(folder: Path, tmp_path: Path) -> None:
     history = run(folder, lambda descriptor: os.pwrite(descriptor, b"b" * 4096, 8192))
     sizes = {len(dict(each)["x"]) for each in survivors(history, tmp_path)}
     assert {8192, 12288} < sizes  # and some between them
     assert min(sizes) == 8192
 
 
-def test_a_name_is_there_for_good_once_its_folder_is_synced(folder: Path, tmp_path: Path) -> None:
+def test_a_name_survives_once_its_folder_is_synced(folder: Path, tmp_path: Path) -> None:
     def create(_: int) -> None:
         os.close(os.open(folder / "y", os.O_RDWR | os.O_CREAT))
         (folder / "x").unlink()
@@ -161,7 +161,7 @@ def test_a_name_is_there_for_good_once_its_folder_is_synced(folder: Path, tmp_pa
     assert names == {("y",)}
 
 
-def test_of_a_mapped_file_there_is_what_has_been_synced_of_it(folder: Path, tmp_path: Path) -> None:
+def test_the_synced_part_of_a_mapped_file_survives(folder: Path, tmp_path: Path) -> None:
     def store(descriptor: int) -> None:
         mapped = mmap.mmap(descriptor, 8192)
         mapped[:] = b"b" * 8192
@@ -173,13 +173,13 @@ def test_of_a_mapped_file_there_is_what_has_been_synced_of_it(folder: Path, tmp_
     assert {content[4096:] for content in contents} > {b"a" * 4096, b"b" * 4096}
 
 
-def test_a_power_cut_during_a_sync_is_one_without_it(folder: Path, tmp_path: Path) -> None:
+def test_a_sync_that_is_cut_short_counts_for_nothing(folder: Path, tmp_path: Path) -> None:
     history = run(folder, both_pages, sync_data)
     begins = history.kinds.index("fdatasync begins")
     assert len(survivors(history, tmp_path, begins)) > 2
 
 
-def test_a_kill_leaves_everything_as_it_is(folder: Path, tmp_path: Path) -> None:
+def test_all_writes_survive_a_kill(folder: Path, tmp_path: Path) -> None:
     history = run(folder, both_pages)
     for number in range(20):
         history.survive(history.now, random.Random(number), tmp_path / str(number), KILLED)

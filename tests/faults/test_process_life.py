@@ -1,4 +1,4 @@
-"""However the processes around a recorder end, fork or are moved about: the file is complete and nothing is left."""
+"""Processes around a recorder end, fork, or change their surroundings: the file is complete and no other is left."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = [
 
 
 class Counter(gym.Env[Any, Any]):
-    """Counts its steps in the observation, never twice the same; every episode has seven of them."""
+    """Shows the number of its steps since it was made. Every episode has seven steps."""
 
     observation_space = gym.spaces.Box(0, np.inf, (1,), np.float64)
     action_space = gym.spaces.Discrete(2)
@@ -53,11 +53,11 @@ class Counter(gym.Env[Any, Any]):
         return np.array([self.steps], np.float64), 1.0, self.steps % 7 == 0, False, {}
 
     def in_step(self) -> None:
-        """What a test wants to happen in the middle of a step."""
+        """Tests replace this, to do something in the middle of a step."""
 
 
 def record(path: Any, writer: str, steps: int = 0, **options: Any) -> h5r.RecordToHDF5[Any, Any]:
-    """A recorder of a counter that has taken some steps."""
+    """A recorder of a ``Counter`` that has taken some steps."""
     env = h5r.RecordToHDF5(Counter(), path, writer=writer, **options)
     env.reset()
     go_on(env, steps)
@@ -65,7 +65,7 @@ def record(path: Any, writer: str, steps: int = 0, **options: Any) -> h5r.Record
 
 
 def go_on(env: gym.Env[Any, Any], steps: int) -> None:
-    """Take some more."""
+    """Take some more steps."""
     for _ in range(steps):
         _, _, terminated, truncated, _ = env.step(0)
         if terminated or truncated:
@@ -80,8 +80,10 @@ import atexit, copy, fcntl, gc, json, multiprocessing, os, pickle, signal, subpr
 from typing import Any
 import gymnasium as gym, numpy as np
 import gym_h5record as h5r
+for name in h5r.__all__:
+    getattr(h5r, name)  # the package loads its names at their first use: load them here, not in every fork
 sys.path[0] = os.getcwd()
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever those who started us think of them
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the process that started this one may have ignored them
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def wait(pid, patience_s):
@@ -114,7 +116,7 @@ if job:
 
 
 class Nursery:
-    """An interpreter that has imported everything; its forks run scenarios, each to the end of its main module."""
+    """An interpreter that has imported everything. Its forks run scenarios, each as a main module to its end."""
 
     def __init__(self, said: Path) -> None:
         self._said = said
@@ -129,7 +131,7 @@ class Nursery:
         )
 
     def start(self, code: str, *arguments: object) -> int:
-        """Run a scenario, leader of a session of its own; its process number."""
+        """Start a scenario, which leads a session of its own; its process number."""
         self._said.write_text("")
         job = {"code": textwrap.dedent(code), "arguments": [*map(str, arguments)], "said": str(self._said)}
         pid = int(self._ask(job))
@@ -137,16 +139,16 @@ class Nursery:
         return pid
 
     def wait(self, pid: int, patience_s: float = 30) -> Any:
-        """The exit code of a scenario, negative if it was a signal."""
+        """Wait for a scenario to end; its exit code, the negative number of the signal that ended it."""
         self._running.remove(pid)
         return self._ask({"wait": [pid, patience_s]})
 
     def run(self, code: str, *arguments: object) -> Any:
-        """Run a scenario to its end."""
+        """Run a scenario to its end; its exit code."""
         return self.wait(self.start(code, *arguments))
 
     def said(self) -> str:
-        """What the last scenario has printed."""
+        """The text that the last scenario has printed."""
         return self._said.read_text()
 
     def expect(self, word: str) -> None:
@@ -154,7 +156,7 @@ class Nursery:
         wait_until(lambda: any(line.startswith(word) for line in self.said().splitlines()), 30)
 
     def close(self) -> None:
-        for pid in [*self._running]:  # of tests that have failed
+        for pid in [*self._running]:  # scenarios of failed tests
             self.wait(pid, 0)
         self._process.communicate(timeout=30)
 
@@ -175,13 +177,13 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where to record: in a directory of its own, so that all that is left can be seen."""
+    """The recording to make, in a directory of its own, so that tests see every file that is left."""
     (tmp_path / "recording").mkdir()
     return tmp_path / "recording" / "run.h5"
 
 
 def writers_of(path: Path) -> list[int]:
-    """The writer processes of a recording, or of all in a directory."""
+    """The writer processes of a recording, or of all recordings in a directory."""
     found = []
     for directory in Path("/proc").iterdir():
         if directory.name.isdecimal():
@@ -197,13 +199,13 @@ def writers_of(path: Path) -> list[int]:
 
 
 def children() -> list[int]:
-    """The children of this process, dead ones included."""
+    """The children of this process, with those that have ended but were not waited for."""
     tasks = Path("/proc/self/task").iterdir()
     return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
 
 def steps_in(path: Path) -> list[int]:
-    """The steps in a recording, by their number, in order."""
+    """The numbers of the steps in a recording, in order."""
     with h5r.Recording(path) as recording:
         found = [int(n) for episode in recording.episodes for n in episode.observations[:].ravel()[1:]]
         assert len(found) == recording.num_steps
@@ -211,25 +213,25 @@ def steps_in(path: Path) -> list[int]:
 
 
 def repair(path: Path) -> None:
-    """Repair a recording once its writer process, if there is one, has done what it can."""
+    """Repair a recording, once its writer process, if there is one, has ended."""
     wait_until(lambda: not is_locked(path))
     h5r.repair(path)
 
 
 def check_alone(path: Path) -> None:
-    """Fail unless nothing is beside a file and nobody writes it."""
+    """Fail if another file is beside a recording, or it still has a writer process."""
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     wait_until(lambda: not writers_of(path), 10)
 
 
 def check_complete(path: Path, steps: int) -> None:
-    """Fail unless a file has these steps, now, and is alone."""
+    """Fail unless a file has exactly these steps, and is alone."""
     assert steps_in(path) == [*range(1, steps + 1)]
     check_alone(path)
 
 
 def check_mended(path: Path, writer: str, steps: int) -> None:
-    """The same for a recorder that was not asked: its writer process does the work at once, else ``repair``."""
+    """Fail unless a recording whose recorder died becomes complete, by its writer process or else by ``repair``."""
     if writer == "process":
         wait_until(lambda: [each.name for each in path.parent.iterdir()] == [path.name])
     else:
@@ -241,6 +243,11 @@ def check_mended(path: Path, writer: str, steps: int) -> None:
 
 # Ends --------------------------------------------------------------------------------------------
 
+BEGINS = {
+    "nothing committed": "env = record(path, sys.argv[2], 10)",  # the writer process is still loading
+    "half committed": "env = record(path, sys.argv[2], 5); env.flush(); go_on(env, 5)",
+}
+each_begin = pytest.mark.parametrize("begin", BEGINS.values(), ids=BEGINS)
 ORDERLY_ENDS = {
     "the end of the program": ("", 0),
     "sys.exit": ("sys.exit(3)", 3),
@@ -258,26 +265,29 @@ SUDDEN_ENDS = {
 
 
 @each_writer
+@each_begin
 @pytest.mark.parametrize(("ending", "code"), ORDERLY_ENDS.values(), ids=ORDERLY_ENDS)
 def test_without_close_the_file_is_complete_when_the_process_has_ended(
-    ending: str, code: int, writer: str, nursery: Nursery, path: Path
+    ending: str, code: int, begin: str, writer: str, nursery: Nursery, path: Path
 ) -> None:
-    assert nursery.run(f"env = record(path, {writer!r}, 10)\n{ending}", path) == code
+    assert nursery.run(f"{begin}\n{ending}", path, writer) == code
     check_complete(path, 10)
 
 
 @each_writer
+@each_begin
 @pytest.mark.parametrize(("ending", "code"), SUDDEN_ENDS.values(), ids=SUDDEN_ENDS)
-def test_a_process_that_ends_suddenly_loses_nothing_and_its_writer_ends_with_it(
-    ending: str, code: int, writer: str, nursery: Nursery, path: Path
+def test_a_process_that_ends_suddenly_loses_no_step_and_its_writer_ends(
+    ending: str, code: int, begin: str, writer: str, nursery: Nursery, path: Path
 ) -> None:
-    assert nursery.run(f"env = record(path, {writer!r}, 10)\n{ending}", path) == code
+    assert nursery.run(f"{begin}\n{ending}", path, writer) == code
     check_mended(path, writer, 10)
 
 
 ENDLESS = """
     count = os.open(sys.argv[2], os.O_RDWR | os.O_CREAT)
     env = record(path, sys.argv[3], 1, flush_interval_s=0.001)
+    env.flush()  # the writer process has loaded
     try:
         while True:
             go_on(env, 1)
@@ -301,19 +311,20 @@ def test_a_signal_at_any_instant_of_a_loop_loses_no_step_that_returned(
     os.kill(pid, number)
     while number == signal.SIGINT and "out of the loop" not in nursery.said():
         time.sleep(1)
-        if "out of the loop" not in nursery.said():  # it came in a finalizer, where Python drops it
+        if "out of the loop" not in nursery.said():  # the signal came in a finalizer, where Python drops it
             os.kill(pid, number)
     assert nursery.wait(pid) == -number
     repair(path)
     returned = int(count.read_text())
     found = steps_in(path)
     assert found == [*range(1, len(found) + 1)]
-    assert returned <= len(found) <= returned + 2  # one that was not counted yet, one that has not returned
+    assert returned <= len(found) <= returned + 2  # one step not counted yet, one not returned
     check_complete(path, len(found))
 
 
-def test_a_program_that_takes_the_recorders_place_does_not_keep_the_recording(nursery: Nursery, path: Path) -> None:
-    pid = nursery.start("env = record(path, 'process', 10)\nos.execv('/bin/sleep', ['sleep', '60'])", path)
+def test_a_program_that_replaces_the_recorder_by_exec_does_not_keep_the_recording(nursery: Nursery, path: Path) -> None:
+    code = "env = record(path, 'process', 5); env.flush(); go_on(env, 5); os.execv('/bin/sleep', ['sleep', '60'])"
+    pid = nursery.start(code, path)
     try:
         wait_until(lambda: Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\0" + b"60\0")
         wait_until(lambda: not is_locked(path), 5)
@@ -334,7 +345,8 @@ def test_a_daemon_thread_that_steps_while_the_interpreter_ends_cannot_harm_the_f
         threading.excepthook = lambda *_: None
         thread = threading.Thread(target=go_on, args=(env, 1 << 60), daemon=True)
         thread.start()
-        time.sleep(0.1)
+        while env.unwrapped.steps < 50:
+            time.sleep(0.1)
         print(env.unwrapped.steps - 1, flush=True)
     """
     for attempt in range(3 if writer == "inline" else 1):
@@ -352,7 +364,7 @@ def test_a_daemon_thread_that_steps_while_the_interpreter_ends_cannot_harm_the_f
 
 
 class Interruption:
-    """A Ctrl-C after so many calls and returns: where Python looks for signals."""
+    """A Ctrl-C after ``instant`` calls and returns, where Python looks for signals."""
 
     def __init__(self, instant: int) -> None:
         self._left = instant
@@ -376,13 +388,13 @@ class Interruption:
 
 
 @pytest.mark.timeout(40)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it may come in a finalizer
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the Ctrl-C may come in a finalizer
 @each_writer
 def test_an_interrupt_at_any_instant_of_a_step_loses_no_step_that_returned(
     writer: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_journal(monkeypatch, 64)
-    monkeypatch.setattr(ProcessWorker, "watch_interval_s", 0)  # it is looked after, or drained, in every step
+    monkeypatch.setattr(ProcessWorker, "watch_interval_s", 0)  # every step looks at the writer process, or drains
     env = record(path, writer, 3, flush_interval_s=1e-9)
     returned, instant, came = [1, 2, 3], 0, True
     while came:
@@ -430,12 +442,14 @@ def test_close_completes_the_file_after_an_interrupt_in_the_inline_writer(
 TERMINAL = """
     pid, terminal = os.forkpty()
     if not pid:
-        env = record(path, sys.argv[2], 10)
+        env = record(path, sys.argv[2], 5)
+        env.flush()  # the writer process has loaded
+        go_on(env, 5)
         try:
             print("ready", flush=True)
             time.sleep(30)
         except KeyboardInterrupt:
-            time.sleep(0.1)  # the writer, had it taken notice, would be gone
+            time.sleep(0.1)  # a writer that noticed the signal would have ended by now
             go_on(env, 10)
             env.close()
             os._exit(9)
@@ -448,7 +462,7 @@ TERMINAL = """
 
 
 @each_writer
-def test_ctrl_c_in_a_terminal_is_for_the_recorder_and_not_for_its_writer(
+def test_ctrl_c_in_a_terminal_interrupts_the_recorder_and_not_its_writer(
     writer: str, nursery: Nursery, path: Path
 ) -> None:
     assert nursery.run(TERMINAL.format(then="os.write(terminal, b'\\x03')"), path, writer) == 0
@@ -457,17 +471,18 @@ def test_ctrl_c_in_a_terminal_is_for_the_recorder_and_not_for_its_writer(
 
 
 @each_writer
-def test_a_terminal_that_is_closed_loses_nothing(writer: str, nursery: Nursery, path: Path) -> None:
+def test_no_step_is_lost_when_the_terminal_is_closed(writer: str, nursery: Nursery, path: Path) -> None:
     assert nursery.run(TERMINAL.format(then="os.close(terminal)"), path, writer) == 0
     assert f"ended {-signal.SIGHUP}" in nursery.said()
     check_mended(path, writer, 10)
 
 
-def test_the_writer_process_ignores_signals_that_are_for_the_recorder(path: Path) -> None:
+def test_the_writer_process_ignores_sigint_and_sigterm(path: Path) -> None:
     env = record(path, "process", 10)
     (pid,) = writers_of(path)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        os.kill(pid, number)
+    for _ in range(2):  # while it loads, and when it has loaded
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGTERM)
         env.flush()
         go_on(env, 5)
     env.flush()
@@ -516,7 +531,7 @@ FORKS = """
 
 
 @each_writer
-def test_forked_children_do_not_record_and_do_no_harm_however_they_end(
+def test_forked_children_record_nothing_and_leave_the_recording_intact_however_they_end(
     writer: str, nursery: Nursery, path: Path
 ) -> None:
     assert nursery.run(FORKS, path, writer) == 0
@@ -548,7 +563,7 @@ def test_a_fork_in_the_middle_of_a_step_gives_a_child_that_steps_on_unrecorded(
 
 
 @each_writer
-def test_forks_while_another_thread_steps_do_no_harm(writer: str, nursery: Nursery, path: Path) -> None:
+def test_forks_while_another_thread_steps_leave_the_recording_intact(writer: str, nursery: Nursery, path: Path) -> None:
     code = f"""
         env = record(path, {writer!r}, 1, flush_interval_s=0.001)
         forks = 0
@@ -576,7 +591,9 @@ def test_a_child_that_outlives_its_parent_keeps_neither_the_lock_nor_the_writer(
     writer: str, nursery: Nursery, path: Path
 ) -> None:
     code = f"""
-        env = record(path, {writer!r}, 10)
+        env = record(path, {writer!r}, 5)
+        env.flush()
+        go_on(env, 5)
         if not os.fork():
             print("child", os.getpid(), flush=True)
             time.sleep(60)
@@ -595,7 +612,7 @@ def test_a_child_that_outlives_its_parent_keeps_neither_the_lock_nor_the_writer(
 
 
 @each_writer
-def test_a_forked_child_records_what_it_begins_itself(writer: str, nursery: Nursery, path: Path) -> None:
+def test_a_forked_child_may_begin_a_recording_of_its_own(writer: str, nursery: Nursery, path: Path) -> None:
     code = f"""
         env = record(path, {writer!r}, 3)
         if not os.fork():
@@ -685,11 +702,11 @@ COPIES = {"deepcopy": copy.deepcopy, "copy": copy.copy, "pickle": lambda env: pi
 
 
 @each_writer
-def test_copies_of_a_recorder_that_records_pass_through_and_do_no_harm(writer: str, path: Path) -> None:
+def test_copies_of_a_recorder_record_nothing_and_leave_the_recording_intact(writer: str, path: Path) -> None:
     env = record(path, writer, 5)
     for number, make in enumerate(COPIES.values()):
         twin = make(env)
-        inner, twin.env = twin.env, Counter()  # a shallow copy has its original's
+        inner, twin.env = twin.env, Counter()  # a shallow copy shares the environment
         twin.reset()
         assert twin.step(0)[0] == [1]
         go_on(twin, 20)
@@ -742,7 +759,7 @@ def test_recorders_in_many_threads_do_not_mix(writer: str, path: Path) -> None:
 
 @each_writer
 @pytest.mark.parametrize("closed", [[0], [1, 2], [0, 1, 2]], ids=str)
-def test_with_standard_streams_closed_nothing_of_the_recording_takes_their_place(
+def test_no_file_of_the_recording_takes_the_place_of_a_closed_standard_stream(
     closed: list[int], writer: str, nursery: Nursery, path: Path, tmp_path: Path
 ) -> None:
     code = f"""
@@ -766,10 +783,12 @@ def test_with_standard_streams_closed_nothing_of_the_recording_takes_their_place
     assert not [target for target in targets if "run.h5" in target]
 
 
-def test_with_stdin_closed_the_writer_holds_the_lock_as_well(nursery: Nursery, path: Path) -> None:
+def test_the_writer_holds_the_lock_though_stdin_was_closed(nursery: Nursery, path: Path) -> None:
     code = """
         os.close(0)
-        env = record(path, "process", 10)
+        env = record(path, "process", 5)
+        env.flush()  # the writer process has loaded, and has taken over the lock
+        go_on(env, 5)
         os.kill(env._stream.session._worker._process.pid, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGKILL)
     """
@@ -817,7 +836,7 @@ def test_a_recorder_that_becomes_a_daemon_leaves_a_complete_file(writer: str, nu
         os.setsid()
         if os.fork():
             os._exit(0)
-        go_on(env, 10)  # whoever it is now, it is not the recorder
+        go_on(env, 10)  # not recorded: this process is a fork of the recorder
         env.close()
         print("done", flush=True)
     """
@@ -847,7 +866,7 @@ def test_the_working_directory_may_change_or_vanish_while_recording(
     check_complete(path, 10)
 
 
-def test_a_relative_path_in_a_vanished_directory_is_an_error_of_ours(nursery: Nursery, path: Path) -> None:
+def test_a_relative_path_in_a_vanished_directory_is_a_path_error(nursery: Nursery, path: Path) -> None:
     code = """
         os.chdir(os.path.dirname(path))
         os.rmdir(os.getcwd())
@@ -923,7 +942,7 @@ def test_a_recorder_that_cannot_begin_or_whose_writer_died_leaves_no_zombie(path
 
 
 @pytest.mark.parametrize("program", ["/nonexistent/python", os.devnull, "", None], ids=str)
-def test_a_writer_that_cannot_be_started_is_an_error_of_ours_and_leaves_nothing(
+def test_a_writer_that_cannot_be_started_is_a_writer_error_and_leaves_nothing(
     program: str | None, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     descriptors, others = open_descriptors(), children()

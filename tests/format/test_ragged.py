@@ -301,7 +301,7 @@ def _spoil(value):
 @pytest.mark.parametrize("node", [nodes.Opaque("x"), nodes.Node()], ids=["Opaque", "Node"])
 def test_node_without_columns_cannot_be_decoded(node):
     with pytest.raises(TypeError, match="no way to decode"):
-        decode(node, None, 0)
+        decode(node, Stored(node, []), 0)
 
 
 @pytest.mark.parametrize(("index", "counts"), [(-1, (1, 1)), (2, (1, 1)), (0, (0, 1)), (1, (1, 0)), (0, (2, 0))])

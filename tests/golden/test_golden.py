@@ -1,4 +1,4 @@
-"""A golden recording per format version, made once, opens for ever and means the same."""
+"""Golden recordings: one for each format version, made once. All later versions must read the same values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_every_format_version_has_a_golden_file() -> None:
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_a_golden_recording_gives_what_was_recorded(path: Path) -> None:
+def test_a_golden_recording_has_the_recorded_values(path: Path) -> None:
     with h5r.Recording(path) as recording:
         episodes = loads(path.with_suffix(".json").read_text())
         assert recording.num_episodes == len(episodes)
@@ -40,7 +40,7 @@ def test_a_golden_recording_gives_what_was_recorded(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_a_golden_recording_is_plain_hdf5(path: Path) -> None:
+def test_a_golden_recording_can_be_read_with_plain_h5py(path: Path) -> None:
     with h5py.File(path) as file:
         rows, episodes = file["commit"][:]
         starts, lengths = file["episodes/starts"][:episodes], file["episodes/lengths"][:episodes]

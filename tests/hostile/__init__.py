@@ -1,6 +1,6 @@
-"""Files from strangers: none may hang or crash a reader, or make it read or write anything but itself.
+"""Hostile files: none may crash a reader, make it hang, or make it read or write another file.
 
-``cases`` says what a hostile file is; ``links``, ``storage``, ``chunks``, ``attributes``, ``texts``, ``spaces``,
-``schemas``, ``index``, ``superblocks``, ``places``, ``journals`` and ``journal_rows`` make them, the latter two with
-``journal_bytes``; ``files`` has them all.
+``cases`` defines a case. ``links``, ``storage``, ``chunks``, ``attributes``, ``texts``, ``spaces``, ``schemas``,
+``index``, ``superblocks``, ``places``, ``journals`` and ``journal_rows`` have the cases; the last two change journals
+with ``journal_bytes``. ``files`` collects all cases.
 """

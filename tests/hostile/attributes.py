@@ -1,4 +1,4 @@
-"""Attributes that are too large, too many, or of a kind that none should have."""
+"""Attributes that are too large, too many, or of an unexpected kind."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _put_sequence(owner: Any, name: str) -> None:
     sequence = np.empty((), h5py.vlen_dtype(np.int32))
     sequence[()] = np.array([1, 2], np.int32)
     kind, space = h5py.h5t.vlen_create(h5py.h5t.STD_I32LE), h5py.h5s.create(h5py.h5s.SCALAR)
-    h5py.h5a.create(owner.id, name.encode(), kind, space).write(sequence)  # h5py knows what is in its memory
+    h5py.h5a.create(owner.id, name.encode(), kind, space).write(sequence)  # h5py finds its type in memory
 
 
 KINDS: dict[str, Callable[[Any, str], None]] = {

@@ -1,4 +1,4 @@
-"""A hostile file: its name, how it is made from a good recording, and what reading it must give."""
+"""Hostile files: their names, how they are made from a good recording, and the allowed outcomes of reading them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COLUMNS = (
     "episodes/json/ends",
     "commit",
 )
-"""Datasets that are worth an attack: one of each kind."""
+"""The datasets that cases attack: one of each kind."""
 
 Make = Callable[[Site], None]
 
@@ -60,9 +60,9 @@ class Case:
     """One hostile file.
 
     Attributes:
-        name: For people.
-        make: Puts it where the recording of a site would be.
-        expect: What ``Recording`` must make of it: ``"refused"`` if something of it cannot be read,
+        name: Its name in messages and tests.
+        make: Puts it in the place of a site's recording.
+        expect: The outcome of reading it with ``Recording``: ``"refused"`` if some of it cannot be read,
             ``"harmless"`` if its rows are those of the good recording, or ``"any"``.
         also: Entries beside the usual ones.
     """
@@ -73,12 +73,12 @@ class Case:
     also: tuple[str, ...] = ()
 
     def problem(self, entry: str, outcome: Outcome, good_digest: str) -> str:
-        """What is wrong with what came of an entry, nothing if it is as it must be.
+        """The problem of an outcome, empty if the outcome is allowed.
 
         Args:
-            entry: Which entry.
-            outcome: What came of it.
-            good_digest: That of reading the good recording.
+            entry: The name of the entry.
+            outcome: Its outcome.
+            good_digest: The digest of reading the good recording.
         """
         if not outcome.is_allowed:
             return f"{outcome.kind}: {outcome.detail}"
@@ -90,10 +90,10 @@ class Case:
 
 
 class Cases(list[Case]):
-    """The cases of a module, collected by its decorators."""
+    """The cases of a module. The methods are decorators that add one."""
 
     def case(self, name: str, expect: str = "refused", also: tuple[str, ...] = ()) -> Callable[[Make], Make]:
-        """Make a case of a function."""
+        """Add a case whose file the function makes."""
 
         def add(make: Make) -> Make:
             self.append(Case(name, make, expect, also))
@@ -102,7 +102,7 @@ class Cases(list[Case]):
         return add
 
     def edited(self, name: str, expect: str = "refused", also: tuple[str, ...] = ()) -> Callable[..., Any]:
-        """Make a case of a function that changes the open file of a good recording."""
+        """Add a case: a good recording, changed by the function, which gets the open file."""
 
         def add(change: Callable[[h5py.File], None]) -> Callable[[h5py.File], None]:
             self.add_edited(name, change, expect, also)
@@ -113,7 +113,7 @@ class Cases(list[Case]):
     def add_edited(
         self, name: str, change: Callable[[h5py.File], None], expect: str = "refused", also: tuple[str, ...] = ()
     ) -> None:
-        """Add a case: a good recording of which the open file is changed."""
+        """Add a case: a good recording, changed by ``change``, which gets the open file."""
 
         def make(site: Site) -> None:
             with edit(site) as file:
@@ -132,7 +132,7 @@ def _compressed(compression: str | None) -> bytes:
 
 
 def plant(site: Site, subject: str = SUBJECT, *, interrupted: bool = False, compression: str | None = "gzip") -> None:
-    """Put a good recording where hostile ones will be."""
+    """Put a good recording in the place of a site's recording."""
     assert subject in SUBJECTS
     if compression != "gzip":
         site.path.write_bytes(_compressed(compression))
@@ -153,7 +153,7 @@ def edit(site: Site, subject: str = SUBJECT, *, compression: str | None = "gzip"
 
 
 def replace(file: h5py.File, name: str, **options: Any) -> h5py.Dataset:
-    """Put another dataset in the place of one; what is not said is as it was."""
+    """Replace a dataset by a new one; options that are not given are those of the old one."""
     old = file[name]
     usual = {"shape": old.shape, "dtype": old.dtype, "maxshape": (None, *old.shape[1:]), "chunks": old.chunks}
     if "data" in options:
@@ -166,7 +166,7 @@ def replace(file: h5py.File, name: str, **options: Any) -> h5py.Dataset:
 
 
 def edit_json(file: h5py.File, name: str, change: Callable[[Any], Any]) -> None:
-    """Change an attribute of ``/metadata`` that is JSON."""
+    """Change the JSON value of an attribute of ``/metadata``."""
     attributes = file["metadata"].attrs
     content = json.loads(attributes[name])
     changed = change(content)
@@ -174,7 +174,7 @@ def edit_json(file: h5py.File, name: str, change: Callable[[Any], Any]) -> None:
 
 
 def set_text(file: h5py.File, name: str, row: int, text: bytes) -> None:
-    """Change a text of a ragged column."""
+    """Replace a text of a ragged column."""
     ends, values = file[f"{name}/ends"], file[f"{name}/values"]
     stops = ends[:]
     starts = np.concatenate([[0], stops[:-1]])
@@ -188,7 +188,7 @@ def set_text(file: h5py.File, name: str, row: int, text: bytes) -> None:
 
 
 def fill_outside(site: Site) -> Path:
-    """An HDF5 file outside, like a recording, of which every byte of data is secret."""
+    """Make a recording outside whose datasets repeat the secret; its path."""
     path = site.outside / "other.h5"
     site.path.parent.mkdir(exist_ok=True)
     path.write_bytes(good_files()[""])

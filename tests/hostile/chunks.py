@@ -1,4 +1,4 @@
-"""Chunks that do not inflate to what they should, and filters that no recording has."""
+"""Chunks that inflate to a wrong size or not at all, and filters that no recording has."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ZEROS = 100 << 20
 
 
 def plugin_path() -> str | None:
-    """A directory with filters that HDF5 would load for a file, if it were asked to."""
+    """The directory of hdf5plugin's filters, which HDF5 could load for a file; None if it is not installed."""
     found = importlib.util.find_spec("hdf5plugin")
     return None if found is None or found.origin is None else str(Path(found.origin).parent / "plugins")
 
@@ -44,7 +44,7 @@ def _store(dataset: h5py.Dataset, data: bytes, mask: int = 0) -> None:
     dataset.id.write_direct_chunk((0,) * dataset.ndim, data, filter_mask=mask)
 
 
-# What may be stored in the place of a chunk: from what is stored, and the size it should have.
+# Takes the stored bytes of a chunk and the size of the chunk; returns the bytes to store in their place.
 Damage = Callable[[bytes, int], bytes]
 
 DAMAGES: dict[str, Damage] = {
@@ -76,7 +76,7 @@ for _compression in COMPRESSIONS[:-1]:
 
 
 def _resized(compression: str, change: Callable[[int], int]) -> Callable[[h5py.File], None]:
-    """A chunk that inflates to another size, in a file that says so nowhere."""
+    """A chunk that inflates to another size than that of the dataset's chunks."""
     encode = make_codec(compression).encode
 
     def change_file(file: h5py.File) -> None:
@@ -204,7 +204,7 @@ for _mask in (1, 2, 0xFFFFFFFF):
             _store(file[PICTURE], data(_chunk_bytes(file[PICTURE])), mask)
 
 
-@CASES.case("an uncompressed chunk is short", expect="any")  # what is behind it in the file is read
+@CASES.case("an uncompressed chunk is short", expect="any")  # the bytes behind it in the file are read
 def _(site: Site) -> None:
     with edit(site) as file:
         file["rewards"].id.write_direct_chunk((0,), bytes(8))
@@ -214,7 +214,7 @@ def _(site: Site) -> None:
 
 
 def _bomb(file: h5py.File, item: tuple[int, ...], chunk: bytes, codec: Any, rows: int = 7) -> None:
-    """Pictures of another size, each a chunk of its own, in a file that agrees with itself."""
+    """Replace the pictures by others of another size, each in a chunk of its own, and make the schema agree."""
 
     def resize(schema: Any) -> None:
         for _, node in schema["observation"]["items"]:
@@ -238,9 +238,7 @@ def _(file: h5py.File) -> None:
     _bomb(file, (1 << 15, 1 << 15), data, make_codec("gzip"))
 
 
-@CASES.edited(
-    "pictures of 16 MiB, of zeros (gzip)", expect="any"
-)  # all are asked for at once, and a journal has 16 rows
+@CASES.edited("pictures of 16 MiB, of zeros (gzip)", expect="any")  # together they are too large to read at once
 def _(file: h5py.File) -> None:
     _bomb(file, (4096, 4096), zlib.compress(bytes(16 << 20), 1), make_codec("gzip"))
 

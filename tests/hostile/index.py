@@ -1,4 +1,4 @@
-"""Numbers that point to where nothing is: commits, episodes, ends of lists, codes of types."""
+"""Numbers that point beyond the data: commits, episodes, ends of lists, codes of types."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CASES = Cases()
 LAST = (1 << 63) - 1
 FIRST = -(1 << 63)
 
-# What may be in the place of the numbers of a column.
+# Numbers to put into a column.
 NUMBERS: dict[str, Any] = {
     "-1": -1,
     "2^62": 1 << 62,

@@ -1,4 +1,4 @@
-"""The journal of an interrupted recording, to be changed byte by byte."""
+"""``JournalBytes``: the journal of an interrupted recording, whose bytes can be changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ LAST = (1 << 64) - 1
 
 
 class JournalBytes:
-    """The journal of an interrupted recording, to be changed byte by byte."""
+    """The journal of an interrupted recording: change ``data``, then ``save``.
+
+    Args:
+        site: Gets the interrupted recording.
+
+    Attributes:
+        data: The bytes of the journal.
+        header: Its JSON header.
+    """
 
     def __init__(self, site: Site) -> None:
         plant(site, interrupted=True)
@@ -31,7 +39,7 @@ class JournalBytes:
         self.header: dict[str, Any] = json.loads(self.data[HEADER_AT : HEADER_AT + self._header_bytes])
 
     def word(self, number: int) -> int:
-        """A control word."""
+        """The value of a control word."""
         value: int = struct.unpack_from("<Q", self.data, 8 * number)[0]
         return value
 
@@ -40,7 +48,7 @@ class JournalBytes:
         struct.pack_into("<Q", self.data, 8 * number, value & LAST)
 
     def column(self, name: str) -> np.ndarray:
-        """A column of the ring, to be written to."""
+        """A column of the ring, as a view into ``data``."""
         at = HEADER_AT + -(-self._header_bytes // PAGE) * PAGE
         for each, dtype, shape in self.header["ring"]:
             count = self.header["capacity_rows"] * math.prod(shape)
@@ -61,7 +69,7 @@ class JournalBytes:
         return at
 
     def save(self, header: Any = None) -> None:
-        """Write it; with another header if there is one."""
+        """Write the journal, with a new header if one is given."""
         if header is not None:
             text = (header if isinstance(header, bytes) else json.dumps(header).encode()).ljust(self._header_bytes)
             self.data[HEADER_AT : HEADER_AT + len(text)] = text

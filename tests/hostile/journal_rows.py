@@ -1,4 +1,4 @@
-"""Journals of which a stranger has changed the rows and segments, and interrupted recordings that do not go with theirs."""
+"""Journals whose rows or segments were changed, and interrupted recordings that do not fit their journals."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 
 from gym_h5record.storage.hdf5.superblock import clear_write_flags
-from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
 from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import Cases, plant, set_text
 from tests.hostile.journal_bytes import HEADER_AT, LAST, PAGE, JournalBytes

@@ -1,4 +1,4 @@
-"""Journals of which a stranger has changed what they say about themselves."""
+"""Journals whose control words or header were changed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
 from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import Cases
 from tests.hostile.journal_bytes import LAST, PAGE, JournalBytes
@@ -215,7 +215,7 @@ for _words, _change in HEADERS.items():
         def _(site: Site, change: Callable[[Any], Any] = _change, state: str = _state) -> None:
             journal = JournalBytes(site)
             header = change(journal.header)
-            if state == "alone":  # what would be made from it
+            if state == "alone":  # repair makes the file from the journal
                 site.path.unlink()
                 if isinstance(header, dict):
                     header = {**header, "creates": header.get("creates") is not False}

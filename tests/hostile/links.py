@@ -1,4 +1,4 @@
-"""Links that lead out of the file, or nowhere, or round and round."""
+"""Links that lead out of the file, nowhere, or in circles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in the place of the recording, and beside it."""
+"""Links, FIFOs, directories and other things in the place of the recording, or beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schemas that name what they should not, or describe what cannot be."""
+"""Schemas that name wrong datasets, or describe impossible columns."""
 
 from __future__ import annotations
 

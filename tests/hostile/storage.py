@@ -1,4 +1,4 @@
-"""Datasets that are stored elsewhere, or in another way than a recording's, or that claim what is not there."""
+"""Datasets that are stored elsewhere, or in another way than a recording's, or that claim rows they do not have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gym_h5record.storage.hdf5.lookup3 import lookup3
+from gym_h5record.storage.hdf5.lookup3 import lookup3_hash
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import COLUMNS, Cases, edit, fill_outside, plant, replace
 
@@ -275,7 +275,7 @@ def _(file: h5py.File) -> None:
 # Claims ---------------------------------------------------------------------------------------------
 
 MANY_CHUNKS = (1 << 32) - 16
-"""HDF5 has numbers for as many; it walks through all of them to count those that are stored."""
+"""HDF5 can number this many chunks; to count the stored ones it walks through all numbers."""
 
 
 def _columns(file: h5py.File) -> list[h5py.Dataset]:
@@ -290,7 +290,7 @@ def _columns(file: h5py.File) -> list[h5py.Dataset]:
 
 
 def _claim(dataset: h5py.Dataset) -> int:
-    """Make a dataset as long as it can be."""
+    """Give a dataset ``MANY_CHUNKS`` chunks; its rows."""
     rows: int = dataset.chunks[0] * MANY_CHUNKS
     dataset.resize(rows, axis=0)
     return rows
@@ -324,9 +324,9 @@ def _(site: Site) -> None:
     plant(site)
     data = bytearray(site.path.read_bytes())
     at = data.find(b"EAHD")
-    while at >= 0:  # the header of an index of chunks: the highest that was ever written
+    while at >= 0:  # the header of a chunk index: the highest chunk number that was ever used
         struct.pack_into("<Q", data, at + 44, MANY_CHUNKS)
-        struct.pack_into("<I", data, at + 68, lookup3(bytes(data[at : at + 68])))
+        struct.pack_into("<I", data, at + 68, lookup3_hash(bytes(data[at : at + 68])))
         at = data.find(b"EAHD", at + 1)
     site.path.write_bytes(data)
 

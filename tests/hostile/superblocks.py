@@ -18,7 +18,7 @@ CASES = Cases()
 
 
 def _checked(data: bytes) -> bytes:
-    """With a checksum that is right, the flags and the end of the file as they are."""
+    """Make the checksum of the superblock fit, without changing its flags or its end of file."""
     block = bytearray(closed_superblock(data[:48], struct.unpack_from("<Q", data, 28)[0]))
     if block[11] == data[11]:
         return bytes(block) + data[48:]
@@ -29,7 +29,7 @@ def _patched(at: int, value: bytes, *, checked: bool = True) -> Callable[[Site],
     def make(site: Site) -> None:
         data = good_files()[""]
         data = data[:at] + value + data[at + len(value) :]
-        with suppress(ValueError):  # a checksum that we could not compute
+        with suppress(ValueError):  # a superblock that ``closed_superblock`` does not know: leave its checksum
             data = _checked(data) if checked else data
         site.path.write_bytes(data)
 

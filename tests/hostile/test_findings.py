@@ -1,4 +1,4 @@
-"""What hostile files have found in the package: each of these was a failure once."""
+"""Failures that hostile files have found in the package, each with a test that it stays mended."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def _forget_types(file: h5py.File) -> None:
     file["types"][...] = 0
 
 
-def test_a_reward_that_is_missing_within_an_episode_is_an_error(change: Callable[[Change], Path]) -> None:
+def test_a_missing_reward_within_an_episode_is_an_error(change: Callable[[Change], Path]) -> None:
     with h5r.Recording(change(_forget_types)) as recording:
-        assert recording.rewards[0] is None  # by row, it may be the last of an episode
+        assert recording.rewards[0] is None  # asked for by row, it may be the padding at the end of an episode
         with pytest.raises(CorruptRecordingError, match="/rewards row 0 has no value"):
             recording.episodes[0].rewards[0]
 
@@ -68,7 +68,7 @@ def test_replay_of_a_step_without_a_reward_says_what_is_wrong(
     assert "has no value" in result.stderr
 
 
-# Appending to what cannot be appended to ------------------------------------------------------------
+# Appending to damaged recordings --------------------------------------------------------------------
 
 
 def _swap(file: h5py.File) -> None:
@@ -115,7 +115,7 @@ NOT_APPENDED: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("words", NOT_APPENDED)
-def test_what_cannot_be_appended_to_is_refused_and_not_changed(words: str, change: Callable[[Change], Path]) -> None:
+def test_a_damaged_recording_is_not_appended_to_and_not_changed(words: str, change: Callable[[Change], Path]) -> None:
     path = change(NOT_APPENDED[words])
     before = path.read_bytes()
     with pytest.raises((CorruptRecordingError, SchemaMismatchError)):
@@ -142,19 +142,19 @@ def test_what_cannot_be_appended_to_is_refused_and_not_changed(words: str, chang
         ("total_steps", "7"),
     ],
 )
-def test_an_attribute_that_is_something_else_is_refused(name: str, value: object) -> None:
-    with pytest.raises(ValueError):  # the message is of whoever read it
+def test_an_attribute_of_a_wrong_kind_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ValueError):  # callers word the message
         metadata_values({name: value})
 
 
-def test_an_attribute_says_what_it_means() -> None:
+def test_attributes_are_decoded() -> None:
     given = {"run_id": "[1", "total_steps": 7, "user": "", "env_wrappers": '["a:B"]'}
     assert metadata_values(given) == {"run_id": "[1", "total_steps": 7, "user": {}, "env_wrappers": ["a:B"]}
 
 
 @pytest.mark.parametrize("spec", ["\x1b[2J", "[" * 900 + "]" * 900, "7"], ids=["no JSON", "deep", "no spec"])
 @pytest.mark.parametrize("option", [(), ("--json",)])
-def test_info_shows_a_recording_whose_spec_is_none(
+def test_info_shows_a_recording_whose_env_spec_is_unreadable(
     spec: str, option: tuple[str, ...], change: Callable[[Change], Path]
 ) -> None:
     result = CliRunner().invoke(main, ["info", str(change(_attribute("env_spec", spec))), *option])
@@ -163,7 +163,7 @@ def test_info_shows_a_recording_whose_spec_is_none(
         assert json.loads(result.stdout)["environment"]["spec"] in (spec, 7)
 
 
-def test_the_error_of_a_spec_quotes_no_more_than_a_little(change: Callable[[Change], Path]) -> None:
+def test_the_error_of_a_long_env_spec_is_short(change: Callable[[Change], Path]) -> None:
     with h5r.Recording(change(_attribute("env_spec", json.dumps({"id": "a-v" + "9" * 5000})))) as recording:
         with pytest.raises(CorruptRecordingError) as caught:
             _ = recording.env_spec
@@ -171,7 +171,7 @@ def test_the_error_of_a_spec_quotes_no_more_than_a_little(change: Callable[[Chan
 
 
 @pytest.mark.parametrize(("name", "value"), [("user", "[[1], 2]"), ("versions", "x"), ("env_wrappers", "7")])
-def test_what_is_salvaged_can_be_read(name: str, value: str, change: Callable[[Change], Path]) -> None:
+def test_a_salvaged_recording_can_be_read(name: str, value: str, change: Callable[[Change], Path]) -> None:
     path = change(_attribute(name, value))
     saved = path.with_name("saved.h5")
     assert h5r.repair(path, salvage=saved).salvaged == saved
@@ -189,7 +189,7 @@ def test_a_heap_that_is_too_large_is_not_read() -> None:
         check_block(memoryview(head))
 
 
-def test_a_file_that_the_system_does_not_let_us_read_is_no_traceback() -> None:
+def test_a_file_that_the_system_does_not_let_us_read_is_a_path_error() -> None:
     with pytest.raises(RecordingPathError, match="cannot be read"):
         read_superblock("/proc/self/mem")
 

@@ -1,4 +1,4 @@
-"""Good recordings with bytes changed at random: a few of those that ``scripts/fuzz_files.py`` tries."""
+"""Good recordings with bytes changed at random: a small sample of ``scripts/fuzz_files.py``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scripts.fuzz.tally import COLUMNS, Tally, markdown
 from scripts.fuzz.worker import Outcome
 
 MUTANTS = 16
-ENTRIES_EACH = 3  # of the different ones
+ENTRIES_EACH = 3  # entries that each mutant goes through
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def prober() -> Iterator[Prober]:
 
 
 @pytest.mark.parametrize("number", range(MUTANTS))
-def test_a_mutant_does_no_more_than_be_refused(number: int, prober: Prober, tmp_path: Path) -> None:
+def test_a_mutant_is_refused_or_read_and_does_nothing_else(number: int, prober: Prober, tmp_path: Path) -> None:
     site = Site(tmp_path, os.urandom(8))
     make_mutant(number).put(site)
     site.keep()
@@ -38,20 +38,20 @@ def test_a_mutant_does_no_more_than_be_refused(number: int, prober: Prober, tmp_
     site.remove()
 
 
-def test_a_mutant_is_its_number() -> None:
+def test_number_and_seed_decide_a_mutant() -> None:
     assert make_mutant(4).files == make_mutant(4).files
     assert make_mutant(4).files != make_mutant(5).files
     assert make_mutant(4).files != make_mutant(4, seed=1).files
 
 
-def test_a_mutant_has_a_flaw_of_its_kind() -> None:
+def test_most_mutants_differ_from_the_good_recording() -> None:
     mutants = [make_mutant(number) for number in range(MUTANTS)]
     assert {mutant.kind for mutant in mutants} <= KINDS.keys()
     flawed = [each for each in mutants if each.files != good_files(each.subject, interrupted=each.interrupted)]
     assert len(flawed) > MUTANTS / 2  # some changes happen to change nothing
 
 
-def test_the_table_counts_what_is_wrong() -> None:
+def test_the_table_counts_allowed_and_forbidden_outcomes() -> None:
     tally = Tally("a")
     tally.add_file()
     tally.add("one", "read", Outcome("done", digest="x"), Outcome("done", digest="x"))

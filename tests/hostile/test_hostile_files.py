@@ -1,8 +1,7 @@
-"""Files from strangers: what reading, repairing and appending make of them.
+"""Hostile files, named in the modules of this directory: reading, repairing and appending to them does no harm.
 
-A sample: every so many cases, each through the next of the entries. All cases
-through all entries take half an hour: ``GYM_H5RECORD_HOSTILE=all``, or
-``scripts/fuzz_files.py``, which counts.
+This is a sample: every eighth case, each with another entry. All cases with all entries take half an hour: set
+``GYM_H5RECORD_HOSTILE=all``, or run ``scripts/fuzz_files.py``, which also counts the outcomes.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def good_digest(prober: Prober, tmp_path_factory: pytest.TempPathFactory) -> str
 
 
 @pytest.mark.parametrize(("case", "entry"), SELECTED, ids=[f"{case.name} | {entry}" for case, entry in SELECTED])
-def test_a_file_from_a_stranger_does_no_more_than_be_refused(
+def test_a_hostile_file_is_refused_or_read_and_does_nothing_else(
     case: Case, entry: str, prober: Prober, good_digest: str, tmp_path: Path
 ) -> None:
     site = Site(tmp_path, os.urandom(8))

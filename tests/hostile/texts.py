@@ -1,4 +1,4 @@
-"""JSON that is deep, huge, or means something else than it should."""
+"""JSON that is deep or huge, or has values of an unexpected kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: any space, and any value that an environment may put into an info."""
+"""Hypothesis strategies: spaces of any kind, and values that an environment may put into an info."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PROFILE = settings(
 # Values -------------------------------------------------------------------------------------------
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=8)
-"""Any code points, lone surrogates and controls included."""
+"""Text of any code points, with lone surrogates and control characters."""
 
 
 def _bits(dtype: Any) -> st.SearchStrategy[Any]:
-    """Floats by their bits: quiet NaNs of every payload, every subnormal, both zeros."""
+    """Floats made from their bits: quiet NaNs of every payload, every subnormal, both zeros."""
     kind = np.dtype(dtype)
     unsigned = np.dtype(f"u{kind.itemsize}")
     all_ones, quiet = int(np.array(np.inf, kind).view(unsigned)), 1 << (np.finfo(kind).nmant - 1)
@@ -67,7 +67,7 @@ plain_arrays = hnp.arrays(
     st.sampled_from([np.dtype(dtype) for dtype in DTYPES]) | hnp.complex_number_dtypes() | hnp.datetime64_dtypes(),
     hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
 )
-"""Arrays of any rank, with NaN payloads, of either byte order."""
+"""Arrays of up to three axes, with NaN payloads, in either byte order."""
 
 keys = st.recursive(
     any_text | st.integers(-3, 3) | st.none() | st.floats(allow_nan=False) | st.binary(max_size=3),
@@ -101,12 +101,12 @@ def _object_array(items: list[Any]) -> np.ndarray:
 values = st.recursive(
     scalars | plain_arrays | st.frozensets(keys, max_size=3) | st.sets(keys, max_size=3), _containers, max_leaves=8
 )
-"""Anything that has an exact form in tagged JSON."""
+"""Values that have an exact form in tagged JSON."""
 
 infos = st.dictionaries(
     any_text | st.sampled_from(["lives", "x", "array"]) | keys, numbers | plain_arrays | values, max_size=4
 )
-"""What ``reset`` and ``step`` return last."""
+"""Info dicts, as ``reset`` and ``step`` return them."""
 
 # Spaces -------------------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ infos = st.dictionaries(
 def boxes(draw: st.DrawFn) -> spaces.Box:
     """A Box of any dtype, shape and bounds that can be sampled."""
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
-    # Gymnasium samples a Box of rank 0 of whole numbers as a scalar, which is not in the space.
+    # Gymnasium samples a whole-number Box of rank 0 as a scalar, which is not in the space.
     shape = draw(hnp.array_shapes(min_dims=0 if dtype.kind == "f" else 1, max_dims=4, min_side=0, max_side=3))
     if dtype.kind == "b":
         low, high = 0, 1
@@ -160,11 +160,11 @@ leaf_spaces = boxes() | discretes | multi_discretes | multi_binaries | texts
 
 
 def any_spaces(depth: int = 3) -> st.SearchStrategy[gym.Space[Any]]:
-    """Any space of Gymnasium, nested up to ``depth`` deep."""
+    """Spaces of any kind that Gymnasium has, nested up to ``depth`` deep."""
     if depth == 0:
         return leaf_spaces
     inner = any_spaces(depth - 1)
-    # Gymnasium cannot batch Dict() and Tuple(()), nor a Box of rank 0 of integers: not what is tested here.
+    # ``ragged_spaces`` leaves out spaces that Gymnasium cannot batch: Dict(), Tuple(()), an integer Box of rank 0.
     return st.one_of(
         leaf_spaces,
         st.lists(st.tuples(keys, inner), max_size=3, unique_by=lambda pair: pair[0]).map(spaces.Dict),
@@ -174,7 +174,7 @@ def any_spaces(depth: int = 3) -> st.SearchStrategy[gym.Space[Any]]:
 
 
 def ragged_spaces(inner: st.SearchStrategy[gym.Space[Any]]) -> st.SearchStrategy[gym.Space[Any]]:
-    """Spaces whose values vary in size, of ``inner`` ones."""
+    """Spaces whose values vary in size, made of ``inner`` spaces."""
     return st.one_of(
         texts,
         st.builds(spaces.Sequence, inner),

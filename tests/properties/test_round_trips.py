@@ -1,4 +1,4 @@
-"""Properties: whatever goes in comes out the same, bit for bit and type for type."""
+"""Properties: every value comes back the same, bit for bit and type for type."""
 
 import copy
 import itertools
@@ -30,7 +30,7 @@ from tests.properties.strategies import PROFILE, any_spaces, infos, keys, leaf_s
 from tests.values.test_space_json import check_same_space
 from tests.zoo import ZooEnv, check_identical, check_recorded, play, samples
 
-# Shrinking would make hundreds of recordings more: a failure is shown as it was found.
+# No shrinking: it would make hundreds of recordings more.
 RECORDING = settings(PROFILE, max_examples=40, phases=[Phase.explicit, Phase.generate])
 
 VECTORS = spaces.Box(-1, 1, (2,), np.float32)
@@ -76,7 +76,7 @@ def test_json_gives_the_schema_back(observation_space, action_space, first_infos
 
 @PROFILE
 @given(st.lists(keys, max_size=8))
-def test_links_of_a_group_have_names_of_their_own(group):
+def test_links_of_a_group_have_distinct_names(group):
     taken = set()
     names = [link_name(key, taken) for key in group]
     assert len(set(names)) == len(names)
@@ -89,7 +89,7 @@ def test_links_of_a_group_have_names_of_their_own(group):
 
 @PROFILE
 @given(any_spaces(2), any_spaces(2), st.lists(infos, max_size=2))
-def test_fields_of_a_schema_have_names_of_their_own(observation_space, action_space, first_infos):
+def test_fields_of_a_schema_have_distinct_names(observation_space, action_space, first_infos):
     observation, action = plan_space(observation_space, "observations"), plan_space(action_space, "actions")
     schema = Schema(observation, action, None, plan_infos(first_infos))
     names = [field.name for field in schema.fields]
@@ -105,7 +105,7 @@ def test_samples_of_ragged_spaces_are_never_refused_and_come_back(space, seed):
 
 @PROFILE
 @given(ragged_spaces(leaf_spaces), values)
-def test_whatever_is_encoded_comes_back_and_the_rest_is_refused(space, value):
+def test_a_value_that_encode_accepts_comes_back(space, value):
     node = plan_space(space, "x")
     assert isinstance(node, nodes.Ragged)
     if encode(node, value) is not None:
@@ -132,16 +132,16 @@ def test_chunk_gives_the_bytes_back(compression, data):
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
-    """Where every example makes a directory of its own."""
+    """The directory in which every example makes its own."""
     return tmp_path_factory.mktemp("recordings")
 
 
 def check_records(env, directory, lengths, **options):
-    """Fail unless a recording of an environment has exactly what passed, and nothing is left beside it."""
+    """Fail unless a recording of an environment has exactly the played episodes, and no file is left beside it."""
     path = Path(tempfile.mkdtemp(dir=directory)) / "run.h5"
     recorder = RecordToHDF5(env, path, writer="inline", **options)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RecordingWarning)  # odd values are what this is about
+        warnings.simplefilter("ignore", RecordingWarning)  # it warns of odd values, which this test records on purpose
         try:
             episodes = play(recorder, lengths)
         finally:
@@ -178,7 +178,7 @@ def test_recording_of_any_infos_and_rewards_is_exact(directory, given_infos, rew
     [[1e308, 1e308], [float("inf"), float("-inf")], [-1e308, np.float64(-1e308)]],
     ids=["over", "nan", "under"],
 )
-def test_recording_of_rewards_that_have_no_finite_sum_is_exact_and_warns_of_nothing(directory, rewards):
+def test_recording_of_rewards_without_a_finite_sum_is_exact_and_gives_no_warning(directory, rewards):
     check_records(ZooEnv(VECTORS, ACTIONS, rewards=rewards), directory, [9, 9, 3])
 
 
@@ -188,14 +188,14 @@ def test_recording_of_rewards_that_have_no_finite_sum_is_exact_and_warns_of_noth
     ids=["float16", "float32", "float64"],
 )
 def test_recording_of_signalling_nans_is_exact(directory, dtype, bits):
-    """Processors turn them into quiet ones whenever a float is cast."""
+    """Processors turn a signalling NaN into a quiet one whenever they cast a float."""
     number = np.array(bits, f"u{np.dtype(dtype).itemsize}").view(dtype)[()]
     env = ZooEnv(VECTORS, ACTIONS, rewards=[number, float(bits)], infos=lambda step: {"a": number, "b": (number, step)})
     check_records(env, directory, [4])
 
 
 class AnythingEnv(ZooEnv):
-    """Shows whatever it is given, in the space or not."""
+    """Shows the given observations, whether or not they are in the space."""
 
     def __init__(self, space, observations):
         super().__init__(space, ACTIONS, length=4)

@@ -38,7 +38,7 @@ from gym_h5record.errors import (
     RecordingNotFoundError,
 )
 from gym_h5record.storage import handle, state
-from gym_h5record.storage.hdf5.lookup3 import lookup3
+from gym_h5record.storage.hdf5.lookup3 import lookup3_hash
 from gym_h5record.storage.lock import RecordingLock, is_locked
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.storage.state import State, recording_state
@@ -717,7 +717,7 @@ def test_a_recorder_that_begins_while_the_file_is_opened_is_no_error(
     block = bytearray(copy.read_bytes()[:44])
     block[11] = 5  # open for writing
     with copy.open("r+b") as file:
-        file.write(block + struct.pack("<I", lookup3(bytes(block))))
+        file.write(block + struct.pack("<I", lookup3_hash(bytes(block))))
     states = iter([State.CLOSED])  # as it was a moment ago: by now HDF5 refuses the file
     monkeypatch.setattr(handle, "recording_state", lambda path: next(states, None) or recording_state(path))
     with h5r.Recording(copy, live=True) as recording:

@@ -1,4 +1,4 @@
-"""A stream: columns fixed by the first step, one session, closed once, let go of in order."""
+"""A stream: the first step fixes the columns, there is one session, and it is closed once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from gym_h5record.recorder.episode_stream import EpisodeStream, RecordedEnv
 from gym_h5record.recorder.provenance import describe_environment, user_metadata
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.writing import session
-from gym_h5record.writing.index_writer import begin_json
 from gym_h5record.writing.inline_worker import InlineWorker
 from gym_h5record.writing.options import make_options
+from gym_h5record.writing.row_writer import begin_json
 from gym_h5record.writing.session import Session
 from tests.zoo import ForeignArray
 
@@ -74,7 +74,7 @@ def test_the_file_is_opened_with_the_first_episode_and_laid_out_with_the_first_s
         assert recording.fps == 50.0
 
 
-def test_what_waits_for_its_first_step_is_a_copy(path: Path) -> None:
+def test_the_row_that_waits_for_the_first_step_is_a_copy(path: Path) -> None:
     stream, observation, info = make_stream(path), START.copy(), {"kept": [1]}
     stream.begin_episode(observation, info, None, begin_json(None, None, Origin.RESET, 0))
     observation[:] = 9
@@ -86,7 +86,7 @@ def test_what_waits_for_its_first_step_is_a_copy(path: Path) -> None:
         assert recording.episodes[0].infos[0] == {"kept": [1]}  # type: ignore[index]
 
 
-def test_what_cannot_be_copied_is_kept_as_what_can_be_recorded_of_it(path: Path) -> None:
+def test_a_value_that_cannot_be_copied_is_kept_in_its_recorded_form(path: Path) -> None:
     class Gradient(ForeignArray):
         def __deepcopy__(self, memo: Any) -> Any:
             raise RuntimeError("only leaves of a graph can be copied")
@@ -100,7 +100,7 @@ def test_what_cannot_be_copied_is_kept_as_what_can_be_recorded_of_it(path: Path)
         assert recording.episodes[0].observations[0].tolist() == START.tolist()
 
 
-def test_a_first_row_without_a_step_is_recorded_when_the_tape_is_closed(path: Path) -> None:
+def test_a_first_row_without_a_step_is_recorded_when_the_stream_is_closed(path: Path) -> None:
     stream = make_stream(path)
     begin(stream)
     stream.close()
@@ -122,7 +122,7 @@ def test_a_step_after_the_end_begins_an_episode_with_the_newest_row(path: Path) 
         assert recording.episodes[1].observations[0].tolist() == [1, 1, 1, 1]
 
 
-def test_a_tape_that_was_never_begun_leaves_nothing(path: Path) -> None:
+def test_a_stream_without_an_episode_leaves_nothing(path: Path) -> None:
     stream = make_stream(path)
     stream.session.tick()
     stream.session.flush()
@@ -131,7 +131,7 @@ def test_a_tape_that_was_never_begun_leaves_nothing(path: Path) -> None:
     assert not [*path.parent.iterdir()]
 
 
-def test_an_abandoned_tape_lets_go_without_closing(path: Path) -> None:
+def test_an_abandoned_stream_lets_go_without_closing(path: Path) -> None:
     stream = make_stream(path)
     begin(stream)
     take_first_step(stream)
@@ -143,7 +143,7 @@ def test_an_abandoned_tape_lets_go_without_closing(path: Path) -> None:
     assert h5r.repair(path).num_steps == 1
 
 
-def test_whoever_goes_on_while_the_tape_is_being_closed_is_refused_and_nothing_is_lost(
+def test_a_thread_that_records_while_the_stream_is_closed_is_refused_and_nothing_is_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = make_stream(path)
@@ -177,7 +177,7 @@ def test_whoever_goes_on_while_the_tape_is_being_closed_is_refused_and_nothing_i
 
 
 @pytest.mark.parametrize("when", ["the columns are planned", "the session is opened"])
-def test_a_tape_that_is_closed_by_another_thread_in_its_first_step_leaves_nothing_open(
+def test_a_stream_that_another_thread_closes_in_its_first_step_leaves_nothing_open(
     when: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = make_stream(path)
@@ -219,7 +219,7 @@ def test_other_columns_cannot_be_appended_and_leave_the_file_as_it_was(path: Pat
     assert [each.name for each in path.parent.iterdir()] == ["run.h5"]
 
 
-def test_metadata_given_while_appending_is_not_recorded_and_that_is_said(path: Path) -> None:
+def test_metadata_given_while_appending_is_not_recorded_and_is_warned_of(path: Path) -> None:
     stream = make_stream(path)
     begin(stream)
     stream.close()
@@ -256,11 +256,11 @@ def closed(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("error", [MemoryError, RuntimeError, KeyboardInterrupt])
-def test_whatever_goes_wrong_as_it_compares_leaves_neither_lock_nor_journal(
+def test_any_error_while_it_compares_leaves_neither_lock_nor_journal(
     error: type[BaseException], path: Path, closed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
-        raise error("as it compares")
+        raise error("while it compares")
 
     with monkeypatch.context() as patched:
         patched.setattr(episode_stream, "check_same", fail)
@@ -268,7 +268,7 @@ def test_whatever_goes_wrong_as_it_compares_leaves_neither_lock_nor_journal(
             begin(make_stream(path, "a"))
     assert [each.name for each in path.parent.iterdir()] == ["run.h5"]
     assert path.read_bytes() == closed
-    stream = make_stream(path, "a")  # nobody holds the lock
+    stream = make_stream(path, "a")  # the lock is free
     begin(stream)
     stream.close()
 

@@ -1,4 +1,4 @@
-"""When recording fails: with ``on_error="warn"`` the agent cannot tell, with ``"raise"`` it is told."""
+"""When recording fails: ``on_error="warn"`` warns once and the environment goes on, ``"raise"`` raises."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class Noise(gym.Env[np.ndarray, np.int64]):
 
 
 class Twins:
-    """An environment that is recorded, and one that is not; they are always given the same.
+    """A recorded environment and one that is not recorded; both get the same calls and must answer the same.
 
     Attributes:
         recorder: The recorded one.
-        steps: How many have returned.
-        observations: What they gave.
+        steps: How many steps have returned.
+        observations: The observations of all resets and steps.
     """
 
     def __init__(self, path: Path, **options: Any) -> None:
@@ -115,7 +115,7 @@ class Twins:
         self._twin.text_bytes = 1 << 21
 
     def write_short_texts(self) -> None:
-        """The contrary."""
+        """From now on texts are short again."""
         self._twin.text_bytes = 10
 
     def _compare(self, found: np.ndarray, expected: np.ndarray) -> None:
@@ -125,7 +125,7 @@ class Twins:
 
 
 def children() -> list[str]:
-    """Process numbers of our children."""
+    """Process numbers of the children of this process."""
     return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
 
@@ -144,7 +144,7 @@ def nothing_leaks() -> Iterator[None]:
 
 @contextmanager
 def small_files(limit_bytes: int, pid: int = 0) -> Iterator[None]:
-    """What a full disk is like: files cannot grow beyond a size, of this process or another one."""
+    """Imitate a full disk: files of this process, or of another one, cannot grow beyond a size."""
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit_bytes, hard))
     try:
@@ -159,15 +159,15 @@ def small_files(limit_bytes: int, pid: int = 0) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that goes wrong.
+    """A way in which recording fails.
 
     Attributes:
-        happens: A context in which it does; nothing that it did is left after it.
-        cause: In the message.
-        writers: Who can suffer from it.
+        happens: A context in which it fails; afterwards the cause is removed.
+        cause: Words of the message.
+        writers: The kinds of writer that can fail in this way.
         at_start: Whether it happens before the first reset.
         loses_everything: Whether the recording itself vanishes.
-        is_kept: Whether everything is in the file once it is closed.
+        is_kept: Whether all steps are in the file once it is closed.
     """
 
     happens: Callable[[Twins, Path], Any]
@@ -235,7 +235,7 @@ def read_only_disk(_: Twins, __: Path) -> Iterator[None]:
 @contextmanager
 def another_file_in_its_place(twins: Twins, path: Path) -> Iterator[None]:
     twins.reset()
-    path.write_bytes(b"somebody else's")
+    path.write_bytes(b"another file")
     yield
     path.unlink()
 
@@ -261,11 +261,11 @@ CASES = [
 each_case = pytest.mark.parametrize(("failure", "writer"), CASES)
 
 
-# What then ---------------------------------------------------------------------------------------
+# After the failure -------------------------------------------------------------------------------
 
 
 def check_kept(path: Path, twins: Twins, steps: int) -> None:
-    """Fail unless at least so many steps are there, or brought in, and what is there is what was given."""
+    """Repair if needed; fail unless at least so many steps are kept, with the observations that were given."""
     if journal_path(path).exists():
         h5r.repair(path)
     assert [each.name for each in path.parent.iterdir()] == [path.name]
@@ -292,7 +292,7 @@ def test_the_environment_goes_on_and_a_warning_says_why(failure: Failure, writer
             steps = twins.steps
         with failure.happens(twins, path):
             twins.step(MANY)
-            if not caught:  # nobody has tried to write meanwhile
+            if not caught:  # no drain has run yet
                 twins.recorder.flush()
             twins.step(100)
             twins.recorder.close()
@@ -312,7 +312,7 @@ def test_the_environment_goes_on_and_a_warning_says_why(failure: Failure, writer
 
 
 @each_case
-def test_the_caller_is_told(failure: Failure, writer: str, tmp_path: Path) -> None:
+def test_the_caller_gets_an_error(failure: Failure, writer: str, tmp_path: Path) -> None:
     path = tmp_path / "folder" / "run.h5"
     path.parent.mkdir()
     twins = Twins(path, writer=writer)
@@ -328,7 +328,7 @@ def test_the_caller_is_told(failure: Failure, writer: str, tmp_path: Path) -> No
         twins.recorder.flush()
         twins.recorder.close()
     assert "run.h5" in str(raised.value)
-    twins.recorder.close()  # it has been said
+    twins.recorder.close()  # raises no second time
     spare_path(path).rmdir() if spare_path(path).exists() else None
     if steps and not failure.loses_everything:
         check_kept(path, twins, steps)
@@ -394,7 +394,7 @@ def test_a_failure_where_the_step_trigger_begins_a_recording_is_a_warning(
     env.close()
 
 
-def test_a_mistake_of_the_caller_is_an_error_all_the_same(tmp_path: Path) -> None:
+def test_a_mistake_of_the_caller_is_still_an_error(tmp_path: Path) -> None:
     (tmp_path / "run.h5").touch()
     with pytest.raises(h5r.errors.RecordingExistsError):
         h5r.RecordToHDF5(Noise(), tmp_path / "run.h5", on_error="warn")
@@ -408,7 +408,7 @@ def test_a_mistake_of_the_caller_is_an_error_all_the_same(tmp_path: Path) -> Non
     env.close()
 
 
-def test_an_error_of_the_environment_is_an_error_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_environment_is_still_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env = h5r.RecordToHDF5(Noise(), tmp_path / "run.h5", on_error="warn", writer="inline")
     env.reset()
     monkeypatch.setattr(Noise, "step", lambda *_: (_ for _ in ()).throw(OSError("the simulator is gone")))
@@ -484,7 +484,7 @@ def test_nothing_waits_for_the_garbage_collector(writer: str, tmp_path: Path) ->
 
 @pytest.fixture
 def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system of its own, of so many KiB."""
+    """A file system of so many KiB."""
     place = tmp_path / "disk"
     place.mkdir()
     options = ["-t", "tmpfs", "-o", f"size={request.param}k", "tmpfs"]
@@ -514,7 +514,7 @@ def test_a_disk_that_fills_up_is_a_warning(small_disk: Path, durability: str, wr
             h5r.Recording(path)
         room = small_disk.parent / "room" / "run.h5"
         room.parent.mkdir()
-        for each in small_disk.iterdir():  # to where there is room
+        for each in small_disk.iterdir():  # to a disk with room
             shutil.copy(each, room.parent)
         check_kept(room, twins, 500)
     else:

@@ -1,4 +1,4 @@
-"""The wrapper: everything is recorded exactly, and nobody can tell that it is."""
+"""The wrapper: everything is recorded exactly, and the agent sees no difference."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from gym_h5record import errors
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.names import Origin
 from gym_h5record.values.exact import identical
+from tests.writing import run_script
 from tests.zoo import ZooEnv, check_recorded, every_space, play, some_spaces
 
 gym.register_envs(ale_py)
@@ -47,7 +48,7 @@ def steps_until_done(env: gym.Env[Any, Any], action: Any) -> int:
 
 
 class CountingEnv(gym.Env[np.ndarray, Any]):
-    """Observation [n, n] after n steps of the episode, ends after ``length``; uses one buffer for ever."""
+    """Observation [n, n] after n steps of the episode, which ends after ``length``; all share one buffer."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
 
@@ -81,7 +82,7 @@ class CountingEnv(gym.Env[np.ndarray, Any]):
 
 
 @every_space
-def test_everything_that_passed_is_read_back_exactly(space: gym.Space[Any], tmp_path: Path) -> None:
+def test_every_value_is_read_back_exactly(space: gym.Space[Any], tmp_path: Path) -> None:
     env = record(ZooEnv(space), tmp_path / "run.h5")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # one reward in the zoo fits no column
@@ -115,8 +116,8 @@ def test_reused_buffers_and_mutated_actions_are_copied_in_time(writer: str, tmp_
     assert [action[0] for action in episode.actions] == [np.float32(n / 10) for n in range(5)]
 
 
-class OddEnv(gym.Env[Any, Any]):
-    """Declares float32 pairs and gives whatever it was told to."""
+class MisfitEnv(gym.Env[Any, Any]):
+    """Declares pairs of float32, and gives the observations and rewards of its lists."""
 
     observation_space = spaces.Box(-1, 1, (2,), np.float32)
     action_space = spaces.Discrete(3)
@@ -135,7 +136,7 @@ class OddEnv(gym.Env[Any, Any]):
         return self.observations[self.at], reward, self.at == len(self.observations) - 1, False, {}
 
 
-ODD_OBSERVATIONS = {
+MISFITS = {
     "float64 always": [np.array([0.1, n]) for n in range(5)],
     "python ints": [3, 4, 5, 6],
     "other shapes": [np.zeros(2, np.float32), np.zeros(3, np.float32), np.zeros((1, 2), np.float32)],
@@ -149,11 +150,11 @@ ODD_OBSERVATIONS = {
 }
 
 
-@pytest.mark.parametrize("observations", ODD_OBSERVATIONS.values(), ids=ODD_OBSERVATIONS)
+@pytest.mark.parametrize("observations", MISFITS.values(), ids=MISFITS)
 def test_observations_outside_their_space_are_kept_exactly_with_a_warning(
     observations: list[Any], tmp_path: Path
 ) -> None:
-    env = record(OddEnv(observations), tmp_path / "run.h5")
+    env = record(MisfitEnv(observations), tmp_path / "run.h5")
     with pytest.warns(RecordingWarning):
         env.reset()
         for _ in observations[1:]:
@@ -164,8 +165,8 @@ def test_observations_outside_their_space_are_kept_exactly_with_a_warning(
         assert identical(found[at], expected), (found[at], expected)
 
 
-def test_a_repeated_oddity_is_warned_of_once(tmp_path: Path) -> None:
-    env = record(OddEnv([np.zeros(2, np.float32), *[np.zeros(3)] * 50]), tmp_path / "run.h5")
+def test_a_value_that_does_not_fit_is_warned_of_once(tmp_path: Path) -> None:
+    env = record(MisfitEnv([np.zeros(2, np.float32), *[np.zeros(3)] * 50]), tmp_path / "run.h5")
     with pytest.warns(RecordingWarning, match="/observations: got an array of float64 with shape") as caught:
         env.reset()
         for _ in range(50):
@@ -176,7 +177,7 @@ def test_a_repeated_oddity_is_warned_of_once(tmp_path: Path) -> None:
 
 def test_actions_of_changing_types_come_back_as_they_were(tmp_path: Path) -> None:
     actions = [1, np.int64(2), np.int32(0), True, np.uint8(1), np.array(2)]
-    env = record(OddEnv([np.zeros(2, np.float32)] * 7), tmp_path / "run.h5")
+    env = record(MisfitEnv([np.zeros(2, np.float32)] * 7), tmp_path / "run.h5")
     with pytest.warns(RecordingWarning, match="/actions: got an array of int64 with shape"):
         env.reset()
         for action in actions:
@@ -188,7 +189,7 @@ def test_actions_of_changing_types_come_back_as_they_were(tmp_path: Path) -> Non
 
 def test_rewards_of_any_type_come_back_as_they_were(tmp_path: Path) -> None:
     rewards = [1, 0.5, np.float32(0.1), np.float64(3), True, np.int8(-3), 2**60 + 1, None, np.ones(2), -0.0]
-    env = record(OddEnv([np.zeros(2, np.float32)] * 11, rewards), tmp_path / "run.h5")
+    env = record(MisfitEnv([np.zeros(2, np.float32)] * 11, rewards), tmp_path / "run.h5")
     with pytest.warns(RecordingWarning, match="/rewards"):
         env.reset()
         for _ in rewards:
@@ -209,7 +210,7 @@ class ForeignArray:
 
 
 def test_arrays_of_other_libraries_are_recorded_as_numpy_arrays_with_a_warning(tmp_path: Path) -> None:
-    env = record(OddEnv([ForeignArray([n, n]) for n in range(4)]), tmp_path / "run.h5")
+    env = record(MisfitEnv([ForeignArray([n, n]) for n in range(4)]), tmp_path / "run.h5")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         env.reset()
@@ -221,14 +222,14 @@ def test_arrays_of_other_libraries_are_recorded_as_numpy_arrays_with_a_warning(t
     assert len([each for each in caught if "as NumPy arrays" in str(each.message)]) == 1
 
 
-def test_infos_may_hold_anything_and_what_cannot_be_kept_is_named(tmp_path: Path) -> None:
-    class Odd:
+def test_infos_may_hold_anything_and_parts_without_an_exact_form_are_named(tmp_path: Path) -> None:
+    class Strange:
         def __repr__(self) -> str:
-            return "<Odd>"
+            return "<Strange>"
 
     loop: list[Any] = []
     loop.append(loop)
-    infos = [{"n": 0}, {"odd": Odd(), "n": 1}, {"loop": loop}, {"ok": {1: (2, {3})}}]
+    infos = [{"n": 0}, {"odd": Strange(), "n": 1}, {"loop": loop}, {"ok": {1: (2, {3})}}]
     env = record(ZooEnv(spaces.Discrete(3), rewards=(1.0,), infos=lambda step: infos[step % 4]), tmp_path / "run.h5")
     with pytest.warns(RecordingWarning, match="else its repr, is recorded in its place"):
         env.reset()
@@ -237,7 +238,7 @@ def test_infos_may_hold_anything_and_what_cannot_be_kept_is_named(tmp_path: Path
     env.close()
     found = h5r.Recording(tmp_path / "run.h5").episodes[0].infos
     assert found is not None
-    assert found[1] == {"odd": "<Odd>", "n": 1}
+    assert found[1] == {"odd": "<Strange>", "n": 1}
     assert identical(found[3], infos[3])
 
 
@@ -338,7 +339,7 @@ def test_an_early_reset_closes_the_episode_as_incomplete_and_invents_no_flag(tmp
     assert second.total_reward == 15.0
 
 
-def test_steps_after_the_end_become_an_episode_that_says_so(tmp_path: Path) -> None:
+def test_steps_after_the_end_become_episodes_with_that_origin(tmp_path: Path) -> None:
     env = record(CountingEnv(length=2), tmp_path / "run.h5")
     env.reset()
     for _ in range(4):
@@ -414,7 +415,7 @@ def test_rendered_frames_are_stored_one_per_row(tmp_path: Path) -> None:
     assert [int(frame[0, 0, 0]) for frame in frames] == [0, 1, 2, 3, 4, 5]
 
 
-def test_the_users_own_list_of_frames_is_not_stolen(tmp_path: Path) -> None:
+def test_the_user_still_gets_the_whole_list_of_frames(tmp_path: Path) -> None:
     bare = gym.make("CartPole-v1", render_mode="rgb_array_list")
     recorded = record(gym.make("CartPole-v1", render_mode="rgb_array_list"), tmp_path / "run.h5")
     for env in (bare, recorded):
@@ -497,7 +498,7 @@ def test_frames_can_be_switched_off_or_demanded(tmp_path: Path) -> None:
 # Metadata ----------------------------------------------------------------------------------------
 
 
-def test_metadata_says_where_the_recording_comes_from(tmp_path: Path) -> None:
+def test_metadata_describes_the_environment_and_the_machine(tmp_path: Path) -> None:
     metadata = {"run_id": "r1", "agent_id": "a1", "learning_rate": 0.1, "layers": (64, 64), "w": np.arange(2)}
     env = record(gym.make("ALE/Pong-v5", obs_type="ram"), tmp_path / "run.h5", metadata=metadata)
     env.reset(seed=1)
@@ -555,7 +556,7 @@ def test_a_file_that_appears_before_the_reset_is_not_overwritten(tmp_path: Path)
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_mode_w_replaces_whatever_is_there(writer: str, tmp_path: Path) -> None:
+def test_mode_w_replaces_any_file(writer: str, tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     path.write_bytes(b"not precious")
     for length in (3, 2):
@@ -706,6 +707,21 @@ def test_a_second_recorder_on_the_same_path_is_refused_at_once(writer: str, tmp_
 # Life --------------------------------------------------------------------------------------------
 
 
+def test_the_stepping_process_never_imports_h5py_until_the_recording_is_read(tmp_path: Path) -> None:
+    code = """
+        import sys, gymnasium as gym, gym_h5record as h5r
+        env = h5r.RecordToHDF5(gym.make("CartPole-v1"), sys.argv[1])
+        env.reset(seed=1)
+        for _ in range(5):
+            env.step(0)
+        env.flush()
+        env.close()
+        print("h5py" in sys.modules)
+        print(h5r.Recording(sys.argv[1]).num_steps, "h5py" in sys.modules)
+    """
+    assert run_script(code, tmp_path / "run.h5").stdout.split() == ["False", "5", "True"]
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 def test_an_exception_in_step_propagates_and_leaves_a_readable_file(writer: str, tmp_path: Path) -> None:
     class Breaks(CountingEnv):
@@ -837,7 +853,7 @@ def test_an_interrupt_while_a_row_is_written_ends_the_episode_instead_of_leaving
     assert [each.length for each in h5r.Recording(tmp_path / "run.h5").episodes] == [2, 9]
 
 
-def test_options_and_first_infos_that_cannot_be_kept_are_named(tmp_path: Path) -> None:
+def test_options_and_first_infos_without_an_exact_form_are_named(tmp_path: Path) -> None:
     env = record(ZooEnv(spaces.Discrete(2), rewards=(1.0,), infos=lambda _: {"f": print}), tmp_path / "run.h5")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from gym_h5record.replay.episode_check import (
     IGNORED_INFOS,
     ComparisonRules,
     check_episode,
-    diverged_error,
     error_text,
     go_to,
     make_comparison_rules,
@@ -185,9 +185,9 @@ def test_the_environment_arrives_where_the_recording_was(step: int, restore_all:
     with h5r.Recording(acrobot) as recording:
         rerun = Rerun(recording, gym.make("Acrobot-v1"), make_snapshot_set(()))
         episodes = since_known_reset(recording, 2) if restore_all else since_first_known(recording, 2)
-        assert go_to(rerun, episodes, step, make_comparison_rules(), restore_all=restore_all) is None
-        assert rerun.last is not None
-        assert identical(rerun.last.observation, recording.episodes[2].observations[step])
+        outcome = go_to(rerun, episodes, step, make_comparison_rules(), restore_all=restore_all)
+        assert outcome is rerun.last
+        assert identical(outcome.observation, recording.episodes[2].observations[step])
 
 
 def test_a_difference_before_the_step_is_found_and_one_behind_it_is_not(acrobot: Path) -> None:
@@ -196,8 +196,7 @@ def test_a_difference_before_the_step_is_found_and_one_behind_it_is_not(acrobot:
     with h5r.Recording(acrobot) as recording:
         for step, is_found in ((5, False), (6, True), (20, True)):
             rerun = Rerun(recording, gym.make("Acrobot-v1"), make_snapshot_set(()))
-            found = go_to(rerun, since_first_known(recording, 2), step, make_comparison_rules(), restore_all=False)
-            assert (found is not None) == is_found
-            if found is not None:
-                assert (found.episode, found.step, found.leaf) == (2, 5, "rewards")
-                assert f"not where the recording was: {found}." in str(diverged_error(recording, found))
+            sentence = r"run\.h5: .* not where the recording was: episode 2, step 5, rewards: .* found\."
+            error = pytest.raises(errors.DivergedError, match=sentence) if is_found else nullcontext()
+            with error:
+                go_to(rerun, since_first_known(recording, 2), step, make_comparison_rules(), restore_all=False)

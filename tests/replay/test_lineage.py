@@ -13,7 +13,6 @@ import gym_h5record as h5r
 from gym_h5record.errors import NotReplayableError, OptionError
 from gym_h5record.replay.lineage import (
     branches_off,
-    chosen_number,
     chosen_numbers,
     from_first_known,
     in_same_env,
@@ -39,11 +38,11 @@ def test_episodes_are_chosen_by_number_from_either_end_and_each_once(cartpole_pa
     with h5r.Recording(cartpole_path) as recording:
         assert chosen_numbers(recording, None) == [0, 1, 2]
         assert chosen_numbers(recording, [-1, 0, 2]) == [2, 0]
-        assert [chosen_number(recording, episode) for episode in (-3, 2)] == [0, 2]
+        assert [chosen_numbers(recording, [episode]) for episode in (-3, 2)] == [[0], [2]]
         with pytest.raises(OptionError, match=r"has 3 episodes, there is no \[3, -4\]"):
             chosen_numbers(recording, [0, 3, -4])
-        with pytest.raises(OptionError, match="episode=-4: .* has 3 episodes"):
-            chosen_number(recording, -4)
+        with pytest.raises(OptionError, match=r"has 3 episodes, there is no \[-4\]"):
+            chosen_numbers(recording, [-4])
 
 
 def test_an_episode_that_went_on_after_the_end_needs_those_that_it_continues(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.storage.checksummed_reader import CheckedStorage
+from gym_h5record.storage.checksummed_reader import ChecksummedReader
 from gym_h5record.storage.handle import Handle
 from tests.leftovers import closed, edited, set_item, shorter
 from tests.reading import record
@@ -27,7 +27,7 @@ def checked(folder: Path) -> Path:
 def test_items_of_a_block_that_is_not_as_its_checksum_says_are_not_read(tmp_path: Path) -> None:
     path = edited(checked(tmp_path), set_item(fmt.REWARDS, 600, 7.0))
     with closing(Handle(path)) as handle:
-        reader = CheckedStorage(handle)
+        reader = ChecksummedReader(handle)
         assert reader.items(fmt.REWARDS, 0, 512).sum() == 511
         assert reader.row(fmt.REWARDS, 3)[0] == 1.0
         assert reader.items(fmt.REWARDS, 600, 600).size == 0
@@ -43,15 +43,15 @@ def test_items_of_a_block_that_is_not_as_its_checksum_says_are_not_read(tmp_path
 def test_a_checksum_that_makes_no_sense_is_a_contradiction(value: tuple[int, int], tmp_path: Path) -> None:
     path = edited(checked(tmp_path), set_item(f"{fmt.CHECKSUMS}/{fmt.REWARDS}", 0, value))
     with closing(Handle(path)) as handle, pytest.raises(CorruptRecordingError):
-        CheckedStorage(handle).row(fmt.REWARDS, 3)
+        ChecksummedReader(handle).row(fmt.REWARDS, 3)
 
 
 def test_a_checksum_that_is_not_there_is_none(tmp_path: Path) -> None:
     path = edited(checked(tmp_path), shorter(f"{fmt.CHECKSUMS}/{fmt.REWARDS}", 1))
     with closing(Handle(path)) as handle:
-        assert CheckedStorage(handle).row(fmt.REWARDS, 600)[0] == 1.0
+        assert ChecksummedReader(handle).row(fmt.REWARDS, 600)[0] == 1.0
 
 
 def test_a_recording_without_checksums_is_read_as_ever(tmp_path: Path) -> None:
     with closing(Handle(closed(tmp_path))) as handle:
-        assert CheckedStorage(handle).items(fmt.REWARDS, 0, 3).tolist() == [0.0, 1.0, 2.0]
+        assert ChecksummedReader(handle).items(fmt.REWARDS, 0, 3).tolist() == [0.0, 1.0, 2.0]

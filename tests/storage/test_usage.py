@@ -11,14 +11,14 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record.errors import NotARecordingError
-from gym_h5record.storage.usage import ColumnStorage, column_storage
+from gym_h5record.storage.usage import ColumnUsage, column_usage
 from tests.paintings import record_paintings
 
 gym.register_envs(ale_py)
 
 
 def test_figures_are_those_of_hdf5(paintings: Path) -> None:
-    columns = {column.name: column for column in column_storage(paintings)}
+    columns = {column.name: column for column in column_usage(paintings)}
     with h5py.File(paintings) as file:
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
@@ -34,7 +34,7 @@ def test_figures_are_those_of_hdf5(paintings: Path) -> None:
 
 
 def test_names_come_in_order(paintings: Path) -> None:
-    names = [column.name for column in column_storage(paintings)]
+    names = [column.name for column in column_usage(paintings)]
     assert names == sorted(names)
 
 
@@ -44,38 +44,38 @@ def test_a_linked_dataset_is_counted_once_under_the_name_of_the_observations(tmp
     env.reset(seed=0)
     env.step(0)
     env.close()
-    columns = {column.name: column for column in column_storage(path)}
+    columns = {column.name: column for column in column_usage(path)}
     assert "frames" not in columns
     assert columns["observations"].aliases == ("frames",)
 
 
 def test_links_in_circles_and_out_of_the_file_are_not_followed(tmp_path: Path) -> None:
     path = record_paintings(tmp_path / "run.h5", (2,))
-    before = column_storage(path)
+    before = column_usage(path)
     with h5py.File(path, "r+") as file:
         file["circle"] = file["/"]
         file["episodes/circle"] = file["episodes"]
         file["outside"] = h5py.ExternalLink("other.h5", "/")
         file["nowhere"] = h5py.SoftLink("/not/there")
-    assert column_storage(path) == before
+    assert column_usage(path) == before
 
 
 def test_datasets_of_other_people_are_left_alone(tmp_path: Path) -> None:
     path = record_paintings(tmp_path / "run.h5", (2,))
-    before = column_storage(path)
+    before = column_usage(path)
     with h5py.File(path, "r+") as file:
         file["scalar"] = 3.0
         file["null"] = h5py.Empty("f4")
         file.create_dataset("shuffled", (10,), "i4", chunks=(5,), shuffle=True, compression="lzf")
-    assert column_storage(path) == before
+    assert column_usage(path) == before
 
 
 def test_the_ratio_is_raw_to_stored() -> None:
-    assert ColumnStorage("x", (8,), "int64", 8, "gzip", stored_bytes=16, raw_bytes=64).ratio == 4.0
+    assert ColumnUsage("x", (8,), "int64", 8, "gzip", stored_bytes=16, raw_bytes=64).ratio == 4.0
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
     with pytest.raises(NotARecordingError, match="not a recording"):
-        column_storage(tmp_path / "other.h5")
+        column_usage(tmp_path / "other.h5")

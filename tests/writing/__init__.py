@@ -1,13 +1,14 @@
-"""Recording without an environment, and what is in the file afterwards, for the tests of the writer.
+"""Helpers of the tests of writing: record without an environment, and check the file.
 
-``Pen`` drives a session and its row writer by hand. ``committed`` is everything
-a file says, ``check_same_content`` compares two of them bit by bit.
+``Pen`` drives a session and its row writer by hand. ``committed`` reads all committed items of a file,
+``check_same_content`` compares two such readings bit by bit.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -35,19 +36,18 @@ from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.writing import journal
 from gym_h5record.writing.claim import PATIENCE_S
-from gym_h5record.writing.index_writer import begin_json
 from gym_h5record.writing.options import Options
 from gym_h5record.writing.recovery import recover_locked
-from gym_h5record.writing.row_writer import RowWriter
+from gym_h5record.writing.row_writer import RowWriter, begin_json
 from gym_h5record.writing.session import Session
 from tests.zoo import ZooEnv, passing_infos
 
 NEVER_S = 3600.0
-"""A flush interval that no test lives to see."""
+"""A flush interval longer than any test."""
 
 MODEST_BYTES = 2 << 20
 USUAL_BYTES = journal._MAX_BYTES
-"""Journals of tests are small, so that it takes no time to make them, unless their size matters."""
+"""Journals of tests are small, which saves time, unless their size matters."""
 
 WRITERS = ("inline", "process")
 each_writer = pytest.mark.parametrize("writer", WRITERS)
@@ -66,11 +66,11 @@ EVERYTHING = spaces.Dict(
     graph=spaces.Graph(spaces.Box(-1, 1, (3,), np.float32), spaces.Discrete(3)),
     choice=spaces.OneOf([spaces.Text(4), spaces.Box(0, 255, (70, 70), np.uint8)]),  # the latter: one item per chunk
 )
-"""Columns of every kind beside each other."""
+"""Columns of every kind in one recording."""
 
 
 def recover(path: Path) -> None:
-    """What repair does once it has decided to: lock, drain, close."""
+    """Recover a recording as ``repair`` does: lock, drain, close."""
     lock = RecordingLock(path, patience_s=PATIENCE_S)
     try:
         recover_locked(path)
@@ -79,12 +79,12 @@ def recover(path: Path) -> None:
 
 
 def everything_env(**options: Any) -> ZooEnv:
-    """An environment that makes use of every kind of column, with infos and rewards that go astray."""
+    """An environment that uses every kind of column; some of its infos and rewards do not fit their columns."""
     return ZooEnv(EVERYTHING, spaces.Tuple((spaces.Discrete(3), spaces.Text(5))), infos=passing_infos, **options)
 
 
 def small_journal(monkeypatch: pytest.MonkeyPatch, rows: int, max_bytes: int = 1 << 18) -> None:
-    """Let the journals that come have room for at most so many rows, and for little else."""
+    """Limit the next journals to so many rows, and to little room for anything else."""
     monkeypatch.setattr(journal, "_MAX_CAPACITY_ROWS", rows)
     monkeypatch.setattr(journal, "_MIN_BLOB_BYTES", 4096)
     monkeypatch.setattr(journal, "_MAX_BYTES", max_bytes)
@@ -92,7 +92,7 @@ def small_journal(monkeypatch: pytest.MonkeyPatch, rows: int, max_bytes: int = 1
 
 def make_schema(
     observation: gym.Space[Any] = PAIR,
-    action: gym.Space[Any] = spaces.Discrete(4),  # noqa: B008  # nobody samples it
+    action: gym.Space[Any] = spaces.Discrete(4),  # noqa: B008  # it is never sampled
     infos: Iterable[dict[Any, Any]] | None = ({},),
     frame: np.ndarray | None = None,
     first_observation: Any = MISSING,
@@ -180,7 +180,7 @@ class Pen:
 
 
 def pair(number: float) -> np.ndarray:
-    """The observation of a row that knows its number."""
+    """The observation that ``write_pairs`` gives to a row."""
     return np.array([number, -number], np.float64)
 
 
@@ -196,7 +196,7 @@ def write_pairs(pen: Pen, lengths: Iterable[int], first_row: int = 0) -> None:
 
 
 def check_pairs(path: Path, lengths: Iterable[int], *, complete: bool = True) -> None:
-    """Fail unless the file has exactly what ``write_pairs`` wrote."""
+    """Fail unless the file has exactly the rows that ``write_pairs`` wrote."""
     lengths = list(lengths)
     with h5py.File(path) as file:
         rows, episodes = file[fmt.COMMIT][:]
@@ -221,12 +221,12 @@ def check_pairs(path: Path, lengths: Iterable[int], *, complete: bool = True) ->
 
 
 def open_live(path: Path) -> h5py.File:
-    """A recording that is being written, by this process or another, as a reader sees it."""
+    """Open a recording that is being written, by this process or another, as a reader does."""
     return h5py.File(path, "r", swmr=True, locking=False)
 
 
 def committed(path: Path, *, live: bool = False) -> dict[str, np.ndarray]:
-    """Everything a recording says: all datasets, up to what is committed."""
+    """The committed items of all datasets of a recording."""
     with open_live(path) if live else h5py.File(path) as file:
         rows, episodes = (int(count) for count in file[fmt.COMMIT][:])
         found: dict[str, np.ndarray] = {fmt.COMMIT: file[fmt.COMMIT][:]}
@@ -255,7 +255,7 @@ def check_same_content(found: dict[str, np.ndarray], expected: dict[str, np.ndar
 
 
 def elsewhere(path: Path) -> Path:
-    """A copy of a recording and its journal, as a process that has never seen it would find it."""
+    """Copy a recording and its journal into another directory; returns the copy."""
     copy = path.parent / "copy" / path.name
     copy.parent.mkdir()
     for each in (path, journal_path(path)):
@@ -265,12 +265,22 @@ def elsewhere(path: Path) -> Path:
 
 
 def check_alone(path: Path) -> None:
-    """Fail unless a recording has nothing beside it."""
+    """Fail unless the recording is the only file in its directory."""
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 def writer_pid(path: Path) -> int:
-    """The process number of the writer process of a recording."""
+    """The process number of the writer process of a recording; a process that has just been started has no name yet."""
+    deadline_s = time.monotonic() + 5.0
+    while time.monotonic() < deadline_s:
+        pid = _find_writer(path)
+        if pid is not None:
+            return pid
+        time.sleep(0.001)
+    raise LookupError(f"no process writes {path}")
+
+
+def _find_writer(path: Path) -> int | None:
     for directory in Path("/proc").iterdir():
         if directory.name.isdecimal():
             try:
@@ -279,11 +289,26 @@ def writer_pid(path: Path) -> int:
                 continue
             if b"gym_h5record.writing.writer_process" in words and os.fsencode(path) in words:
                 return int(directory.name)
-    raise LookupError(f"nobody writes {path}")
+    return None
+
+
+def kill_writer(path: Path) -> None:
+    """Kill the writer process of a recording, and wait until it is dead."""
+    pid = writer_pid(path)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def check_nothing_left(directory: Path) -> None:
+    """Fail unless a directory is empty and no writer process of this process is left."""
+    assert list(directory.iterdir()) == []
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
+    assert not [command for command in commands if "gym_h5record.writing" in command]
 
 
 def wait_until(condition: Callable[[], Any], patience_s: float = 20.0) -> None:
-    """Wait for something to become true."""
+    """Wait until a condition is true."""
     deadline_s = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > deadline_s:

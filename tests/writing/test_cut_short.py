@@ -1,4 +1,4 @@
-"""Whatever cuts a step, a reset or a close short, what was recorded is there, and recording goes on."""
+"""A step, a reset or a close may be cut short: earlier rows are kept, and recording goes on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.format.names import Origin
 from gym_h5record.storage.lock import RecordingLock, is_locked
-from gym_h5record.writing.index_writer import begin_json
+from gym_h5record.writing.inline_worker import InlineWorker
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control
 from gym_h5record.writing.options import make_options
 from gym_h5record.writing.process_worker import ProcessWorker
-from gym_h5record.writing.row_writer import RowWriter
+from gym_h5record.writing.row_writer import RowWriter, begin_json
 from gym_h5record.writing.session import Session
 from tests.writing import (
     NEVER_S,
@@ -45,7 +45,7 @@ class Unwritable:
         raise RuntimeError("no repr")
 
 
-# Puts ---------------------------------------------------------------------------------------------
+# Rows ---------------------------------------------------------------------------------------------
 
 
 @each_writer
@@ -212,16 +212,6 @@ def _then_interrupt(function: Callable[..., Any]) -> Callable[..., Any]:
     return interrupted
 
 
-def test_a_journal_without_columns_is_no_obstacle_to_a_new_recording(tmp_path: Path) -> None:
-    Journal.reserve(tmp_path / "run.h5.journal", 100, 1000)  # of a recorder that died in its first reset
-    with Pen(tmp_path / "run.h5") as pen:
-        write_pairs(pen, [3])
-    check_pairs(tmp_path / "run.h5", [3])
-    (tmp_path / "other.h5.journal").write_bytes(b"somebody's own")
-    with pytest.raises(errors.RecordingExistsError, match="has left"):
-        Pen(tmp_path / "other.h5")
-
-
 @each_writer
 def test_a_handler_of_a_signal_may_close_what_is_being_closed(writer: str, tmp_path: Path) -> None:
     script = """
@@ -256,13 +246,13 @@ def test_a_handler_of_a_signal_may_close_what_is_being_closed(writer: str, tmp_p
 # Threads ------------------------------------------------------------------------------------------
 
 
-def test_a_put_that_another_thread_closes_from_under_is_told_so(tmp_path: Path) -> None:
+def test_a_row_in_the_making_when_another_thread_closes_raises(tmp_path: Path) -> None:
     with Pen(tmp_path / "run.h5") as pen:
         write_pairs(pen, [3])
         pen.begin(pair(4))
         pen.rows.put_action(0)
         rows: Any = pen.rows
-        rows._put_reward = lambda *_: rows.release()  # as if it came in the middle of the put
+        rows._encode_reward = lambda *_: rows.release()  # as if another thread closed in the middle of the row
         with pytest.raises(errors.RecordingClosedError, match="nothing is recorded any more"):
             pen.rows.put_step(pair(5), 1.0, False, False, {}, None)
         assert isinstance(pen.rows, RowWriter)
@@ -272,9 +262,9 @@ def test_a_put_that_another_thread_closes_from_under_is_told_so(tmp_path: Path) 
 def test_a_closed_session_drains_no_more(writer: str, tmp_path: Path) -> None:
     pen = Pen(tmp_path / "run.h5", writer=writer)
     write_pairs(pen, [3])
-    worker = pen.session._worker
+    worker, journal = pen.session._worker, pen.session.journal
     pen.close()
-    pen.session.journal.control[Control.HEAD] += 1  # of a thread that goes on
+    journal.control[Control.HEAD] += 1  # as if a thread still recorded
     with pytest.raises((errors.RecordingClosedError, errors.WriterError)):
         worker.urge()
     check_alone(tmp_path / "run.h5")
@@ -305,7 +295,7 @@ def test_steps_that_are_not_recorded_drain_when_it_is_time_and_not_each(
     env.reset()
     env.step(0)
     env.reset()
-    monkeypatch.setattr(Session, "tick", lambda _: drains.append(os.getpid()))
+    monkeypatch.setattr(InlineWorker, "watch", lambda _: drains.append(os.getpid()))
     for _ in range(100):
         env.step(0)
     assert drains == []

@@ -1,4 +1,4 @@
-"""Signals are held back, never lost, and handlers come back whatever happens."""
+"""Signals are deferred, never lost, and handlers are restored after any error."""
 
 import signal
 import threading
@@ -57,14 +57,14 @@ def test_blocks_in_blocks_hold_until_the_outermost_ends(heard):
     assert heard == [signal.SIGUSR1]
 
 
-def test_a_handler_that_could_not_be_put_back_hears_its_signal_all_the_same(heard, monkeypatch):
+def test_a_handler_that_could_not_be_restored_still_hears_its_signal(heard, monkeypatch):
     with signals_held():
         monkeypatch.setattr(signal, "signal", lambda *_: None)
     signal.raise_signal(signal.SIGUSR1)
     assert heard == [signal.SIGUSR1]
 
 
-def test_what_the_system_does_with_a_signal_is_left_to_it():
+def test_a_signal_that_is_ignored_stays_ignored():
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         with signals_held():

@@ -1,4 +1,4 @@
-"""Drain: whenever it runs, and however often, the file says the same."""
+"""Drain: it gives the same file, whenever and however often it runs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def record_everything(path: Path, flush_after: Iterable[bool], writer: str = "in
 
 @pytest.fixture(scope="module")
 def drained_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    """Content of a recording that one drain has written."""
+    """The content of a recording that was written by a single drain."""
     path = tmp_path_factory.mktemp("once") / "run.h5"
     runs, run = [], Drain.run
     with pytest.MonkeyPatch.context() as patch:

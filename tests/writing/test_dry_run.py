@@ -1,4 +1,4 @@
-"""A drain into nowhere: it fails where the real one would, and leaves no trace."""
+"""A dry run fails where the drain would, and changes no file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.writing import recover
 
 
 def rehearse_left(path: Path) -> None:
-    """Rehearse what repair would do about a recording that was interrupted."""
+    """Rehearse the repair of an interrupted recording."""
     journal = Journal.open(journal_path(path))
     if not path.exists():
         rehearse(journal)
@@ -52,7 +52,7 @@ def rehearse_left(path: Path) -> None:
         *("appended", "twice", "everything", "pictures", "journal-without-rows"),
     ],
 )
-def test_what_can_be_drained_passes_and_nothing_is_changed(name: str, tmp_path: Path) -> None:
+def test_a_journal_that_can_be_drained_passes_and_nothing_is_changed(name: str, tmp_path: Path) -> None:
     path = INTERRUPTED[name](tmp_path)
     before = contents(path.parent)
     rehearse_left(path)
@@ -61,7 +61,7 @@ def test_what_can_be_drained_passes_and_nothing_is_changed(name: str, tmp_path: 
     recover(path)
 
 
-def test_every_row_is_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_row_is_drained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = left_pairs(tmp_path, [3, 2], [50, 7])
     runs: list[Any] = []
     run = Drain.run
@@ -87,7 +87,7 @@ def test_every_row_is_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ],
     ids=["segments", "ragged", "open", "dtype", "column", "codec", "schema", "begin"],
 )
-def test_what_cannot_be_drained_is_said_and_nothing_is_changed(make: Any, tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_drained_is_an_error_and_nothing_is_changed(make: Any, tmp_path: Path) -> None:
     path = make(tmp_path)
     before = contents(path.parent)
     with pytest.raises((CorruptRecordingError, ValueError)) as caught:

@@ -1,4 +1,4 @@
-"""Puts: every value gets into the ring exactly, or is named as an exception."""
+"""Encoders: every value gets into the ring exactly, or is handed on as one that does not fit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gym_h5record.format.names import NUMPY_SCALARS, SCALAR_TYPES, TypeCode, num
 from gym_h5record.format.planning import plan_infos, plan_space
 from gym_h5record.format.schema import Schema
 from gym_h5record.values.exact import identical
-from gym_h5record.writing.encoders import Ring, make_infos_put, make_put
+from gym_h5record.writing.encoders import Ring, make_encoder, make_infos_encoder
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_header import CODES
 from tests.writing import small_journal
@@ -39,7 +39,7 @@ def bits(pattern: int, dtype: type) -> Any:
 
 
 class Slot:
-    """The put of one node, with a ring of its own."""
+    """The encoder of one node, with a ring of its own."""
 
     def __init__(self, node: nodes.Node, tmp_path: Path) -> None:
         self.node = node
@@ -48,19 +48,19 @@ class Slot:
         self.journal = Journal.reserve(tmp_path / "journal", 64, 4096)
         assert self.journal.lay_out({}, self.schema.ring_fields, len(self.schema.coded), 0)
         self.segments: list[tuple[str, bytes]] = []
-        self.odd: dict[str, Any] = {}
+        self.misfits: dict[str, Any] = {}
         self.foreign: list[str] = []
         ring = Ring(self.journal, self.schema, lambda name, *_: self.foreign.append(name))
-        self._put = make_put(node, ring, self._on_odd, self.segments)
+        self._encode = make_encoder(node, ring, self._on_misfit, self.segments)
 
-    def _on_odd(self, name: str, value: Any) -> int:
-        self.odd[name] = value
+    def _on_misfit(self, name: str, value: Any) -> int:
+        self.misfits[name] = value
         return TypeCode.EXCEPTION
 
-    def put(self, value: Any, slot: int = 3) -> None:
+    def encode(self, value: Any, slot: int = 3) -> None:
         self.segments.clear()
-        self.odd.clear()
-        self._put(slot, value)
+        self.misfits.clear()
+        self._encode(slot, value)
 
     def code(self, name: str = "observations", slot: int = 3) -> int:
         return int(self.journal.columns[CODES][slot, self.schema.code_index[name]])
@@ -80,17 +80,17 @@ def scalar_slot(dtype: Any, tmp_path: Path) -> Slot:
 
 def check_exact(slot: Slot, value: Any) -> None:
     """Fail unless the value is in the column with its type."""
-    slot.put(value)
-    assert slot.odd == {}
+    slot.encode(value)
+    assert slot.misfits == {}
     assert identical(slot.value(), value), f"expected {value!r}, found {slot.value()!r}"
 
 
 def check_exception(slot: Slot, value: Any) -> None:
-    """Fail unless the value is handed on as it is."""
-    slot.put(value)
+    """Fail unless the value is handed on unchanged, as one that does not fit."""
+    slot.encode(value)
     assert slot.code() == TypeCode.EXCEPTION
-    assert slot.odd.keys() == {"observations"}
-    assert slot.odd["observations"] is value
+    assert slot.misfits.keys() == {"observations"}
+    assert slot.misfits["observations"] is value
 
 
 # Scalars -----------------------------------------------------------------------------------------
@@ -102,8 +102,8 @@ def test_every_scalar_type_that_fits_comes_back_with_its_type(dtype: type, tmp_p
     for kind in (bool, int, float, *NUMPY_SCALARS):
         for number in (0, 1):
             if np.dtype(dtype).kind == "b" and kind is not bool and kind is not np.bool_:
-                slot.put(kind(number))
-                assert bool(slot.odd) or identical(slot.value(), kind(number))
+                slot.encode(kind(number))
+                assert bool(slot.misfits) or identical(slot.value(), kind(number))
             else:
                 check_exact(slot, kind(number))
 
@@ -111,10 +111,10 @@ def test_every_scalar_type_that_fits_comes_back_with_its_type(dtype: type, tmp_p
 @each_dtype
 def test_codes_are_those_of_the_format(dtype: type, tmp_path: Path) -> None:
     slot = scalar_slot(np.float64, tmp_path)
-    slot.put(dtype(1))
+    slot.encode(dtype(1))
     assert slot.code() == 16 + DTYPES.index(dtype) == numpy_scalar_code(dtype)
     for code, value in {3: 1, 4: 1.0, 5: True}.items():
-        slot.put(value)
+        slot.encode(value)
         assert slot.code() == code
 
 
@@ -225,9 +225,9 @@ NANS = {
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64], ids=lambda each: each.__name__)
 def test_every_bit_of_a_nan_is_kept_or_it_is_an_exception(dtype: type, nan: Any, tmp_path: Path) -> None:
     slot = scalar_slot(dtype, tmp_path)
-    slot.put(nan)
-    if slot.odd:
-        assert identical(slot.odd["observations"], nan)
+    slot.encode(nan)
+    if slot.misfits:
+        assert identical(slot.misfits["observations"], nan)
         assert np.asarray(nan).dtype != dtype  # no need for it there
     else:
         assert identical(slot.value(), nan)
@@ -253,24 +253,24 @@ def test_every_bit_of_a_nan_is_kept_or_it_is_an_exception(dtype: type, nan: Any,
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_is_no_number_is_an_exception_and_nothing_is_left_of_the_row_before(value: Any, tmp_path: Path) -> None:
+def test_a_value_that_is_no_number_is_an_exception_and_the_column_gets_zero(value: Any, tmp_path: Path) -> None:
     for dtype in (np.float64, np.int64, np.float16):
         slot = scalar_slot(dtype, tmp_path)
-        slot.put(dtype(9))
+        slot.encode(dtype(9))
         check_exception(slot, value)
         assert slot.stored() != 9
 
 
 class Metres(float):
-    """A number of a user's own."""
+    """A number class of a user."""
 
 
 @pytest.mark.parametrize("value", [TypeCode.NUMPY, Metres(2.5), Metres(-0.0)], ids=repr)
 def test_a_number_of_a_derived_class_is_stored_as_pythons_and_noted(value: Any, tmp_path: Path) -> None:
     slot = scalar_slot(np.float64, tmp_path)
-    slot.put(value)
+    slot.encode(value)
     base = int(value) if isinstance(value, int) else float.__float__(value)
-    assert (slot.odd, slot.foreign) == ({}, ["observations"])
+    assert (slot.misfits, slot.foreign) == ({}, ["observations"])
     check_identical(slot.value(), base, "what is stored")
 
 
@@ -281,8 +281,8 @@ def test_a_number_of_a_derived_class_that_does_not_fit_is_an_exception(tmp_path:
 
 def test_dicts_and_tuples_of_derived_classes_are_stored_as_pythons_and_noted(tmp_path: Path) -> None:
     slot = tree_slot(tmp_path)
-    slot.put(OrderedDict(b=namedtuple("Pair", "number text")(2, "xyz"), a=1))
-    assert (slot.odd, slot.foreign) == ({}, ["observations", "observations/b"])
+    slot.encode(OrderedDict(b=namedtuple("Pair", "number text")(2, "xyz"), a=1))
+    assert (slot.misfits, slot.foreign) == ({}, ["observations", "observations/b"])
     assert [slot.code(f"observations/{name}") for name in ("a", "b", "b/0")] == [
         TypeCode.INT,
         TypeCode.VALUE,
@@ -318,9 +318,9 @@ def test_any_number_is_exact_or_handed_on(tmp_path: Path, data: st.DataObject) -
     else:
         value = kind(data.draw(st.floats(width=np.dtype(kind).itemsize * 8)))
     slot = scalar_slot(dtype, tmp_path)
-    slot.put(value)
-    if slot.odd:
-        assert identical(slot.odd["observations"], value)
+    slot.encode(value)
+    if slot.misfits:
+        assert identical(slot.misfits["observations"], value)
         assert slot.code() == TypeCode.EXCEPTION
     else:
         assert identical(slot.value(), value)
@@ -337,8 +337,8 @@ def test_arrays_are_copied_bit_by_bit(dtype: type, shape: tuple[int, ...], tmp_p
     value = np.frombuffer(rng.bytes(size), dtype).reshape(shape) if dtype is not np.bool_ else rng.random(shape) > 0.5
     value = np.asarray(value, dtype)
     slot = Slot(nodes.Array("observations", np.dtype(dtype), shape), tmp_path)
-    slot.put(value)
-    assert slot.odd == {}
+    slot.encode(value)
+    assert slot.misfits == {}
     assert slot.code() == TypeCode.ARRAY
     if value.size:
         assert identical(np.asarray(slot.stored(), dtype), value.copy())
@@ -356,8 +356,8 @@ def test_arrays_are_copied_bit_by_bit(dtype: type, shape: tuple[int, ...], tmp_p
 def test_arrays_of_any_memory_order_are_copied(view: Any, tmp_path: Path) -> None:
     value = view(np.arange(12.0).reshape(4, 3))
     slot = Slot(nodes.Array("observations", np.dtype(np.float64), (4, 3)), tmp_path)
-    slot.put(value)
-    assert slot.odd == {}
+    slot.encode(value)
+    assert slot.misfits == {}
     assert identical(slot.stored().copy(), np.ascontiguousarray(value))
 
 
@@ -383,7 +383,7 @@ def test_an_array_that_does_not_fit_is_an_exception_with_the_nearest_value_in_th
     value: Any, nearest: list[float], tmp_path: Path
 ) -> None:
     slot = Slot(nodes.Array("observations", np.dtype(np.float32), (3,)), tmp_path)
-    slot.put(np.full(3, 9, np.float32))
+    slot.encode(np.full(3, 9, np.float32))
     check_exception(slot, value)
     assert slot.stored().tolist() == nearest
 
@@ -399,7 +399,7 @@ class Foreign:
 
 
 class Subclass(np.ndarray):
-    """An array that is none of NumPy's own."""
+    """An array of a class derived from NumPy's."""
 
 
 @pytest.mark.parametrize(
@@ -409,8 +409,8 @@ class Subclass(np.ndarray):
 )
 def test_an_array_of_another_library_that_fits_is_stored_as_numpys_and_noted(value: Any, tmp_path: Path) -> None:
     slot = Slot(nodes.Array("observations", np.dtype(np.float32), (3,)), tmp_path)
-    slot.put(value)
-    assert (slot.odd, slot.code(), slot.foreign) == ({}, TypeCode.ARRAY, ["observations"])
+    slot.encode(value)
+    assert (slot.misfits, slot.code(), slot.foreign) == ({}, TypeCode.ARRAY, ["observations"])
     assert slot.stored().tolist() == [1, 2, 3]
     check_exception(slot, Foreign(np.zeros(2, np.float32)))
     check_exception(slot, Foreign(np.zeros(3)))
@@ -418,8 +418,8 @@ def test_an_array_of_another_library_that_fits_is_stored_as_numpys_and_noted(val
 
 def test_an_array_of_its_own_byte_order_fits(tmp_path: Path) -> None:
     slot = Slot(nodes.Array("observations", np.dtype(">i2"), (2,)), tmp_path)
-    slot.put(np.array([1, -2], ">i2"))
-    assert slot.odd == {}
+    slot.encode(np.array([1, -2], ">i2"))
+    assert slot.misfits == {}
     assert slot.stored().tolist() == [1, -2]
 
 
@@ -439,8 +439,8 @@ def tree_slot(tmp_path: Path) -> Slot:
 
 def test_trees_fill_the_columns_of_their_leaves(tmp_path: Path) -> None:
     slot = tree_slot(tmp_path)
-    slot.put({"b": (2, "xyz"), "a": np.int64(1)})  # in any order
-    assert slot.odd == {}
+    slot.encode({"b": (2, "xyz"), "a": np.int64(1)})  # in any order
+    assert slot.misfits == {}
     names = ["observations", "observations/a", "observations/b", "observations/b/0", "observations/b/1"]
     assert [slot.code(name) for name in names] == [2, 20, 2, 3, 2]
     assert (slot.stored("observations/a"), slot.stored("observations/b/0")) == (1, 2)
@@ -452,8 +452,8 @@ def test_trees_fill_the_columns_of_their_leaves(tmp_path: Path) -> None:
 
 def test_only_the_leaf_that_does_not_fit_is_an_exception(tmp_path: Path) -> None:
     slot = tree_slot(tmp_path)
-    slot.put({"a": "odd", "b": (2, 5)})
-    assert slot.odd == {"observations/a": "odd", "observations/b/1": 5}
+    slot.encode({"a": "odd", "b": (2, 5)})
+    assert slot.misfits == {"observations/a": "odd", "observations/b/1": 5}
     assert [slot.code(name) for name in ("observations", "observations/a", "observations/b/0")] == [2, 255, 3]
 
 
@@ -470,10 +470,10 @@ def test_a_dict_of_another_form_is_one_exception_and_nothing_is_left_of_the_row_
     value: Any, tmp_path: Path
 ) -> None:
     slot = tree_slot(tmp_path)
-    slot.put({"a": 1, "b": (2, "xyz")})
-    slot.put(value)
-    assert slot.odd.keys() == {"observations"}
-    assert slot.odd["observations"] is value
+    slot.encode({"a": 1, "b": (2, "xyz")})
+    slot.encode(value)
+    assert slot.misfits.keys() == {"observations"}
+    assert slot.misfits["observations"] is value
     assert slot.code() == 255
     assert [slot.code(f"observations/{name}") for name in ("a", "b", "b/0", "b/1")] == [0, 0, 0, 0]
     assert (slot.stored("observations/a"), slot.stored("observations/b/0")) == (0, 0)
@@ -483,8 +483,8 @@ def test_a_dict_of_another_form_is_one_exception_and_nothing_is_left_of_the_row_
 @pytest.mark.parametrize("value", [(1,), (1, "x", 2), [1, "x"], None, "ab"], ids=repr)
 def test_a_tuple_of_another_form_is_one_exception(value: Any, tmp_path: Path) -> None:
     slot = tree_slot(tmp_path)
-    slot.put({"a": 1, "b": value})
-    assert slot.odd == {"observations/b": value}
+    slot.encode({"a": 1, "b": value})
+    assert slot.misfits == {"observations/b": value}
     assert [slot.code(f"observations/{name}") for name in ("a", "b", "b/0", "b/1")] == [3, 255, 0, 0]
 
 
@@ -499,7 +499,7 @@ def test_a_ragged_value_of_another_form_is_an_exception_without_segments(value: 
 
 
 class Infos:
-    """The put of infos, with a ring of its own."""
+    """The encoder of infos, with a ring of its own."""
 
     def __init__(self, first: dict[str, Any], tmp_path: Path) -> None:
         action, observation = (
@@ -511,15 +511,15 @@ class Infos:
         assert self.journal.lay_out({}, self.schema.ring_fields, len(self.schema.coded), 0)
         self.rest: Any = None
         ring = Ring(self.journal, self.schema, lambda name, value: None)
-        self._put = make_infos_put(self.schema, ring, self._put_rest)
+        self._encode = make_infos_encoder(self.schema, ring, self._keep_rest)
 
-    def _put_rest(self, rest: Any) -> None:
+    def _keep_rest(self, rest: Any) -> None:
         self.rest = dict(rest) if type(rest) is dict else rest  # the dict is used again for the next row
 
-    def put(self, info: Any) -> dict[str, tuple[Any, int]]:
+    def encode(self, info: Any) -> dict[str, tuple[Any, int]]:
         """The column and code of every key, after ``info``."""
         self.rest = None
-        self._put(3, info)
+        self._encode(3, info)
         codes, columns = self.journal.columns[CODES][3], self.journal.columns
         return {
             column.key: (columns[column.node.name][3].tolist(), int(codes[self.schema.code_index[column.node.name]]))
@@ -530,43 +530,43 @@ class Infos:
 FIRST = {"lives": 3, "x": 0.5, "array": np.arange(2), "name": "text"}
 
 
-def test_known_keys_go_into_their_columns_and_others_are_put_aside(tmp_path: Path) -> None:
+def test_known_keys_go_into_their_columns_and_others_into_the_rest(tmp_path: Path) -> None:
     infos = Infos(FIRST, tmp_path)
-    assert infos.put(FIRST) == {"lives": (3, 3), "x": (0.5, 4), "array": ([0, 1], 1)}
+    assert infos.encode(FIRST) == {"lives": (3, 3), "x": (0.5, 4), "array": ([0, 1], 1)}
     assert infos.rest == {"name": "text"}
 
 
 def test_keys_that_are_gone_leave_nothing_and_may_come_back(tmp_path: Path) -> None:
     infos = Infos(FIRST, tmp_path)
-    infos.put(FIRST)
-    assert infos.put({}) == {"lives": (0, 0), "x": (0, 0), "array": ([0, 0], 0)}
+    infos.encode(FIRST)
+    assert infos.encode({}) == {"lives": (0, 0), "x": (0, 0), "array": ([0, 0], 0)}
     assert infos.rest is None
-    assert infos.put({"lives": np.int64(2), "new": 1}) == {"lives": (2, 20), "x": (0, 0), "array": ([0, 0], 0)}
+    assert infos.encode({"lives": np.int64(2), "new": 1}) == {"lives": (2, 20), "x": (0, 0), "array": ([0, 0], 0)}
     assert infos.rest == {"new": 1}
-    assert infos.put({"x": 1.5})["x"] == (1.5, 4)
+    assert infos.encode({"x": 1.5})["x"] == (1.5, 4)
     assert infos.rest is None
 
 
-def test_a_key_whose_value_does_not_fit_its_column_is_put_aside_in_that_row_only(tmp_path: Path) -> None:
+def test_a_value_that_does_not_fit_its_column_goes_into_the_rest_in_that_row_only(tmp_path: Path) -> None:
     infos = Infos(FIRST, tmp_path)
-    found = infos.put({"lives": None, "x": "half", "array": np.arange(3)})
+    found = infos.encode({"lives": None, "x": "half", "array": np.arange(3)})
     assert {key: code for key, (_, code) in found.items()} == {"lives": 0, "x": 0, "array": 0}
     assert identical(infos.rest, {"lives": None, "x": "half", "array": np.arange(3)})
-    assert infos.put({"lives": 1})["lives"] == (1, 3)
+    assert infos.encode({"lives": 1})["lives"] == (1, 3)
     assert infos.rest is None
 
 
 @pytest.mark.parametrize(
     "info", ["text", [], 5, type("Other", (dict,), {})(lives=3)], ids=lambda info: type(info).__name__
 )
-def test_an_info_that_is_no_dict_is_put_aside_whole(info: Any, tmp_path: Path) -> None:
+def test_an_info_that_is_no_dict_is_the_rest(info: Any, tmp_path: Path) -> None:
     infos = Infos(FIRST, tmp_path)
-    infos.put(FIRST)
-    assert infos.put(info) == {"lives": (0, 0), "x": (0, 0), "array": ([0, 0], 0)}
+    infos.encode(FIRST)
+    assert infos.encode(info) == {"lives": (0, 0), "x": (0, 0), "array": ([0, 0], 0)}
     assert infos.rest is info
 
 
-def test_keys_that_are_no_strings_are_put_aside(tmp_path: Path) -> None:
+def test_keys_that_are_no_strings_go_into_the_rest(tmp_path: Path) -> None:
     infos = Infos({1: 2, "a": 3}, tmp_path)
-    assert infos.put({1: 2, "a": 3, None: 4}) == {"a": (3, 3)}
+    assert infos.encode({1: 2, "a": 3, None: 4}) == {"a": (3, 3)}
     assert infos.rest == {1: 2, None: 4}

@@ -1,4 +1,4 @@
-"""The episode index: every episode is there, with what the environment said of it."""
+"""The episode index: every episode has an entry, with the seed, options, rewards and flags it had."""
 
 from __future__ import annotations
 
@@ -204,10 +204,10 @@ def test_seeds_without_options_take_no_room(tmp_path: Path) -> None:
         assert file["episodes/json/ends"][99] == 100 * len("{}")
 
 
-# Taking up where another stopped -----------------------------------------------------------------
+# Continuing where another drain stopped ----------------------------------------------------------
 
 
-def test_totals_are_taken_up_by_whoever_drains_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_total_is_continued_by_the_next_drain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "tick", lambda self: None)
     rewards = np.random.default_rng(3).normal(size=50).tolist()
     with Pen(tmp_path / "run.h5") as pen:

@@ -1,8 +1,9 @@
 """The journal: rows and segments in a mapped file that outlives every process."""
 
 import errno
-import json
+import itertools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
-from gym_h5record.storage.paths import journal_path
+from gym_h5record.writing import journal as journal_module
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control, RecorderState, Segment, WriterState, pack_segment
+from gym_h5record.writing.journal_format import Control, Segment, WriterState, pack_segment
 from gym_h5record.writing.journal_header import BLOB_ENDS, CODES, FLAGS
 from tests.properties.strategies import PROFILE
 from tests.zoo import open_descriptors
@@ -75,33 +76,6 @@ def check_same(found, expected):
         np.testing.assert_array_equal(found.columns[name], column)
 
 
-# Numbers that stand in the file -------------------------------------------------------------------
-
-
-def test_control_words_never_change_their_place():
-    assert {word.name: int(word) for word in Control} == {
-        **{"MAGIC": 0, "HEADER_BYTES": 1},
-        **{"HEAD": 16, "EVENTS": 17, "RECORDER": 18, "FLUSH": 19, "MOVED": 20},
-        **{"TAIL": 32, "BLOB_TAIL": 33, "WRITER": 34, "COMMITTED_HEAD": 35, "COMMITTED_EVENTS": 36},
-    }
-
-
-def test_states_and_segment_numbers_never_change():
-    assert {state.name: int(state) for state in RecorderState} == {"RECORDING": 0, "CLOSING": 1}
-    assert {state.name: int(state) for state in WriterState} == {"STARTING": 0, "READY": 1, "FAILED": 2, "DONE": 3}
-    assert (Segment.EPISODE, Segment.ROW_EXCEPTIONS, Segment.STEP_EXCEPTIONS) == (0xFFFF0000, 0xFFFF0001, 0xFFFF0002)
-
-
-def test_words_of_recorder_and_writer_lie_in_different_cache_lines():
-    recorder = {word // 8 for word in Control if 16 <= word < 32}
-    writer = {word // 8 for word in Control if word >= 32}
-    assert not recorder & writer
-
-
-def test_journal_lies_beside_the_recording(tmp_path):
-    assert journal_path(tmp_path / "run.h5") == tmp_path / "run.h5.journal"
-
-
 # Reserve ------------------------------------------------------------------------------------------
 
 
@@ -133,10 +107,10 @@ def test_reserving_leaves_no_descriptor_open(path):
 
 
 def test_existing_journal_is_not_overwritten(path):
-    path.write_bytes(b"somebody's")
+    path.write_bytes(b"another file")
     with pytest.raises(FileExistsError):
         Journal.reserve(path, 8, 0)
-    assert path.read_bytes() == b"somebody's"
+    assert path.read_bytes() == b"another file"
 
 
 def test_missing_directory_is_an_error(tmp_path):
@@ -165,6 +139,61 @@ def test_interrupted_reserving_leaves_no_file(path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         Journal.reserve(path, 8, 0)
     assert list(path.parent.iterdir()) == []
+
+
+# Populate -----------------------------------------------------------------------------------------
+
+
+def populates(path):
+    """A journal of which this kernel has allocated the first pages."""
+    journal = Journal.reserve(path, 100_000, 1000)
+    if journal._populated_bytes == len(journal._map):
+        pytest.skip("this kernel has no MADV_POPULATE_WRITE")
+    return journal
+
+
+def test_pages_are_allocated_slice_by_slice_and_then_cause_no_fault(path):
+    journal = populates(path)
+    slices = [journal._populated_bytes]
+    while not journal.populate():
+        slices.append(journal._populated_bytes)
+    steps = {after - before for before, after in itertools.pairwise(slices)}
+    assert (slices[0], steps) == (4 << 20, {512 << 10})
+    assert journal.populate()  # nothing is left to do
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for at in range(2 * PAGE, len(journal._map), PAGE):
+        journal._map[at] = 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < len(journal._map) // PAGE // 10
+
+
+def test_populating_changes_no_byte_of_the_rows_that_are_there(path):
+    journal = populates(path)
+    assert journal.lay_out(HEADER, FIELDS, num_codes=6, first_row=0)
+    for column in journal.columns.values():
+        column.reshape(-1).view(np.uint8)[:] = 0xA5
+    journal.write_blob(0, b"\x5a" * journal.blob_bytes)
+    before = path.read_bytes()
+    while not journal.populate(3 * PAGE):
+        pass
+    assert path.read_bytes() == before
+    assert bytes(journal._map) == before
+
+
+def test_a_kernel_that_cannot_populate_is_asked_once(path, monkeypatch):
+    monkeypatch.setattr(journal_module, "_MADV_POPULATE_WRITE", 12345)
+    journal = Journal.reserve(path, ROW_BYTES, 1000)
+    assert journal.populate()
+    monkeypatch.setattr(journal_module, "_MADV_POPULATE_WRITE", None)  # would raise a TypeError
+    assert journal.populate()
+    assert journal.lay_out(HEADER, FIELDS, num_codes=6, first_row=0)
+    append(journal, 0, b"abc")
+    check_row(Journal.open(path), 0)
+
+
+def test_a_journal_that_is_opened_is_not_populated(path, monkeypatch):
+    make(path)
+    monkeypatch.setattr(journal_module, "_MADV_POPULATE_WRITE", None)  # would raise a TypeError
+    assert Journal.open(path).populate()
 
 
 # Lay out ------------------------------------------------------------------------------------------
@@ -300,56 +329,6 @@ def test_other_file_is_no_journal(path, content):
     with pytest.raises(CorruptRecordingError, match=r"run\.h5\.journal is no journal"):
         Journal.open(path)
     assert path.read_bytes() == content
-
-
-def _rewrite_header(journal, **changes):
-    text = json.dumps({**journal.header, **changes}).encode()
-    journal._map[2 * PAGE : 2 * PAGE + len(text)] = text
-    journal.control[Control.HEADER_BYTES] = len(text)
-
-
-_RING = [["a", "<f4", [3]]]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"ring": None},
-        {"ring": [["a", "<f4"]]},
-        {"ring": [["a", "nonsense", []]]},
-        {"ring": [["a", "O", []]]},
-        {"ring": [["a", "<f4", "text"]]},
-        {"ring": [["a", "<f4", [2**40]]]},
-        {"ring": [["a", "<f4", [2**70]]]},
-        {"ring": [["a", "<f4", [-3]]]},
-        {"capacity_rows": "many"},
-        {"capacity_rows": None},
-        {"capacity_rows": 2**40},
-        {"capacity_rows": 2**80},
-        {"capacity_rows": -8},
-        {"capacity_rows": 0},
-        {"blob_bytes": None},
-        {"blob_bytes": 2**40},
-        {"blob_bytes": -1},
-        {"blob_bytes": 0},
-    ],
-    ids=lambda changes: "-".join(str(each) for pair in changes.items() for each in pair),
-)
-def test_header_that_makes_no_sense_is_corrupt(path, changes):
-    _rewrite_header(make(path), **changes)
-    with pytest.raises(CorruptRecordingError, match="header of .* cannot be read"):
-        Journal.open(path)
-
-
-@pytest.mark.parametrize(
-    "text", [b"{", b"[]", b"null", b"\xff" * 10, b"[" * 5000], ids=["torn", "list", "null", "bytes", "deep"]
-)
-def test_header_that_is_no_json_object_is_corrupt(path, text):
-    journal = make(path)
-    journal._map[2 * PAGE : 2 * PAGE + len(text)] = text
-    journal.control[Control.HEADER_BYTES] = len(text)
-    with pytest.raises(CorruptRecordingError, match="header of .* cannot be read"):
-        Journal.open(path)
 
 
 @pytest.mark.parametrize("kept", [0.02, 0.5, 0.95], ids=["columns-missing", "half", "blob-missing"])
@@ -547,7 +526,7 @@ def test_journal_takes_the_place_of_another(path):
     assert new.path == path
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert Journal.open(path).header["first_row"] == 9
-    assert old.header["first_row"] == 0  # whoever has it mapped can still read it
+    assert old.header["first_row"] == 0  # a process that has it mapped can still read it
 
 
 # The writer's error -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is said of a journal that nobody has mapped, or of something else in its place."""
+"""The bytes of a journal: numbers that never change, segments, and a journal judged without mapping it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,70 @@ from pathlib import Path
 import pytest
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.storage.paths import journal_path, open_regular, spare_path
+from gym_h5record.storage.paths import open_regular
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import HEADER_AT, has_rows, is_unfinished
+from gym_h5record.writing.journal_format import (
+    HEADER_AT,
+    PAGE_BYTES,
+    Control,
+    RecorderState,
+    Segment,
+    WriterState,
+    has_rows,
+    is_unfinished,
+    pack_error,
+    pack_segment,
+    unpack_error,
+    unpack_segments,
+)
 from tests.writing import Pen
 
+# Numbers and layouts that stand in files ----------------------------------------------------------
 
-def test_journals_lie_beside_their_recordings(tmp_path: Path) -> None:
-    assert journal_path(tmp_path / "run.h5") == tmp_path / "run.h5.journal"
-    assert spare_path(tmp_path / "run.h5") == tmp_path / "run.h5.journal.new"
+
+def test_control_words_never_change_their_place() -> None:
+    assert {word.name: int(word) for word in Control} == {
+        **{"MAGIC": 0, "HEADER_BYTES": 1},
+        **{"HEAD": 16, "EVENTS": 17, "RECORDER": 18, "FLUSH": 19, "MOVED": 20},
+        **{"TAIL": 32, "BLOB_TAIL": 33, "WRITER": 34, "COMMITTED_HEAD": 35, "COMMITTED_EVENTS": 36},
+    }
+
+
+def test_states_and_segment_numbers_never_change() -> None:
+    assert {state.name: int(state) for state in RecorderState} == {"RECORDING": 0, "CLOSING": 1}
+    assert {state.name: int(state) for state in WriterState} == {"STARTING": 0, "READY": 1, "FAILED": 2, "DONE": 3}
+    assert (Segment.EPISODE, Segment.ROW_EXCEPTIONS, Segment.STEP_EXCEPTIONS) == (0xFFFF0000, 0xFFFF0001, 0xFFFF0002)
+    assert Segment.SNAPSHOT == 0xFFFF0003
+
+
+def test_words_of_recorder_and_writer_lie_in_different_cache_lines() -> None:
+    recorder = {word // 8 for word in Control if 16 <= word < 32}
+    writer = {word // 8 for word in Control if word >= 32}
+    assert not recorder & writer
+
+
+def test_a_segment_is_its_number_its_size_and_its_bytes() -> None:
+    assert pack_segment(3, b"abc") == bytes([3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]) + b"abc"
+    packed = pack_segment(3, b"abc") + pack_segment(Segment.EPISODE, b"")
+    assert list(unpack_segments(packed)) == [Segment(3, b"abc"), Segment(Segment.EPISODE, b"")]
+    assert list(unpack_segments(b"")) == []
+
+
+@pytest.mark.parametrize("kept", [1, 11, 13])
+def test_segments_that_are_cut_are_corrupt(kept: int) -> None:
+    with pytest.raises(CorruptRecordingError, match="a segment runs over the end of its row"):
+        list(unpack_segments(pack_segment(3, b"abc")[:kept]))
+
+
+@pytest.mark.parametrize("text", ["", "disk full", "ñ" * 100_000], ids=["empty", "plain", "long"])
+def test_an_error_fills_one_page(text: str) -> None:
+    page = pack_error(text)
+    assert len(page) == PAGE_BYTES
+    assert unpack_error(memoryview(page)) == text[: (PAGE_BYTES - 8) // 2]
+    assert len(unpack_error(memoryview(b"\xff" * PAGE_BYTES))) == PAGE_BYTES - 8  # a damaged size
+
+
+# A journal that is not mapped ---------------------------------------------------------------------
 
 
 def test_only_a_journal_that_was_laid_out_can_have_rows(tmp_path: Path) -> None:
@@ -30,14 +85,16 @@ def test_only_a_journal_that_was_laid_out_can_have_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, HEADER_AT, 3 * HEADER_AT])
-def test_a_blank_file_is_what_a_recorder_leaves_that_dies_while_it_makes_one(size_bytes: int, tmp_path: Path) -> None:
+def test_a_blank_file_is_left_by_a_recorder_that_died_while_it_made_the_journal(
+    size_bytes: int, tmp_path: Path
+) -> None:
     path = tmp_path / "run.h5.journal"
     path.write_bytes(bytes(size_bytes))
     assert (has_rows(path), is_unfinished(path)) == (False, True)
 
 
 @pytest.mark.parametrize("content", [b"x", b"x" * HEADER_AT, bytes(HEADER_AT - 1) + b"x", b"GH5RJRN1"], ids=len)
-def test_what_else_lies_there_may_be_somebodys(content: bytes, tmp_path: Path) -> None:
+def test_another_file_in_its_place_may_have_rows(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "run.h5.journal").write_bytes(content)
     assert has_rows(tmp_path / "run.h5.journal")
 

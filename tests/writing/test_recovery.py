@@ -1,4 +1,4 @@
-"""Recovery: whatever instant a recorder dies at, every row that counted is in the file afterwards."""
+"""Recovery: a recorder may die at any instant; afterwards every published row is in the file."""
 
 from __future__ import annotations
 
@@ -91,17 +91,16 @@ def cut_played(episodes: list[Played], rows: int) -> list[Played]:
 
 @dataclass
 class Instant:
-    """What a process that is killed now leaves, and how many rows count."""
+    """The files that a process killed at this instant leaves, and the number of published rows."""
 
     path: Path
     rows: int
 
 
 class Photographer:
-    """Copies recording and journal at every operation on the file: what ``kill -9`` would leave.
+    """Copies recording and journal at every operation on the file, as ``kill -9`` would leave them.
 
-    HDF5 keeps things in memory; the copies have only what it has handed to the
-    operating system by then.
+    The copies lack what HDF5 still has in memory.
     """
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch, wanted: Callable[[int], bool]) -> None:
@@ -200,7 +199,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("operation", [1, 2, 3, 5, 9, 14, 20, 26, 27, 28, 30, 40, 47, 48, 49, 50, 51, 52, 53])
-def test_a_recovery_that_is_killed_is_made_up_for_by_the_next(
+def test_a_recovery_that_is_killed_is_completed_by_the_next(
     operation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_journal(monkeypatch, 64)
@@ -292,7 +291,7 @@ def test_a_torn_file_without_a_journal_is_completed(tmp_path: Path) -> None:
 
 
 def left_journal(tmp_path: Path, lengths: list[int], **options: Any) -> Path:
-    """Where an inline recorder that never drained has left its journal, and nothing else."""
+    """Leave the journal of an inline recorder that never drained, and no file."""
     with Pen(tmp_path / "run.h5", **options) as pen:
         pen.session.tick = lambda: None  # type: ignore[method-assign]
         write_pairs(pen, lengths)
@@ -350,7 +349,7 @@ def test_an_empty_journal_makes_an_empty_recording(tmp_path: Path) -> None:
     check_alone(path)
 
 
-# Files that are not as they were -----------------------------------------------------------------
+# Files that have changed -------------------------------------------------------------------------
 
 
 def check_refused(path: Path, error: type[Exception], words: str | None = None) -> None:
@@ -376,7 +375,7 @@ def test_a_journal_with_a_damaged_header_is_left_alone(text: str, tmp_path: Path
     check_refused(path, CorruptRecordingError, r"run\.h5\.journal")
 
 
-def test_a_file_that_has_vanished_is_not_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_has_vanished_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_journal(monkeypatch, 16)
     with Pen(tmp_path / "run.h5") as pen:
         write_pairs(pen, [40])  # most rows are in the file alone
@@ -385,7 +384,7 @@ def test_a_file_that_has_vanished_is_not_made_up(tmp_path: Path, monkeypatch: py
     check_refused(path, RecordingError, r"run\.h5")
 
 
-def test_a_file_that_vanished_while_it_was_appended_to_is_not_made_up(tmp_path: Path) -> None:
+def test_a_file_that_vanished_while_it_was_appended_to_is_an_error(tmp_path: Path) -> None:
     with Pen(tmp_path / "run.h5") as pen:
         write_pairs(pen, [3])
     with Pen(tmp_path / "run.h5", mode="a") as pen:
@@ -424,7 +423,7 @@ def test_a_recording_of_other_length_in_the_place_of_the_appended_one_is_left_al
     check_refused(path, CorruptRecordingError, "4 rows.*12")
 
 
-def test_mode_w_means_that_whatever_is_there_is_replaced(tmp_path: Path) -> None:
+def test_mode_w_replaces_any_file(tmp_path: Path) -> None:
     path = left_journal(tmp_path, [3], mode="w")
     path.write_bytes(b"something else")
     recover(path)

@@ -1,4 +1,4 @@
-"""Rows: what goes into the ring comes out of the file, whatever the ring is like."""
+"""Rows: every row that goes into the ring comes out of the file, for rings of all sizes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.names import Origin
 from gym_h5record.values.exact import identical
-from gym_h5record.writing.index_writer import begin_json
 from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.row_writer import begin_json
 from tests.writing import (
     NEVER_S,
     PAIR,
@@ -37,7 +37,7 @@ from tests.writing import (
 )
 from tests.zoo import ZooEnv, check_recorded, play
 
-pytestmark = pytest.mark.timeout(20)  # a recorder that waits for room in vain waits for ever
+pytestmark = pytest.mark.timeout(20)  # a recorder that gets no room waits for ever
 
 LENGTHS = [0, 1, 500, 3, 3, 0, 0, 400, 2, 8, 7, 9, 100, 16, 15, 17, 1]
 
@@ -98,7 +98,7 @@ def test_everything_survives_many_turns_of_a_small_ring(
         check_recorded(recording, played)
 
 
-def test_what_a_slot_held_before_is_never_seen_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_earlier_content_of_a_slot_is_never_seen_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def record(path: Path) -> None:
         env = h5r.RecordToHDF5(
             everything_env(length=50), path, writer="inline", flush_interval_s=NEVER_S, snapshots=False
@@ -178,7 +178,7 @@ def test_the_action_of_a_step_that_raised_is_forgotten(tmp_path: Path) -> None:
     assert column(tmp_path / "run.h5", "types")[1][0] == column(tmp_path / "run.h5", "types")[3][0] == 0
 
 
-def test_an_action_may_be_changed_once_it_is_put(tmp_path: Path) -> None:
+def test_an_action_may_be_changed_once_it_is_recorded(tmp_path: Path) -> None:
     with Pen(tmp_path / "run.h5", make_schema(action=PAIR)) as pen:
         action = pair(5)
         pen.begin(pair(0))
@@ -261,7 +261,7 @@ def test_exceptions_belong_to_the_row_or_step_that_had_them(tmp_path: Path) -> N
     assert np.diff([0, *ends]).astype(bool).tolist() == [True, False, False, True, True]
 
 
-def test_each_oddity_is_warned_of_once_by_name(tmp_path: Path) -> None:
+def test_each_value_that_does_not_fit_is_warned_of_once_by_name(tmp_path: Path) -> None:
     with Pen(tmp_path / "run.h5") as pen, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         pen.begin(np.zeros(3))

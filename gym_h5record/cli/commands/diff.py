@@ -18,7 +18,6 @@ from gym_h5record.display import printable, short_repr
 
 __all__ = ["diff_command"]
 
-
 _MAX_ELEMENTS = 100  # of a value in the JSON; a picture has 100,000
 
 
@@ -42,13 +41,12 @@ def diff_command(ctx: click.Context, *, a: Path, b: Path, atol: float, as_json: 
     """
     if math.isnan(atol):
         raise click.BadParameter("expected a number, got nan", ctx, param_hint="--atol")
+    with row_progress(f"{a.name}, {b.name}", is_shown=not as_json) as on_progress:
+        report = h5r.diff(a, b, atol=atol, on_progress=on_progress)
     if as_json:
-        report = h5r.diff(a, b, atol=atol)
         values = {"a": _json(report.a), "b": _json(report.b)}
         print_json({"paths": [str(a), str(b)], "atol": atol, **asdict(report), **values})
     else:
-        with row_progress(f"{a.name}, {b.name}") as on_progress:
-            report = h5r.diff(a, b, atol=atol, on_progress=on_progress)
         click.echo(printable(report.message))
         for sentence in report.metadata:
             click.echo(printable(f"metadata: {sentence}"))

@@ -10,17 +10,17 @@ from typing import Any
 
 import click
 import numpy as np
+from rich.console import JustifyMethod
 from rich.table import Table
 
 from gym_h5record.cli.output import file_bytes, name_table, plain_table, print_json, safe, show, size_text, summary
 from gym_h5record.display import printable
 from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.reading.recording import Recording
-from gym_h5record.storage.usage import ColumnStorage, column_storage
+from gym_h5record.storage.usage import ColumnUsage, column_usage
 from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["info_command"]
-
 
 _FRAMES = {"render": "rendered", "observation": "the observations", "none": "none"}
 
@@ -33,7 +33,7 @@ def info_command(*, path: Path, as_json: bool) -> None:
     with Recording(path) as recording:
         spaces = (str(recording.observation_space), str(recording.action_space))
         facts = _describe(recording)
-    columns = column_storage(path)
+    columns = column_usage(path)
     if as_json:
         print_json({**facts, "columns": [{**asdict(column), "ratio": column.ratio} for column in columns]})
         return
@@ -48,8 +48,6 @@ def info_command(*, path: Path, as_json: bool) -> None:
 def _describe(recording: Recording) -> dict[str, Any]:
     """All facts but the columns, under the names that ``--json`` prints."""
     metadata = recording.metadata
-    episodes = [(each.total_reward, each.length, each.complete) for each in recording.episodes]
-    returns, lengths, complete = zip(*episodes, strict=True) if episodes else ((), (), ())
     return {
         "path": str(recording.path),
         "bytes": file_bytes(recording.path),
@@ -73,11 +71,11 @@ def _describe(recording: Recording) -> dict[str, Any]:
         "versions": metadata.get("versions", {}),
         "platform": metadata.get("platform", {}),
         "episodes": recording.num_episodes,
-        "incomplete_episodes": complete.count(False),
+        "incomplete_episodes": sum(not each.complete for each in recording.episodes),
         "steps": recording.num_steps,
         "rows": recording.num_rows,
-        "returns": _spread(returns),
-        "lengths": _spread(lengths),
+        "returns": _spread(recording.returns),
+        "lengths": _spread(recording.lengths),
     }
 
 
@@ -89,64 +87,50 @@ def _spec(text: str | None) -> Any:
         return text
 
 
-def _spread(values: Sequence[float]) -> dict[str, float] | None:
-    if not values:
+def _spread(values: np.ndarray) -> dict[str, float] | None:
+    if not len(values):
         return None
-    return {"min": float(np.min(values)), "mean": float(np.mean(values)), "max": float(np.max(values))}
+    return {"min": float(values.min()), "mean": float(values.mean()), "max": float(values.max())}
 
 
 def _fact_table(facts: Mapping[str, Any], observation_space: str, action_space: str) -> Table:
     environment, incomplete = facts["environment"], facts["incomplete_episodes"]
     frames, fps = str(facts["frames"]), facts["fps"]
-    return name_table(
-        [
-            ("recording", f"{facts['path']}  ({size_text(facts['bytes'])})"),
-            ("environment", f"{environment['name']}  ({environment['class']})"),
-            ("no spec", _first_sentence(environment["spec_problem"])),
-            ("wrappers", ", ".join(_class_name(str(each)) for each in environment["wrappers"]) or "none"),
-            ("observations", " ".join(observation_space.split())),
-            ("actions", " ".join(action_space.split())),
-            (
-                "frames",
-                _FRAMES.get(frames, frames) + (f", {fps:g} per second" if frames != "none" and fps > 0 else ""),
-            ),
-            ("created", facts["created_at"]),
-            ("run id", facts["run_id"]),
-            ("agent id", facts["agent_id"]),
-            ("metadata", summary(facts["metadata"]) or None),
-            ("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())),
-            ("platform", facts["platform"].get("system")),
-            ("", ""),
-            ("episodes", f"{facts['episodes']:,}" + (f", {incomplete:,} of them incomplete" if incomplete else "")),
-            ("steps", f"{facts['steps']:,}, in {facts['rows']:,} rows"),
-            ("returns", _spread_text(facts["returns"])),
-            ("lengths", _spread_text(facts["lengths"])),
-        ]
-    )
+    wrappers = [str(each).rpartition(":")[2] for each in environment["wrappers"]]  # without their modules
+    speed = f", {fps:g} per second" if frames != "none" and fps > 0 else ""
+    rows = [
+        ("recording", f"{facts['path']}  ({size_text(facts['bytes'])})"),
+        ("environment", f"{environment['name']}  ({environment['class']})"),
+        ("no spec", (environment["spec_problem"] or "").partition(". ")[0] or None),
+        ("wrappers", ", ".join(wrappers) or "none"),
+        ("observations", " ".join(observation_space.split())),
+        ("actions", " ".join(action_space.split())),
+        ("frames", f"{_FRAMES.get(frames, frames)}{speed}"),
+        ("created", facts["created_at"]),
+        ("run id", facts["run_id"]),
+        ("agent id", facts["agent_id"]),
+        ("metadata", summary(facts["metadata"]) or None),
+        ("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())),
+        ("platform", facts["platform"].get("system")),
+        ("", ""),
+        ("episodes", f"{facts['episodes']:,}" + (f", {incomplete:,} of them incomplete" if incomplete else "")),
+        ("steps", f"{facts['steps']:,}, in {facts['rows']:,} rows"),
+        ("returns", _spread_text(facts["returns"])),
+        ("lengths", _spread_text(facts["lengths"])),
+    ]
+    return name_table(rows)
 
 
 def _spread_text(spread: Mapping[str, float] | None) -> str | None:
-    if spread is None:
-        return None
-    return "  ".join(f"{name} {value:,.6g}" for name, value in spread.items())
+    return None if spread is None else "  ".join(f"{name} {value:,.6g}" for name, value in spread.items())
 
 
-def _first_sentence(text: str | None) -> str | None:
-    return None if text is None else text.partition(". ")[0]
-
-
-def _class_name(name: str) -> str:
-    """A class's name without its module."""
-    return name.rpartition(":")[2]
-
-
-def _column_table(columns: Sequence[ColumnStorage]) -> Table:
+def _column_table(columns: Sequence[ColumnUsage]) -> Table:
     table = plain_table(gap=1)  # eight columns have to fit into 80 characters
     table.add_column("column", overflow="fold", min_width=16)
-    for name, justify in (("shape", "right"), ("dtype", "left"), ("chunk", "right"), ("filter", "left")):
-        table.add_column(name, justify=justify, no_wrap=name != "shape")  # type: ignore[arg-type]  # a literal each
-    for name in ("stored", "raw", "ratio"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("shape", "dtype", "chunk", "filter", "stored", "raw", "ratio"):
+        justify: JustifyMethod = "left" if name in ("dtype", "filter") else "right"
+        table.add_column(name, justify=justify, no_wrap=name != "shape")
     for column in sorted(columns, key=lambda column: -column.raw_bytes):
         table.add_row(
             safe(column.name),
@@ -159,9 +143,8 @@ def _column_table(columns: Sequence[ColumnStorage]) -> Table:
             _ratio_text(column.ratio),
         )
     stored, raw = sum(column.stored_bytes for column in columns), sum(column.raw_bytes for column in columns)
-    table.add_section()
-    total_ratio = raw / stored if stored else math.nan
-    table.add_row("together", "", "", "", "", size_text(stored), size_text(raw), _ratio_text(total_ratio))
+    ratio = raw / stored if stored else math.nan
+    table.add_row("together", "", "", "", "", size_text(stored), size_text(raw), _ratio_text(ratio))
     return table
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from time import monotonic
+from typing import Any
 
 import click
 import gymnasium as gym
@@ -17,7 +17,7 @@ from gym_h5record.cli.output import file_bytes, print_json, size_text
 from gym_h5record.cli.parameters import parse_pairs
 from gym_h5record.cli.program import EXIT_INTERRUPTED, CommandError
 from gym_h5record.cli.progress import rollout_progress
-from gym_h5record.cli.rollout import Limits, RolloutStats, rollout
+from gym_h5record.cli.rollout import Limits, RolloutStats, roll_out
 from gym_h5record.cli.user_code import (
     RANDOM,
     check_policy_name,
@@ -31,60 +31,7 @@ from gym_h5record.recorder.wrapper import RecordToHDF5
 
 __all__ = ["record_command"]
 
-
-_FRAMES: dict[str, str | Literal[False]] = {
-    "auto": "auto",
-    "render": "render",
-    "observation": "observation",
-    "none": False,
-}
 _COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", "none")
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """A recording that has been made.
-
-    Attributes:
-        seconds: From the first reset until the file was closed.
-        interrupted: Whether a signal ended it before its limits.
-    """
-
-    path: Path
-    stats: RolloutStats
-    seconds: float
-    interrupted: bool
-
-    @property
-    def steps_per_second(self) -> float:
-        return self.stats.steps / self.seconds if self.seconds else 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "path": str(self.path),
-            "steps": self.stats.steps,
-            "episodes": len(self.stats.returns),
-            "incomplete_episodes": self.stats.incomplete,
-            "returns": self.stats.returns,
-            "seconds": round(self.seconds, 6),
-            "steps_per_second": round(self.steps_per_second, 3),
-            "bytes": file_bytes(self.path),
-            "interrupted": self.interrupted,
-        }
-
-    def as_line(self) -> str:
-        stats = self.stats
-        if not stats.returns:
-            return "nothing was recorded"
-        incomplete = f" ({stats.incomplete} incomplete)" if stats.incomplete else ""
-        facts = (
-            f"{counted(len(stats.returns), 'episode')}{incomplete}",
-            counted(stats.steps, "step"),
-            f"mean return {stats.mean_return:g}",
-            size_text(file_bytes(self.path)),
-            f"{self.steps_per_second:,.0f} steps/s",
-        )
-        return f"{printable(self.path)}: {', '.join(facts)}"
 
 
 @click.command("record")
@@ -118,7 +65,7 @@ class _Outcome:
 @click.option("--render-mode", help='Passed to the environment.  [default: "rgb_array" with --frames render]')
 @click.option(
     "--frames",
-    type=click.Choice(list(_FRAMES)),
+    type=click.Choice(["auto", "render", "observation", "none"]),
     default="auto",
     show_default=True,
     help="The pictures to store. auto: the observations if they are the pictures of an Atari game, "
@@ -192,24 +139,24 @@ def record_command(
     if append and overwrite:
         raise click.UsageError("--append and --overwrite exclude each other.")
     path = default_path(env_id) if output is None else output
-    limits = Limits(1 if episodes is None and steps is None else episodes, steps)
+    limits, stats = Limits(1 if episodes is None and steps is None else episodes, steps), RolloutStats()
     import_from_current_directory()
-    with ExitStack() as unless_recorded:
-        env = make_environment(
-            env_id,
-            env_kwargs,
-            render_mode="rgb_array" if render_mode is None and frames == "render" else render_mode,
-            atari_preprocessing=atari_preprocessing,
-            frame_stack=frame_stack,
-        )
-        unless_recorded.callback(env.close)
-        choose_action = random_policy(env.action_space, seed) if policy == RANDOM else load_callable(policy, "policy")
-        with _explain_existing(path):
+    try:
+        with ExitStack() as unless_recorded:
+            env = make_environment(
+                env_id,
+                env_kwargs,
+                render_mode="rgb_array" if render_mode is None and frames == "render" else render_mode,
+                atari_preprocessing=atari_preprocessing,
+                frame_stack=frame_stack,
+            )
+            unless_recorded.callback(env.close)
+            act = random_policy(env.action_space, seed) if policy == RANDOM else load_callable(policy, "policy")
             recorder: RecordToHDF5[Any, Any] = RecordToHDF5(
                 env,
                 path,
                 mode="a" if append else "w" if overwrite else "x",
-                frames=_FRAMES[frames],
+                frames=False if frames == "none" else frames,
                 compression=None if compression == "none" else compression,
                 compression_opts=compression_opts,
                 writer=writer,
@@ -217,51 +164,66 @@ def record_command(
                 checksum=checksum,
                 metadata=metadata,
             )
-        unless_recorded.pop_all()  # from here on recorder.close() closes the environment
-    with _explain_existing(path):
-        outcome = _run(recorder, choose_action, path, limits, seed=seed, silent=as_json or quiet)
-    _report(outcome, as_json=as_json, quiet=quiet)
-
-
-@contextmanager
-def _explain_existing(path: Path) -> Iterator[None]:
-    """Let the error for a file that exists name the options of the command line."""
-    try:
-        yield
+            unless_recorded.pop_all()  # from here on recorder.close() closes the environment
+        interrupted = _record(recorder, act, path, limits, stats, seed=seed, silent=as_json or quiet)
     except RecordingExistsError as error:
         raise CommandError(
             f"{path} exists already, whole or interrupted: choose another name with --output, "
             "go on with it with --append, or replace it with --overwrite."
         ) from error
+    if as_json:
+        print_json(_as_json(path, stats, interrupted=interrupted))
+    elif not quiet:
+        click.echo(f"{'interrupted: ' if interrupted else ''}{_as_line(path, stats)}")
+    if interrupted:
+        click.get_current_context().exit(EXIT_INTERRUPTED)
 
 
-def _run(
+def _record(
     recorder: gym.Env[Any, Any],
     policy: Callable[[Any], Any],
     path: Path,
     limits: Limits,
+    stats: RolloutStats,
     *,
     seed: int | None,
     silent: bool,
-) -> _Outcome:
-    """Record up to the limits or until Ctrl-C, and close the recorder."""
-    stats = RolloutStats()
+) -> bool:
+    """Record up to the limits and close the recorder; whether a signal ended the recording before."""
     with Interrupts() as interrupts:
         try:
             with rollout_progress(path, limits, is_shown=not silent) as on_step:
-                rollout(recorder, policy, limits, stats, seed=seed, stop=interrupts, on_step=on_step)
+                roll_out(recorder, policy, limits, stats, seed=seed, stop=interrupts, on_step=on_step)
         except KeyboardInterrupt:  # the second signal
             interrupts.requested = True
         finally:
             recorder.close()
-        interrupted = interrupts.requested and limits.fraction(stats) < 1
-        return _Outcome(path, stats, stats.seconds, interrupted)
+        stats.end_s = monotonic()
+        return interrupts.requested and limits.fraction(stats) < 1
 
 
-def _report(outcome: _Outcome, *, as_json: bool, quiet: bool) -> None:
-    if as_json:
-        print_json(outcome.as_json())
-    elif not quiet:
-        click.echo(f"interrupted: {outcome.as_line()}" if outcome.interrupted else outcome.as_line())
-    if outcome.interrupted:
-        click.get_current_context().exit(EXIT_INTERRUPTED)
+def _as_json(path: Path, stats: RolloutStats, *, interrupted: bool) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "steps": stats.steps,
+        "episodes": len(stats.returns),
+        "incomplete_episodes": stats.incomplete,
+        "returns": stats.returns,
+        "seconds": round(stats.seconds, 6),
+        "steps_per_second": round(stats.steps_per_second, 3),
+        "bytes": file_bytes(path),
+        "interrupted": interrupted,
+    }
+
+
+def _as_line(path: Path, stats: RolloutStats) -> str:
+    if not stats.returns:
+        return "nothing was recorded"
+    facts = (
+        counted(len(stats.returns), "episode") + (f" ({stats.incomplete} incomplete)" if stats.incomplete else ""),
+        counted(stats.steps, "step"),
+        f"mean return {sum(stats.returns) / len(stats.returns):g}",
+        size_text(file_bytes(path)),
+        f"{stats.steps_per_second:,.0f} steps/s",
+    )
+    return f"{printable(path)}: {', '.join(facts)}"

@@ -21,7 +21,7 @@ from gym_h5record.cli.pictures import (
     frame_delays,
     write_picture,
 )
-from gym_h5record.cli.playback import Reset, Step, choose_episode, describe_end, play
+from gym_h5record.cli.playback import Step, choose_episode, describe_end, play
 from gym_h5record.cli.program import CommandError
 from gym_h5record.display import counted, printable
 from gym_h5record.reading.episodes import Episode
@@ -29,7 +29,6 @@ from gym_h5record.reading.recording import Recording
 from gym_h5record.values.exact import reward_number
 
 __all__ = ["replay_command"]
-
 
 _SHOWN_STEPS = 20
 _DEFAULT_FPS = 30.0
@@ -93,20 +92,32 @@ def replay_command(
     with Recording(path) as recording:
         chosen = choose_episode(recording, episode)
         reset, steps = play(path, chosen, limit if limit or as_json else _SHOWN_STEPS)
+        num_frames = min(limit or chosen.length, chosen.length) + 1
         if gif is not None:
-            write_picture(gif, _animation(recording, chosen, limit, fps, scale or 1.0), overwrite=overwrite)
+            frames = _frames(recording, chosen)
+            if fps is None:
+                fps = recording.fps if _MIN_FPS <= recording.fps <= _MAX_FPS else _DEFAULT_FPS
+            shown = frame_delays(num_frames, fps)
+            picture = animated_gif((frames[at] for at, _ in shown), [delay for _, delay in shown], scale or 1.0)
+            write_picture(gif, picture, overwrite=overwrite)
         if png is not None:
-            write_picture(png, _sheet(recording, chosen, limit, columns, rows, scale), overwrite=overwrite)
+            title = f"{recording.metadata.get('env_name')}   {_headline(chosen)}"
+            tiles = _tiles(chosen, _frames(recording, chosen), evenly_spaced(num_frames, columns * rows))
+            write_picture(png, contact_sheet(tiles, printable(title), columns, scale), overwrite=overwrite)
         if as_json:
             written = {kind: str(target) for kind, target in pictures.items()}
-            print_json({"path": str(path), **_describe(chosen, reset, steps), **written})
+            print_json({"path": str(path), **_describe(chosen, *reset, steps), **written})
             return
-        _show(chosen, reset, steps)
+        click.echo(_headline(chosen))
+        click.echo()
+        show(_step_table(chosen, *reset, steps))
+        if len(steps) < chosen.length:
+            click.echo(f"... {chosen.length - len(steps):,} more; show them with --limit {chosen.length}")
     for target in pictures.values():
         click.echo(f"wrote {printable(target)}")
 
 
-def _describe(episode: Episode, reset: Reset, steps: list[Step]) -> dict[str, Any]:
+def _describe(episode: Episode, observation: Any, info: dict[str, Any], steps: list[Step]) -> dict[str, Any]:
     return {
         "episode": episode.number,
         "length": episode.length,
@@ -115,21 +126,9 @@ def _describe(episode: Episode, reset: Reset, steps: list[Step]) -> dict[str, An
         "terminated": episode.terminated,
         "truncated": episode.truncated,
         "complete": episode.complete,
-        "reset": reset.as_json(),
+        "reset": {"observation": summary(observation), "info": info},
         "steps": [step.as_json() for step in steps],
     }
-
-
-# In the terminal ------------------------------------------------------------------------------------
-
-
-def _show(episode: Episode, reset: Reset, steps: list[Step]) -> None:
-    click.echo(_headline(episode))
-    click.echo()
-    show(_step_table(episode, reset, steps))
-    hidden = episode.length - len(steps)
-    if hidden:
-        click.echo(f"... {hidden:,} more; show them with --limit {episode.length}")
 
 
 def _headline(episode: Episode) -> str:
@@ -139,14 +138,14 @@ def _headline(episode: Episode) -> str:
     return f"episode {episode.number}: {', '.join(parts)}"
 
 
-def _step_table(episode: Episode, reset: Reset, steps: list[Step]) -> Table:
+def _step_table(episode: Episode, observation: Any, info: dict[str, Any], steps: list[Step]) -> Table:
     table = plain_table()
     for name in ("step", "action", "reward", "return"):
         table.add_column(name, justify="right", no_wrap=True, max_width=20)
     table.add_column("end", no_wrap=True)
     table.add_column("observation")
     table.add_column("info")
-    table.add_row("reset", "", "", "", "", safe_line(summary(reset.observation)), safe_line(summary(reset.info)))
+    table.add_row("reset", "", "", "", "", safe_line(summary(observation)), safe_line(summary(info)))
     for step in steps:
         table.add_row(
             str(step.number),
@@ -160,32 +159,6 @@ def _step_table(episode: Episode, reset: Reset, steps: list[Step]) -> Table:
     return table
 
 
-# As pictures ----------------------------------------------------------------------------------------
-
-
-def _animation(recording: Recording, episode: Episode, limit: int | None, fps: float | None, scale: float) -> bytes:
-    frames = _frames(recording, episode)
-    shown = frame_delays(_last_step(episode, limit) + 1, fps or _recorded_fps(recording))
-    return animated_gif((frames[number] for number, _ in shown), [delay for _, delay in shown], scale)
-
-
-def _sheet(
-    recording: Recording, episode: Episode, limit: int | None, columns: int, rows: int, scale: float | None
-) -> bytes:
-    frames, returns = _frames(recording, episode), _returns(episode)
-    tiles = [
-        Tile(
-            frame=frames[step],
-            left=f"step {step:,}",
-            right=f"return {returns[step]:g}",
-            is_end=step == episode.length and episode.complete,
-        )
-        for step in evenly_spaced(_last_step(episode, limit) + 1, columns * rows)
-    ]
-    title = f"{recording.metadata.get('env_name')}   {_headline(episode)}"
-    return contact_sheet(tiles, printable(title), columns, scale)
-
-
 def _frames(recording: Recording, episode: Episode) -> Sequence[Any]:
     if episode.frames is None:
         raise CommandError(
@@ -195,14 +168,15 @@ def _frames(recording: Recording, episode: Episode) -> Sequence[Any]:
     return episode.frames
 
 
-def _last_step(episode: Episode, limit: int | None) -> int:
-    return episode.length if limit is None else min(limit, episode.length)
-
-
-def _returns(episode: Episode) -> list[float]:
-    """The sum of the rewards before each step, and after the last step."""
-    return [0.0, *itertools.accumulate(map(reward_number, episode.rewards))]
-
-
-def _recorded_fps(recording: Recording) -> float:
-    return recording.fps if _MIN_FPS <= recording.fps <= _MAX_FPS else _DEFAULT_FPS
+def _tiles(episode: Episode, frames: Sequence[Any], numbers: Sequence[int]) -> list[Tile]:
+    """The tiles of a contact sheet; each tells the return of the steps before its frame."""
+    returns = [0.0, *itertools.accumulate(map(reward_number, episode.rewards))]
+    return [
+        Tile(
+            frame=frames[number],
+            left=f"step {number:,}",
+            right=f"return {returns[number]:g}",
+            is_end=number == episode.length and episode.complete,
+        )
+        for number in numbers
+    ]

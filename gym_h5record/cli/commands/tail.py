@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -54,8 +55,7 @@ def tail_command(*, path: Path, interval: float, last: int, wait: bool, no_follo
       gym-h5record tail run.h5
       gym-h5record tail run.h5 --wait --json | my_dashboard
     """  # noqa: D301  # click's mark for a paragraph that is not wrapped
-    console = make_console()
-    with Interrupts() as interrupts, make_printer(console, last, as_json=as_json) as printer:
+    with Interrupts() as interrupts, closing(make_printer(make_console(), last, as_json=as_json)) as printer:
         follower = Follower(Path(os.path.realpath(path)), printer, interrupts, interval_s=interval, last=last)
         try:
             follower.run(wait=wait, follow=not no_follow)

@@ -30,11 +30,8 @@ def validate_command(ctx: click.Context, *, path: Path, deep: bool, as_json: boo
 
     The exit code is 1 if there is an error. Warnings are shown, and do not change the exit code.
     """
-    if deep and not as_json:
-        with row_progress(path.name) as on_progress:
-            problems = h5r.validate(path, deep=True, on_progress=on_progress)
-    else:
-        problems = h5r.validate(path, deep=deep)
+    with row_progress(path.name, is_shown=deep and not as_json) as on_progress:
+        problems = h5r.validate(path, deep=deep, on_progress=on_progress)
     errors = sum(each.severity is h5r.Severity.ERROR for each in problems)
     warnings = len(problems) - errors
     if as_json:

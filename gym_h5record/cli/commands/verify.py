@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,7 @@ import gym_h5record as h5r
 from gym_h5record.cli.output import plain_table, print_json, safe, show
 from gym_h5record.cli.parameters import parse_episodes
 from gym_h5record.cli.program import EXIT_PROBLEM
-from gym_h5record.cli.progress import row_progress
-from gym_h5record.cli.user_code import check_callable_name, import_from_current_directory, load_callable
+from gym_h5record.cli.user_code import check_callable_name, load_callable, running_episodes
 from gym_h5record.display import printable, short_repr
 
 __all__ = ["verify_command"]
@@ -66,12 +63,9 @@ def verify_command(
       gym-h5record verify run.h5 --workers 2
       gym-h5record verify run.h5 --episodes 0,3-5 --json
     """  # noqa: D301  # click's mark for a paragraph that is not wrapped
-    import_from_current_directory()
-    options: dict[str, Any] = {"atol": atol, "ignore": ignore, "workers": workers}
-    with redirect_stdout(sys.stderr if as_json else sys.stdout):  # environments may print
+    with running_episodes(path, as_json=as_json) as on_progress:
         env = None if make_env is None else load_callable(make_env, "environment")
-        with row_progress(path.name, "episodes", is_shown=not as_json) as on_progress:
-            report = h5r.verify(path, episodes, env=env, on_progress=on_progress, **options)
+        report = h5r.verify(path, episodes, env=env, atol=atol, ignore=ignore, workers=workers, on_progress=on_progress)
     if as_json:
         print_json(_as_json(report))
     else:
@@ -83,16 +77,16 @@ def verify_command(
 def _show(report: h5r.VerifyReport) -> None:
     for sentence in report.differences:
         click.echo(printable(sentence))
-    notable = [each for each in report.episodes if not each.ok or each.reason]
-    if notable:
-        table = plain_table()
-        table.add_column("episode", justify="right")
-        table.add_column("verdict", no_wrap=True)
-        table.add_column("why", overflow="fold")
-        for each in notable:
-            where = "" if each.divergence is None else f"step {each.divergence.step}, {each.divergence.message}"
+    table = plain_table()
+    table.add_column("episode", justify="right")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for each in report.episodes:
+        where = "" if each.divergence is None else f"step {each.divergence.step}, {each.divergence.message}"
+        if not each.ok or each.reason:
             why = "; ".join(filter(None, (where, each.reason)))
             table.add_row(str(each.episode), each.verdict.value, safe(why))
+    if table.row_count:
         show(table)
         click.echo()
     counts = [f"{report.count(verdict):,} {verdict.value}" for verdict in h5r.Verdict if report.count(verdict)]

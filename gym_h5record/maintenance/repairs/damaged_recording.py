@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from gym_h5record.errors import CorruptRecordingError
@@ -19,13 +20,12 @@ from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import Episode
-from gym_h5record.storage.checksummed_reader import CheckedStorage
+from gym_h5record.storage.checksummed_reader import ChecksummedReader
 from gym_h5record.storage.handle import Handle
-from gym_h5record.storage.hdf5.chunks import stored_items
+from gym_h5record.storage.hdf5.chunks import StoredChunks
 from gym_h5record.storage.hdf5.objects import has_group, open_dataset
 
 __all__ = ["DamagedRecording", "ReadableRow", "Span", "read_or"]
-
 
 T = TypeVar("T")
 
@@ -40,7 +40,6 @@ class ReadableRow:
     """A row: an observation, and the step taken from it.
 
     Attributes:
-        observation: The observation.
         frame: The picture, None if the recording has none.
         info: The info, empty if the recording has none.
         action: The action, None if there is no step.
@@ -62,7 +61,7 @@ class Span:
 
     Attributes:
         rows: Their numbers.
-        episode: The episode, None without a sound entry.
+        episode: None without a sound entry.
     """
 
     rows: range
@@ -78,8 +77,7 @@ class DamagedRecording:
     Attributes:
         metadata: The attributes of ``/metadata``.
         fps: Frames per second, NaN if unknown.
-        schema: The columns.
-        has_checksums: Whether the recording has checksums.
+        row_bytes: Bytes of a row in memory, without values of varying size.
         num_rows: Committed rows.
         num_episodes: Committed episodes.
 
@@ -91,8 +89,9 @@ class DamagedRecording:
         self.metadata = handle.metadata()
         self.fps = read_or(lambda: float(handle.attribute("fps")), float("nan"))
         self.schema: Schema = schema_from_json(str(self.metadata.get("schema")))
+        self.row_bytes = sum(field.item_bytes for field in self.schema.ring_fields)
         self.has_checksums = has_group(handle.file, fmt.CHECKSUMS)
-        self._storage = CheckedStorage(handle)
+        self._storage = ChecksummedReader(handle)
         self._storage.expect(all_fields(self.schema))
         self._decoder = Decoder(self._storage, self.schema)
         stored = _stored_rows(handle)
@@ -104,7 +103,7 @@ class DamagedRecording:
         start = 0
         index = EpisodeIndex(self._storage, self.num_episodes, self.num_rows)
         for number in range(self._indexed_episodes()):
-            episode = self._episode(index, number)
+            episode = read_or(partial(Episode, self._decoder, index, number), None)
             if episode is None or episode.start != start or start >= self._stop:
                 break
             stop = start + episode.length + 1
@@ -125,17 +124,15 @@ class DamagedRecording:
             frame=None if schema.frame is None else value(schema.frame, row),
             info={} if schema.infos is None else self._decoder.info(row),
             action=value(schema.action, row),
-            outcome=tuple(value(schema.coded[schema.code_index[name]], row) for name in _OUTCOME),
+            outcome=tuple(value(schema.node(name), row) for name in _OUTCOME),
             is_last=bool(reward_code == TypeCode.ABSENT),
         )
 
     def _committed(self, stored: int) -> tuple[int, int]:
         """Rows and episodes by ``/commit``; by the totals if ``/commit`` is damaged or claims more than is stored."""
         commit = read_or(self._commit, None)
-        if commit is not None and commit[0] <= stored:
-            return commit
         totals = [each for each in map(self.metadata.get, _TOTALS) if isinstance(each, int) and each >= 0]
-        if len(totals) == len(_TOTALS) and (sum(totals) <= stored or commit is None):
+        if len(totals) == len(_TOTALS) and (commit is None or commit[0] > stored >= sum(totals)):
             return sum(totals), totals[1]
         if commit is None:
             raise CorruptRecordingError(f"/{fmt.COMMIT} cannot be read, so the number of valid rows is unknown")
@@ -155,9 +152,6 @@ class DamagedRecording:
             return 0
         return self.num_episodes
 
-    def _episode(self, index: EpisodeIndex, number: int) -> Episode | None:
-        return read_or(lambda: Episode(self._decoder, index, number), None)
-
 
 def read_or(read: Callable[[], T], default: T) -> T:
     """Call ``read``; give ``default`` if what it reads is damaged."""
@@ -171,6 +165,6 @@ def _stored_rows(handle: Handle) -> int:
     """How many rows the file has room for, by its size and not by its claims."""
     try:
         # No row can be read without its type codes.
-        return stored_items(open_dataset(handle.file, fmt.TYPES), handle.size_bytes)
+        return StoredChunks(open_dataset(handle.file, fmt.TYPES)).stored_items(handle.size_bytes)
     except (OSError, RuntimeError, ValueError):
         return 0

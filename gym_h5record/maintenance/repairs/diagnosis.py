@@ -12,16 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from gym_h5record.display import printable_lines
-from gym_h5record.errors import (
-    CorruptRecordingError,
-    NotARecordingError,
-    RecordingError,
-    RecordingInUseError,
-    RecordingPathError,
-)
+from gym_h5record.errors import NotARecordingError, RecordingError, RecordingPathError
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.maintenance.validation.problems import Problem, reason
-from gym_h5record.maintenance.validation.structure import structure_problems
+from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
@@ -37,6 +31,7 @@ from gym_h5record.writing.left_journal import (
     DRAIN_ERRORS,
     check_belongs,
     check_positions,
+    damage_as_corrupt,
     is_outlived,
     open_left_journal,
 )
@@ -90,7 +85,7 @@ class Diagnosis:
     def journal_bytes(self) -> int:
         """Bytes in memory of the rows that only the journal has."""
         journal = self.journal
-        if journal is None or self.rows_after == self.num_rows:
+        if journal is None:
             return 0
         start = max(self.num_rows, journal.control[Control.TAIL])
         row_bytes = sum(int(each[0].nbytes) for name, each in journal.columns.items() if name not in (FLAGS, BLOB_ENDS))
@@ -104,17 +99,18 @@ class Diagnosis:
             return 0
         try:
             check_positions(journal)
-        except (CorruptRecordingError, *DRAIN_ERRORS):
+        except DRAIN_ERRORS:
             return 0
         head, tail = journal.control[Control.HEAD], journal.control[Control.TAIL]
-        return max(0, head - (max(self.num_rows, tail) if self.journal_id == _id_of(journal) else tail))
+        is_ours = self.journal_id == journal.header.get("journal_id")
+        return max(0, head - (max(self.num_rows, tail) if is_ours else tail))
 
     def _ended(self) -> tuple[int, int]:
         """How many episodes have ended, journal included, and the first row behind them."""
         if self.journal is None:
             return self.num_episodes, self.open_start
-        head, tail = self.rows_after, self.journal.control[Control.TAIL]
-        last = tail + np.flatnonzero(self.journal.last_rows(tail, head)) if head > tail else np.empty(0, np.int64)
+        tail = self.journal.control[Control.TAIL]
+        last = tail + np.flatnonzero(self.journal.last_rows(tail, self.rows_after))
         last = last[last >= self.open_start]  # earlier ones are in the index of the file
         return self.num_episodes + len(last), int(last[-1]) + 1 if len(last) else self.open_start
 
@@ -139,9 +135,6 @@ def problem_text(problem: Problem) -> str:
     return printable_lines(f"{problem.place}: {problem.message}")
 
 
-# The journal ----------------------------------------------------------------------------------------
-
-
 def _open_journal(path: Path) -> tuple[Journal | None, str]:
     """The journal, None if it has no rows, and what is wrong with it."""
     try:
@@ -152,54 +145,40 @@ def _open_journal(path: Path) -> tuple[Journal | None, str]:
         return None, reason(error, path)
 
 
-def _replaces_file(journal: Journal) -> bool:
-    """Whether a new recording takes the place of the file, and the journal has all of its rows."""
-    return bool(journal.header.get("replaces")) and journal.control[Control.TAIL] == journal.header.get("first_row")
-
-
-def _id_of(journal: Journal) -> str:
-    return str(journal.header.get("journal_id"))
-
-
-# The file -------------------------------------------------------------------------------------------
-
-
 def _diagnose_target(path: Path, journal: Journal | None) -> Diagnosis:
     """Diagnose the file that the journal is drained into; an empty diagnosis if that file is still to be made."""
     if not path.exists():
         return Diagnosis()
+    header = {} if journal is None else journal.header
+    # Whether a new recording takes the place of the file, and the journal has all of its rows.
+    replaces = (
+        journal is not None and header.get("replaces") and journal.control[Control.TAIL] == header.get("first_row")
+    )
     try:
         diagnosis = _diagnose_file(path)
     except NotARecordingError:
-        if journal is not None and _replaces_file(journal):
+        if replaces:
             return Diagnosis()
         raise
-    if (
-        journal is not None
-        and _replaces_file(journal)
-        and (diagnosis.problem or diagnosis.journal_id != _id_of(journal))
-    ):
-        return Diagnosis()
-    return diagnosis
+    is_replaced = replaces and (diagnosis.problem or diagnosis.journal_id != header.get("journal_id"))
+    return Diagnosis() if is_replaced else diagnosis
 
 
 def _diagnose_file(path: Path) -> Diagnosis:
+    missing_bytes = cut_bytes(path)
+    cut_short = cut_short_text(missing_bytes) if missing_bytes else ""
     try:
         with closing(Handle(path, Access.DAMAGED)) as handle:
             journal_id = str(handle.metadata().get("journal_id"))
             index = EpisodeIndex.committed(ColumnReader(handle))
-            problem = next(map(problem_text, structure_problems(handle)), "")
-            open_start = index.num_rows if problem else index.open_start
-    except (NotARecordingError, RecordingInUseError):
+            problems = Structure(handle).problems
+            open_start = index.num_rows if problems else index.open_start
+    except NotARecordingError:
         raise
     except (RecordingError, *READ_ERRORS) as error:
-        return Diagnosis("", problem=_cut_short(path) or reason(error, path))
-    return Diagnosis(journal_id, index.num_rows, index.num_episodes, open_start, problem=_cut_short(path) or problem)
-
-
-def _cut_short(path: Path) -> str:
-    missing_bytes = cut_bytes(path)
-    return cut_short_text(missing_bytes) if missing_bytes else ""
+        return Diagnosis("", problem=cut_short or reason(error, path))
+    problem = cut_short or next(map(problem_text, problems), "")
+    return Diagnosis(journal_id, index.num_rows, index.num_episodes, open_start, problem=problem)
 
 
 def _misfit(path: Path, diagnosis: Diagnosis, journal: Journal | None) -> str:
@@ -207,16 +186,15 @@ def _misfit(path: Path, diagnosis: Diagnosis, journal: Journal | None) -> str:
     if journal is None:
         return ""
     try:
-        continues = check_belongs(path, journal, diagnosis.journal_id, diagnosis.num_rows)
-        rehearsed = Journal.open(journal.path)
-        if not continues:
-            rehearse(rehearsed)
-            return ""
-        with closing(Handle(path, Access.DAMAGED)) as handle:
-            schema = schema_from_json(str(handle.metadata().get("schema")))
-            rehearse(rehearsed, schema, ColumnReader(handle), diagnosis.num_rows, diagnosis.num_episodes)
+        with damage_as_corrupt(f"the header of {journal.path.name} cannot be read"):
+            continues = check_belongs(path, journal, diagnosis.journal_id, diagnosis.num_rows)
+            rehearsed = Journal.open(journal.path)
+            if not continues:
+                rehearse(rehearsed)
+                return ""
+            with closing(Handle(path, Access.DAMAGED)) as handle:
+                schema = schema_from_json(str(handle.metadata().get("schema")))
+                rehearse(rehearsed, schema, ColumnReader(handle), diagnosis.num_rows, diagnosis.num_episodes)
     except RecordingError as error:
         return reason(error, path)
-    except DRAIN_ERRORS as error:
-        return f"the header of {journal.path.name} cannot be read: {error!r:.100}"
     return ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,13 +23,10 @@ from gym_h5record.errors import (
 )
 from gym_h5record.maintenance.repairs.diagnosis import Diagnosis, diagnose, problem_text
 from gym_h5record.maintenance.repairs.salvaged_episodes import OnProgress
-from gym_h5record.maintenance.repairs.salvaging import check_can_be_made, count_readable
+from gym_h5record.maintenance.repairs.salvaging import check_can_be_made
 from gym_h5record.maintenance.repairs.salvaging import salvage as salvage_rows
 from gym_h5record.maintenance.validation.problems import Severity, reason
 from gym_h5record.maintenance.validation.validator import validate
-from gym_h5record.reading.episode_index import EpisodeIndex
-from gym_h5record.storage.column_reader import ColumnReader
-from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.hdf5.superblock import is_torn
 from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import has_journal
@@ -40,7 +36,6 @@ from gym_h5record.writing.recovery import recover_locked
 from gym_h5record.writing.worker import WRITE_ERRORS
 
 __all__ = ["RepairReport", "RowCount", "repair"]
-
 
 _DAMAGED = "damaged"
 _REPAIRABLE = ("interrupted", "cut-short")  # codes of problems that ``diagnose`` deals with
@@ -171,10 +166,9 @@ def _report(
 def _foresee(path: Path, state: State) -> RepairReport:
     """Report what a repair would do. Nothing is changed."""
     diagnosis = diagnose(path)
-    if diagnosis.problem:
-        return RepairReport(_DAMAGED, diagnosis.num_steps, diagnosis.num_episodes, problem=diagnosis.problem)
-    if state is State.CLOSED:
-        return RepairReport(state.value, diagnosis.num_steps, diagnosis.num_episodes)
+    if diagnosis.problem or state is State.CLOSED:
+        found = _DAMAGED if diagnosis.problem else state.value
+        return RepairReport(found, diagnosis.num_steps, diagnosis.num_episodes, problem=diagnosis.problem)
     return _foresee_recovery(path, diagnosis)
 
 
@@ -209,7 +203,7 @@ def _foresee_recovery(path: Path, diagnosis: Diagnosis) -> RepairReport:
 
 
 def _recover(path: Path, report: RepairReport) -> RepairReport:
-    """Do what the report foresees."""
+    """Do what the report foresees. ``diagnose`` has rehearsed it, so the file then holds what the report says."""
     try:
         recover_locked(path)
     except CorruptRecordingError as error:  # damage that the diagnosis did not find
@@ -221,11 +215,7 @@ def _recover(path: Path, report: RepairReport) -> RepairReport:
             f"cannot repair {path}: {' '.join(str(error).split())}. Nothing is lost; once the cause is gone, "
             f"run it again: gym-h5record repair {path}"
         ) from error
-    if not path.exists():  # no file had been made yet, and the journal had no rows
-        return report
-    with closing(Handle(path, Access.DAMAGED)) as handle:
-        index = EpisodeIndex.committed(ColumnReader(handle))
-    return replace(report, num_steps=index.num_rows - index.num_episodes, num_episodes=index.num_episodes)
+    return report
 
 
 # Damaged files --------------------------------------------------------------------------------------
@@ -247,7 +237,7 @@ def _with_readable(
 ) -> RepairReport:
     """Read the rows of a damaged file, copy them if ``out`` is given, and add both to the report."""
     try:
-        found = count_readable(path, on_progress) if out is None or dry_run else salvage_rows(path, out, on_progress)
+        found = salvage_rows(path, None if dry_run else out, on_progress)
     except (CorruptRecordingError, RecordingNotFoundError):
         return report  # no row can be read
     lost_rows, lost_episodes = found.committed_rows - found.rows, found.committed_episodes - found.whole_episodes

@@ -7,15 +7,14 @@ decides where the rows come from and where they go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from gym_h5record.format.names import Origin
 from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording, ReadableRow, Span, read_or
 from gym_h5record.values.exact import identical
-from gym_h5record.writing.index_writer import begin_json
+from gym_h5record.writing.row_writer import begin_json
 
 __all__ = ["OnProgress", "SalvagedEpisodes", "Sink"]
-
 
 OnProgress = Callable[[int, int], None]
 """Called every 256 rows with the number of rows read and the number of all rows. It may raise."""
@@ -23,8 +22,8 @@ OnProgress = Callable[[int, int], None]
 _PROGRESS_ROWS = 256
 
 
-class Sink(Protocol):
-    """Takes episodes row by row."""
+class Sink:
+    """Takes episodes row by row. This one drops them: ``SalvagedEpisodes`` counts them."""
 
     def begin(self, row: ReadableRow, begin: dict[str, Any]) -> None:
         """Take the first row of an episode, and how the episode began, as ``begin_json`` describes it."""
@@ -35,12 +34,15 @@ class Sink(Protocol):
     def end(self) -> None:
         """End the episode."""
 
+    def close(self) -> None:
+        """Complete what has been made of the rows."""
+
+    def discard(self) -> None:
+        """Remove what has been made of the rows."""
+
 
 class SalvagedEpisodes:
     """Gives rows to a sink, and ends an episode where it ended or where a row is missing.
-
-    Args:
-        sink: Takes the rows.
 
     Attributes:
         rows: How many rows the sink has taken.
@@ -67,8 +69,9 @@ class SalvagedEpisodes:
                 self._end()
                 begin, is_whole = self._begin(Origin.STEP_TRIGGER), False
                 continue
-            if self._before is None and begin["columns"]["origins"] == Origin.AFTER_DONE:
-                begin = begin if _is_repeated(previous, row) else _in_the_middle(begin)
+            is_after_done = self._before is None and begin["columns"]["origins"] == Origin.AFTER_DONE
+            if is_after_done and not _is_repeated(previous, row):  # the last row of the other episode is lost
+                begin["columns"]["origins"] = int(Origin.STEP_TRIGGER)
             is_over = self._put(row, begin) or number == span.rows[-1]
             if is_over or row.is_last:
                 self._end()
@@ -78,11 +81,7 @@ class SalvagedEpisodes:
                 begin, is_whole = self._begin(Origin.RESET if row.is_last else Origin.STEP_TRIGGER), row.is_last
 
     def _put(self, row: ReadableRow, begin: dict[str, Any]) -> bool:
-        """Hand on a row.
-
-        Returns:
-            Whether the step that led to it ended the episode.
-        """
+        """Hand on a row; say whether the step that led to it ended the episode."""
         self.rows += 1
         before, self._before = self._before, row
         if before is not None:
@@ -103,14 +102,12 @@ class SalvagedEpisodes:
         if span.episode is None:
             return self._begin(Origin.RESET)
         episode = span.episode
-        origin = read_or(lambda: episode.origin, Origin.RESET)
-        number = read_or(lambda: episode.episode_id, self._next_id)
         no_snapshot: dict[str, bytes] = {}
         return begin_json(
             read_or(lambda: episode.seed, None),
             read_or(lambda: episode.options, None),
-            origin,
-            max(0, number),
+            read_or(lambda: episode.origin, Origin.RESET),
+            max(0, read_or(lambda: episode.episode_id, self._next_id)),
             snapshot=read_or(lambda: episode.snapshot, no_snapshot),
         )
 
@@ -124,8 +121,3 @@ def _is_repeated(row: ReadableRow | None, by: ReadableRow) -> bool:
         return False
     kept, repeated = (row.observation, row.frame, row.info), (by.observation, by.frame, by.info)
     return read_or(lambda: identical(kept, repeated), default=False)
-
-
-def _in_the_middle(begin: dict[str, Any]) -> dict[str, Any]:
-    """The same beginning, for an episode that went on after the end of another whose last row is lost."""
-    return {**begin, "columns": {**begin["columns"], "origins": int(Origin.STEP_TRIGGER)}}

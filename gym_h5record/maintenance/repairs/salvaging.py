@@ -17,18 +17,16 @@ from typing import Any
 
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.metadata import read_attribute, readable_attributes
-from gym_h5record.format.schema import Schema
 from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording, ReadableRow, read_or
 from gym_h5record.maintenance.repairs.salvaged_episodes import OnProgress, SalvagedEpisodes, Sink
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.paths import journal_path, redo_path
-from gym_h5record.writing.options import Options, make_options
+from gym_h5record.writing.options import make_options
 from gym_h5record.writing.row_writer import RowWriter
 from gym_h5record.writing.session import Session
 
-__all__ = ["Salvaged", "check_can_be_made", "count_readable", "salvage"]
-
+__all__ = ["Salvaged", "check_can_be_made", "salvage"]
 
 _OWN_ATTRIBUTES = ("schema", "compression", "journal_id")
 """The new file writes these itself."""
@@ -55,12 +53,12 @@ class Salvaged:
     row_bytes: int
 
 
-def salvage(path: Path, out: str | os.PathLike[str], on_progress: OnProgress | None = None) -> Salvaged:
+def salvage(path: Path, out: str | os.PathLike[str] | None, on_progress: OnProgress | None = None) -> Salvaged:
     """Copy every readable committed row into a new recording. If no row is readable, no file is made.
 
     Args:
         path: The damaged recording: closed, interrupted, or cut short.
-        out: The file to make; never overwritten.
+        out: The file to make; never overwritten. None to count the rows only.
         on_progress: Called as rows are read. If it raises, the new file is removed.
 
     Raises:
@@ -69,28 +67,27 @@ def salvage(path: Path, out: str | os.PathLike[str], on_progress: OnProgress | N
         RecordingNotFoundError: If there is no file, only its journal.
         CorruptRecordingError: If the schema cannot be read, or how many rows are committed.
     """
-    check_can_be_made(out)
     with closing(Handle(path, Access.DAMAGED)) as handle:
         source = DamagedRecording(handle)
-        copy = _Copy(source, out)
+        sink = Sink() if out is None else _Copy(source, out)
+        episodes = SalvagedEpisodes(sink)
         try:
-            found = _read_all(source, copy, on_progress)
-            copy.close()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RecordingWarning)  # the damaged recording was made with the same ones
+                for span in source.spans():
+                    episodes.put(source, span, on_progress)
+            sink.close()
         except BaseException:
-            copy.discard()
+            sink.discard()
             raise
-        return found
-
-
-def count_readable(path: Path, on_progress: OnProgress | None = None) -> Salvaged:
-    """Count what ``salvage`` would copy. Nothing is written.
-
-    Raises:
-        RecordingNotFoundError: If there is no file, only its journal.
-        CorruptRecordingError: If the schema cannot be read, or how many rows are committed.
-    """
-    with closing(Handle(path, Access.DAMAGED)) as handle:
-        return _read_all(DamagedRecording(handle), _Counting(), on_progress)
+    return Salvaged(
+        rows=episodes.rows,
+        episodes=episodes.count,
+        whole_episodes=episodes.whole,
+        committed_rows=source.num_rows,
+        committed_episodes=source.num_episodes,
+        row_bytes=source.row_bytes,
+    )
 
 
 def check_can_be_made(out: str | os.PathLike[str]) -> None:
@@ -100,67 +97,47 @@ def check_can_be_made(out: str | os.PathLike[str]) -> None:
         RecordingExistsError: If it exists.
         RecordingPathError: If its directory does not exist or is not writable.
     """
-    _options(out, None, None)
+    make_options(out, "x", None, None, "inline", 1.0)
 
 
-# Sinks ----------------------------------------------------------------------------------------------
-
-
-class _Counting:
-    """Drops the rows: ``SalvagedEpisodes`` counts them."""
-
-    def begin(self, row: ReadableRow, begin: dict[str, Any]) -> None:
-        """See ``Sink``."""
-
-    def step(self, before: ReadableRow, row: ReadableRow) -> None:
-        """See ``Sink``."""
-
-    def end(self) -> None:
-        """See ``Sink``."""
-
-
-class _Copy:
+class _Copy(Sink):
     """Writes the new recording; the file is made with the first row."""
 
     def __init__(self, source: DamagedRecording, out: str | os.PathLike[str]) -> None:
+        gzip = make_codec("gzip")  # the default of new recordings
+        codec = read_or(lambda: make_codec(*read_attribute("compression", source.metadata["compression"])), gzip)
         self._source = source
-        self._options = _options(out, *_compression(source), checksum=source.has_checksums)
+        self._options = make_options(out, "x", codec.name, codec.opts, "inline", 1.0, checksum=source.has_checksums)
         self._session: Session | None = None
         self._writer: RowWriter | None = None
+        self._journal_id: str | None = None  # None: there is no journal yet, "": the journal has no id yet
 
     def begin(self, row: ReadableRow, begin: dict[str, Any]) -> None:
-        """See ``Sink``."""
         self._opened().begin_episode(row.observation, row.info, row.frame, begin)
 
     def step(self, before: ReadableRow, row: ReadableRow) -> None:
-        """See ``Sink``."""
         writer = self._opened()
         writer.put_action(before.action)
         reward, terminated, truncated = before.outcome
         writer.put_step(row.observation, reward, terminated, truncated, row.info, row.frame)
 
     def end(self) -> None:
-        """See ``Sink``."""
         self._opened().end_episode()
 
     def close(self) -> None:
-        """Complete the file."""
         if self._writer is not None:
             self._writer.release()
         if self._session is not None:
             self._session.close()
 
     def discard(self) -> None:
-        """Remove the file and the files beside it."""
-        path, journal = self._options.path, None
-        if self._session is not None and self._session.has_journal:
-            journal = self._session.journal
+        path = self._options.path
         try:
             self.close()
         finally:
-            if journal is not None:  # without a journal nothing has been made
+            if self._journal_id is not None:  # without a journal nothing has been made
                 leftovers = [journal_path(path), redo_path(path)]
-                if "journal_id" in journal.header and _mentions(path, journal.header["journal_id"]):
+                if self._journal_id and _mentions(path, self._journal_id):
                     leftovers.append(path)  # another program may have put a file there meanwhile; that one stays
                 for each in leftovers:
                     each.unlink(missing_ok=True)
@@ -175,8 +152,10 @@ class _Copy:
             }
             session = self._session = Session(self._options)
             session.open()
-            session.reserve(_row_bytes(source.schema), 2 * len(json.dumps(metadata)) + (1 << 20))
+            session.reserve(source.row_bytes, 2 * len(json.dumps(metadata)) + (1 << 20))
+            self._journal_id = ""
             session.lay_out(source.schema, source.fps, metadata)
+            self._journal_id = str(session.journal.header["journal_id"])
             self._writer = RowWriter(session, source.schema)
         return self._writer
 
@@ -187,42 +166,3 @@ def _mentions(path: Path, journal_id: str) -> bool:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(journal_id.encode()) >= 0
-
-
-# Rows -----------------------------------------------------------------------------------------------
-
-
-def _read_all(source: DamagedRecording, sink: Sink, on_progress: OnProgress | None) -> Salvaged:
-    """Read every row, and give the readable ones to a sink."""
-    episodes = SalvagedEpisodes(sink)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RecordingWarning)  # the damaged recording was made with the same warnings
-        for span in source.spans():
-            episodes.put(source, span, on_progress)
-    return Salvaged(
-        rows=episodes.rows,
-        episodes=episodes.count,
-        whole_episodes=episodes.whole,
-        committed_rows=source.num_rows,
-        committed_episodes=source.num_episodes,
-        row_bytes=_row_bytes(source.schema),
-    )
-
-
-def _options(out: str | os.PathLike[str], name: str | None, opts: Any, *, checksum: bool = False) -> Options:
-    return make_options(out, "x", name, opts, "inline", 1.0, checksum=checksum)
-
-
-def _compression(source: DamagedRecording) -> tuple[str | None, Any]:
-    """The compression of the damaged recording; gzip, the default of new ones, if that cannot be read."""
-
-    def read() -> tuple[str | None, Any]:
-        codec = make_codec(*read_attribute("compression", source.metadata["compression"]))
-        return codec.name, codec.opts
-
-    default: tuple[str | None, Any] = ("gzip", None)
-    return read_or(read, default)
-
-
-def _row_bytes(schema: Schema) -> int:
-    return sum(field.item_bytes for field in schema.ring_fields)

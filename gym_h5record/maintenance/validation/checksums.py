@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gym_h5record.display import counted
 from gym_h5record.errors import CorruptRecordingError, RecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.commit import committed_items
 from gym_h5record.format.nodes import Field
-from gym_h5record.format.schema import all_fields
 from gym_h5record.maintenance.validation.problems import Problem, make_problem, reason
 from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.maintenance.validation.target import Target
@@ -27,27 +24,15 @@ from gym_h5record.writing.left_journal import DRAIN_ERRORS, check_belongs, is_ou
 
 __all__ = ["checksum_problems", "first_journal_row"]
 
-
 _READ_CHECKSUMS = 1 << 14
 
 
 def checksum_problems(structure: Structure, target: Target) -> Iterator[Problem]:
-    """Find blocks of items that differ from their checksum.
-
-    Args:
-        structure: The structure of the recording, whose ``problems`` have been run through.
-        target: The recording.
-
-    Yields:
-        At most one problem for each dataset: the first wrong block, and how many more there are.
-    """
+    """Find, for each dataset, the first block of items that differs from its checksum, and how many more there are."""
     if not has_group(target.handle.file, fmt.CHECKSUMS):
         return
-    storage = ColumnReader(target.handle)  # of its own: the target's has chunks in memory that were read before
-    fields = {field.name: field for field in all_fields(target.schema)}
-    storage.expect([*fields.values(), *map(checksum_field, fields.values())])
-    comparison = _BlockComparison(target, storage, fields, is_indexed=structure.is_indexed)
-    for field in fields.values():
+    comparison = _BlockComparison(target, is_indexed=structure.is_indexed)
+    for field in target.fields.values():
         if field.name not in structure.broken:
             problem = comparison.problem(field)
             if problem is not None:
@@ -55,11 +40,7 @@ def checksum_problems(structure: Structure, target: Target) -> Iterator[Problem]
 
 
 def first_journal_row(target: Target) -> int:
-    """The first row that a repair writes again from the journal; ``num_rows`` if it writes none.
-
-    Args:
-        target: The recording. Its journal may be damaged, or of another recording.
-    """
+    """The first row that a repair writes again from the journal; ``num_rows`` if it writes none."""
     path, num_rows = target.handle.path, target.num_rows
     if target.is_settled:
         return num_rows
@@ -74,60 +55,49 @@ def first_journal_row(target: Target) -> int:
     return min(journal.control[Control.TAIL], num_rows) if continues else num_rows
 
 
-@dataclass(frozen=True)
-class _WrongBlock:
-    """A block that differs from its checksum.
-
-    Attributes:
-        start: Its first item.
-        stop: The item behind its last committed one.
-        detail: What is wrong with it.
-    """
-
-    start: int
-    stop: int
-    detail: str
-
-
 class _BlockComparison:
     """Compares the blocks of datasets with their checksums."""
 
-    def __init__(self, target: Target, storage: ColumnReader, fields: dict[str, Field], *, is_indexed: bool) -> None:
+    def __init__(self, target: Target, *, is_indexed: bool) -> None:
         self._target = target
-        self._storage = storage
-        self._fields = fields
         self._is_indexed = is_indexed
         self._first_journal_row = first_journal_row(target)
+        self._storage = ColumnReader(
+            target.handle
+        )  # of its own: the target's has chunks in memory that were read before
+        self._storage.expect([*target.fields.values(), *map(checksum_field, target.fields.values())])
 
     def problem(self, field: Field) -> Problem | None:
         """What is wrong with a field, None if nothing is."""
-        checksums = checksum_field(field).name
+        target, checksums = self._target, checksum_field(field).name
         try:
-            count = self._count(field, self._target.num_rows)
-            size = open_dataset(self._target.handle.file, field.name).chunks[0]
+            count = target.committed(field, target.num_rows)
+            size = open_dataset(target.handle.file, field.name).chunks[0]
             # Later blocks are written again by a repair. In a copy of a live file they may be half written.
-            needed = -(-self._count(field, self._first_journal_row) // size)
+            needed = -(-target.committed(field, self._first_journal_row) // size)
             found = self._storage.length(checksums)
             if found < needed:
-                return make_problem("checksum", f"/{checksums}", f"{needed} checksums are needed, there are {found}")
+                raise CorruptRecordingError(f"{needed} checksums are needed, there are {found}")
             self._storage.check_stored(checksums, needed)
         except CorruptRecordingError as error:
-            return make_problem("checksum", f"/{checksums}", reason(error, self._target.handle.path))
+            return make_problem("checksum", f"/{checksums}", reason(error, target.handle.path))
         wrong = self._wrong_blocks(field, count, size, needed)
         first = next(wrong, None)
-        return None if first is None else self._first_problem(field, first, sum(1 for _ in wrong))
-
-    def _first_problem(self, field: Field, first: _WrongBlock, more: int) -> Problem:
-        unit, last = field.axis, first.stop - 1
-        items = f"{unit}s {first.start:,} to {last:,}" if last > first.start else f"{unit} {first.start:,}"
-        episodes = self._episodes(first) if unit == "row" else ""
+        if first is None:
+            return None
+        start, stop, detail = first
+        episodes = self._episodes(start, stop) if field.axis == "row" else ""
+        more = sum(1 for _ in wrong)
         likewise = f"; likewise {counted(more, 'more block')}" if more else ""
-        return make_problem(
-            "checksum", f"/{field.name} {unit} {first.start}", f"{items}{episodes}: {first.detail}{likewise}"
-        )
+        message = f"{_numbers(field.axis, start, stop - 1)}{episodes}: {detail}{likewise}"
+        return make_problem("checksum", f"/{field.name} {field.axis} {start}", message)
 
-    def _wrong_blocks(self, field: Field, count: int, size: int, blocks: int) -> Iterator[_WrongBlock]:
-        """Find the wrong ones of the first ``blocks`` blocks of a field, in their order."""
+    def _wrong_blocks(self, field: Field, count: int, size: int, blocks: int) -> Iterator[tuple[int, int, str]]:
+        """Find the wrong ones of the first ``blocks`` blocks of a field, in their order.
+
+        Yields:
+            The first item, the one behind the last committed one, and what is wrong.
+        """
         checksums, length = checksum_field(field).name, self._storage.length(field.name)
         for first in range(0, blocks, _READ_CHECKSUMS):
             last = min(first + _READ_CHECKSUMS, blocks)
@@ -135,7 +105,7 @@ class _BlockComparison:
                 kept = self._storage.items(checksums, first, last).tolist()
             except CorruptRecordingError as error:
                 detail = f"their checksums cannot be read: {reason(error, self._target.handle.path)}"
-                yield _WrongBlock(first * size, min(last * size, count), detail)
+                yield first * size, min(last * size, count), detail
                 continue
             for number, (covered, checksum) in enumerate(kept, first):
                 start, stop = number * size, min(number * size + size, count)
@@ -144,7 +114,7 @@ class _BlockComparison:
                 else:
                     detail = self._difference(field, start, start + covered, checksum)
                 if detail:
-                    yield _WrongBlock(start, stop, detail)
+                    yield start, stop, detail
 
     def _difference(self, field: Field, start: int, stop: int, checksum: int) -> str:
         """What is wrong with the items of a block, "" if nothing is."""
@@ -154,23 +124,17 @@ class _BlockComparison:
             return f"they cannot be read: {reason(error, self._target.handle.path)}"
         return "" if found == checksum else f"their CRC-32 is {found:#010x}, it was {checksum:#010x} when written"
 
-    def _count(self, field: Field, num_rows: int) -> int:
-        """How many items of a field belong to the first rows, or to all committed episodes."""
-        return committed_items(field, self._fields, num_rows, self._target.num_episodes, self._item)
-
-    def _item(self, name: str, at: int) -> int:
-        return int(self._storage.row(name, at)[0])
-
-    def _episodes(self, block: _WrongBlock) -> str:
-        """Say which episodes the rows of a block belong to, "" if the index does not tell."""
-        if not self._is_indexed or not self._target.num_episodes:
-            return ""
+    def _episodes(self, start: int, stop: int) -> str:
+        """Say which episodes some rows belong to, "" if the index does not tell."""
         episodes = range(self._target.num_episodes)
-        try:
-            first, last = (
-                bisect_right(episodes, row, key=lambda number: self._item(f"{fmt.EPISODES}/starts", number)) - 1
-                for row in (block.start, block.stop - 1)
-            )
-        except CorruptRecordingError:
+        if not self._is_indexed or not episodes:
             return ""
-        return f" of episodes {first:,} to {last:,}" if last > first else f" of episode {first:,}"
+        first, last = (
+            bisect_right(episodes, row, key=lambda number: self._storage.row(f"{fmt.EPISODES}/starts", number)[0]) - 1
+            for row in (start, stop - 1)
+        )
+        return f" of {_numbers('episode', first, last)}"
+
+
+def _numbers(noun: str, first: int, last: int) -> str:
+    return f"{noun}s {first:,} to {last:,}" if last > first else f"{noun} {first:,}"

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
-from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
-from gym_h5record.maintenance.validation.problems import Findings, quote
+from gym_h5record.format.names import SEED_IN_JSON, Origin
+from gym_h5record.maintenance.validation.problems import quote
 from gym_h5record.maintenance.validation.ragged_ends import RaggedChecks
 from gym_h5record.maintenance.validation.row_blocks import RowBlock, TargetColumns
-from gym_h5record.maintenance.validation.target import Target
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.values.exact import add_up, identical
 from gym_h5record.values.tagged_json import loads
 
 __all__ = ["EpisodeChecks"]
-
 
 _BLOCK_EPISODES = 1 << 12
 _MAX_TEXT_BYTES = 1 << 20
@@ -59,18 +58,16 @@ class EpisodeChecks:
     """Checks each episode when the block with its last row comes. The starts and lengths must be sound.
 
     Args:
-        target: The recording.
-        columns: Reads the index.
-        ragged: Checks the ends of its JSON before the JSON is read.
-        findings: Collects what is wrong.
+        columns: Of the recording under validation; their findings get what is wrong.
+        ragged: Checks the ends of the JSON of episodes before the JSON is read.
     """
 
-    def __init__(self, target: Target, columns: TargetColumns, ragged: RaggedChecks, findings: Findings) -> None:
-        self._target = target
+    def __init__(self, columns: TargetColumns, ragged: RaggedChecks) -> None:
+        self._target = columns.target
         self._columns = columns
         self._ragged = ragged
-        self._findings = findings
-        self._decoder = Decoder(target.storage, target.schema)
+        self._findings = columns.findings
+        self._decoder = Decoder(columns.target.storage, columns.target.schema)
         self._entries = _Entries(0, {name: np.empty(0, np.int64) for name in ("starts", "lengths")})
         self._total: float | None = 0.0  # rewards so far of the episode that the next row continues; None if unreadable
         self._was_last = True  # whether the row before the next one is the last of its episode
@@ -104,8 +101,17 @@ class EpisodeChecks:
             if len(self._entries) or low == self._target.num_episodes:
                 return
             high = min(low + _BLOCK_EPISODES, self._target.num_episodes)
-            read = {name: self._columns.read(f"{fmt.EPISODES}/{name}", low, high, unit="episode") for name in _COLUMNS}
+            read = {name: self._columns.read(f"{fmt.EPISODES}/{name}", low, high) for name in _COLUMNS}
             self._entries = _Entries(low, {name: items for name, items in read.items() if items is not None})
+
+    def _note(
+        self, code: str, entries: _Entries, name: str, is_wrong: Callable[[np.ndarray], np.ndarray], detail: str
+    ) -> None:
+        """Note which items of a column are wrong, unless the column cannot be read."""
+        items = entries.columns.get(name)
+        if items is not None:
+            place, wrong = f"{fmt.EPISODES}/{name}", is_wrong(items)
+            self._findings.add_where(code, place, wrong, entries.first, lambda at: f"it is {items[at]}, {detail}")
 
     # Flags and returns --------------------------------------------------------------------------------
 
@@ -123,15 +129,9 @@ class EpisodeChecks:
             )
         before = rows.shifted(fmt.DONES)
         if before is not None:
-            follows_last = np.concatenate([[self._was_last], last[:-1]])
-            early = before & ~last & ~follows_last
-            self._findings.add_where(
-                "done-early",
-                fmt.DONES,
-                early,
-                rows.start - 1,
-                lambda at: "the step ends the episode, but the episode goes on",
-            )
+            early = before & ~last & ~np.concatenate([[self._was_last], last[:-1]])
+            detail = "the step ends the episode, but the episode goes on"
+            self._findings.add_where("done-early", fmt.DONES, early, rows.start - 1, lambda at: detail)
 
     def _check_flags(self, entries: _Entries, rows: RowBlock) -> None:
         expected = {}
@@ -142,19 +142,8 @@ class EpisodeChecks:
         if len(expected) == 2:
             expected["complete"] = expected["terminated"] | expected["truncated"]
         for name, flags in expected.items():
-            self._compare_flags(entries, name, flags)
-
-    def _compare_flags(self, entries: _Entries, name: str, expected: np.ndarray) -> None:
-        found = entries.columns.get(name)
-        if found is not None:
-            self._findings.add_where(
-                "episode-flags",
-                f"{fmt.EPISODES}/{name}",
-                found != expected,
-                entries.first,
-                lambda at: f"it is {found[at]}, the last step of the episode says {expected[at]}",
-                unit="episode",
-            )
+            detail = "the last step of the episode says otherwise"
+            self._note("episode-flags", entries, name, partial(np.not_equal, flags), detail)
 
     def _check_returns(self, ended: list[_Entries], rows: RowBlock) -> None:
         rewards = rows.items(fmt.REWARDS)
@@ -164,9 +153,8 @@ class EpisodeChecks:
             for number, end in enumerate(entries.ends.tolist()):
                 self._add_up(rewards, at - rows.start, end - rows.start)
                 if self._total is not None and found is not None and not _same(self._total, found[number]):
-                    detail = f"it is {found[number]!s}, the rewards add up to {self._total}"
-                    name = f"{fmt.EPISODES}/returns"
-                    self._findings.add("episode-return", name, entries.first + number, detail, unit="episode")
+                    detail = f"it is {found[number]}, the rewards add up to {self._total}"
+                    self._findings.add("episode-return", f"{fmt.EPISODES}/returns", entries.first + number, detail)
                 self._total, at = 0.0, end + 1
         self._add_up(rewards, at - rows.start, len(rows))
 
@@ -177,36 +165,24 @@ class EpisodeChecks:
     # How episodes began -------------------------------------------------------------------------------
 
     def _check_beginnings(self, entries: _Entries) -> None:
-        def check(code: str, name: str, is_wrong: Any, expected: str) -> None:
-            items = entries.columns.get(name)
-            if items is not None:
-                self._findings.add_where(
-                    code,
-                    f"{fmt.EPISODES}/{name}",
-                    is_wrong(items),
-                    entries.first,
-                    lambda at: f"it is {items[at]}, expected {expected}",
-                    unit="episode",
-                )
-
-        check("episode-seed", "seeds", lambda seeds: seeds < min(NO_SEED, SEED_IN_JSON), "-2 or more")
-        check("episode-id", "ids", lambda ids: ids < 0, "0 or more")
-        check("episode-origin", "origins", lambda origins: ~np.isin(origins, [*Origin]), "0, 1 or 2")
+        self._note("episode-seed", entries, "seeds", lambda seeds: seeds < SEED_IN_JSON, "expected -2 or more")
+        self._note("episode-id", entries, "ids", lambda ids: ids < 0, "expected 0 or more")
+        self._note("episode-origin", entries, "origins", lambda each: ~np.isin(each, [*Origin]), "expected 0, 1 or 2")
         origins = entries.columns.get("origins", np.empty(0))
         for number in np.flatnonzero(origins == Origin.AFTER_DONE).tolist():
             self._check_repeat(entries.first + number, int(entries.columns["starts"][number]))
 
     def _check_repeat(self, number: int, start: int) -> None:
         """Check that the episode begins with the last row of the one before it."""
-        detail = "" if start else "it goes on after the end of an episode, but there is none before it"
+        detail = "it goes on after the end of an episode, but there is none before it"
         if start:
             try:
-                if not all(map(identical, self._row(start - 1), self._row(start))):
-                    detail = "its first row should repeat the last row of the episode before it, but does not"
+                if all(map(identical, self._row(start - 1), self._row(start))):
+                    return
             except Exception:  # noqa: BLE001  # decoding can raise anything, and ``values`` reports it
                 return
-        if detail:
-            self._findings.add("episode-origin", f"{fmt.EPISODES}/origins", number, detail, unit="episode")
+            detail = "its first row should repeat the last row of the episode before it, but does not"
+        self._findings.add("episode-origin", f"{fmt.EPISODES}/origins", number, detail)
 
     def _row(self, row: int) -> Iterator[Any]:
         """Observation, frame and info of a row."""
@@ -229,36 +205,26 @@ class EpisodeChecks:
                 elif seeds is not None and seeds[at] == SEED_IN_JSON and type(content.get("seed")) is not int:
                     problem = "the index says that the seed is in this JSON, but it is not"
             if problem:
-                self._findings.add("episode-json", fmt.EPISODE_JSON, entries.first + at, problem, unit="episode")
+                self._findings.add("episode-json", fmt.EPISODE_JSON, entries.first + at, problem)
 
     def _texts(self, entries: _Entries) -> Iterator[bytes]:
-        """Read the JSON of some episodes, a block at a time."""
-        node = nodes.Text(fmt.EPISODE_JSON).characters
-        first, stop = entries.first, entries.first + len(entries)
-        if self._ragged.sizes(nodes.Text(fmt.EPISODE_JSON), first, stop, unit="episode") is None:
+        """Read the JSON of some episodes. Up to 1 MiB of short texts are read together, or one long one."""
+        text, first = nodes.Text(fmt.EPISODE_JSON), entries.first
+        sizes = self._ragged.sizes(text, first, first + len(entries))
+        before = self._columns.read(text.characters.ends, first - 1, first) if first else np.zeros(1, np.int64)
+        if sizes is None or before is None:
             return
-        ends = self._columns.read(node.ends, first, stop, unit="episode")
-        before = self._columns.read(node.ends, first - 1, first, unit="episode") if first else np.zeros(1, np.int64)
-        if ends is None or before is None:
-            return
-        start = int(before[0])
-        for low, high in _groups(ends, start):
-            text = self._columns.read(node.item.name, start, int(ends[high - 1]), unit="item")
-            if text is None:
+        low, start, ends = 0, int(before[0]), before + np.cumsum(sizes)
+        while low < len(ends):
+            high = max(low + 1, int(np.searchsorted(ends, start + _MAX_TEXT_BYTES, "right")))
+            items = self._columns.read(text.characters.item.name, start, int(ends[high - 1]))
+            if items is None:
                 return
-            data, offset = text.tobytes(), start
+            data, offset = items.tobytes(), start
             for end in ends[low:high].tolist():
                 yield data[start - offset : end - offset]
                 start = end
-
-
-def _groups(ends: np.ndarray, start: int) -> Iterator[tuple[int, int]]:
-    """Group texts that are read together: up to 1 MiB of short ones, or one long one."""
-    low = 0
-    while low < len(ends):
-        high = max(low + 1, int(np.searchsorted(ends, start + _MAX_TEXT_BYTES, "right")))
-        yield low, high
-        low, start = high, int(ends[high - 1])
+            low = high
 
 
 def _same(first: float, second: float) -> bool:

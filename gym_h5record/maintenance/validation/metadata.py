@@ -17,7 +17,6 @@ from gym_h5record.storage.hdf5.codecs import COMPRESSIONS
 
 __all__ = ["metadata_problems"]
 
-
 _COLUMNS = {"observation_space": fmt.OBSERVATIONS, "action_space": fmt.ACTIONS}
 _CODES = {"observation_space": "space-unreadable", "action_space": "space-unreadable", "env_spec": "env-spec"}
 _TOTALS = ("total_steps", "total_episodes")
@@ -28,19 +27,11 @@ _WANTED = (
 )
 
 
-def metadata_problems(
-    handle: Handle, target: Target | None, spaces: dict[str, Space[Any]] | None = None
-) -> Iterator[Problem]:
+def metadata_problems(handle: Handle, target: Target | None, spaces: dict[str, Space[Any]]) -> Iterator[Problem]:
     """Find what is wrong with the metadata of an open recording.
 
-    Args:
-        handle: The recording.
-        target: Its rows and episodes, None if its schema or ``/commit`` cannot be read.
-        spaces: Receives the spaces that can be read, by the columns of their values: ``observations``, ``actions``.
-            The caller needs them too, and to read one may take a second.
-
-    Yields:
-        The problems, as they are found.
+    ``spaces`` receives the spaces that can be read, by the columns of their values: ``observations``, ``actions``. The
+    caller needs them too, and to read one may take a second.
     """
     try:
         attributes = handle.metadata()
@@ -53,7 +44,7 @@ def metadata_problems(
     missing = [name for name in _WANTED if name not in attributes]
     if missing:
         yield make_problem("metadata-incomplete", f"/{fmt.METADATA}", f"attributes are missing: {', '.join(missing)}")
-    yield from _attribute_problems(attributes, {} if spaces is None else spaces)
+    yield from _attribute_problems(attributes, spaces)
     try:
         fps = handle.attribute("fps")
         if not isinstance(fps, float):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from gym_h5record.display import counted, printable_lines
+from gym_h5record.format.names import ENDS
+from gym_h5record.format.nodes import Field
 
 __all__ = ["CATALOGUE", "Findings", "Problem", "Severity", "make_problem", "quote", "reason"]
 
@@ -50,20 +52,17 @@ class Problem:
 
 # Every kind of problem --------------------------------------------------------------------------------
 
-_REPAIR = "Complete the file with the rows in its journal: gym-h5record repair FILE"
 _SALVAGE = "Copy the readable rows into a new file: gym-h5record repair FILE --salvage NEW"
 _COPY = "Copy the file again from its source, or save the readable rows: gym-h5record repair FILE --salvage NEW"
-_UPGRADE = "Upgrade: pip install --upgrade gym_h5record"
-_DELETE = "It is no longer needed; delete it."
 
 CATALOGUE: dict[str, tuple[Severity, str]] = {
     # The file as a whole.
     "not-a-recording": (Severity.ERROR, ""),
-    "format-version": (Severity.ERROR, _UPGRADE),
+    "format-version": (Severity.ERROR, "Upgrade: pip install --upgrade gym_h5record"),
     "unreadable": (Severity.ERROR, _COPY),
-    "interrupted": (Severity.ERROR, _REPAIR),
+    "interrupted": (Severity.ERROR, "Complete the file with the rows in its journal: gym-h5record repair FILE"),
     "cut-short": (Severity.ERROR, _COPY),
-    "left-behind": (Severity.WARNING, _DELETE),
+    "left-behind": (Severity.WARNING, "It is no longer needed; delete it."),
     # Metadata.
     "metadata-missing": (Severity.ERROR, _SALVAGE),
     "metadata-unreadable": (Severity.ERROR, ""),
@@ -112,9 +111,6 @@ def make_problem(code: str, place: str, message: str) -> Problem:
 
 # Text for messages ------------------------------------------------------------------------------------
 
-_QUOTED_CHARACTERS = 80
-_REASON_CHARACTERS = 160
-
 
 def quote(value: object) -> str:
     """Quote a value from the file, at most 80 characters of it.
@@ -123,7 +119,7 @@ def quote(value: object) -> str:
         >>> quote("a" * 1000)[-5:]
         'aa...'
     """
-    return _shortened(repr(value[:_QUOTED_CHARACTERS] if isinstance(value, str) else value), _QUOTED_CHARACTERS)
+    return _shortened(repr(value[:80] if isinstance(value, str) else value), 80)
 
 
 def reason(error: BaseException, path: Path) -> str:
@@ -137,7 +133,7 @@ def reason(error: BaseException, path: Path) -> str:
     while text.startswith(f"{path}: "):
         text = text.removeprefix(f"{path}: ")
     text = f"it{text.removeprefix(str(path))}" if text.startswith(f"{path} ") else text
-    return _shortened(text.replace(str(path), path.name) or type(error).__name__, _REASON_CHARACTERS)
+    return _shortened(text.replace(str(path), path.name) or type(error).__name__, 160)
 
 
 def _shortened(text: str, length: int) -> str:
@@ -153,62 +149,57 @@ class _Finding:
 
     at: int
     detail: str
-    unit: str
     count: int = 0
 
 
 class Findings:
-    """Collects what is wrong with rows: one problem for each kind and column, however many rows have it."""
+    """Collects what is wrong with rows: one problem for each kind and column, however many rows have it.
 
-    def __init__(self) -> None:
+    Args:
+        fields: The fields of the recording: their ``axis`` says whether rows, episodes or items are numbered.
+    """
+
+    def __init__(self, fields: Iterable[Field] = ()) -> None:
+        self._axes: dict[str, str] = {field.name: field.axis for field in fields}
         self._found: dict[tuple[str, str], _Finding] = {}
 
-    def add(self, code: str, name: str, at: int, detail: str, *, count: int = 1, unit: str = "row") -> None:
+    def add(self, code: str, name: str, at: int, detail: str, *, count: int = 1) -> None:
         """Note a problem of rows that follow each other.
 
         Args:
             code: The kind of problem.
-            name: The column.
+            name: The column, or the node of a value.
             at: Number of the first row.
             detail: What is wrong with the first row.
             count: How many rows have the problem.
-            unit: What is counted, if not rows.
         """
-        self._found.setdefault((code, name), _Finding(at, detail, unit)).count += count
+        self._found.setdefault((code, name), _Finding(at, detail)).count += count
 
-    def add_where(
-        self,
-        code: str,
-        name: str,
-        wrong: np.ndarray,
-        first: int,
-        detail: Callable[[int], str],
-        *,
-        unit: str = "row",
-    ) -> None:
+    def add_where(self, code: str, name: str, wrong: np.ndarray, first: int, detail: Callable[[int], str]) -> bool:
         """Note a problem of some rows of a block.
 
         Args:
             code: The kind of problem.
-            name: The column.
+            name: The column, or the node of a value.
             wrong: Which rows of the block are wrong, ``(n,)`` bool.
             first: Number of the first row of the block.
             detail: Says what is wrong with a row, from its position in the block.
-            unit: What is counted, if not rows.
+
+        Returns:
+            Whether any row is wrong.
         """
         count = int(np.count_nonzero(wrong))
         if count:
             at = int(wrong.argmax())
             text = "" if (code, name) in self._found else detail(at)  # only the first row is shown
-            self.add(code, name, first + at, text, count=count, unit=unit)
+            self.add(code, name, first + at, text, count=count)
+        return count > 0
 
     def problems(self) -> list[Problem]:
         """All problems, in the order in which each was found first."""
-        return [
-            make_problem(code, f"/{name} {each.unit} {each.at}", each.detail + _likewise(each))
-            for (code, name), each in self._found.items()
-        ]
+        return [self._problem(code, name, finding) for (code, name), finding in self._found.items()]
 
-
-def _likewise(finding: _Finding) -> str:
-    return f"; likewise {counted(finding.count - 1, f'more {finding.unit}')}" if finding.count > 1 else ""
+    def _problem(self, code: str, name: str, finding: _Finding) -> Problem:
+        axis = self._axes.get(name) or self._axes.get(f"{name}/{ENDS}", "row")  # a text is a node: its ends are a field
+        likewise = f"; likewise {counted(finding.count - 1, f'more {axis}')}" if finding.count > 1 else ""
+        return make_problem(code, f"/{name} {axis} {finding.at}", finding.detail + likewise)

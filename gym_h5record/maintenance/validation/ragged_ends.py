@@ -8,11 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from gym_h5record.format import nodes
-from gym_h5record.maintenance.validation.problems import Findings, quote
+from gym_h5record.maintenance.validation.problems import quote
 from gym_h5record.maintenance.validation.row_blocks import TargetColumns
 
 __all__ = ["RaggedChecks"]
-
 
 _BLOCK_ITEMS = 1 << 16
 _LINKS, _ALL_PARTS = 2, 3
@@ -20,20 +19,13 @@ _MAX_ITEMS_OF_NOTHING = 1 << 20  # of lists whose items have no dataset, so that
 
 
 class RaggedChecks:
-    """Checks ragged nodes.
+    """Checks ragged nodes, and adds what is wrong to the findings of ``columns``."""
 
-    Args:
-        columns: Reads their columns.
-        findings: Collects what is wrong.
-    """
-
-    def __init__(self, columns: TargetColumns, findings: Findings) -> None:
+    def __init__(self, columns: TargetColumns) -> None:
         self._columns = columns
-        self._findings = findings
+        self._findings = columns.findings
 
-    def sizes(
-        self, node: nodes.Node, start: int, stop: int, *, chosen: np.ndarray | None = None, unit: str = "item"
-    ) -> np.ndarray | None:
+    def sizes(self, node: nodes.Node, start: int, stop: int, chosen: np.ndarray | None = None) -> np.ndarray | None:
         """Check values, and measure how much of each is stored: 0 only where nothing is.
 
         Args:
@@ -41,41 +33,35 @@ class RaggedChecks:
             start: Number of the first row; inside a list, of the first item.
             stop: Number behind the last.
             chosen: Which rows have a value, ``(stop - start,)`` bool; None if all have.
-            unit: What is numbered: rows or items.
 
         Returns:
             ``(stop - start,)`` int64, or None if the values cannot be decoded.
         """
         if isinstance(node, nodes.Text):
-            return self._lengths(node.characters, start, stop, unit)
+            return self._lengths(node.characters, start, stop)
         if isinstance(node, nodes.Sequence):
-            return self._lengths(node.items, start, stop, unit)
+            return self._lengths(node.items, start, stop)
         if isinstance(node, nodes.Graph):
-            return self._graph(node, start, stop, unit)
+            return self._graph(node, start, stop)
         if isinstance(node, nodes.OneOf):
-            return self._one_of(node, start, stop, chosen, unit)
-        return _sum([self.sizes(child, start, stop, unit=unit) for child in node.children()], stop - start)
+            return self._one_of(node, start, stop, chosen)
+        return _sum([self.sizes(child, start, stop) for child in node.children()], stop - start)
 
-    def _graph(self, node: nodes.Graph, start: int, stop: int, unit: str) -> np.ndarray | None:
-        parts = self._columns.read(node.parts.name, start, stop, unit=unit)
+    def _graph(self, node: nodes.Graph, start: int, stop: int) -> np.ndarray | None:
+        name = node.parts.name
+        parts = self._columns.read(name, start, stop)
         if parts is None:
             return None
-        allowed = _ALL_PARTS if node.edges is not None else _LINKS
-        wrong = (parts & ~np.uint8(allowed)) != 0
-        if wrong.any():
-            self._findings.add_where(
-                "ragged", node.parts.name, wrong, start, lambda at: f"a graph cannot have parts {parts[at]}", unit=unit
-            )
+        wrong = (parts & ~np.uint8(_LINKS if node.edges is None else _ALL_PARTS)) != 0
+        if self._findings.add_where("ragged", name, wrong, start, lambda at: f"a graph cannot have parts {parts[at]}"):
             return None
         lists = [each for each in (node.nodes, node.edges, node.links) if each is not None]
-        return _sum([parts, *(self._lengths(each, start, stop, unit) for each in lists)], stop - start)
+        return _sum([parts, *(self._lengths(each, start, stop) for each in lists)], stop - start)
 
-    def _one_of(
-        self, node: nodes.OneOf, start: int, stop: int, chosen: np.ndarray | None, unit: str
-    ) -> np.ndarray | None:
+    def _one_of(self, node: nodes.OneOf, start: int, stop: int, chosen: np.ndarray | None) -> np.ndarray | None:
         """Check that the chosen branch has one item, and every other branch none."""
-        index = self._columns.read(node.index.name, start, stop, unit=unit)
-        lengths = [self._lengths(branch, start, stop, unit) for branch in node.branches]
+        index = self._columns.read(node.index.name, start, stop)
+        lengths = [self._lengths(branch, start, stop) for branch in node.branches]
         if index is None:
             return None
         wrong = (index < 0) | (index >= len(node.branches))
@@ -85,35 +71,30 @@ class RaggedChecks:
             wrong |= each != (index == number)
         if chosen is not None:
             wrong &= chosen
-        if wrong.any():
 
-            def detail(at: int) -> str:
-                found = [int(each[at]) for each in lengths if each is not None]
-                return f"branch {index[at]} of {len(found)} is chosen, the branches have {quote(found)} items"
+        def detail(at: int) -> str:
+            found = [int(each[at]) for each in lengths if each is not None]
+            return f"branch {index[at]} of {len(found)} is chosen, the branches have {quote(found)} items"
 
-            self._findings.add_where("ragged", node.index.name, wrong, start, detail, unit=unit)
-            return None
-        return _sum([index, *lengths], stop - start)
+        is_wrong = self._findings.add_where("ragged", node.index.name, wrong, start, detail)
+        return None if is_wrong else _sum([index, *lengths], stop - start)
 
-    def _lengths(self, node: nodes.ListOf, start: int, stop: int, unit: str) -> np.ndarray | None:
+    def _lengths(self, node: nodes.ListOf, start: int, stop: int) -> np.ndarray | None:
         """Measure lists; None if their ends are wrong, or their items cannot be decoded."""
-        ends = self._columns.read(node.ends, max(start - 1, 0), stop, unit=unit)
+        ends = self._columns.read(node.ends, max(start - 1, 0), stop)
         if ends is None:
             return None
         if not start:
             ends = np.concatenate([np.zeros(1, ends.dtype), ends])
         rooms = [self._columns.length(each.name) for each in node.item.fields(node.ends) if each.parent == node.ends]
         room = min((each for each in rooms if each is not None), default=int(ends[0]) + _MAX_ITEMS_OF_NOTHING)
+
+        def detail(at: int) -> str:
+            return f"it ends at item {ends[at + 1]}, the one before it at {ends[at]}, and there are {room} items"
+
         wrong = (ends[1:] < ends[:-1]) | (ends[1:] > room)
-        self._findings.add_where(
-            "ragged",
-            node.ends,
-            wrong,
-            start,
-            lambda at: f"it ends at item {ends[at + 1]}, the one before it at {ends[at]}, and there are {room} items",
-            unit=unit,
-        )
-        return None if wrong.any() or not self._items_fit(node.item, int(ends[0]), int(ends[-1])) else np.diff(ends)
+        is_wrong = self._findings.add_where("ragged", node.ends, wrong, start, detail)
+        return None if is_wrong or not self._items_fit(node.item, int(ends[0]), int(ends[-1])) else np.diff(ends)
 
     def _items_fit(self, item: nodes.Node, start: int, stop: int) -> bool:
         """Whether the items of some lists can be decoded; they may be ragged themselves."""

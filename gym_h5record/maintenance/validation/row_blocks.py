@@ -16,45 +16,44 @@ class TargetColumns:
     """Reads items of the target's columns, damaged columns included.
 
     Args:
-        target: The recording.
+        target: Their recording.
         broken: Columns that must not be read; ``structure`` has found what is wrong with them.
-        findings: Collects the chunks that cannot be read.
+        findings: Gets the chunks that cannot be read.
     """
 
     def __init__(self, target: Target, broken: set[str], findings: Findings) -> None:
-        self._target = target
+        self.target = target
+        self.findings = findings
         self._broken = broken
-        self._findings = findings
 
-    def read(self, name: str, start: int, stop: int, *, unit: str = "row") -> np.ndarray | None:
+    def read(self, name: str, start: int, stop: int) -> np.ndarray | None:
         """Items ``start`` to ``stop`` of a column, None if any of them cannot be read."""
         if name in self._broken:
             return None
         try:
-            return self._target.storage.items(name, start, stop)
+            return self.target.storage.items(name, start, stop)
         except CorruptRecordingError as error:
-            self._note_chunks(name, start, stop, unit, error)
+            self._note_chunks(name, start, stop, error)
             return None
 
     def length(self, name: str) -> int | None:
         """How many items a column has, None if it is broken."""
-        return None if name in self._broken else self._target.storage.length(name)
+        return None if name in self._broken else self.target.storage.length(name)
 
-    def _note_chunks(self, name: str, start: int, stop: int, unit: str, error: CorruptRecordingError) -> None:
+    def _note_chunks(self, name: str, start: int, stop: int, error: CorruptRecordingError) -> None:
         """Note which chunks between two items cannot be read."""
-        handle = self._target.handle
+        handle = self.target.handle
         size = open_dataset(handle.file, name).chunks[0]
         found = False
         for first in range(start // size * size, stop, size):
             low, high = max(first, start), min(first + size, stop)
             try:
-                self._target.storage.items(name, low, high)
+                self.target.storage.items(name, low, high)
             except CorruptRecordingError as its_error:
                 found = True
-                detail = reason(its_error, handle.path)
-                self._findings.add("chunk-unreadable", name, low, detail, count=high - low, unit=unit)
+                self.findings.add("chunk-unreadable", name, low, reason(its_error, handle.path), count=high - low)
         if not found:
-            self._findings.add("chunk-unreadable", name, start, reason(error, handle.path), unit=unit)
+            self.findings.add("chunk-unreadable", name, start, reason(error, handle.path))
 
 
 class RowBlock:
@@ -64,11 +63,7 @@ class RowBlock:
         columns: Reads the columns.
         start: The first row.
         stop: The row behind the last one.
-        before: The block before this one, None for the first.
-
-    Attributes:
-        start: The first row.
-        stop: The row behind the last one.
+        before: The block before this one.
     """
 
     def __init__(self, columns: TargetColumns, start: int, stop: int, before: RowBlock | None) -> None:
@@ -90,8 +85,10 @@ class RowBlock:
     def shifted(self, name: str) -> np.ndarray | None:
         """For each row the item of the row before, zero for row 0; None if they cannot be read."""
         items = self.items(name)
-        before = self._before.get(name) if self.start else np.zeros_like(items[:1]) if items is not None else None
-        return None if items is None or before is None else np.concatenate([before, items[:-1]])
+        if items is None:
+            return None
+        before = self._before.get(name) if self.start else np.zeros_like(items[:1])
+        return None if before is None else np.concatenate([before, items[:-1]])
 
     def last_items(self) -> dict[str, np.ndarray]:
         """The last item, ``(1, *shape)``, of every column that has been read."""

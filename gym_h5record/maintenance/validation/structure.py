@@ -12,7 +12,6 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.commit import committed_items
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
@@ -23,34 +22,20 @@ from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.hdf5.objects import has_link, is_same_object, open_dataset
 
-__all__ = ["Structure", "structure_problems"]
-
+__all__ = ["Structure"]
 
 _BLOCK_EPISODES = 1 << 15
-
-
-def structure_problems(handle: Handle) -> Iterator[Problem]:
-    """Find what is wrong with the structure of an open recording.
-
-    Args:
-        handle: The recording, in any state.
-
-    Yields:
-        The problems, all of them errors, as they are found. Without a schema or ``/commit`` only that one problem.
-    """
-    return Structure(handle).problems()
+_SPANS = (f"{fmt.EPISODES}/starts", f"{fmt.EPISODES}/lengths")
 
 
 class Structure:
-    """The structure of an open recording. The attributes hold once ``problems`` has been run through.
-
-    Args:
-        handle: The recording, in any state.
+    """The structure of an open recording, in any state: what is wrong with it, and which parts can be relied on.
 
     Attributes:
         target: The recording, None if its schema or ``/commit`` cannot be read.
         broken: Names of the columns that must not be read.
         is_indexed: Whether the episodes follow each other and lie within the rows.
+        problems: All of them errors. Without a schema or ``/commit`` only that one problem.
     """
 
     def __init__(self, handle: Handle) -> None:
@@ -58,9 +43,9 @@ class Structure:
         self.target: Target | None = None
         self.broken: set[str] = set()
         self.is_indexed = False
+        self.problems = list(self._problems())
 
-    def problems(self) -> Iterator[Problem]:
-        """See ``structure_problems``."""
+    def _problems(self) -> Iterator[Problem]:
         try:
             schema = schema_from_json(str(self._handle.metadata().get("schema")))
         except CorruptRecordingError as error:
@@ -78,30 +63,30 @@ class Structure:
         if schema.linked_frames and not is_same_object(self._handle.file, fmt.FRAMES, fmt.OBSERVATIONS):
             message = f"the schema says that it is another name of /{fmt.OBSERVATIONS}, but it is not"
             yield make_problem("frames-link", f"/{fmt.FRAMES}", message)
-        if not {f"{fmt.EPISODES}/{name}" for name in ("starts", "lengths")} & self.broken:
-            yield from self._index_problems(self.target)
+        if not self.broken.intersection(_SPANS):
+            problem = self._index_problem(self.target)
+            self.is_indexed = problem is None
+            if problem is not None:
+                yield problem
 
     def _column_problems(self, target: Target) -> Iterator[Problem]:
-        fields = {field.name: field for field in all_fields(target.schema)}
-        for field in fields.values():
+        for field in target.fields.values():
             if field.parent in self.broken:
                 self.broken.add(field.name)  # without its parent, the number of its committed items is unknown
                 continue
-            problem = self._column_problem(target, field, fields)
+            problem = self._column_problem(target, field)
             if problem is not None:
                 self.broken.add(field.name)
                 yield problem
 
-    def _column_problem(self, target: Target, field: Field, fields: dict[str, Field]) -> Problem | None:
+    def _column_problem(self, target: Target, field: Field) -> Problem | None:
         place, storage = f"/{field.name}", target.storage
         try:
             length = storage.length(field.name)
         except CorruptRecordingError as error:
             return make_problem(self._code(field.name), place, reason(error, self._handle.path))
         try:
-            sound = committed_items(
-                field, fields, target.sound_rows, target.num_episodes, lambda name, at: int(storage.row(name, at)[0])
-            )
+            sound = target.committed(field, target.sound_rows)
             committed = target.num_rows if field.axis == "row" else sound
             if length < committed:
                 return make_problem("column-short", place, f"{committed} items are committed, it has {length}")
@@ -119,44 +104,27 @@ class Structure:
             return "column-unreadable" if has_link(self._handle.file, name) else "column-missing"
         return "column-type"
 
-    def _index_problems(self, target: Target) -> Iterator[Problem]:
-        """Find the first episode that does not begin behind the one before it, or reaches beyond the rows."""
-        expected = 0
+    def _index_problem(self, target: Target) -> Problem | None:
+        """The first episode that does not begin behind the one before it, or reaches beyond the rows."""
+        next_start, num_rows = 0, target.num_rows
         for low in range(0, target.num_episodes, _BLOCK_EPISODES):
             high = min(low + _BLOCK_EPISODES, target.num_episodes)
             try:
-                starts, lengths = (
-                    target.storage.items(f"{fmt.EPISODES}/{name}", low, high) for name in ("starts", "lengths")
-                )
+                starts, lengths = (target.storage.items(name, low, high) for name in _SPANS)
             except CorruptRecordingError as error:
                 place = f"/{fmt.EPISODES} episode {low}"
-                yield make_problem("column-unreadable", place, reason(error, self._handle.path))
-                return
-            problem = _span_problem(starts, lengths, low, expected, target.num_rows)
-            if problem is not None:
-                yield problem
-                return
-            expected = int(starts[-1] + lengths[-1]) + 1
-        self.is_indexed = True
-
-
-def _span_problem(
-    starts: np.ndarray, lengths: np.ndarray, first: int, expected_start: int, num_rows: int
-) -> Problem | None:
-    """Find the first episode of a block that has the wrong start or reaches beyond the rows."""
-    # Each step relies on the one before it, so that no sum overflows int64.
-    outside = (starts < 0) | (lengths < 0) | (starts >= num_rows) | (lengths >= num_rows)
-    with np.errstate(over="ignore"):
-        expected = np.concatenate([[expected_start], (starts + lengths + 1)[:-1]])
-    wrong = outside | (starts != expected)
-    if not wrong.any():
-        wrong = starts + lengths >= num_rows
-    if not wrong.any():
+                return make_problem("column-unreadable", place, reason(error, self._handle.path))
+            ends = starts + lengths  # overflows only in entries that are wrong by themselves
+            expected = np.concatenate([[next_start], ends[:-1] + 1])
+            wrong = (starts < 0) | (lengths < 0) | (starts >= num_rows) | (lengths >= num_rows)
+            wrong |= (starts != expected) | (ends >= num_rows)
+            if wrong.any():
+                at = int(wrong.argmax())
+                return make_problem(
+                    "episode-span",
+                    f"/{fmt.EPISODES} episode {low + at}",
+                    f"it starts at row {starts[at]} and has {lengths[at]} steps; "
+                    f"it should start at row {expected[at]}, and there are {num_rows} rows",
+                )
+            next_start = int(ends[-1]) + 1
         return None
-    at = int(wrong.argmax())
-    return make_problem(
-        "episode-span",
-        f"/{fmt.EPISODES} episode {first + at}",
-        f"it starts at row {starts[at]} and has {lengths[at]} steps; it should start at row {expected[at]}, "
-        f"and there are {num_rows} rows",
-    )

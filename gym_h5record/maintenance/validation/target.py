@@ -7,7 +7,9 @@ from functools import cached_property
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.schema import Schema
+from gym_h5record.format.commit import committed_items
+from gym_h5record.format.nodes import Field
+from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.column_writer import chunk_rows, is_compressed
 from gym_h5record.storage.handle import Handle
@@ -22,9 +24,7 @@ class Target:
     """An open recording whose schema and ``/commit`` can be read.
 
     Attributes:
-        handle: The open file.
         storage: Reads the columns, and refuses those that differ from the schema.
-        schema: The columns.
         num_rows: Committed rows.
         num_episodes: Committed episodes.
     """
@@ -34,6 +34,15 @@ class Target:
     schema: Schema
     num_rows: int
     num_episodes: int
+
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        """All fields of the schema by name."""
+        return {field.name: field for field in all_fields(self.schema)}
+
+    def committed(self, field: Field, num_rows: int) -> int:
+        """How many items of a field belong to the first rows, or to all committed episodes."""
+        return committed_items(field, self.fields, num_rows, self.num_episodes, self._item)
 
     @property
     def is_settled(self) -> bool:
@@ -47,9 +56,7 @@ class Target:
             return self.num_rows > 0
         last = self.num_episodes - 1
         try:
-            start, length = (
-                int(self.storage.items(f"{fmt.EPISODES}/{name}", last, last + 1)[0]) for name in ("starts", "lengths")
-            )
+            start, length = (self._item(f"{fmt.EPISODES}/{name}", last) for name in ("starts", "lengths"))
         except CorruptRecordingError:
             return True
         return start + length + 1 < self.num_rows
@@ -71,3 +78,6 @@ class Target:
     def sound_rows(self) -> int:
         """How many rows, from the first one on, must be readable: all of them if the file was closed."""
         return self.num_rows if self.is_settled else self.whole_rows
+
+    def _item(self, name: str, at: int) -> int:
+        return int(self.storage.row(name, at)[0])

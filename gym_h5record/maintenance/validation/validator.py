@@ -11,7 +11,6 @@ from typing import Any
 from gymnasium import Space
 
 from gym_h5record.errors import (
-    CorruptRecordingError,
     FormatVersionError,
     NotARecordingError,
     RecordingError,
@@ -19,7 +18,6 @@ from gym_h5record.errors import (
     RecordingNotFoundError,
 )
 from gym_h5record.format import names as fmt
-from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.maintenance.validation.checksums import checksum_problems
 from gym_h5record.maintenance.validation.episodes import EpisodeChecks
 from gym_h5record.maintenance.validation.metadata import metadata_problems
@@ -30,14 +28,13 @@ from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.maintenance.validation.target import Target
 from gym_h5record.maintenance.validation.values import ValueChecks
 from gym_h5record.storage.handle import Access, Handle
-from gym_h5record.storage.hdf5.objects import READ_ERRORS
+from gym_h5record.storage.hdf5.objects import hdf5_errors_as_corrupt
 from gym_h5record.storage.hdf5.superblock import cut_bytes
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.storage.paths import lock_path, partial_path, redo_path, spare_path
 from gym_h5record.storage.state import State, cut_short_text, recording_state
 
 __all__ = ["validate"]
-
 
 _BLOCK_BYTES = 4 << 20
 _MAX_BLOCK_ROWS = 1 << 14
@@ -80,7 +77,9 @@ def validate(
             raise RecordingInUseError(f"{real_path} is being recorded: validate it once the recorder has closed it.")
         problems += _state_problems(real_path, state)
         if real_path.exists():
-            with closing(_open(real_path, state)) as handle:
+            with hdf5_errors_as_corrupt(f"{real_path} cannot be opened"):
+                handle = Handle(real_path, Access.CLOSED if state is State.CLOSED else Access.DAMAGED)
+            with closing(handle):
                 problems.extend(_file_problems(handle, deep=deep, on_progress=on_progress))
     except (RecordingNotFoundError, RecordingInUseError):
         raise
@@ -91,15 +90,6 @@ def validate(
     except (RecordingError, OSError, MemoryError, RecursionError) as error:
         problems.append(make_problem("unreadable", "/", reason(error, real_path)))
     return problems
-
-
-def _open(path: Path, state: State) -> Handle:
-    try:
-        return Handle(path, Access.CLOSED if state is State.CLOSED else Access.DAMAGED)
-    except (RecordingError, OSError):
-        raise
-    except READ_ERRORS as error:
-        raise CorruptRecordingError(f"{path} cannot be opened: {error}") from error
 
 
 def _state_problems(path: Path, state: State) -> Iterator[Problem]:
@@ -116,11 +106,10 @@ def _state_problems(path: Path, state: State) -> Iterator[Problem]:
 
 def _file_problems(handle: Handle, *, deep: bool, on_progress: Callable[[int, int], None] | None) -> Iterator[Problem]:
     structure = Structure(handle)
-    found = list(structure.problems())
     target = structure.target
     spaces: dict[str, Space[Any]] = {}
     yield from metadata_problems(handle, target, spaces)
-    yield from found
+    yield from structure.problems
     if target is None:
         return
     if target.is_settled and structure.is_indexed and target.is_open:
@@ -138,23 +127,22 @@ def _content_problems(
     on_progress: Callable[[int, int], None] | None,
 ) -> list[Problem]:
     """Read every row: one problem for each kind and column, in the order in which they are found."""
-    findings = Findings()
-    columns = TargetColumns(target, structure.broken, findings)
-    ragged = RaggedChecks(columns, findings)
-    episodes = EpisodeChecks(target, columns, ragged, findings) if structure.is_indexed else None
-    values = ValueChecks(target, ragged, findings, spaces)
-    size, rows = _block_rows(target.schema), None
+    columns = TargetColumns(target, structure.broken, Findings(target.fields.values()))
+    ragged = RaggedChecks(columns)
+    episodes = EpisodeChecks(columns, ragged) if structure.is_indexed else None
+    values = ValueChecks(columns, ragged, spaces)
+    size, rows = _block_rows(target), None
     for start in range(0, target.whole_rows, size):
         rows = RowBlock(columns, start, min(start + size, target.whole_rows), rows)
         last = None if episodes is None else episodes.check(rows)
         values.check(rows, last)
         if on_progress is not None:
             on_progress(rows.stop, target.whole_rows)
-    return findings.problems()
+    return columns.findings.problems()
 
 
-def _block_rows(schema: Schema) -> int:
+def _block_rows(target: Target) -> int:
     """Rows in a block: a power of two like those of chunks, so that each chunk is decoded once."""
-    row_bytes = sum(field.item_bytes for field in all_fields(schema) if field.axis == "row")
+    row_bytes = sum(field.item_bytes for field in target.fields.values() if field.axis == "row")
     fitting = min(_BLOCK_BYTES // row_bytes, _MAX_BLOCK_ROWS)
     return 1 << max(fitting.bit_length() - 1, 0)

@@ -12,8 +12,7 @@ from gym_h5record.format import nodes
 from gym_h5record.format.names import SCALAR_TYPES, TypeCode
 from gym_h5record.format.planning import contains
 
-__all__ = ["Inside", "allowed_codes", "children_spaces", "every_element", "fits_type", "make_inside"]
-
+__all__ = ["allowed_codes", "children_spaces", "every_element", "fits_type", "make_inside"]
 
 # Type codes ------------------------------------------------------------------------------------------
 
@@ -32,12 +31,7 @@ def allowed_codes(node: nodes.Node) -> np.ndarray:
 
 
 def fits_type(items: np.ndarray, code: int) -> np.ndarray:
-    """Which numbers of a column a type can represent exactly, ``(n,)`` bool.
-
-    Args:
-        items: The numbers, ``(n,)``.
-        code: The code of a Python or NumPy number type.
-    """
+    """Which numbers of a column the Python or NumPy type of a code can represent exactly, ``(n,)`` bool."""
     with np.errstate(all="ignore"):
         if code == TypeCode.INT:
             whole: np.ndarray = np.isfinite(items) & (np.trunc(items) == items)
@@ -53,7 +47,7 @@ def fits_type(items: np.ndarray, code: int) -> np.ndarray:
 
 # Spaces ----------------------------------------------------------------------------------------------
 
-Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
+_Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Takes items of a column and their type codes; tells which items are in the space, ``(n,)`` bool."""
 
 
@@ -72,47 +66,38 @@ def children_spaces(node: nodes.Node, space: Space[Any] | None) -> tuple[Space[A
     return None
 
 
-def make_inside(node: nodes.Node, space: Space[Any]) -> Inside | None:
+def make_inside(node: nodes.Array | nodes.Scalar, space: Space[Any]) -> _Inside | None:
     """Make a check of whole columns, None if values of this space can only be checked one by one."""
-    if isinstance(node, nodes.Array):
-        if isinstance(space, spaces.Box):
-            return _box(node, space)
-        if isinstance(space, spaces.MultiDiscrete):
-            return _multi_discrete(node, space)
-        if isinstance(space, spaces.MultiBinary):
-            return _multi_binary(node, space)
-    if isinstance(node, nodes.Scalar) and isinstance(space, spaces.Discrete):
-        return _discrete(space)
-    return None
-
-
-def _box(node: nodes.Array, space: spaces.Box) -> Inside:
-    if node.shape != space.shape or not np.can_cast(node.dtype, space.dtype):
-        return _none
-    if node.dtype.kind in "biu" and _has_every_value(space, node.dtype):
-        return _all
-    return lambda items, codes: every_element(items >= space.low) & every_element(items <= space.high)
-
-
-def _has_every_value(space: spaces.Box, dtype: np.dtype) -> bool:
-    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return bool(np.all(space.low <= low) and np.all(space.high >= high))
-
-
-def _multi_discrete(node: nodes.Array, space: spaces.MultiDiscrete) -> Inside:
-    if node.shape != space.shape or not contains(space, space.start.astype(node.dtype)):
-        return _none
-    last = space.start + (space.nvec - 1)
-    return lambda items, codes: every_element(items >= space.start) & every_element(items <= last)
-
-
-def _multi_binary(node: nodes.Array, space: spaces.MultiBinary) -> Inside:
+    if isinstance(node, nodes.Scalar):
+        return _discrete(space) if isinstance(space, spaces.Discrete) else None
+    if not isinstance(space, (spaces.Box, spaces.MultiDiscrete, spaces.MultiBinary)):
+        return None
     if node.shape != space.shape:
         return _none
-    return lambda items, codes: every_element((items == 0) | (items == 1))
+    if isinstance(space, spaces.Box):
+        return _box(node.dtype, space)
+    if isinstance(space, spaces.MultiBinary):
+        return lambda items, codes: every_element((items == 0) | (items == 1))
+    if not contains(space, space.start.astype(node.dtype)):
+        return _none
+    return _between(space.start, space.start + (space.nvec - 1))
 
 
-def _discrete(space: spaces.Discrete) -> Inside:
+def _box(dtype: np.dtype, space: spaces.Box) -> _Inside:
+    if not np.can_cast(dtype, space.dtype):
+        return _none
+    if dtype.kind in "biu":
+        low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        if np.all(space.low <= low) and np.all(space.high >= high):
+            return _all
+    return _between(space.low, space.high)
+
+
+def _between(low: Any, high: Any) -> _Inside:
+    return lambda items, codes: every_element(items >= low) & every_element(items <= high)
+
+
+def _discrete(space: spaces.Discrete) -> _Inside:
     start, last = int(space.start), int(space.start) + int(space.n) - 1
 
     def inside(items: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,10 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.planning import contains
-from gym_h5record.maintenance.validation.problems import Findings, quote, reason
+from gym_h5record.maintenance.validation.problems import quote, reason
 from gym_h5record.maintenance.validation.ragged_ends import RaggedChecks
-from gym_h5record.maintenance.validation.row_blocks import RowBlock
-from gym_h5record.maintenance.validation.target import Target
+from gym_h5record.maintenance.validation.row_blocks import RowBlock, TargetColumns
 from gym_h5record.maintenance.validation.value_rules import (
-    Inside,
     allowed_codes,
     children_spaces,
     every_element,
@@ -35,7 +33,6 @@ class _Part:
     """The values of one node in a block of rows.
 
     Attributes:
-        rows: The block of rows.
         codes: The type codes of all nodes, ``(rows, K)`` uint8.
         present: Which rows have a value, ``(rows,)`` bool.
         blank: Which rows must have none, ``(rows,)`` bool.
@@ -48,34 +45,31 @@ class _Part:
     blank: np.ndarray
     is_measured: bool = False
 
-    def only(self, present: np.ndarray) -> _Part:
-        """The same part with a value in fewer rows."""
-        return replace(self, present=present)
+    def only(self, chosen: np.ndarray) -> _Part:
+        """The same part with values in the chosen rows only."""
+        return replace(self, present=self.present & chosen)
 
 
 class ValueChecks:
-    """Checks values, block by block.
+    """Checks values, block by block, and adds what is wrong to the findings of ``columns``.
 
     Args:
-        target: The recording.
+        columns: Of the recording under validation.
         ragged: Checks values of varying size before they are decoded.
-        findings: Collects what is wrong.
         spaces: The spaces that can be read, by column: ``observations``, ``actions``.
     """
 
-    def __init__(
-        self, target: Target, ragged: RaggedChecks, findings: Findings, spaces: Mapping[str, Space[Any]]
-    ) -> None:
-        self._schema = target.schema
+    def __init__(self, columns: TargetColumns, ragged: RaggedChecks, spaces: Mapping[str, Space[Any]]) -> None:
+        target = columns.target
         self._path = target.handle.path
-        self._ragged = ragged
-        self._findings = findings
-        self._spaces = spaces
+        self._schema = target.schema
         self._decoder = Decoder(target.storage, target.schema)
+        self._findings = columns.findings
+        self._ragged = ragged
+        self._spaces = spaces
         self._allowed = {node.name: allowed_codes(node) for node in target.schema.coded}
         for column in target.schema.infos or ():  # an info that does not fit its column is in /infos/json
             self._allowed[column.node.name][TypeCode.EXCEPTION] = False
-        self._inside: dict[str, Inside | None] = {}
 
     def check(self, rows: RowBlock, padding: np.ndarray | None) -> None:
         """Check a block of rows.
@@ -94,13 +88,13 @@ class ValueChecks:
             padding = codes[:, schema.code_index[fmt.REWARDS]] == TypeCode.ABSENT
         else:
             self._check_padding(rows, codes, padding)
-        every, none = np.ones(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
-        self._ragged.sizes(nodes.Text(fmt.EXCEPTIONS), rows.start, rows.stop, unit="row")
-        step, row = _Part(rows, codes, ~padding, padding), _Part(rows, codes, every, none)
-        self._check(schema.action, replace(step, is_measured=True), self._spaces.get(fmt.ACTIONS))
-        self._check(self._coded(fmt.REWARDS), replace(step, is_measured=True))
+        self._ragged.sizes(nodes.Text(fmt.EXCEPTIONS), rows.start, rows.stop)
+        step = _Part(rows, codes, ~padding, padding, is_measured=True)
+        row = _Part(rows, codes, np.ones(len(rows), np.bool_), np.zeros(len(rows), np.bool_))
+        self._check(schema.action, step, self._spaces.get(fmt.ACTIONS))
+        self._check(schema.node(fmt.REWARDS), step)
         for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS):
-            self._check(self._coded(name), step)
+            self._check(schema.node(name), replace(step, is_measured=False))
         self._check(schema.observation, replace(row, is_measured=True), self._spaces.get(fmt.OBSERVATIONS))
         if schema.frame is not None:
             self._check(schema.frame, row)
@@ -109,35 +103,24 @@ class ValueChecks:
 
     def _check_padding(self, rows: RowBlock, codes: np.ndarray, padding: np.ndarray) -> None:
         """Check that the last row of an episode, which has no step, has zeros and no type codes there."""
-        step_codes = codes[:, : self._schema.num_step_codes]
-        self._findings.add_where(
-            "padding",
-            fmt.TYPES,
-            padding & step_codes.any(axis=1),
-            rows.start,
-            lambda at: "the last row of its episode has type codes of a step",
-        )
-        ring = {field.name for field in self._schema.ring_fields}
-        names = [field.name for field in self._schema.step_fields if field.name in ring]
-        for name in (*names, fmt.DONES):
+        has_codes = codes[:, : self._schema.num_step_codes].any(axis=1)
+        detail = "the last row of its episode has type codes of a step"
+        self._findings.add_where("padding", fmt.TYPES, padding & has_codes, rows.start, lambda at: detail)
+        fixed = [field.name for field in self._schema.step_fields if field in self._schema.ring_fields]
+        for name in (*fixed, fmt.DONES):
             items = rows.items(name)
             if items is not None:
-                wrong = padding.copy()
-                wrong[padding] = ~every_element(items[padding] == 0)
-                self._note_padding(name, wrong, rows)
+                self._note_padding(name, padding & ~every_element(items == 0), rows)
 
     def _note_padding(self, name: str, wrong: np.ndarray, rows: RowBlock) -> None:
         detail = "the last row of its episode has no step, but this is not zero"
         self._findings.add_where("padding", name, wrong, rows.start, lambda at: detail)
 
-    def _coded(self, name: str) -> nodes.Node:
-        return self._schema.coded[self._schema.code_index[name]]
-
     def _check_infos(self, part: _Part) -> None:
         for column in self._schema.infos or ():
             codes = part.codes[:, self._schema.code_index[column.node.name]]
             self._check(column.node, part.only(codes != TypeCode.ABSENT))
-        sizes = self._ragged.sizes(nodes.Text(fmt.INFOS_JSON), part.rows.start, part.rows.stop, unit="row")
+        sizes = self._ragged.sizes(nodes.Text(fmt.INFOS_JSON), part.rows.start, part.rows.stop)
         for at in np.flatnonzero(sizes) if sizes is not None else ():
             row = part.rows.start + int(at)
             try:
@@ -150,16 +133,11 @@ class ValueChecks:
     def _check(self, node: nodes.Node, part: _Part, space: Space[Any] | None = None) -> None:
         codes = part.codes[:, self._schema.code_index[node.name]]
         allowed = self._allowed[node.name][codes]
-        self._findings.add_where(
-            "type-code",
-            node.name,
-            part.present & ~allowed,
-            part.rows.start,
-            lambda at: f"a value of this column cannot have the type code {codes[at]}",
-        )
-        exceptions = part.present & allowed & (codes == TypeCode.EXCEPTION)
-        self._decode(node, part.only(exceptions), space)
-        in_columns = part.only(part.present & allowed & ~exceptions)
+        wrong = part.only(~allowed)
+        self._note("type-code", node, wrong, lambda at: f"a value of this column cannot have the type code {codes[at]}")
+        is_exception = codes == TypeCode.EXCEPTION
+        self._decode(node, part.only(allowed & is_exception), space)
+        in_columns = part.only(allowed & ~is_exception)
         if isinstance(node, nodes.Ragged):
             self._check_ragged(node, in_columns, space)
         elif isinstance(node, (nodes.Array, nodes.Scalar)):
@@ -176,31 +154,25 @@ class ValueChecks:
             self._check(child, part, its_space)
 
     def _check_ragged(self, node: nodes.Ragged, part: _Part, space: Space[Any] | None) -> None:
-        rows = part.rows
-        sizes = self._ragged.sizes(node, rows.start, rows.stop, chosen=part.present, unit="row")
+        sizes = self._ragged.sizes(node, part.rows.start, part.rows.stop, part.present)
         if sizes is not None:
-            self._note_padding(node.name, part.blank & (sizes != 0), rows)
+            self._note_padding(node.name, part.blank & (sizes != 0), part.rows)
             self._decode(node, part, space)
 
     def _check_column(
         self, node: nodes.Array | nodes.Scalar, part: _Part, codes: np.ndarray, space: Space[Any] | None
     ) -> None:
-        if not any(node.fields()):
-            return
-        items = part.rows.items(node.name)
+        items = part.rows.items(node.name) if any(node.fields()) else None
         if items is None:
             return
-        present = part.present.copy()
         if isinstance(node, nodes.Scalar):
-            present &= self._check_types(node, part, codes, items)
+            part = part.only(self._check_types(node, part, codes, items))
         if part.is_measured and node.dtype.kind == "f":
             finite = every_element(np.isfinite(items))
-            self._findings.add_where(
-                "not-finite", node.name, present & ~finite, part.rows.start, lambda at: _first_not_finite(items[at])
-            )
-            present &= finite
+            self._note("not-finite", node, part.only(~finite), lambda at: _first_not_finite(items[at]))
+            part = part.only(finite)
         if space is not None:
-            self._check_inside(node, part.only(present), codes, items, space)
+            self._check_inside(node, part, codes, items, space)
 
     def _check_types(self, node: nodes.Scalar, part: _Part, codes: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Which rows have numbers that their types can represent, ``(rows,)`` bool."""
@@ -208,34 +180,25 @@ class ValueChecks:
         for code in np.unique(codes[part.present]).tolist():
             chosen = part.present & (codes == code)
             fits[chosen] = fits_type(items[chosen], code)
-        self._findings.add_where(
-            "type-code",
-            node.name,
-            part.present & ~fits,
-            part.rows.start,
-            lambda at: f"the type of code {codes[at]} cannot represent {items[at]}",
-        )
+        wrong = part.only(~fits)
+        self._note("type-code", node, wrong, lambda at: f"the type of code {codes[at]} cannot represent {items[at]}")
         return fits
 
     def _check_inside(
         self, node: nodes.Array | nodes.Scalar, part: _Part, codes: np.ndarray, items: np.ndarray, space: Space[Any]
     ) -> None:
-        if node.name not in self._inside:
-            self._inside[node.name] = make_inside(node, space)
-        inside = self._inside[node.name]
+        inside = make_inside(node, space)
         if inside is None:
             self._decode(node, part, space)
             return
         chosen = slice(None) if part.present.all() else part.present  # a slice makes a view, a mask copies
         outside = np.zeros(len(items), np.bool_)
         outside[chosen] = ~inside(items[chosen], codes[chosen])
-        self._findings.add_where(
-            "out-of-space",
-            node.name,
-            outside,
-            part.rows.start,
-            lambda at: f"{quote(items[at])} is not in {quote(space)}",
-        )
+        self._note("out-of-space", node, part.only(outside), lambda at: f"{quote(items[at])} is not in {quote(space)}")
+
+    def _note(self, code: str, node: nodes.Node, wrong: _Part, detail: Callable[[int], str]) -> None:
+        """Note a problem of all rows in which ``wrong`` has a value."""
+        self._findings.add_where(code, node.name, wrong.present, wrong.rows.start, detail)
 
     def _decode(self, node: nodes.Node, part: _Part, space: Space[Any] | None) -> None:
         """Decode values one by one, and check whether each is finite and in its space."""

@@ -17,8 +17,7 @@ from gym_h5record.errors import SnapshotError
 
 __all__ = ["AleProvider", "is_ale", "splice", "twisters"]
 
-
-_HEADER_WORDS = 6  # paddles, frame, frame of the episode, mode, difficulty: 32 bits each
+_HEADER = struct.Struct("<6i")  # paddles, frame, frame of the episode, mode, difficulty
 _FRAME_WORDS = slice(2, 4)
 _TWISTER = re.compile(rb"(?:\d{1,10} ){624}\d{1,3}")  # the format of libstdc++
 _LENGTH = struct.Struct("<i")
@@ -59,11 +58,7 @@ def is_ale(env: gym.Env[Any, Any]) -> bool:
 
 
 def twisters(state: bytes) -> list[list[int]]:
-    """The Mersenne twisters of a serialized state: first that of the console, then that of the environment.
-
-    Returns:
-        For each twister its 624 words and its position.
-    """
+    """The twisters of a serialized state, that of the console first: of each, its 624 words and its position."""
     return [[int(word) for word in found[0].split()] for found in _TWISTER.finditer(state)]
 
 
@@ -72,13 +67,6 @@ def splice(recorded: bytes, present: bytes) -> bytes:
 
     The format of a state changes with the version of ALE, but every version writes a twister as its length and then
     decimal numbers.
-
-    Args:
-        recorded: A serialized state of any version.
-        present: A serialized state of the same game, from the installed version.
-
-    Raises:
-        SnapshotError: If the two do not have the same number of twisters.
     """
     old, new = (list(_TWISTER.finditer(each)) for each in (recorded, present))
     if not old or len(old) != len(new):
@@ -88,8 +76,7 @@ def splice(recorded: bytes, present: bytes) -> bytes:
         parts += [present[at : ours.start() - _LENGTH.size], _LENGTH.pack(len(theirs[0])), theirs[0]]
         at = ours.end()
     spliced = b"".join([*parts, present[at:]])
-    header = struct.Struct(f"<{_HEADER_WORDS}i")
-    words, inner_bytes = list(header.unpack_from(spliced)), _LENGTH.unpack_from(present, header.size)[0]
-    words[_FRAME_WORDS] = header.unpack_from(recorded)[_FRAME_WORDS]
-    inner_bytes += len(spliced) - len(present)
-    return header.pack(*words) + _LENGTH.pack(inner_bytes) + spliced[header.size + _LENGTH.size :]
+    words = list(_HEADER.unpack_from(spliced))
+    words[_FRAME_WORDS] = _HEADER.unpack_from(recorded)[_FRAME_WORDS]
+    inner_bytes = _LENGTH.unpack_from(present, _HEADER.size)[0] + len(spliced) - len(present)
+    return _HEADER.pack(*words) + _LENGTH.pack(inner_bytes) + spliced[_HEADER.size + _LENGTH.size :]

@@ -10,7 +10,6 @@ from gymnasium import Space, spaces
 
 __all__ = ["holder_of", "layers", "parts_of_spaces"]
 
-
 _OWN = "_np_random"
 _SPACES = {name: f"{name}/0/{_OWN}" for name in ("observation_space", "action_space")}
 _SIMPLE = {spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary, spaces.Text}

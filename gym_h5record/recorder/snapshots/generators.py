@@ -20,7 +20,6 @@ from gym_h5record.recorder.snapshots.generator_places import holder_of, layers, 
 
 __all__ = ["GeneratorProvider"]
 
-
 _DICT_AND_CLASS = 2
 _PCG64 = '{"bit_generator":"PCG64","state":{"state":%d,"inc":%d},"has_uint32":%d,"uinteger":%d,"seed_seq":%s}'
 _IS_NUMPY_1 = np.__version__.startswith("1.")  # its bit generators cannot change their seed sequence in place
@@ -108,8 +107,10 @@ class _Found:
 
     def add_newborn(self, path: str, generator: np.random.Generator) -> None:
         """Add the initial state of a generator that may have been drawn from."""
-        newborn = _newborn(generator)
-        if newborn is not None:
+        bits = generator.bit_generator
+        seeds = bits.seed_seq
+        if type(seeds) is np.random.SeedSequence:
+            newborn = np.random.Generator(type(bits)(np.random.SeedSequence(seeds.entropy, spawn_key=seeds.spawn_key)))
             self._entries.append(f'[0,{_quoted(path)},"numpy",{_NumpyGenerator.take(newborn)}]')
 
     def add_seed(self, env: Any) -> None:
@@ -120,14 +121,6 @@ class _Found:
 
     def text(self) -> bytes:
         return f"[{','.join(self._entries)}]".encode()
-
-
-def _newborn(generator: np.random.Generator) -> np.random.Generator | None:
-    bits = generator.bit_generator
-    seeds = bits.seed_seq
-    if type(seeds) is not np.random.SeedSequence:
-        return None
-    return np.random.Generator(type(bits)(np.random.SeedSequence(seeds.entropy, spawn_key=seeds.spawn_key)))
 
 
 def _generators(layer: Any) -> list[tuple[str, Any, str]]:
@@ -145,7 +138,8 @@ def _generators(layer: Any) -> list[tuple[str, Any, str]]:
         if len(found) == 1 and type(found[0]) in _BY_TYPE and getattr(layer, "_np_random", None) is found[0]:
             return [("_np_random", found[0], _BY_TYPE[type(found[0])])]
     attributes = getattr(layer, "__dict__", {})
-    return [(name, value, kind) for name, value in attributes.items() if (kind := _kind(value))]
+    kinds = ((name, value, _BY_TYPE.get(type(value)) or _jax_kind(value)) for name, value in attributes.items())
+    return [(name, value, kind) for name, value, kind in kinds if kind]
 
 
 # Kinds ----------------------------------------------------------------------------------------------
@@ -166,8 +160,11 @@ class _NumpyGenerator:
 
     @staticmethod
     def restored(present: Any, content: Any) -> Any:
-        state = dict(content)
-        seeds = _seed_sequence(state.pop("seed_seq", None))
+        state, seeds = dict(content), None
+        spawns = state.pop("seed_seq", None)
+        if spawns is not None:  # None: of another kind, or not recorded by an earlier version
+            entropy, spawn_key, children = spawns
+            seeds = np.random.SeedSequence(entropy, spawn_key=tuple(spawn_key), n_children_spawned=children)
         kind = getattr(np.random, str(state["bit_generator"]))
         if not (isinstance(kind, type) and issubclass(kind, np.random.BitGenerator)):
             raise SnapshotError(f"NumPy has no bit generator {state['bit_generator']!r}")
@@ -186,13 +183,6 @@ def _spawns(seeds: np.random.SeedSequence) -> str:
     if type(entropy) is int and not seeds.spawn_key:
         return f"[{entropy},[],{seeds.n_children_spawned}]"
     return json.dumps([_plain(entropy), [int(each) for each in seeds.spawn_key], seeds.n_children_spawned])
-
-
-def _seed_sequence(content: Any) -> np.random.SeedSequence | None:
-    if content is None:  # of another kind, or not recorded by an earlier version
-        return None
-    entropy, spawn_key, children = content
-    return np.random.SeedSequence(entropy, spawn_key=tuple(spawn_key), n_children_spawned=children)
 
 
 class _NumpyRandomState:
@@ -255,10 +245,6 @@ _BY_TYPE: dict[type, str] = {
 @lru_cache(maxsize=256)
 def _quoted(name: str) -> str:
     return json.dumps(name)
-
-
-def _kind(value: Any) -> str | None:
-    return _BY_TYPE.get(type(value)) or _jax_kind(value)
 
 
 def _jax_kind(value: Any) -> str | None:

@@ -17,7 +17,6 @@ from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 
 __all__ = ["SnapshotSet", "make_snapshot_set"]
 
-
 _GROUP = "gym_h5record.snapshots"
 _BUILT_IN: tuple[Callable[[], SnapshotProvider], ...] = (AleProvider, MujocoProvider, GeneratorProvider)
 
@@ -31,16 +30,12 @@ class SnapshotSet:
 
     def __init__(self, providers: Sequence[SnapshotProvider]) -> None:
         self._providers = {provider.name: provider for provider in providers}
-        self._completing = [each for each in self._providers.values() if isinstance(each, GeneratorProvider)]
 
     def take(self, env: gym.Env[Any, Any], *, is_bare: bool = True) -> dict[str, bytes]:
         """The states that the next reset of ``env`` depends on, by the name of the provider.
 
-        Empty if that reset changes nothing: the first bare reset of ``gym_h5record.replay.branching.Branch``.
-
-        Args:
-            env: The environment.
-            is_bare: Whether the reset gets neither a seed nor options.
+        Empty if that reset changes nothing: the first reset of ``gym_h5record.replay.branching.Branch`` that is bare,
+        without a seed and without options.
         """
         if is_bare and getattr(env, "continues_episode", False):
             return {}
@@ -49,16 +44,12 @@ class SnapshotSet:
 
     def complete(self, env: gym.Env[Any, Any], taken: dict[str, bytes]) -> None:
         """After the reset, add the generators that the reset has created to the result of ``take``."""
-        for provider in self._completing:
-            if provider.name in taken:
-                taken[provider.name] = provider.complete(env, taken[provider.name])
+        for name, provider in self._providers.items():
+            if name in taken and isinstance(provider, GeneratorProvider):
+                taken[name] = provider.complete(env, taken[name])
 
     def restore(self, env: gym.Env[Any, Any], taken: Mapping[str, bytes]) -> None:
-        """Restore states before a reset.
-
-        Raises:
-            SnapshotError: If a provider is missing, or a state does not fit.
-        """
+        """Restore states before a reset. A missing provider or a misfitting state raises ``SnapshotError``."""
         unknown = sorted(set(taken) - set(self._providers))
         if unknown:
             raise SnapshotError(
@@ -71,14 +62,7 @@ class SnapshotSet:
 
 
 def make_snapshot_set(wanted: bool | Sequence[SnapshotProvider]) -> SnapshotSet:  # noqa: FBT001  # an option of the user
-    """The set of providers for an option ``snapshots``.
-
-    Args:
-        wanted: False for none; True for those that are built in or installed; a list for these and more.
-
-    Raises:
-        OptionError: If one is no provider.
-    """
+    """False gives no providers, True those that are built in or installed, a list these and its own."""
     if wanted is False:
         return SnapshotSet(())
     more = () if wanted is True else tuple(wanted)

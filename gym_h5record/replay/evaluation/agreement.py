@@ -51,25 +51,23 @@ class _ArrayCounter(AgreementCounter):
         self._shape = shape
 
     def _agrees(self, recorded: Any, chosen: Any) -> bool:
-        pair = [_numbers(each, self._shape) for each in (recorded, chosen)]
-        if pair[0] is None or pair[1] is None:
-            return self._misfit(recorded, chosen)
-        return bool(np.array_equal(pair[0], pair[1]))
-
-
-class _BoxCounter(AgreementCounter):
-    """Box: actions agree if all elements are equal; differences are summed up."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self._shape = shape
-        self._sum, self._squares, self._largest = (np.zeros(math.prod(shape)) for _ in range(3))
-        self._measured = 0
-
-    def _agrees(self, recorded: Any, chosen: Any) -> bool:
         first, second = (_numbers(each, self._shape) for each in (recorded, chosen))
         if first is None or second is None:
             return self._misfit(recorded, chosen)
+        return self._are_equal(first, second)
+
+    def _are_equal(self, first: np.ndarray, second: np.ndarray) -> bool:
+        return np.array_equal(first, second)
+
+
+class _BoxCounter(_ArrayCounter):
+    """Box: actions agree if all elements are equal; differences are summed up."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__(shape)
+        self._sum, self._squares, self._largest = (np.zeros(math.prod(shape)) for _ in range(3))
+
+    def _are_equal(self, first: np.ndarray, second: np.ndarray) -> bool:
         same = (first == second) | ((first != first) & (second != second))  # two NaN agree
         with np.errstate(all="ignore"):  # differences of infinity and NaN
             apart = np.abs(first.astype(np.float64) - second.astype(np.float64))
@@ -77,17 +75,16 @@ class _BoxCounter(AgreementCounter):
             self._sum += apart
             self._squares += apart**2
             self._largest = np.maximum(self._largest, apart)
-        self._measured += 1
         return bool(same.all())
 
     def agreement(self) -> Agreement:
         """The counts so far, and the errors."""
-        if not self._measured or not self._sum.size:
+        measured = self._num_steps - self._misfits
+        if not measured or not self._sum.size:
             return super().agreement()
         with np.errstate(all="ignore"):
-            means, squares = self._sum / self._measured, self._squares / self._measured
-            roots = np.sqrt(squares)
-            each = zip(means.tolist(), roots.tolist(), self._largest.tolist(), strict=True)
+            means, squares = self._sum / measured, self._squares / measured
+            each = zip(means.tolist(), np.sqrt(squares).tolist(), self._largest.tolist(), strict=True)
             error = ActionError(
                 float(means.mean()),
                 math.sqrt(squares.mean()),

@@ -13,12 +13,9 @@ import numpy as np
 
 __all__ = ["CONFIDENCE", "RESAMPLES", "Interval", "mean_interval"]
 
-
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
-
-_BLOCK = 1 << 20
-"""Values drawn at once, so that memory does not grow with the number of episodes."""
+_BLOCK = 1 << 20  # values drawn at once, so that memory does not grow with the number of episodes
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,6 @@ class Interval:
     """The mean of some values and its 95 % interval.
 
     Attributes:
-        mean: The mean.
         low: Lower end of the interval, None for fewer than two values: they have no spread.
         high: Upper end, None likewise.
         count: How many values there are.

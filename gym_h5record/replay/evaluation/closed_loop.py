@@ -26,8 +26,8 @@ def run_live(
     *,
     env: EnvFactory | None,
     max_steps: int | None,
-    ignore: str | Sequence[str] = (),
-    snapshots: Sequence[SnapshotProvider] = (),
+    ignore: str | Sequence[str],
+    snapshots: Sequence[SnapshotProvider],
 ) -> EpisodeEvaluation:
     """Reset the environment as the recorded episode did, and let the policy act.
 
@@ -36,17 +36,8 @@ def run_live(
     The first observation and info must be the recorded ones. State that survives resets and does not show in them is
     restored only if ``lineage.surviving_state`` knows it: the world of BipedalWalker and running statistics.
 
-    Args:
-        policy: Chooses the actions.
-        recording: The recording.
-        episode: One of its episodes.
-        env: The environment, or a function that makes one; None to make it from the file.
-        max_steps: When to stop if the environment does not end the episode, None for never.
-        ignore: Paths into infos that are not compared, as for ``verify``.
-        snapshots: Providers for simulators that this package does not know.
-
-    Returns:
-        The episode, with ``reason`` if the environment did not begin where the recording did.
+    The options are those of ``evaluate``. The result has a ``reason`` if the environment did not begin where the
+    recording did.
     """
     recorded = (episode.number, episode.length, episode.total_reward, episode.complete)
     try:

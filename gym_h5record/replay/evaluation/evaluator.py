@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from gym_h5record.errors import OptionError
 from gym_h5record.reading.episodes import Episode
@@ -79,17 +80,14 @@ def evaluate(
         raise OptionError(f"max_steps={max_steps}: expected 1 or more, or None.")
     with Recording(path) as recording:
         overall = make_agreement_counter(recording.action_space)
-        done: list[EpisodeEvaluation] = []
+        if closed_loop:
+            run = partial(run_live, policy, recording, env=env, max_steps=max_steps, ignore=ignore, snapshots=snapshots)
+        else:
+            run = partial(_compare, policy, recording, overall)
         numbers = chosen_numbers(recording, episodes)
+        done: list[EpisodeEvaluation] = []
         for number in numbers:
-            episode = recording.episodes[number]
-            if closed_loop:
-                live = run_live(
-                    policy, recording, episode, env=env, max_steps=max_steps, ignore=ignore, snapshots=snapshots
-                )
-                done.append(live)
-            else:
-                done.append(_compare(policy, episode, make_agreement_counter(recording.action_space), overall))
+            done.append(run(recording.episodes[number]))
             if on_progress is not None:
                 on_progress(len(done), len(numbers))
         if closed_loop:
@@ -97,12 +95,11 @@ def evaluate(
         return EvaluationReport(recording.path, closed_loop, tuple(done), overall.agreement())
 
 
-def _compare(
-    policy: Policy, episode: Episode, counter: AgreementCounter, overall: AgreementCounter
-) -> EpisodeEvaluation:
+def _compare(policy: Policy, recording: Recording, overall: AgreementCounter, episode: Episode) -> EpisodeEvaluation:
     """Call the policy with the recorded observations of an episode and count how its actions agree."""
-    begin_episode(policy, episode.number)
+    counter = make_agreement_counter(recording.action_space)
     observations, actions = episode.observations, episode.actions
+    begin_episode(policy, episode.number)
     for step in range(episode.length):
         observation, recorded = observations[step], actions[step]
         with noting(f"raised by the policy, in episode {episode.number} at step {step}"):

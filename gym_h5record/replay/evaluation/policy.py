@@ -8,7 +8,6 @@ from typing import Any
 
 __all__ = ["Policy", "begin_episode", "noting"]
 
-
 Policy = Callable[[Any], Any]
 """Called with an observation, returns an action. A policy with a memory also has ``reset()``."""
 

@@ -23,7 +23,6 @@ class ActionScore:
     """Recall and precision of one action of a Discrete space.
 
     Attributes:
-        action: The action.
         recorded: How often it was recorded.
         chosen: How often the policy chose it.
         equal: How often it was recorded and chosen in the same step.
@@ -115,7 +114,6 @@ class LiveEpisode:
 
     Attributes:
         total_reward: Sum of the rewards, added in order.
-        num_steps: How many steps the policy took.
         terminated: Whether the last step ended the episode.
         truncated: Whether the environment cut the episode off at the last step.
     """
@@ -136,7 +134,6 @@ class EpisodeEvaluation:
     """The result for one recorded episode.
 
     Attributes:
-        episode: Number of the episode.
         num_steps: How many steps were recorded.
         total_reward: Sum of the recorded rewards.
         complete: Whether the environment ended the recorded episode; False if recording stopped before.

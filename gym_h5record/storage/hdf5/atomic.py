@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gym_h5record.storage.paths import partial_path
+from gym_h5record.storage.paths import closing_descriptor, partial_path
 
 __all__ = ["atomic_path", "sync_directory"]
 
@@ -24,11 +24,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     partial.unlink(missing_ok=True)  # left by a process that died, or a link that must not be followed
     try:
         yield partial
-        descriptor = os.open(partial, os.O_RDONLY)
-        try:
+        with closing_descriptor(os.open(partial, os.O_RDONLY)) as descriptor:
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         partial.replace(target)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -38,8 +35,5 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def sync_directory(directory: Path) -> None:
     """Make the names in ``directory`` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
+    with closing_descriptor(os.open(directory, os.O_RDONLY)) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

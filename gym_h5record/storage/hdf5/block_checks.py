@@ -16,14 +16,13 @@ from collections.abc import Callable
 
 from gym_h5record.format.names import METADATA_ATTRIBUTES, ROOT_ATTRIBUTES
 from gym_h5record.limits import MAX_HEAP_BYTES, MAX_TEXT_BYTES
-from gym_h5record.storage.hdf5.lookup3 import lookup3
+from gym_h5record.storage.hdf5.lookup3 import lookup3_hash
 
 __all__ = ["check_block", "header_messages"]
 
-
 _SIGNATURE_BYTES = 4
 _UNDEFINED = (1 << 64) - 1  # stands for "no address"
-_CHECKSUM = struct.Struct("<I")
+_UINT32 = struct.Struct("<I")  # a checksum, a length
 _MAX_DEPTH = 8  # of a B-tree: with nodes of 512 bytes, enough for a file of more than a terabyte
 _MAX_SPACE = 1 << 40  # bytes in a heap of links or attributes; recordings have some thousand
 
@@ -35,11 +34,8 @@ def check_block(data: memoryview) -> None:
     bytes that begin no block, or only a part of one. An attribute has no checksum; it is checked only if it has the
     name of an attribute of recordings.
 
-    Args:
-        data: Bytes of a file, read at once.
-
     Raises:
-        OSError: If they are a block in which HDF5 would loop, crash, or take too much memory.
+        OSError: If it is a block in which HDF5 would loop, crash, or take too much memory.
     """
     check = _CHECKS.get(bytes(data[:_SIGNATURE_BYTES]))
     if check is not None:
@@ -49,9 +45,9 @@ def check_block(data: memoryview) -> None:
 
 def _is_sealed(data: memoryview, size: int) -> bool:
     """Whether ``data`` has ``size`` bytes, followed by their checksum."""
-    if len(data) < size + _CHECKSUM.size:
+    if len(data) < size + _UINT32.size:
         return False
-    return bool(_CHECKSUM.unpack_from(data, size)[0] == lookup3(bytes(data[:size])))
+    return bool(_UINT32.unpack_from(data, size)[0] == lookup3_hash(bytes(data[:size])))
 
 
 def _refuse(what: str) -> OSError:
@@ -71,7 +67,7 @@ def _check_global_heap(data: memoryview) -> None:
     if version != 1:
         return
     if size > MAX_HEAP_BYTES:
-        raise OSError(errno.EFBIG, f"a heap of {size} bytes")
+        raise _refuse(f"a heap of {size} bytes")
     if size > len(data):  # HDF5 reads only the head yet; it reads the whole heap next
         return
     at = _HEAP_HEAD.size
@@ -80,7 +76,7 @@ def _check_global_heap(data: memoryview) -> None:
         # Object 0 is the free space at the end of the heap; its size includes its head.
         step = length if number == 0 else _HEAP_OBJECT.size + -(-length // 8) * 8
         if step < _HEAP_OBJECT.size or step > size - at:
-            raise OSError(errno.EIO, f"a damaged heap: object {number} of {length} bytes")
+            raise _refuse(f"a heap with object {number} of {length} bytes")
         at += step
 
 
@@ -181,7 +177,6 @@ _ATTRIBUTE = struct.Struct("<BBHHH")  # version, flags, bytes of the name, of th
 _TYPE_ELSEWHERE = 0x01
 _CLASS, _WHOLE_NUMBER, _STRING, _VARIABLE_LENGTH = 0x0F, 0, 3, 9
 _TYPE = struct.Struct("<B3xI")  # class and version, bytes of a value
-_LENGTH = struct.Struct("<I")
 _NAMES = frozenset(name.encode() for name in (*ROOT_ATTRIBUTES, *METADATA_ATTRIBUTES))  # no others are ever read
 _BEGIN = rb"(?=[\x01-\x03].[\x02-\x40]\x00)"  # version, flags, size of the name; a lookahead: matches may overlap
 _IN_BLOCKS = re.compile(_BEGIN, re.DOTALL)
@@ -206,12 +201,12 @@ def _check_attribute(data: memoryview, at: int) -> None:
     length_at = type_at + type_bytes + space_bytes
     if version > 1 and flags & _TYPE_ELSEWHERE:
         raise _refuse("an attribute whose type is in another object")
-    if length_at + _LENGTH.size > len(data) or type_at + 2 * _TYPE.size > len(data):
+    if length_at + _UINT32.size > len(data) or type_at + 2 * _TYPE.size > len(data):
         return
     if data[type_at] & _CLASS != _VARIABLE_LENGTH:
         return
     kind, character_bytes = _TYPE.unpack_from(data, type_at + _TYPE.size)
-    (length,) = _LENGTH.unpack_from(data, length_at)
+    (length,) = _UINT32.unpack_from(data, length_at)
     if kind & _CLASS not in (_WHOLE_NUMBER, _STRING) or character_bytes != 1 or length > MAX_TEXT_BYTES:
         raise _refuse(f"an attribute of {length} times {character_bytes} bytes")
 
@@ -248,7 +243,7 @@ def _check_header(data: memoryview) -> None:
 
 
 def _check_header_part(data: memoryview) -> None:
-    stop = len(data) - _CHECKSUM.size  # HDF5 knows the size of a part, and reads exactly that
+    stop = len(data) - _UINT32.size  # HDF5 knows the size of a part, and reads exactly that
     if stop <= _MAX_HEADER_BYTES and _is_sealed(data, stop):
         _check_messages(data, _SIGNATURE_BYTES, stop, _MESSAGE.size)  # in a recording, attributes have no order
         _check_attributes(data[:stop])

@@ -16,7 +16,6 @@ from gym_h5record.storage.hdf5.block_checks import header_messages
 
 __all__ = ["indexed_chunks"]
 
-
 _HEADER_BYTES = 4096  # read of the header of a dataset; those of recordings have some 300
 _LAYOUT_MESSAGE = 8
 _CHUNKED, _EXTENSIBLE_ARRAY = 2, 4
@@ -25,14 +24,9 @@ _END_OF_ADDRESSES = 1 << 62
 
 
 def indexed_chunks(descriptor: int, dataset: h5py.Dataset) -> int | None:
-    """How many entries the index of the chunks has, with or without a chunk.
+    """How many entries the index of the chunks of a dataset has, with or without a chunk.
 
-    Args:
-        descriptor: The file.
-        dataset: One of its datasets.
-
-    Returns:
-        None if the index is no extensible array, or is not found by the header of the dataset.
+    None if the index is no extensible array, or is not found by the header of the dataset.
     """
 
     def read(address: int, size: int) -> bytes:

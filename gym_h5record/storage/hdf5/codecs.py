@@ -21,9 +21,6 @@ from gym_h5record.options import check_one_of
 
 __all__ = ["COMPRESSIONS", "FILTERS", "SZIP", "Codec", "decode_chunk", "make_codec"]
 
-
-COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", None)
-
 GZIP, SZIP, LZF, LZ4, ZSTD = 1, 4, 32000, 32004, 32015
 FILTERS = {GZIP: "gzip", SZIP: "szip", LZF: "lzf", LZ4: "lz4", ZSTD: "zstd"}
 """The HDF5 filters that the chunks of a recording may have, one of them at most."""
@@ -70,6 +67,8 @@ def make_codec(compression: str | None, compression_opts: Any = None) -> Codec:
         MissingDependencyError: If the codec needs a library that is not installed.
     """
     check_one_of("compression", compression, COMPRESSIONS)
+    if compression in _WITHOUT_OPTS and compression_opts is not None:
+        raise OptionError(f"compression {compression!r} takes no compression_opts, got {compression_opts!r}")
     return _MAKERS[compression](compression_opts)
 
 
@@ -89,11 +88,6 @@ def decode_chunk(filter_id: int, data: bytes | memoryview, size_bytes: int) -> b
     return decoded
 
 
-def _none(opts: Any) -> Codec:
-    _refuse_opts(None, opts)
-    return Codec(None, None, 0, (), bytes)
-
-
 def _gzip(opts: Any) -> Codec:
     if opts is None:
         return Codec("gzip", None, GZIP, (_ISAL_LEVEL,), lambda data: isal_zlib.compress(data, _ISAL_LEVEL))
@@ -107,8 +101,7 @@ def _zstd(opts: Any) -> Codec:
     return Codec("zstd", opts, ZSTD, (level & 0xFFFFFFFF,), compressor.compress)
 
 
-def _lz4(opts: Any) -> Codec:
-    _refuse_opts("lz4", opts)
+def _lz4() -> Codec:
     compress = _extra("lz4.block").compress
 
     def encode(data: bytes | memoryview) -> bytes:
@@ -121,28 +114,23 @@ def _lz4(opts: Any) -> Codec:
     return Codec("lz4", None, LZ4, (), encode)
 
 
-def _lzf(opts: Any) -> Codec:
-    _refuse_opts("lzf", opts)
-    return Codec("lzf", None, LZF, (), None)
-
-
 def _szip(opts: Any) -> Codec:
-    masks = {"ec": 4, "nn": 32}
-    pair = ("nn", 8) if opts is None else opts
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or pair[0] not in (*masks,) or not _is_even(pair[1]):
-        raise OptionError(f"szip: compression_opts must be ('ec' or 'nn', an even number up to 32), got {opts!r}")
-    method, pixels = pair
-    return Codec("szip", (method, pixels), SZIP, (masks[method], pixels), None)
+    match ("nn", 8) if opts is None else opts:
+        case ("ec" | "nn") as method, int(pixels) if pixels in range(2, 33, 2):
+            return Codec("szip", (method, pixels), SZIP, ({"ec": 4, "nn": 32}[method], pixels), None)
+    raise OptionError(f"szip: compression_opts must be ('ec' or 'nn', an even number up to 32), got {opts!r}")
 
 
 _MAKERS: dict[str | None, Callable[[Any], Codec]] = {
-    None: _none,
     "gzip": _gzip,
     "zstd": _zstd,
-    "lz4": _lz4,
-    "lzf": _lzf,
+    "lz4": lambda _: _lz4(),
+    "lzf": lambda _: Codec("lzf", None, LZF, (), None),
     "szip": _szip,
+    None: lambda _: Codec(None, None, 0, (), bytes),
 }
+_WITHOUT_OPTS = ("lz4", "lzf", None)
+COMPRESSIONS = tuple(_MAKERS)
 
 
 def _decode_gzip(data: bytes, size_bytes: int) -> bytes:
@@ -246,16 +234,7 @@ def _extra(module: str) -> ModuleType:
         ) from error
 
 
-def _is_even(pixels: object) -> bool:
-    return type(pixels) is int and pixels in range(2, 33, 2)
-
-
 def _integer(name: str, value: Any, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         raise OptionError(f"{name}: compression_opts must be a whole number from {low} to {high}, got {value!r}")
     return value
-
-
-def _refuse_opts(name: str | None, opts: Any) -> None:
-    if opts is not None:
-        raise OptionError(f"compression {name!r} takes no compression_opts, got {opts!r}")

@@ -29,27 +29,24 @@ class CrashSafeFile(FileObject):
 
     Args:
         path: An existing file.
-        survives_power_cut: Whether to wait for the disk. Otherwise the data is handed to the operating system only.
+        survives_power_cut: Whether to wait for the disk. Otherwise the data is handed to the operating system only:
+            written pages belong to it, and it outlives the process.
         tail_bytes: How many bytes are appended to the file until ``finish``, unknown to HDF5. The file is then longer
             than its superblock says, so that the file, and a copy of it, is seen not to be closed.
 
     Attributes:
         failure: Why a write of HDF5 failed. HDF5 itself is told that it succeeded: HDF5 may crash after a failed
             write, at once or as late as at the end of the process.
-
-    Raises:
-        OSError: If the file, or the log beside it, cannot be opened.
     """
 
     def __init__(self, path: Path, *, survives_power_cut: bool = True, tail_bytes: int = 0) -> None:
         self.failure: OSError | None = None
-        self._wait = os.fdatasync if survives_power_cut else _do_not_wait
         self._survives_power_cut = survives_power_cut
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR)
         super().__init__(descriptor, os.fstat(descriptor).st_size)
         try:
             redo_path(path).unlink(missing_ok=True)  # of an earlier writer: it does not describe the present file
-            self._log = os.open(redo_path(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            self._log = os.open(redo_path(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         except BaseException:
             super().close()
             raise
@@ -69,7 +66,8 @@ class CrashSafeFile(FileObject):
         start, stop = self._position, self._position + len(view)
         split = len(view) if self._is_abandoned else min(max(self._safe_bytes - start, 0), len(view))
         if split:
-            self._changes.append((start, marked_live(bytes(view[:split])) if start == 0 else bytes(view[:split])))
+            before = bytes(view[:split])
+            self._changes.append((start, before if start else marked_live(before)))
         if split < len(view):
             try:
                 write_all(self._descriptor, view[split:], start + split)
@@ -81,12 +79,11 @@ class CrashSafeFile(FileObject):
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
-        """Note the new size. The file itself gets it with the next ``sync``."""
+        """Note the new size: the file itself gets it with the next ``sync``."""
         self._size_bytes = self._position if size is None else size
         return self._size_bytes
 
     def writable(self) -> bool:
-        """True."""
         return True
 
     # What the recording calls ---------------------------------------------------------------------
@@ -116,9 +113,13 @@ class CrashSafeFile(FileObject):
             self._wait(self._descriptor)
             self._changes.clear()
         elif size_bytes + tail_bytes != os.fstat(self._descriptor).st_size:
-            apply_changes(self._descriptor, [], size_bytes + tail_bytes)
+            os.ftruncate(self._descriptor, size_bytes + tail_bytes)
             self._wait(self._descriptor)
         self._safe_bytes = size_bytes
+
+    def _wait(self, descriptor: int) -> None:
+        if self._survives_power_cut:
+            os.fdatasync(descriptor)
 
     def finish(self) -> None:
         """Sync for the last time, remove the log and close."""
@@ -126,8 +127,8 @@ class CrashSafeFile(FileObject):
             self._sync(0)
             if not self._is_abandoned:
                 redo_path(self._path).unlink(missing_ok=True)
-            if not self._is_abandoned and self._survives_power_cut:
-                sync_directory(self._path.parent)  # else a power cut may bring the log back, beside a newer file
+                if self._survives_power_cut:
+                    sync_directory(self._path.parent)  # else a power cut may bring the log back, beside a newer file
         finally:
             self.close()
 
@@ -136,7 +137,7 @@ class CrashSafeFile(FileObject):
         self._is_abandoned = True
 
     def close(self) -> None:
-        """Close the descriptors without ``sync``; may be called again."""
+        """Close the descriptors without ``sync``."""
         if not self.closed:
             os.close(self._log)
         super().close()
@@ -149,7 +150,3 @@ def abandon_all() -> None:
     """Call ``abandon`` of every file of this process."""
     for file in list(_all):
         file.abandon()
-
-
-def _do_not_wait(descriptor: int) -> None:
-    """Stand in for ``os.fdatasync``: written pages belong to the operating system, which outlives the process."""

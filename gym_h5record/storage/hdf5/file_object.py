@@ -29,11 +29,7 @@ class FileObject(io.RawIOBase):
         self._position = 0
 
     def readinto(self, buffer: Any) -> int:
-        """Fill ``buffer``, behind the end of the file with zeros.
-
-        Raises:
-            OSError: If HDF5 must not see the block, or the file cannot be read.
-        """
+        """Fill ``buffer``, behind the end of the file with zeros. Blocks that HDF5 must not see are an ``OSError``."""
         view = memoryview(buffer).cast("B")
         self._read(view, self._position)
         check_block(view)
@@ -51,22 +47,18 @@ class FileObject(io.RawIOBase):
         """Called if only ``done`` of ``count`` bytes at ``start`` are in the file; may raise ``OSError``."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to ``offset``."""
         if whence != os.SEEK_SET:  # HDF5 calls seek with an address before every read
             offset += {os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
         self._position = offset
         return offset
 
     def tell(self) -> int:
-        """Where the next read or write begins."""
         return self._position
 
     def readable(self) -> bool:
-        """True."""
         return True
 
     def seekable(self) -> bool:
-        """True."""
         return True
 
     def close(self) -> None:

@@ -18,7 +18,6 @@ from gym_h5record.storage.hdf5.superblock import SUPERBLOCK_BYTES, closed_superb
 
 __all__ = ["GuardedFile"]
 
-
 _SIZE_BYTES = 1 << 60  # more than any file: a live file grows after HDF5 has asked for its size
 _GUESSED_BYTES = 4096  # HDF5 reads up to so much of a block before it knows the size of the block
 
@@ -32,12 +31,11 @@ class GuardedFile(FileObject):
         is_closed: Whether its writer has closed it. Its superblock is then read as it is.
 
     Raises:
-        OSError: If it cannot be opened.
         NotARecordingError: If it is not an HDF5 file.
     """
 
     def __init__(self, path: Path, changes: Iterable[tuple[int, bytes]] = (), *, is_closed: bool = False) -> None:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         super().__init__(descriptor, _SIZE_BYTES, changes)
         try:
             if is_closed:
@@ -56,5 +54,4 @@ class GuardedFile(FileObject):
             raise OSError(errno.EIO, f"{count} bytes at {start} are not in the file")
 
     def fileno(self) -> int:
-        """The descriptor of the file."""
         return self._descriptor

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["lookup3"]
+__all__ = ["lookup3_hash"]
 
 
-def lookup3(data: bytes) -> int:
+def lookup3_hash(data: bytes) -> int:
     """Bob Jenkins' ``hashlittle`` with initial value 0; some 100 ns a byte."""
     mask = 0xFFFFFFFF
 

@@ -8,32 +8,45 @@ have been checked. The layout of a recording is in ``docs/format.md``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
 import numpy as np
 
-from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.errors import CorruptRecordingError, RecordingError
 from gym_h5record.limits import MAX_CHUNK_BYTES, MAX_METADATA_BYTES, MAX_TEXT_BYTES, MIN_FILTERED_ITEM_BYTES
 from gym_h5record.storage.hdf5.codecs import FILTERS
 from gym_h5record.values.exact import storable
 
 __all__ = [
     "READ_ERRORS",
+    "filter_ids",
     "has_group",
     "has_link",
+    "hdf5_errors_as_corrupt",
     "is_same_object",
     "open_attribute",
     "open_dataset",
     "read_attributes",
 ]
 
-
 READ_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, OverflowError)
 """What h5py raises for a damaged file. ``CorruptRecordingError`` is one of them, as a ``ValueError``."""
 
 _NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+
+
+@contextmanager
+def hdf5_errors_as_corrupt(message: str) -> Iterator[None]:
+    """Turn any of the ``READ_ERRORS`` from the block into a ``CorruptRecordingError`` with this message."""
+    try:
+        yield
+    except RecordingError:
+        raise
+    except READ_ERRORS as error:
+        raise CorruptRecordingError(f"{message}: {error}") from error
 
 
 def open_dataset(file: h5py.File, name: str) -> h5py.Dataset:
@@ -43,17 +56,19 @@ def open_dataset(file: h5py.File, name: str) -> h5py.Dataset:
         CorruptRecordingError: If it is missing, not in this very file, or not stored as the datasets of a recording
             are.
     """
-    try:
+    with hdf5_errors_as_corrupt(f"/{name} cannot be opened"):
         dataset = _member(file, name)
         if not isinstance(dataset, h5py.h5d.DatasetID):
             raise CorruptRecordingError(f"/{name} is not a dataset")
         _check_type(name, dataset)
         _check_storage(name, dataset)
         return h5py.Dataset(dataset)
-    except CorruptRecordingError:
-        raise
-    except READ_ERRORS as error:
-        raise CorruptRecordingError(f"/{name} cannot be opened: {error}") from error
+
+
+def filter_ids(dataset: h5py.h5d.DatasetID) -> list[int]:
+    """The numbers of the filters of a dataset, in their order."""
+    create = dataset.get_create_plist()
+    return [int(create.get_filter(index)[0]) for index in range(create.get_nfilters())]
 
 
 def has_group(file: h5py.File, name: str) -> bool:
@@ -91,27 +106,17 @@ def open_attribute(file: h5py.File, name: str) -> Any:
     Raises:
         CorruptRecordingError: If it is missing, or neither a number nor text.
     """
-    try:
+    with hdf5_errors_as_corrupt(f"the attribute {name!r} cannot be read"):
         return _attribute(file, name)
-    except CorruptRecordingError:
-        raise
-    except READ_ERRORS as error:
-        raise CorruptRecordingError(f"the attribute {name!r} cannot be read: {error}") from error
 
 
 def read_attributes(file: h5py.File, group: str, names: Iterable[str]) -> dict[str, Any]:
-    """Attributes of a group as Python values, without those that it does not have.
+    """Attributes of a group, ``"/"`` for the root, as Python values, without those that it does not have.
 
     Only these names are asked for. To list all attributes, HDF5 would read all of them, of any size.
 
-    Args:
-        file: The file.
-        group: Path of the group, ``"/"`` for the root.
-        names: Names of attributes.
-
     Raises:
-        CorruptRecordingError: If one is neither a number nor text, or all together are too large.
-        OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, OverflowError: If HDF5 cannot read them.
+        READ_ERRORS: If HDF5 cannot read them, one is neither a number nor text, or all together are too large.
     """
     owner = file if group == "/" else h5py.Group(_member(file, group))
     found: dict[str, Any] = {}
@@ -161,7 +166,7 @@ def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
         raise CorruptRecordingError(f"/{name} has chunks of {chunk_bytes} bytes, at most {MAX_CHUNK_BYTES} are read")
     if create.get_fill_time() == h5py.h5d.FILL_TIME_NEVER:
         raise CorruptRecordingError(f"/{name} leaves items undefined that were never written")
-    filters = [create.get_filter(index)[0] for index in range(create.get_nfilters())]
+    filters = filter_ids(dataset)
     if len(filters) > 1 or not FILTERS.keys() >= {*filters}:
         raise CorruptRecordingError(f"/{name} has the filters {filters}, a recording has at most one of {[*FILTERS]}")
     if filters and chunk_bytes // chunk[0] < MIN_FILTERED_ITEM_BYTES:

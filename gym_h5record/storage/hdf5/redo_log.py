@@ -10,10 +10,9 @@ from pathlib import Path
 
 from isal import isal_zlib
 
-from gym_h5record.storage.paths import open_regular, redo_path
+from gym_h5record.storage.paths import closing_descriptor, open_regular, redo_path
 
 __all__ = ["apply_changes", "logged_changes", "patch", "redo", "write_all", "write_log"]
-
 
 _MAGIC = b"GH5REDO1"
 _HEADER = struct.Struct("<8sQI")  # magic, bytes that follow, their CRC-32
@@ -25,17 +24,11 @@ _MAX_BYTES = 1 << 60
 
 @dataclass(frozen=True)
 class _Log:
-    """What a commit is about to do.
+    """What a commit is about to do."""
 
-    Attributes:
-        size_bytes: Size of the file after the commit.
-        fingerprint: CRC-32 of the end of the file, which tells it from another file of the same name.
-        changes: What to write, by offset.
-    """
-
-    size_bytes: int
-    fingerprint: int
-    changes: list[tuple[int, bytes]]
+    size_bytes: int  # of the file after the commit
+    fingerprint: int  # CRC-32 of the end of the file, which tells it from another file of the same name
+    changes: list[tuple[int, bytes]]  # what to write, by offset
 
 
 def patch(view: memoryview, start: int, changes: Iterable[tuple[int, bytes]]) -> None:
@@ -47,14 +40,7 @@ def patch(view: memoryview, start: int, changes: Iterable[tuple[int, bytes]]) ->
 
 
 def write_log(log: int, target: int, changes: list[tuple[int, bytes]], size_bytes: int) -> None:
-    """Write the changes of a commit to the log.
-
-    Args:
-        log: Descriptor of the log.
-        target: Descriptor of the file that is about to be changed.
-        changes: What to write, by offset.
-        size_bytes: Size of the file after the commit.
-    """
+    """Write to the log what a commit is about to do in the file ``target``, which then has ``size_bytes``."""
     body = b"".join(_CHANGE.pack(offset, len(data)) + data for offset, data in changes)
     body = _TARGET.pack(size_bytes, _fingerprint(target, size_bytes, changes)) + body
     write_all(log, memoryview(_HEADER.pack(_MAGIC, len(body), isal_zlib.crc32(body)) + body), 0)
@@ -63,10 +49,7 @@ def write_log(log: int, target: int, changes: list[tuple[int, bytes]], size_byte
 def apply_changes(target: int, changes: list[tuple[int, bytes]], size_bytes: int) -> None:
     """Make changes in a file, in the order of writing: a reader that follows the file relies on it.
 
-    Args:
-        target: Descriptor of the file.
-        changes: What to write, by offset.
-        size_bytes: The size that the file then gets.
+    After the last change the file gets the size ``size_bytes``.
     """
     for offset, data in changes:
         write_all(target, memoryview(data), offset)
@@ -94,24 +77,16 @@ def redo(path: Path) -> bool:
     """
     log = _open_log(path)
     if log is not None:
-        target = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
+        with closing_descriptor(os.open(path, os.O_RDWR)) as target:
             # The writer may have appended to the file since. Nothing refers to that yet, and it stays.
             apply_changes(target, log.changes, max(log.size_bytes, os.fstat(target).st_size))
             os.fdatasync(target)
-        finally:
-            os.close(target)
     redo_path(path).unlink(missing_ok=True)
     return log is not None
 
 
 def logged_changes(path: Path) -> list[tuple[int, bytes]]:
-    """The changes in the log of a recording, by offset; none if the log is incomplete, or of another file.
-
-    Raises:
-        CorruptRecordingError: If the log is a link, a device or a directory.
-        OSError: If the log cannot be read.
-    """
+    """The changes in the log of a recording, by offset; none if ``redo`` would make none."""
     log = _open_log(path)
     return [] if log is None else log.changes
 
@@ -131,19 +106,13 @@ def _open_log(path: Path) -> _Log | None:
         descriptor = open_regular(redo_path(path), os.O_RDONLY, "log of changes")
     except FileNotFoundError:
         return None
-    try:
+    with closing_descriptor(descriptor):
         log = _read_log(descriptor)
-    finally:
-        os.close(descriptor)
-    return log if log is not None and _is_about(path, log) else None
-
-
-def _is_about(path: Path, log: _Log) -> bool:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return _fingerprint(descriptor, log.size_bytes, log.changes) == log.fingerprint
-    finally:
-        os.close(descriptor)
+    if log is None:
+        return None
+    with closing_descriptor(os.open(path, os.O_RDONLY)) as target:
+        is_ours = _fingerprint(target, log.size_bytes, log.changes) == log.fingerprint
+    return log if is_ours else None
 
 
 def _read_log(descriptor: int) -> _Log | None:
@@ -163,6 +132,7 @@ def _read_log(descriptor: int) -> _Log | None:
         at += _CHANGE.size
         changes.append((offset, body[at : at + length]))
         at += length
-    is_sound = at == len(body) and size_bytes <= _MAX_BYTES
-    is_sound = is_sound and all(offset + len(data) <= size_bytes for offset, data in changes)
-    return _Log(size_bytes, fingerprint, changes) if is_sound else None
+    is_within = all(offset + len(data) <= size_bytes for offset, data in changes)
+    if at != len(body) or size_bytes > _MAX_BYTES or not is_within:
+        return None
+    return _Log(size_bytes, fingerprint, changes)

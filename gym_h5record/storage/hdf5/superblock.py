@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gym_h5record.errors import NotARecordingError, RecordingPathError
-from gym_h5record.storage.hdf5.lookup3 import lookup3
+from gym_h5record.storage.hdf5.lookup3 import lookup3_hash
+from gym_h5record.storage.paths import closing_descriptor
 
 __all__ = [
     "SIGNATURE",
@@ -27,7 +28,6 @@ __all__ = [
     "marked_live",
     "read_superblock",
 ]
-
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUPERBLOCK_BYTES = 48
@@ -47,14 +47,12 @@ class Superblock:
         version: Version of the superblock. Of other versions than 2 and 3 nothing else is read.
         flags: 0x01 open for writing, 0x04 open for SWMR writing.
         end_of_file: The size in bytes that HDF5 believes the file to have.
-        checksum_valid: Whether the stored checksum matches.
         size_bytes: The size of the file.
     """
 
     version: int
     flags: int
     end_of_file: int
-    checksum_valid: bool
     size_bytes: int
 
     @property
@@ -69,31 +67,24 @@ class Superblock:
 
 
 def read_superblock(path: str | os.PathLike[str]) -> Superblock | None:
-    """Read the superblock at the start of a file.
-
-    Returns:
-        None if the file is not a regular file, or not HDF5.
+    """Read the superblock at the start of a file; None if it is not a regular file, or not HDF5.
 
     Raises:
         OSError: If the file cannot be opened.
         RecordingPathError: If it cannot be read: the disk is broken, or it is a file of ``/proc``.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would block
-    try:
-        block = os.pread(descriptor, SUPERBLOCK_BYTES, 0) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-        size_bytes = os.fstat(descriptor).st_size  # after the block: a writer makes the file longer, then the block
-    except OSError as error:
-        raise RecordingPathError(f"{path} cannot be read: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
+    with closing_descriptor(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as descriptor:  # a FIFO would block
+        try:
+            block = os.pread(descriptor, SUPERBLOCK_BYTES, 0) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+            size_bytes = os.fstat(descriptor).st_size  # after the block: a writer makes the file longer, then the block
+        except OSError as error:
+            raise RecordingPathError(f"{path} cannot be read: {error.strerror}") from error
     if not block.startswith(SIGNATURE) or len(block) < SUPERBLOCK_BYTES:
         return None
     if not _is_mendable(block):
-        return Superblock(block[_VERSION_AT], flags=0, end_of_file=0, checksum_valid=True, size_bytes=size_bytes)
+        return Superblock(block[_VERSION_AT], flags=0, end_of_file=0, size_bytes=size_bytes)
     (end_of_file,) = struct.unpack_from("<Q", block, _END_OF_FILE_AT)
-    (checksum,) = struct.unpack_from("<I", block, _CHECKSUM_AT)
-    is_valid = checksum == lookup3(block[:_CHECKSUM_AT])
-    return Superblock(block[_VERSION_AT], block[_FLAGS_AT], end_of_file, is_valid, size_bytes)
+    return Superblock(block[_VERSION_AT], block[_FLAGS_AT], end_of_file, size_bytes)
 
 
 def _is_mendable(block: bytes) -> bool:
@@ -115,12 +106,8 @@ def cut_bytes(path: str | os.PathLike[str]) -> int:
 def closed_superblock(block: bytes, end_of_file: int) -> bytes:
     """The superblock of the same file when it has been closed: no flags, this end of file, a valid checksum.
 
-    Args:
-        block: The first ``SUPERBLOCK_BYTES`` of the file.
-        end_of_file: Size of the file.
-
     Raises:
-        NotARecordingError: If they are no superblock of version 2 or 3.
+        NotARecordingError: If ``block``, the start of the file, is no superblock of version 2 or 3.
     """
     if not block.startswith(SIGNATURE) or len(block) < SUPERBLOCK_BYTES or not _is_mendable(block):
         raise NotARecordingError("there is no HDF5 superblock of version 2 or 3 at the start of the file")
@@ -131,11 +118,9 @@ def closed_superblock(block: bytes, end_of_file: int) -> bytes:
 
 
 def marked_live(block: bytes) -> bytes:
-    """The superblock of a file that is being written, marked so that HDF5's own SWMR readers open it.
+    """Mark a superblock that says "open for writing", so that HDF5's own SWMR readers open the file.
 
-    Args:
-        block: Bytes that are about to be written at the start of the file. They are returned unchanged unless they
-            are a superblock that says "open for writing".
+    Other bytes that are about to be written at the start of the file are returned unchanged.
     """
     if len(block) != SUPERBLOCK_BYTES or not block.startswith(SIGNATURE) or not block[_FLAGS_AT] & _WRITING:
         return block
@@ -145,7 +130,7 @@ def marked_live(block: bytes) -> bytes:
 
 
 def _sealed(block: bytearray) -> bytes:
-    struct.pack_into("<I", block, _CHECKSUM_AT, lookup3(bytes(block[:_CHECKSUM_AT])))
+    struct.pack_into("<I", block, _CHECKSUM_AT, lookup3_hash(bytes(block[:_CHECKSUM_AT])))
     return bytes(block)
 
 
@@ -157,7 +142,7 @@ def clear_write_flags(path: str | os.PathLike[str]) -> None:
     repeat.
     """
     size_bytes = os.stat(path).st_size
-    with Path(path).open("r+b") as file:
+    with Path(path).open("r+b", buffering=0) as file:
         block = file.read(SUPERBLOCK_BYTES)
         (end_of_file,) = struct.unpack_from("<Q", block, _END_OF_FILE_AT)
         end_of_file = max(end_of_file, size_bytes)
@@ -166,5 +151,4 @@ def clear_write_flags(path: str | os.PathLike[str]) -> None:
         block = closed_superblock(block, end_of_file)
         file.seek(0)
         file.write(block)  # in one page, and SIGKILL interrupts a write only between pages
-        file.flush()
         os.fsync(file.fileno())

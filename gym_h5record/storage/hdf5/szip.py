@@ -16,16 +16,11 @@ import numpy as np
 
 __all__ = ["SzipDecoder"]
 
-
 _numbers = itertools.count()  # for names: HDF5 makes no two open files of one name, not even in memory
 
 
 class SzipDecoder:
-    """Decompresses chunks of one dataset.
-
-    Args:
-        dataset: Its only filter is szip.
-    """
+    """Decompresses chunks of one dataset, whose only filter is szip."""
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         self._chunk, self._dtype = dataset.chunks, dataset.dtype

@@ -24,7 +24,6 @@ from gym_h5record.storage.hdf5.crash_safe_file import abandon_all
 
 __all__ = ["HDF5_LOCK", "open_through_python"]
 
-
 HDF5_LOCK = phil
 """h5py's own lock, re-entrant. A thread that holds it is the only one in HDF5."""
 
@@ -37,22 +36,11 @@ _GRACE_S = 0.02
 
 
 class _End:
-    """The end of the program.
-
-    Attributes:
-        thread: The thread that ends the program; None before the end.
-    """
-
-    thread: int | None = None
+    thread: int | None = None  # the one that ends the program; None before the end
 
 
 def open_through_python(file: Any, mode: str, **options: Any) -> h5py.File:
-    """Let HDF5 read and write through a Python file object.
-
-    Args:
-        file: A binary file, as h5py's driver ``fileobj`` takes it.
-        mode: As for ``h5py.File``.
-        options: As for ``h5py.File``.
+    """Let HDF5 read and write through a Python file object. ``mode`` and ``options`` are those of ``h5py.File``.
 
     Raises:
         RecordingClosedError: If the program is ending, in another thread.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gym_h5record as h5r
-from gym_h5record.storage.usage import column_storage
+from gym_h5record.storage.usage import column_usage
 
 
 def test_one_episode_is_recorded_by_default_to_a_file_named_like_the_environment(cli: Any) -> None:
@@ -118,7 +118,7 @@ def test_the_compression_is_the_one_wanted(
 ) -> None:
     result = cli("record", "Painter-v0", "-o", "run.h5", "--frames", "render", "--compression", compression, *opts)
     assert result.exit_code == 0
-    filters = {column.name: column.filter for column in column_storage("run.h5")}
+    filters = {column.name: column.filter for column in column_usage("run.h5")}
     assert filters["frames"] == stored_filter
 
 

@@ -57,6 +57,7 @@ def test_json_holds_the_exact_steps(cli: Any, paintings: Path) -> None:
     content = json.loads(cli("replay", paintings, "--json").stdout)
     assert (content["episode"], content["length"], content["return"], content["seed"]) == (0, 7, 14.0, 0)
     assert (content["terminated"], content["truncated"], content["complete"]) == (True, False, True)
+    assert content["reset"] == {"observation": "[0 0.5]", "info": {"brush": "new"}}
     assert [step["step"] for step in content["steps"]] == list(range(1, 8))
     assert [step["action"] for step in content["steps"]] == [0, 1, 2, 3, 4, 0, 1]
     assert [step["reward"] for step in content["steps"]] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5]

@@ -27,7 +27,7 @@ from gym_h5record.errors import (
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import Origin
 from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording
-from gym_h5record.maintenance.repairs.salvaging import Salvaged, check_can_be_made, count_readable, salvage
+from gym_h5record.maintenance.repairs.salvaging import Salvaged, check_can_be_made, salvage
 from gym_h5record.storage.column_writer import ColumnWriter
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing import journal
@@ -473,7 +473,7 @@ def test_metadata_that_is_missing_has_a_default(
 def test_what_can_be_read_is_counted_without_writing(tmp_path: Path) -> None:
     path = unreadable_chunk(pictures(tmp_path))
     before = contents(tmp_path)
-    counted = count_readable(path)
+    counted = salvage(path, None)
     assert contents(tmp_path) == before
     assert counted == salvage(path, tmp_path / "saved.h5")
     with h5py.File(path) as file:
@@ -499,9 +499,9 @@ def test_no_file_is_made_if_nothing_can_be_read(tmp_path: Path) -> None:
 )
 def test_not_even_knowing_what_there_was_is_an_error(change: Callable[[h5py.File], object], tmp_path: Path) -> None:
     path = edited(closed(tmp_path), change)
-    for read in (count_readable, lambda path: salvage(path, tmp_path / "saved.h5")):
+    for out in (None, tmp_path / "saved.h5"):
         with pytest.raises(CorruptRecordingError):
-            read(path)
+            salvage(path, out)
     assert [each.name for each in tmp_path.iterdir()] == ["run.h5"]
 
 
@@ -601,7 +601,7 @@ def test_whatever_is_overwritten_reading_what_is_left_ends(tmp_path: Path) -> No
         path = tmp_path / f"{number}.h5"
         path.write_bytes(spoiled)
         try:
-            assert count_readable(path).rows <= 87
+            assert salvage(path, None).rows <= 87
         except (CorruptRecordingError, NotARecordingError):
             continue
 

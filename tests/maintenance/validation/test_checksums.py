@@ -59,7 +59,7 @@ def problems(path: Path, *, is_sound: bool = True) -> list[Problem]:
     """What checksums find, and nothing but them."""
     with closing(Handle(path)) as handle:
         structure = Structure(handle)
-        before = [*structure.problems()]
+        before = structure.problems
         assert not (before and is_sound)
         assert structure.target is not None
         found = [*checksum_problems(structure, structure.target)]
@@ -360,7 +360,7 @@ def journal_row_of(path: Path) -> tuple[int, int]:
     """The first row that a repair would write again, and how many rows are committed."""
     with closing(Handle(path, Access.DAMAGED)) as handle:
         structure = Structure(handle)
-        assert [*structure.problems()] == []
+        assert structure.problems == []
         assert structure.target is not None
         return first_journal_row(structure.target), structure.target.num_rows
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gym_h5record import Problem, Severity
+from gym_h5record.format.nodes import Field, Text
 from gym_h5record.maintenance import validation
 from gym_h5record.maintenance.validation.problems import CATALOGUE, Findings, make_problem, quote, reason
 
@@ -68,7 +69,7 @@ def test_a_reason_does_not_repeat_the_path_and_is_short() -> None:
 
 def test_the_first_place_is_told_and_the_others_are_counted() -> None:
     findings = Findings()
-    findings.add_where("type-code", "rewards", np.array([False, True, True]), 10, lambda at: f"item {at}")
+    assert findings.add_where("type-code", "rewards", np.array([False, True, True]), 10, lambda at: f"item {at}")
     findings.add_where("type-code", "rewards", np.array([True]), 20, lambda at: "later")
     (problem,) = findings.problems()
     assert problem.place == "/rewards row 11"
@@ -76,15 +77,26 @@ def test_the_first_place_is_told_and_the_others_are_counted() -> None:
 
 
 def test_one_of_a_kind_is_told_without_a_count() -> None:
-    findings = Findings()
-    findings.add("episode-id", "episodes/ids", 3, "it is -1", unit="episode")
+    findings = Findings([Field("episodes/ids", np.dtype(np.int64))])
+    findings.add("episode-id", "episodes/ids", 3, "it is -1")
     (problem,) = findings.problems()
     assert (problem.place, problem.message) == ("/episodes/ids episode 3", "it is -1")
 
 
+def test_a_text_is_numbered_as_its_ends_are() -> None:
+    findings = Findings([*Text("episodes/json").fields(), *Text("infos/json").fields()])
+    for name in ("episodes/json", "infos/json", "infos/json/values"):
+        findings.add("ragged", name, 3, "x", count=2)
+    assert [(each.place, each.message) for each in findings.problems()] == [
+        ("/episodes/json episode 3", "x; likewise 1 more episode"),
+        ("/infos/json row 3", "x; likewise 1 more row"),
+        ("/infos/json/values item 3", "x; likewise 1 more item"),
+    ]
+
+
 def test_nothing_wrong_is_no_problem() -> None:
     findings = Findings()
-    findings.add_where("dones", "dones", np.zeros(3, bool), 0, lambda at: "never")
+    assert not findings.add_where("dones", "dones", np.zeros(3, bool), 0, lambda at: "never")
     assert findings.problems() == []
 
 

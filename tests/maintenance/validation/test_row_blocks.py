@@ -21,7 +21,6 @@ def target(path: Path) -> Iterator[Target]:
         file["observations/picture"].id.write_direct_chunk((16, 0, 0), b"no gzip at all")
     handle = Handle(path, Access.DAMAGED)
     structure = Structure(handle)
-    list(structure.problems())
     assert structure.target is not None
     yield structure.target
     handle.close()

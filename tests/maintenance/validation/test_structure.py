@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 
 import gym_h5record as h5r
-from gym_h5record.maintenance.validation.structure import Structure, structure_problems
+from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.storage.handle import Access, Handle
 from tests.maintenance.validation import found, only_problem, record, spoiling, zoo_env
 from tests.writing import Pen, elsewhere, make_schema
@@ -164,7 +164,7 @@ def test_it_is_known_what_can_be_relied_on(path: Path) -> None:
         del file["observations/words/ends"]
     handle = Handle(path, Access.DAMAGED)
     structure = Structure(handle)
-    assert len(list(structure.problems())) == 1
+    assert len(structure.problems) == 1
     words = "observations/words"
     assert structure.broken == {f"{words}/ends", f"{words}/values/ends", f"{words}/values/values"}
     assert structure.is_indexed
@@ -201,7 +201,7 @@ def problems_of(path: Path) -> list[h5r.Problem]:
     """What ``repair`` sees."""
     handle = Handle(path, Access.DAMAGED)
     try:
-        return list(structure_problems(handle))
+        return Structure(handle).problems
     finally:
         handle.close()
 

@@ -23,7 +23,6 @@ PICTURE = spaces.Box(0, 255, (84, 84), np.uint8)  # sixteen in a chunk
 def target_of(path: Path) -> Iterator[Target]:
     handle = Handle(path, Access.DAMAGED)
     structure = Structure(handle)
-    list(structure.problems())
     assert structure.target is not None
     yield structure.target
     handle.close()

@@ -19,7 +19,7 @@ from gym_h5record import RecordToHDF5
 from gym_h5record.errors import RecordingError
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.hdf5.block_checks import check_block
-from gym_h5record.storage.hdf5.lookup3 import lookup3
+from gym_h5record.storage.hdf5.lookup3 import lookup3_hash
 from tests.leftovers import closed
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -32,7 +32,7 @@ def blocks(data: bytes, signature: bytes) -> list[bytes]:
     size, found, at = SIZES[signature], [], data.find(signature)
     while at >= 0:
         block = data[at : at + size + 4]
-        found += [block] if struct.unpack("<I", block[-4:])[0] == lookup3(block[:-4]) else []
+        found += [block] if struct.unpack("<I", block[-4:])[0] == lookup3_hash(block[:-4]) else []
         at = data.find(signature, at + 1)
     return found
 
@@ -43,7 +43,7 @@ def changed(block: bytes, at: int, new: bytes) -> bytes:
 
 
 def sealed(block: bytes) -> bytes:
-    return block + struct.pack("<I", lookup3(block))
+    return block + struct.pack("<I", lookup3_hash(block))
 
 
 @pytest.fixture(scope="module")
@@ -148,12 +148,14 @@ def test_an_attribute_that_is_said_to_be_shared_is_refused(tmp_path: Path) -> No
     data = (tmp_path / "run.h5").read_bytes()
     at = data.index(b"BTLF\x00\x08")  # attributes by name
     leaf = data[at : at + 512]
-    size = next(size for size in range(6 + 17, 509) if leaf[size : size + 4] == struct.pack("<I", lookup3(leaf[:size])))
+    size = next(
+        size for size in range(6 + 17, 509) if leaf[size : size + 4] == struct.pack("<I", lookup3_hash(leaf[:size]))
+    )
     check_block(memoryview(leaf))
     mutant = bytearray(leaf)
     mutant[6 + 17 * 2 + 8] |= 0x02
     check_block(memoryview(bytes(mutant)))  # HDF5 notices itself that the checksum is wrong
-    mutant[size : size + 4] = struct.pack("<I", lookup3(bytes(mutant[:size])))
+    mutant[size : size + 4] = struct.pack("<I", lookup3_hash(bytes(mutant[:size])))
     with pytest.raises(OSError, match="an attribute that is said to be shared"):
         check_block(memoryview(bytes(mutant)))
 
@@ -181,7 +183,7 @@ def reseal(data: bytes | bytearray) -> bytes:
         start = at + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
         stop = start + (1 << (flags & 3))
         stop += int.from_bytes(mutant[start:stop], "little")
-        mutant[stop : stop + 4] = struct.pack("<I", lookup3(bytes(mutant[at:stop])))
+        mutant[stop : stop + 4] = struct.pack("<I", lookup3_hash(bytes(mutant[at:stop])))
         at = data.find(b"OHDR\x02", at + 1)
     return bytes(mutant)
 
