@@ -40,7 +40,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
     kept, even if the process is killed. Call ``close`` at the end, else the file is completed when the process ends.
 
     Args:
-        env: The environment. For a ``VectorEnv`` use ``gym_h5record.vector.RecordToHDF5``.
+        env: The environment; no ``VectorEnv``.
         path: The file to make.
         mode: ``"x"`` makes a new file and never overwrites one; ``"w"`` replaces a file; ``"a"`` appends to a recording
             with the same spaces, and first brings in the steps that an interrupted recorder left.
@@ -106,7 +106,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         if isinstance(given, gym.vector.VectorEnv):
             raise UnsupportedEnvError(
                 f"{type(env).__name__} is a VectorEnv: this wrapper records a single environment. "
-                "Use gym_h5record.vector.RecordToHDF5, or wrap the environments inside, each with its own path."
+                "Wrap the environments inside it, each with its own path."
             )
         RecordConstructorArgs.__init__(
             self,
@@ -149,7 +149,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
     ) -> tuple[ObsType, dict[str, Any]]:
         """Reset the environment; begin a recorded episode unless the triggers say no."""
         stream = self._open_stream
-        if stream is not None and self._schedule.records_everything:
+        if stream is not None and stream.rows is None and self._schedule.records_everything:
             with self._failing_as_wanted():
                 stream.open()  # the writer process loads while the environment resets
         if self._open_stream is None:

@@ -162,7 +162,7 @@ class ProcessWorker:
             return writer_error(self._path, f"the writer process {_ended(code)}, then {describe_error(error)}")
         return WriterError(
             f"the writer process of {self._path} {_ended(code)} while recording. "
-            "All steps have been brought into the file."
+            "All steps are in the file."
         )
 
 

@@ -215,7 +215,7 @@ class Session(RecordingLife):
 
         Raises:
             WriterError: If the writer has failed, and no method has raised that before. If the writer was killed, all
-                rows have been brought into the file.
+                rows are in the file.
         """
         self.begin_closing()
         if self.is_closed:

@@ -165,7 +165,7 @@ def test_a_process_that_cannot_load_is_an_error_of_close_and_every_row_is_in_the
     pen = Pen(tmp_path / "run.h5", writer="process")
     pen.session.due_s = float("inf")
     write_pairs(pen, [3])
-    with pytest.raises(WriterError, match=r"run\.h5 ended with exit code 1 while recording. All steps have been"):
+    with pytest.raises(WriterError, match=r"run\.h5 ended with exit code 1 while recording. All steps are in the file"):
         pen.close()
     check_pairs(tmp_path / "run.h5", [3])
     check_alone(tmp_path / "run.h5")
