@@ -16,7 +16,6 @@ class TargetColumns:
     """Reads items of the target's columns, damaged columns included.
 
     Args:
-        target: Their recording.
         broken: Columns that must not be read; ``structure`` has found what is wrong with them.
         findings: Gets the chunks that cannot be read.
     """
