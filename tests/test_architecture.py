@@ -215,4 +215,4 @@ def test_every_module_has_a_test_file_of_its_name(path):
 
 
 def test_modules_have_been_found():
-    assert {"__init__.py", "format/names.py", "writing/drain.py"} <= MODULES.keys()
+    assert {"__init__.py", "format/names.py", "writing/commit.py"} <= MODULES.keys()

@@ -3,7 +3,7 @@
 Each node knows its fields, one HDF5 dataset each. A value of fixed size has a
 field with one item per row. A value of varying size (text, sequence, graph,
 choice) has fields of items and a field of ``ends``: ``ends[row]`` is the number
-of items in all rows up to and including that one. ``gym_h5record.format.planning``
+of items in all rows up to and including that one. ``gym_h5record.format.column_planning``
 makes the nodes of a space.
 """
 

@@ -12,7 +12,7 @@ import numpy as np
 from gym_h5record.display import printable
 from gym_h5record.format import nodes
 from gym_h5record.reading.decoder import Decoder
-from gym_h5record.reading.stored_rows import StoredRows, stored_alike
+from gym_h5record.reading.row_comparison import StoredRows, stored_alike
 
 __all__ = ["Column", "Infos"]
 

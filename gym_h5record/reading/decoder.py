@@ -13,7 +13,7 @@ from gym_h5record.format import nodes, ragged
 from gym_h5record.format import schema as sc
 from gym_h5record.format.names import TypeCode
 from gym_h5record.limits import MAX_ITEM_BYTES
-from gym_h5record.reading.stored_rows import StoredRows
+from gym_h5record.reading.row_comparison import StoredRows
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.values.tagged_json import loads
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.commit import check_commit, check_span
+from gym_h5record.format.claims import check_commit, check_span
 from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.values.tagged_json import loads

@@ -9,9 +9,9 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
 from gym_h5record.format.snapshot_text import unpacked_states
+from gym_h5record.reading.column_properties import RowColumns, RowRun
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
-from gym_h5record.reading.row_columns import RowColumns, RowRun
 
 __all__ = ["Episode", "EpisodeList"]
 

@@ -16,10 +16,10 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format.metadata import metadata_values, read_attribute
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
+from gym_h5record.reading.column_properties import COLUMNS, RowColumns, RowRun
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import EpisodeList
-from gym_h5record.reading.row_columns import COLUMNS, RowColumns, RowRun
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.state import State

@@ -18,8 +18,8 @@ import numpy as np
 from gymnasium import Space
 
 from gym_h5record.errors import RecordingWarning
+from gym_h5record.format.column_planning import plan_columns
 from gym_h5record.format.names import Origin
-from gym_h5record.format.planning import plan_columns
 from gym_h5record.recorder.append_check import check_same
 from gym_h5record.recorder.provenance import describe_environment, frames_per_second, user_metadata
 from gym_h5record.values.tagged_json import no_exact_form, tag, untag

@@ -1,6 +1,6 @@
 """The HDF5 file for writing: ``create_file`` makes it without rows, ``RecordingFile`` writes rows and commits them.
 
-``gym_h5record.writing.drain`` decides what to write and when to commit. The format is described in ``docs/format.md``.
+``gym_h5record.writing.commit`` decides what to write and when to commit. The format is described in ``docs/format.md``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, NotARecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.commit import check_commit, committed_items
+from gym_h5record.format.claims import check_commit, committed_items
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json, schema_to_json

@@ -15,7 +15,7 @@ from gym_h5record.format.ragged import ItemReader
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.hdf5.codecs import make_codec
-from gym_h5record.writing.drain import Drain
+from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.left_journal import damage_as_corrupt
 

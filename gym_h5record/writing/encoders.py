@@ -20,7 +20,7 @@ from gym_h5record.format import schema as sc
 from gym_h5record.format.names import NUMPY_SCALARS, TypeCode, numpy_scalar_code
 from gym_h5record.values.exact import base_value, foreign_array
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_header import CODES
+from gym_h5record.writing.journal_rows import CODES
 
 __all__ = ["Encoder", "OnMisfit", "Ring", "Segments", "make_encoder", "make_infos_encoder"]
 

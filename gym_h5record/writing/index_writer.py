@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.format import names as fmt
-from gym_h5record.format.commit import check_span
+from gym_h5record.format.claims import check_span
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.values.exact import add_up
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from gym_h5record.errors import RecordingClosedError, RecordingError
 from gym_h5record.storage.hdf5.thread_lock import HDF5_LOCK
 from gym_h5record.storage.recording_file import RecordingFile
+from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.deferred_signals import signals_held
-from gym_h5record.writing.drain import Drain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.recovery import finish, open_drain
-from gym_h5record.writing.worker import WRITE_ERRORS, describe_error, writer_error
+from gym_h5record.writing.write_failures import WRITE_ERRORS, describe_error, writer_error
 
 __all__ = ["InlineWorker"]
 

@@ -30,7 +30,7 @@ from gym_h5record.writing.journal_format import (
     unpack_error,
     unpack_segments,
 )
-from gym_h5record.writing.journal_header import (
+from gym_h5record.writing.journal_rows import (
     ALIGNMENT_BYTES,
     BLOB_ENDS,
     CODES,

@@ -14,17 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from gym_h5record.errors import (
-    CorruptRecordingError,
-    RecordingError,
-    RecordingExistsError,
-    RecordingNotFoundError,
-)
+from gym_h5record.errors import CorruptRecordingError, RecordingError, RecordingExistsError, RecordingNotFoundError
 from gym_h5record.limits import MAX_VALUE_BYTES
 from gym_h5record.storage.paths import has_journal, journal_path
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, is_unfinished
-from gym_h5record.writing.journal_header import BLOB_ENDS
+from gym_h5record.writing.journal_rows import BLOB_ENDS
 
 __all__ = [
     "DRAIN_ERRORS",

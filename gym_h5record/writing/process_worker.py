@@ -20,7 +20,8 @@ from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.writing.deferred_signals import signals_held
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, RecorderState, WriterState
-from gym_h5record.writing.worker import LOCK_GONE, WRITE_ERRORS, describe_error, writer_error
+from gym_h5record.writing.worker import LOCK_GONE
+from gym_h5record.writing.write_failures import WRITE_ERRORS, describe_error, writer_error
 
 __all__ = ["ProcessWorker"]
 
@@ -161,8 +162,7 @@ class ProcessWorker:
         except WRITE_ERRORS as error:
             return writer_error(self._path, f"the writer process {_ended(code)}, then {describe_error(error)}")
         return WriterError(
-            f"the writer process of {self._path} {_ended(code)} while recording. "
-            "All steps are in the file."
+            f"the writer process of {self._path} {_ended(code)} while recording. All steps are in the file."
         )
 
 

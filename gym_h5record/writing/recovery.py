@@ -17,7 +17,7 @@ from gym_h5record.storage.hdf5.superblock import clear_write_flags, cut_bytes, i
 from gym_h5record.storage.lock import check_only_name
 from gym_h5record.storage.paths import has_journal, journal_path, redo_path, spare_path
 from gym_h5record.storage.recording_file import RecordingFile, create_file
-from gym_h5record.writing.drain import Drain
+from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.index_writer import close_open_episode, next_start
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import is_unfinished

@@ -21,7 +21,7 @@ from gym_h5record.format.schema import Schema
 from gym_h5record.values.tagged_json import IN_ITS_PLACE, tag
 from gym_h5record.writing.encoders import Ring, Segments, make_encoder, make_infos_encoder
 from gym_h5record.writing.journal_format import Control, Segment, pack_segment
-from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
+from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from gym_h5record.writing.session import Session
 
 __all__ = ["RowWriter", "begin_json"]

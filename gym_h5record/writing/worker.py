@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
-from gym_h5record.errors import WriterError
-from gym_h5record.storage.paths import journal_path
 from gym_h5record.writing.journal import Journal
 
-__all__ = ["LOCK_GONE", "WRITE_ERRORS", "Worker", "describe_error", "writer_error"]
+__all__ = ["LOCK_GONE", "Worker"]
 
 LOCK_GONE = 75
 """Exit code of a writer process that finds its lock file gone before it has begun."""
-
-WRITE_ERRORS = (OSError, RuntimeError)
-"""The errors that h5py raises when a write fails."""
 
 
 class Worker(Protocol):
@@ -50,17 +44,3 @@ class Worker(Protocol):
 
     def abandon(self) -> None:
         """Drop the file and the process without touching them: a forked child shares them with its parent."""
-
-
-def writer_error(path: Path, cause: str) -> WriterError:
-    """The error of a worker that failed; says what the user can do."""
-    return WriterError(
-        f"recording to {path} has failed: {cause}. Committed steps are in the file, the others in "
-        f"{journal_path(path).name}. Once the cause is gone, gym_h5record.repair({str(path)!r}), or recording with "
-        'mode="a", brings them into the file.'
-    )
-
-
-def describe_error(error: Exception) -> str:
-    """An error in one line. Messages of HDF5 have several lines."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

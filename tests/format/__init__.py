@@ -3,7 +3,7 @@
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from gym_h5record.format.planning import plan_space
+from gym_h5record.format.column_planning import plan_space
 from gym_h5record.format.schema import Schema
 
 

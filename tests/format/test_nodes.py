@@ -6,8 +6,8 @@ from gymnasium import spaces
 from gymnasium.spaces import Text
 
 from gym_h5record.format import nodes
+from gym_h5record.format.column_planning import plan_space
 from gym_h5record.format.nodes import Field
-from gym_h5record.format.planning import plan_space
 from tests.format import names
 from tests.zoo import every_space
 

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from gymnasium.spaces import Box, Dict, Discrete, Graph, GraphInstance, OneOf, Text, Tuple
 
 from gym_h5record.format import nodes
-from gym_h5record.format.planning import plan_space
+from gym_h5record.format.column_planning import plan_space
 from gym_h5record.format.ragged import decode, encode
 from tests.zoo import SPACES, check_identical, samples
 

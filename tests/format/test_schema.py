@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from gym_h5record.format.planning import plan_infos, plan_space, plan_value
+from gym_h5record.format.column_planning import plan_infos, plan_space, plan_value
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_to_json
 from tests.format import check_fields, make_schema, names
@@ -96,7 +96,8 @@ def test_all_fields_can_live_in_one_file_and_episodes_come_last(space):
 def test_a_schema_without_sequences_and_graphs_is_read_without_gymnasium(name):
     code = """
         import sys
-        from gym_h5record.format.schema_json import schema_from_json, schema_to_json
+        from gym_h5record.format.schema_json import schema_from_json
+        from gym_h5record.format.schema_json import schema_to_json
         assert schema_to_json(schema_from_json(sys.argv[1])) == sys.argv[1]
         print([name for name in sys.modules if name.startswith("gymnasium")])
     """

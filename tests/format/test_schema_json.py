@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Discrete, Graph
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import nodes
-from gym_h5record.format.planning import plan_infos, plan_space, plan_value
+from gym_h5record.format.column_planning import plan_infos, plan_space, plan_value
 from gym_h5record.format.schema import Schema
 from gym_h5record.format.schema_json import schema_from_json, schema_to_json
 from tests.zoo import ODD_KEYS, SPACES_BY_ID, check_identical, every_space, passing_infos

@@ -12,12 +12,10 @@ import numpy as np
 
 from gym_h5record.storage.hdf5.superblock import clear_write_flags
 from gym_h5record.writing.journal_format import Control
-from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
+from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import Cases, plant, set_text
 from tests.hostile.journal_bytes import HEADER_AT, LAST, PAGE, JournalBytes
-
-__all__ = ["CASES"]
 
 CASES = Cases()
 

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gym_h5record.writing.journal_format import Control
-from gym_h5record.writing.journal_header import BLOB_ENDS, FLAGS
+from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import Cases
 from tests.hostile.journal_bytes import LAST, PAGE, JournalBytes
-
-__all__ = ["CASES"]
 
 CASES = Cases()
 

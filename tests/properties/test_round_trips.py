@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from gym_h5record import Recording, RecordToHDF5
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format import nodes
+from gym_h5record.format.column_planning import plan_infos, plan_space
 from gym_h5record.format.names import link_name
-from gym_h5record.format.planning import plan_infos, plan_space
 from gym_h5record.format.ragged import encode
 from gym_h5record.format.schema import Schema
 from gym_h5record.format.schema_json import schema_from_json, schema_to_json

@@ -10,7 +10,7 @@ import gymnasium as gym
 import pytest
 
 from gym_h5record.errors import SchemaMismatchError
-from gym_h5record.format.planning import plan_columns
+from gym_h5record.format.column_planning import plan_columns
 from gym_h5record.format.schema import Schema
 from gym_h5record.recorder.append_check import check_same
 from gym_h5record.recorder.provenance import describe_environment

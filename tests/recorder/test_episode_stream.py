@@ -13,13 +13,13 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record import errors
-from gym_h5record.format import planning
+from gym_h5record.format import column_planning
 from gym_h5record.format.names import Origin
 from gym_h5record.recorder import episode_stream
 from gym_h5record.recorder.episode_stream import EpisodeStream, RecordedEnv
 from gym_h5record.recorder.provenance import describe_environment, user_metadata
 from gym_h5record.storage.lock import is_locked
-from gym_h5record.writing import session
+from gym_h5record.writing import claim, session
 from gym_h5record.writing.inline_worker import InlineWorker
 from gym_h5record.writing.options import make_options
 from gym_h5record.writing.row_writer import begin_json
@@ -194,9 +194,9 @@ def test_a_stream_that_another_thread_closes_in_its_first_step_leaves_nothing_op
 
     if when == "the columns are planned":
         begin(stream)
-        monkeypatch.setattr(episode_stream, "plan_columns", then_close(planning.plan_columns))
+        monkeypatch.setattr(episode_stream, "plan_columns", then_close(column_planning.plan_columns))
     else:
-        monkeypatch.setattr(session, "claim_path", then_close(session.claim_path))
+        monkeypatch.setattr(session, "claim_path", then_close(claim.claim_path))
     with pytest.raises(errors.RecordingClosedError):
         begin(stream)
         take_first_step(stream)

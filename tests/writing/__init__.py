@@ -26,9 +26,9 @@ from gymnasium import spaces
 
 from gym_h5record.errors import WriterError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.column_planning import MISSING, plan_infos, plan_space, plan_value
 from gym_h5record.format.names import Origin
 from gym_h5record.format.nodes import Field
-from gym_h5record.format.planning import MISSING, plan_infos, plan_space, plan_value
 from gym_h5record.format.schema import Schema
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.hdf5.codecs import make_codec

@@ -15,7 +15,7 @@ from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.format_checks import open_metadata
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.paths import journal_path
-from gym_h5record.writing.drain import Drain
+from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.dry_run import rehearse
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control

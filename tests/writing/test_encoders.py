@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gym_h5record.format import nodes
+from gym_h5record.format.column_planning import plan_infos, plan_space
 from gym_h5record.format.names import NUMPY_SCALARS, SCALAR_TYPES, TypeCode, numpy_scalar_code
-from gym_h5record.format.planning import plan_infos, plan_space
 from gym_h5record.format.schema import Schema
 from gym_h5record.values.exact import identical
 from gym_h5record.writing.encoders import Ring, make_encoder, make_infos_encoder
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_header import CODES
+from gym_h5record.writing.journal_rows import CODES
 from tests.writing import small_journal
 from tests.zoo import DTYPES, NAN_WITH_PAYLOAD, NEGATIVE_NAN, check_identical
 

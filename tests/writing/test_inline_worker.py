@@ -14,7 +14,7 @@ import gym_h5record as h5r
 from gym_h5record.errors import InterruptedRecordingError, RecordingClosedError, WriterError
 from gym_h5record.storage.paths import journal_path, lock_path
 from gym_h5record.storage.recording_file import RecordingFile
-from gym_h5record.writing.drain import Drain
+from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.inline_worker import InlineWorker
 from gym_h5record.writing.journal import Journal
 from tests.writing import NEVER_S, Pen, check_alone, check_pairs, elsewhere, open_live, pair, write_pairs

@@ -19,7 +19,7 @@ from gym_h5record.format.nodes import Field
 from gym_h5record.writing import journal as journal_module
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, Segment, WriterState, pack_segment
-from gym_h5record.writing.journal_header import BLOB_ENDS, CODES, FLAGS
+from gym_h5record.writing.journal_rows import BLOB_ENDS, CODES, FLAGS
 from tests.properties.strategies import PROFILE
 from tests.zoo import open_descriptors
 

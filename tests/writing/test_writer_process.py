@@ -20,7 +20,7 @@ from gym_h5record.storage.lock import RecordingLock, is_locked
 from gym_h5record.storage.paths import journal_path, lock_path
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing import writer_process
-from gym_h5record.writing.drain import Drain
+from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, RecorderState, WriterState
 from gym_h5record.writing.worker import LOCK_GONE

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.commit import check_commit
+from gym_h5record.format.claims import check_commit
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json

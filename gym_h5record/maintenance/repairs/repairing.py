@@ -33,7 +33,7 @@ from gym_h5record.storage.paths import has_journal
 from gym_h5record.storage.state import State, recording_state
 from gym_h5record.writing.claim import PATIENCE_S
 from gym_h5record.writing.recovery import recover_locked
-from gym_h5record.writing.worker import WRITE_ERRORS
+from gym_h5record.writing.write_failures import WRITE_ERRORS
 
 __all__ = ["RepairReport", "RowCount", "repair"]
 

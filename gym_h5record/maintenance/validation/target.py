@@ -7,7 +7,7 @@ from functools import cached_property
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.commit import committed_items
+from gym_h5record.format.claims import committed_items
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.storage.column_reader import ColumnReader

@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium import Space, spaces
 
 from gym_h5record.format import nodes
+from gym_h5record.format.column_planning import contains
 from gym_h5record.format.names import SCALAR_TYPES, TypeCode
-from gym_h5record.format.planning import contains
 
 __all__ = ["allowed_codes", "children_spaces", "every_element", "fits_type", "make_inside"]
 

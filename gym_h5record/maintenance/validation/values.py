@@ -11,8 +11,8 @@ from gymnasium import Space
 
 from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
+from gym_h5record.format.column_planning import contains
 from gym_h5record.format.names import TypeCode
-from gym_h5record.format.planning import contains
 from gym_h5record.maintenance.validation.problems import quote, reason
 from gym_h5record.maintenance.validation.ragged_ends import RaggedChecks
 from gym_h5record.maintenance.validation.row_blocks import RowBlock, TargetColumns

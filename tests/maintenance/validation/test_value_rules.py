@@ -10,8 +10,8 @@ import pytest
 from gymnasium import spaces
 
 from gym_h5record.format import nodes
+from gym_h5record.format.column_planning import contains, plan_space
 from gym_h5record.format.names import NUMPY_SCALARS, TypeCode, numpy_scalar_code
-from gym_h5record.format.planning import contains, plan_space
 from gym_h5record.maintenance.validation.value_rules import allowed_codes, children_spaces, fits_type, make_inside
 from tests.zoo import SPACES, samples
 

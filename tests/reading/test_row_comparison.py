@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.reading import stored_rows
+from gym_h5record.reading import row_comparison
 from gym_h5record.reading.columns import Column
 from gym_h5record.reading.decoder import Decoder
 from tests.reading import record
@@ -123,13 +123,13 @@ def test_other_columns_are_not_compared(path: Path, tmp_path: Path) -> None:
 def test_more_lists_than_can_be_looked_at_together_are_not_compared(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_rows, "_MAX_ENDS", 4)
+    monkeypatch.setattr(row_comparison, "_MAX_ENDS", 4)
     assert verdicts(path, path, 0, 4)["observations"]
     assert not verdicts(path, path, 0, 5)["observations"]
 
 
 def test_items_are_read_in_pieces(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_rows, "_PIECE_BYTES", 1)
+    monkeypatch.setattr(row_comparison, "_PIECE_BYTES", 1)
     assert set(verdicts(path, path, 2, 25).values()) == {True}
 
 

@@ -8,8 +8,8 @@ from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscr
 from gym_h5record import limits
 from gym_h5record.errors import UnsupportedSpaceError
 from gym_h5record.format import nodes
+from gym_h5record.format.column_planning import MISSING, contains, plan_columns, plan_infos, plan_space, plan_value
 from gym_h5record.format.nodes import Field
-from gym_h5record.format.planning import MISSING, contains, plan_columns, plan_infos, plan_space, plan_value
 from gym_h5record.format.schema import InfoField
 from tests.format import check_fields, make_schema, names
 from tests.zoo import DTYPES, ODD_KEYS, ForeignArray, every_space, samples
@@ -301,7 +301,7 @@ def test_first_values_outside_of_their_spaces_are_told_and_followed():
 
 
 def test_an_item_too_large_for_a_reader_is_refused_with_its_name(monkeypatch):
-    monkeypatch.setattr("gym_h5record.format.planning.MAX_ITEM_BYTES", 59)
+    monkeypatch.setattr("gym_h5record.format.column_planning.MAX_ITEM_BYTES", 59)
     with pytest.raises(UnsupportedSpaceError, match="/frames would have items of 60 bytes; up to 59"):
         plan(frames="render")
     assert limits.MAX_ITEM_BYTES > 59

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.format import names as fmt
-from gym_h5record.format.commit import committed_items
+from gym_h5record.format.claims import committed_items
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.snapshot_text import packed_state
@@ -21,7 +21,7 @@ from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.index_writer import IndexWriter
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, Segment
-from gym_h5record.writing.journal_header import BLOB_ENDS, CODES
+from gym_h5record.writing.journal_rows import BLOB_ENDS, CODES
 
 __all__ = ["Drain"]
 

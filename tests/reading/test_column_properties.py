@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.reading.row_columns import COLUMNS, RowColumns
+from gym_h5record.reading.column_properties import COLUMNS, RowColumns
 from tests.reading import record
 from tests.zoo import ZooEnv
 

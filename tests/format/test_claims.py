@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.format.commit import check_commit, check_span, committed_items
+from gym_h5record.format.claims import check_commit, check_span, committed_items
 from gym_h5record.format.nodes import Field
 
 I64 = np.dtype(np.int64)

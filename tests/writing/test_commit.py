@@ -25,7 +25,7 @@ import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning, WriterError
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.storage.recording_file import RecordingFile
-from gym_h5record.writing.drain import Drain
+from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control
 from gym_h5record.writing.recovery import open_drain
