@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -50,9 +49,7 @@ def run(env_id: str, *, recorded: bool, steps: int) -> list[float]:
     """First reset and close in milliseconds and processor time in seconds, in a fresh interpreter."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", RUN, env_id, folder if recorded else "", str(steps)]
-        done = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(os.environ)
-        )
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder)
     figures: list[float] = json.loads(done.stdout.splitlines()[-1])
     return figures
 
