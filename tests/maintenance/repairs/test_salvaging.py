@@ -190,6 +190,7 @@ def test_warnings_of_the_recorder_are_not_said_again(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         salvage(tmp_path / "run.h5", tmp_path / "saved.h5")
+    assert h5r.Recording(tmp_path / "saved.h5").num_steps == 3
 
 
 # Damage ----------------------------------------------------------------------------------------------

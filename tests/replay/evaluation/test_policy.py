@@ -37,8 +37,10 @@ def test_a_policy_with_a_memory_is_reset_before_an_episode() -> None:
     assert policy.resets == 2
 
 
-def test_a_plain_function_is_a_policy() -> None:
-    begin_episode(abs, 0)
+def test_a_plain_function_is_a_policy_that_no_reset_calls() -> None:
+    calls: list[Any] = []
+    begin_episode(calls.append, 0)
+    assert calls == []
 
 
 def test_an_error_of_a_reset_names_the_episode() -> None:
