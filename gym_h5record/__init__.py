@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # type checkers take only ``X as X`` for a public name
     from gym_h5record.reading.recording import Recording as Recording
     from gym_h5record.recorder.snapshots.provider import SnapshotProvider as SnapshotProvider
     from gym_h5record.recorder.wrapper import RecordToHDF5 as RecordToHDF5
+    from gym_h5record.recorder.writer import Writer as Writer
     from gym_h5record.replay.branching import branch as branch
     from gym_h5record.replay.curriculum import ResetFromRecording as ResetFromRecording
     from gym_h5record.replay.environment import ReplayFromHDF5 as ReplayFromHDF5
@@ -38,6 +39,8 @@ if TYPE_CHECKING:  # type checkers take only ``X as X`` for a public name
     from gym_h5record.replay.reports import VerifyReport as VerifyReport
     from gym_h5record.replay.sticky_actions import executed_actions as executed_actions
     from gym_h5record.replay.verification import verify as verify
+    from gym_h5record.values.custom_spaces import OpaqueSpace as OpaqueSpace
+    from gym_h5record.values.custom_spaces import register_space as register_space
 else:
     _NAMES_BY_MODULE = {
         "errors": ("RecordingError",),
@@ -50,6 +53,7 @@ else:
         "reading.recording": ("Recording",),
         "recorder.snapshots.provider": ("SnapshotProvider",),
         "recorder.wrapper": ("RecordToHDF5",),
+        "recorder.writer": ("Writer",),
         "replay.branching": ("branch",),
         "replay.curriculum": ("ResetFromRecording",),
         "replay.environment": ("ReplayFromHDF5",),
@@ -58,6 +62,7 @@ else:
         "replay.reports": ("Divergence", "EpisodeReport", "Verdict", "VerifyReport"),
         "replay.sticky_actions": ("executed_actions",),
         "replay.verification": ("verify",),
+        "values.custom_spaces": ("OpaqueSpace", "register_space"),
     }
     _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}
     __all__ = ["__version__", "errors", *_MODULE_OF]

@@ -8,13 +8,14 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
-__all__ = ["MAX_SHOWN", "counted", "printable", "printable_lines", "short_repr"]
+__all__ = ["MAX_SHOWN", "counted", "printable", "printable_lines", "reward_text", "short_repr"]
 
 MAX_SHOWN = 60
 """Characters of one shortened value."""
 
 _MAX_BITS = 256
 _MAX_ELEMENTS = 4
+_MAX_REWARDS = 8
 
 
 class _Short(reprlib.Repr):
@@ -79,3 +80,17 @@ def counted(number: int, noun: str) -> str:
         ('1 step', '2,000 steps')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def reward_text(reward: Any) -> str:
+    """A reward or a return: a number, or an array of several.
+
+    Example:
+        >>> import numpy as np
+        >>> reward_text(1.0), reward_text(np.array([0.5, -2.0]))
+        ('1', '[0.5, -2]')
+    """
+    if not getattr(reward, "ndim", 0):
+        return f"{reward:g}"
+    shown = [f"{float(each):g}" for each in reward.ravel()[:_MAX_REWARDS]]
+    return f"[{', '.join([*shown, '...'] if reward.size > _MAX_REWARDS else shown)}]"

@@ -13,12 +13,13 @@
     ├── CorruptRecordingError       ValueError        the file contradicts the format
     ├── RecordingClosedError        ValueError        read after close()
     ├── SchemaMismatchError         ValueError        append with other spaces or columns
-    ├── UnsupportedSpaceError       TypeError         a space that cannot be stored
+    ├── UnsupportedSpaceError       TypeError         a space that cannot be stored, registered or sampled
     ├── UnsupportedEnvError         TypeError         a VectorEnv where an Env is needed
     ├── MetadataError               TypeError         user metadata that cannot be stored
     ├── SpecError                   ValueError        a spec that cannot be stored, or names a missing object
     ├── UnbuildableEnvError         RuntimeError      no environment can be made from the file
     ├── EnvMismatchError            ValueError        an environment with other spaces than the recorded ones
+    ├── EpisodeDataError            ValueError        arrays of an episode that do not fit together
     ├── OptionError                 ValueError        an unknown mode, codec, writer ...
     │   └── RenderModeError                           frames wanted from an env that has none
     ├── MissingDependencyError      ImportError       an extra that is not installed
@@ -46,6 +47,7 @@ __all__ = [
     "DivergedError",
     "EndOfEpisodeError",
     "EnvMismatchError",
+    "EpisodeDataError",
     "FormatVersionError",
     "InterruptedRecordingError",
     "MetadataError",
@@ -122,7 +124,7 @@ class SchemaMismatchError(RecordingError, ValueError):
 
 
 class UnsupportedSpaceError(RecordingError, TypeError):
-    """A space, or a value in place of one, that cannot be stored."""
+    """A space, or a value in place of one, that cannot be stored, registered or sampled."""
 
 
 class UnsupportedEnvError(RecordingError, TypeError):
@@ -143,6 +145,10 @@ class UnbuildableEnvError(RecordingError, RuntimeError):
 
 class EnvMismatchError(RecordingError, ValueError):
     """An environment cannot be the recorded one: its spaces differ."""
+
+
+class EpisodeDataError(RecordingError, ValueError):
+    """The arrays of an episode do not fit together."""
 
 
 class OptionError(RecordingError, ValueError):

@@ -18,7 +18,9 @@ __all__ = [
     "MAX_LIST_ITEMS",
     "MAX_METADATA_BYTES",
     "MAX_NODES",
+    "MAX_PACKED_CHUNK_BYTES",
     "MAX_RANK",
+    "MAX_STACK_FRAMES",
     "MAX_TEXT_BYTES",
     "MAX_VALUES",
     "MAX_VALUE_BYTES",
@@ -43,7 +45,10 @@ MAX_HEAP_BYTES = MAX_TEXT_BYTES + (64 << 10)
 """One heap of texts. HDF5 puts a large text into a heap of its own, unless another has room."""
 
 MIN_FILTERED_ITEM_BYTES = 256
-"""Smaller items are not compressed: otherwise a kilobyte of chunks could claim a million episodes."""
+"""Smaller items may be compressed with gzip only, and in chunks of at most ``MAX_PACKED_CHUNK_BYTES``."""
+
+MAX_PACKED_CHUNK_BYTES = 64 << 10
+"""One chunk of compressed small items in memory: a kilobyte of the file cannot claim millions of them."""
 
 UNCHECKED_BYTES = 16 << 20
 """Up to this size, items are read without a check whether the file can hold as many."""
@@ -62,6 +67,9 @@ MAX_VALUE_BYTES = 4 * MAX_ITEM_BYTES
 
 MAX_NODES = 1 << 14
 """Spaces in a space, nodes in a schema; building one takes a tenth of a millisecond."""
+
+MAX_STACK_FRAMES = 64
+"""Frames in one stack: rows take so many times as much memory as the file has for them."""
 
 MAX_RANK = 32
 """Axes of an item, as in HDF5."""

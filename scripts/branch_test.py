@@ -41,7 +41,7 @@ def record(path: Path, game: str) -> None:
 
 def goes_on(path: Path, episode: h5r.Episode, step: int) -> bool:
     """Branch, take the recorded actions, and compare everything with the recording."""
-    env, observation, info = h5r.branch(path, episode.number, step)
+    env, observation, info = h5r.branch(path, episode.number, step, lookahead_steps=0)
     assert episode.infos is not None
     same = identical(observation, episode.observations[step]) and identical(info, episode.infos[step])
     for at in range(step, episode.length):

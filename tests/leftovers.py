@@ -107,6 +107,35 @@ def left_appended(folder: Path, *, is_committed: bool) -> Path:
         return snapshot(path)
 
 
+def left_discarded(folder: Path, *, is_committed: bool, more: bool = True) -> Path:
+    """A recording of one episode, of another that was discarded after all of its 41 rows were committed, and a third.
+
+    With ``is_committed`` the file knows of the discarded episode, else only the journal does. The third episode has two
+    steps, of which the file has none; without ``more`` there is none.
+    """
+    with Pen(folder / "run.h5") as pen:
+        pen.session.tick = lambda: None  # type: ignore[method-assign]
+        write_pairs(pen, [3])
+        write_pairs(pen, [40], first_row=500)
+        pen.flush()
+        pen.rows.discard_episode()
+        if is_committed:
+            pen.flush()
+        write_pairs(pen, [2] * more, first_row=4)
+        return snapshot(folder / "run.h5")
+
+
+def _appended_after_discards(folder: Path) -> Path:
+    with Pen(folder / "run.h5") as pen:
+        write_pairs(pen, [40])
+        pen.rows.discard_episode()
+        write_pairs(pen, [3, 2])
+    with Pen(folder / "run.h5", mode="a") as pen:
+        pen.session.tick = lambda: None  # type: ignore[method-assign]
+        write_pairs(pen, [4], first_row=7)
+        return snapshot(folder / "run.h5")
+
+
 def _twice(folder: Path) -> Path:
     path = left_pairs(folder, [3], [2])
     with Pen(path, mode="a") as pen:
@@ -223,6 +252,10 @@ INTERRUPTED: dict[str, Maker] = {
     "open-at-its-reset": lambda folder: left_open(folder, is_committed=False, steps=0),
     "appended": lambda folder: left_appended(folder, is_committed=False),
     "appended-committed": lambda folder: left_appended(folder, is_committed=True),
+    "discarded": lambda folder: left_discarded(folder, is_committed=False),
+    "discarded-committed": lambda folder: left_discarded(folder, is_committed=True),
+    "discarded-at-last": lambda folder: left_discarded(folder, is_committed=False, more=False),
+    "appended-after-discards": _appended_after_discards,
     "twice": _twice,
     "flags-alone": lambda folder: _torn(folder, closed),
     "flags-alone-open": lambda folder: _torn(folder, lambda folder: left_open(folder, is_committed=True)),

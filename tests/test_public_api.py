@@ -107,12 +107,14 @@ def arguments(tmp_path):
     """A value other than the default for every parameter of the recorder."""
     return {
         "path": tmp_path / "run.h5",
-        "mode": "w",
+        "mode": "a",
         "frames": False,
         "infos": False,
+        "times": False,
         "snapshots": False,
         "episode_trigger": always,
         "step_trigger": always,
+        "keep": always,
         "compression": "gzip",
         "compression_opts": 4,
         "writer": "inline",
@@ -170,11 +172,18 @@ def test_spec_names_the_recorder_and_its_arguments(tmp_path):
 
 def test_spec_makes_the_same_recorder_again(tmp_path):
     env = h5r.RecordToHDF5(gym.make("CartPole-v1"), **arguments(tmp_path))
-    again = gym.make(env.spec)
+    spec = env.spec
+    env.close()  # a path has one recorder at a time
+    again = gym.make(spec)
     assert isinstance(again, h5r.RecordToHDF5)
     assert again._saved_kwargs == env._saved_kwargs
     assert list(tmp_path.iterdir()) == []  # nothing is opened before the first reset
     again.close()
+
+
+def test_spec_says_x_in_the_place_of_w(tmp_path):
+    env = h5r.RecordToHDF5(gym.make("CartPole-v1"), **{**arguments(tmp_path), "mode": "w"})
+    assert env.spec.additional_wrappers[-1].kwargs == {**arguments(tmp_path), "mode": "x"}
     env.close()
 
 

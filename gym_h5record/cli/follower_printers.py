@@ -12,7 +12,8 @@ from rich.live import Live
 
 from gym_h5record.cli.output import file_bytes, print_json, safe, safe_line, size_text
 from gym_h5record.cli.playback import describe_end
-from gym_h5record.display import counted
+from gym_h5record.cli.returns import mean_return
+from gym_h5record.display import counted, reward_text
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 
@@ -98,7 +99,8 @@ class _LinePrinter(Printer):
             self._say(f"... {counted(hidden, 'more episode')}")
         for episode in episodes[hidden:]:
             length = counted(episode.length, "step")
-            self._say(f"episode {episode.number}: {length}, return {episode.total_reward:g}, {describe_end(episode)}")
+            total = reward_text(episode.total_reward)
+            self._say(f"episode {episode.number}: {length}, return {total}, {describe_end(episode)}")
 
     def progress(self, recording: Recording, steps_per_second: float | None) -> None:
         if recording.num_steps != self._steps:
@@ -114,7 +116,7 @@ class _LinePrinter(Printer):
             if totals["incomplete_episodes"]:
                 parts[0] += f" ({totals['incomplete_episodes']:,} incomplete)"
             if totals["mean_return"] is not None:
-                parts.append(f"mean return {totals['mean_return']:g}")
+                parts.append(f"mean return {reward_text(totals['mean_return'])}")
             parts.append(size_text(totals["bytes"]))
         self._say(f"{reason}: {recording.path}: {', '.join(parts)}")
 
@@ -157,10 +159,9 @@ def _counts(recording: Recording) -> dict[str, int]:
 
 def _totals(recording: Recording) -> dict[str, Any]:
     """Facts that are final when the recording is closed."""
-    returns: list[float] = recording.returns.tolist()
     return {
         "incomplete_episodes": sum(not episode.complete for episode in recording.episodes),
-        "mean_return": sum(returns) / len(returns) if returns else None,
+        "mean_return": mean_return(recording.returns),
         "bytes": file_bytes(recording.path),
     }
 

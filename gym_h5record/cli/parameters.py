@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["parse_episodes", "parse_pairs"]
+from gym_h5record.storage.paths import given_path
+
+__all__ = ["GivenPath", "parse_episodes", "parse_pairs"]
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _MAX_EPISODES = 1 << 20  # of one range: 0-99999999999 must not fill the memory
+
+
+class GivenPath(click.Path):
+    """A path, in which ``~`` is the home directory: shells leave it as it is in ``--output=~/run.h5``."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """The path, as click calls it."""
+        return super().convert(given_path(value), param, ctx)
 
 
 def parse_episodes(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int] | None:

@@ -1,7 +1,7 @@
 """Pictures of an episode: an animated GIF, or a contact sheet as PNG.
 
-Arrays go in, the bytes of a picture file come out. ``commands/replay.py`` chooses the
-frames. Pillow is imported when a picture is made.
+Frames go in, the bytes of a picture file come out. ``commands/replay.py`` chooses the
+rows. Pillow is imported when a picture is made.
 """
 
 from __future__ import annotations
@@ -17,12 +17,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gym_h5record.cli.program import CommandError
+from gym_h5record.display import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-__all__ = ["Tile", "animated_gif", "check_targets", "contact_sheet", "evenly_spaced", "frame_delays", "write_picture"]
+__all__ = [
+    "Pictures",
+    "Tile",
+    "animated_gif",
+    "check_targets",
+    "contact_sheet",
+    "evenly_spaced",
+    "frame_delays",
+    "write_picture",
+]
 
 _MAX_SIDE_PX = 16_384  # a larger picture is a mistyped --scale
 _GIF_MAX_FPS = 50  # browsers play faster GIFs slowly
@@ -36,6 +46,56 @@ _TITLE_PX = 32
 _LABEL_SIZE, _TITLE_SIZE = 12, 16
 
 _PAPER, _FRAME, _INK, _PALE, _END = "#ffffff", "#d0d7de", "#1f2328", "#59636e", "#cf222e"
+
+
+# The pictures among the frames --------------------------------------------------------------------
+
+
+class Pictures:
+    """The picture of each row: of several cameras that of the first one that gives RGB, of an RGB-D pair the RGB.
+
+    Attributes:
+        camera: The name of the camera; None if the frames are not of cameras.
+
+    Raises:
+        CommandError: If the frames are text or depth.
+    """
+
+    def __init__(self, frames: Sequence[Any]) -> None:
+        self._frames = frames
+        first = frames[0]
+        self.camera: str | None = None
+        if isinstance(first, dict):
+            self.camera = next((name for name, each in first.items() if not _no_picture(_rgb(each))), None)
+            if self.camera is None:
+                given = ", ".join(f"{name}: {_no_picture(_rgb(each))}" for name, each in first.items())
+                raise CommandError(f"no camera gives pictures that can be shown ({printable(given)}).")
+        elif isinstance(first, str) or _is_depth(first):
+            what = "text" if isinstance(first, str) else "depth"
+            raise CommandError(
+                f'the frames are {what}: no picture is made of them. Record with render_mode="rgb_array" for pictures.'
+            )
+
+    def __getitem__(self, row: int) -> Any:
+        frame = self._frames[row]
+        return _rgb(frame.get(self.camera) if isinstance(frame, dict) else frame)
+
+
+def _rgb(frame: Any) -> Any:
+    return frame[0] if isinstance(frame, tuple) and frame else frame
+
+
+def _is_depth(frame: Any) -> bool:
+    return isinstance(frame, np.ndarray) and frame.dtype.kind == "f" and frame.ndim == 2
+
+
+def _no_picture(frame: Any) -> str:
+    """What a frame is if it is no picture; "" if it is one."""
+    if isinstance(frame, str):
+        return "text"
+    if not isinstance(frame, np.ndarray):
+        return type(frame).__name__
+    return "" if frame.dtype == np.uint8 and _is_picture(frame.shape) else f"{frame.dtype} of shape {frame.shape}"
 
 
 # Animated GIF -------------------------------------------------------------------------------------
@@ -152,8 +212,8 @@ def _image(frame: Any, scale: float, size: tuple[int, int] | None = None) -> Ima
     """A frame as an image, ``scale`` times as large or of the given size."""
     from PIL import Image
 
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or not _is_picture(frame.shape):
-        what = f"{frame.dtype} of shape {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+    what = _no_picture(frame)
+    if what:
         raise CommandError(f"a frame is no picture: expected uint8 of shape (height, width, 3), found {what}.")
     image = Image.fromarray(frame[:, :, 0] if frame.shape[2:] == (1,) else frame).convert("RGB")
     wanted = size or (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

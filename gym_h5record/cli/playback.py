@@ -12,10 +12,10 @@ from typing import Any
 
 from gym_h5record.cli.output import summary
 from gym_h5record.cli.program import CommandError
+from gym_h5record.cli.returns import running_returns
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.replay.environment import ReplayFromHDF5
-from gym_h5record.values.exact import reward_number
 
 __all__ = ["Step", "choose_episode", "describe_end", "play"]
 
@@ -26,7 +26,7 @@ class Step:
 
     Attributes:
         number: Number of the step, from 1.
-        total: Sum of the rewards of the episode, this step included.
+        total: Sum of the rewards of the episode, this step included: a number, or an array if rewards are arrays.
     """
 
     number: int
@@ -36,7 +36,7 @@ class Step:
     terminated: bool
     truncated: bool
     info: dict[str, Any]
-    total: float
+    total: Any
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``: the observation only in a few words, because it may be a picture."""
@@ -69,14 +69,14 @@ def choose_episode(recording: Recording, number: int | None) -> Episode:
 
 def play(path: Path, episode: Episode, limit: int | None) -> tuple[tuple[Any, dict[str, Any]], list[Step]]:
     """Play an episode with the recorded actions, up to a number of steps; the result of the reset and the steps."""
-    steps, total = [], 0.0
+    steps, totals = [], running_returns(episode, limit)
     # "raise": the actions come from the file, so a mismatch would be a bug of this package.
     with ReplayFromHDF5(path, [episode.number], on_mismatch="raise") as env:
         reset = env.reset()
         for number, action in enumerate(itertools.islice(episode.actions, limit), 1):
             observation, reward, terminated, truncated, info = env.step(action)
-            total += reward_number(reward)
-            steps.append(Step(number, action, observation, reward, bool(terminated), bool(truncated), info, total))
+            flags = bool(terminated), bool(truncated)
+            steps.append(Step(number, action, observation, reward, *flags, info, totals[number]))
     return reset, steps
 
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gym_h5record.cli.output import file_bytes, make_console, size_text
 from gym_h5record.cli.rollout import Limits, RolloutStats
-from gym_h5record.display import printable
+from gym_h5record.display import printable, reward_text
 
 __all__ = ["OnProgress", "rollout_progress", "row_progress"]
 
@@ -45,9 +45,11 @@ def rollout_progress(
     of_all = f"/{limits.episodes:,}" if limits.episodes else ""
 
     def describe(stats: RolloutStats) -> tuple[float, str]:
-        facts = [f"{stats.steps_per_second:,.0f} steps/s", f"episode {len(stats.returns):,}{of_all}"]
+        speed = stats.steps_per_second
+        facts = [] if speed is None else [f"{speed:,.0f} steps/s"]
+        facts.append(f"episode {len(stats.returns):,}{of_all}")
         if stats.ended:
-            facts.append(f"return {stats.returns[stats.ended - 1]:g}")
+            facts.append(f"return {reward_text(stats.returns[stats.ended - 1])}")
         return limits.fraction(stats), "  ".join([*facts, size_text(file_bytes(path))])
 
     return _progress(path.name, describe, is_shown=is_shown)

@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 
 from gym_h5record.cli.interrupts import Interrupts
+from gym_h5record.cli.returns import with_reward, zero_return
 
 __all__ = ["Limits", "RolloutStats", "roll_out"]
 
@@ -38,16 +39,16 @@ class RolloutStats:
     Attributes:
         steps: Steps taken.
         ended: Episodes that the environment has ended.
-        returns: One per episode; the last episode may still be running.
-        start_s: When the first reset returned, on the monotonic clock; None before.
-        end_s: When the recorder was closed; None before.
+        returns: One per episode, a number or an array; the last episode may still be running.
+        first_s: When the first step returned, on the monotonic clock.
+        last_s: When the last step returned.
     """
 
     steps: int = 0
     ended: int = 0
-    returns: list[float] = field(default_factory=list)
-    start_s: float | None = None
-    end_s: float | None = None
+    returns: list[Any] = field(default_factory=list)
+    first_s: float = 0.0
+    last_s: float = 0.0
 
     @property
     def incomplete(self) -> int:
@@ -56,16 +57,17 @@ class RolloutStats:
 
     @property
     def seconds(self) -> float:
-        """Seconds from the first reset until now, or until the recorder was closed; 0 without a reset."""
-        if self.start_s is None:
-            return 0.0
-        return (monotonic() if self.end_s is None else self.end_s) - self.start_s
+        """Seconds from the return of the first step to that of the last one.
+
+        So neither the start of the recorder and its writer counts, nor the first reset, nor the first step, which fixes
+        the columns.
+        """
+        return self.last_s - self.first_s
 
     @property
-    def steps_per_second(self) -> float:
-        """Steps per second since the first reset returned."""
-        seconds = self.seconds
-        return self.steps / seconds if seconds else 0.0
+    def steps_per_second(self) -> float | None:
+        """Steps per second in these seconds, which the first step is not part of; None before the second step."""
+        return (self.steps - 1) / self.seconds if self.seconds else None
 
 
 def roll_out(
@@ -83,16 +85,19 @@ def roll_out(
     The counts in ``stats`` are right even if the environment or the policy raises. Only the first reset is seeded.
     """
     max_steps = float("inf") if limits.steps is None else limits.steps
+    no_return: Any = 0.0
     while limits.fraction(stats) < 1 and not stop.requested:
         observation, _ = env.reset(seed=seed)
         seed, has_ended = None, False
-        if stats.start_s is None:
-            stats.start_s = monotonic()
-        stats.returns.append(0.0)
+        stats.returns.append(no_return)
         while not has_ended and stats.steps < max_steps and not stop.requested:
             observation, reward, terminated, truncated, _ = env.step(policy(observation))
+            stats.last_s = monotonic()
+            if not stats.steps:
+                stats.first_s = stats.last_s
+                no_return = stats.returns[-1] = zero_return(reward)
             stats.steps += 1
-            stats.returns[-1] += float(reward)
+            stats.returns[-1] = with_reward(stats.returns[-1], reward)
             has_ended = bool(terminated or truncated)
             stats.ended += has_ended
             if on_step is not None:

@@ -16,13 +16,35 @@ from gymnasium import Space, spaces
 
 from gym_h5record.errors import UnsupportedSpaceError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.frame_planning import plan_frame
 from gym_h5record.format.names import link_name
-from gym_h5record.format.nodes import Array, DictOf, Graph, ListOf, Node, OneOf, Opaque, Scalar, Sequence, Text, TupleOf
-from gym_h5record.format.schema import InfoField, Schema
+from gym_h5record.format.nodes import (
+    Array,
+    DictOf,
+    Graph,
+    Json,
+    ListOf,
+    Node,
+    OneOf,
+    Opaque,
+    Scalar,
+    Sequence,
+    Text,
+    TupleOf,
+)
+from gym_h5record.format.schema import NUMBER_REWARD, KeyColumn, Schema
+from gym_h5record.format.stacks import plan_stacks
 from gym_h5record.limits import MAX_ITEM_BYTES
+from gym_h5record.values.custom_spaces import is_registered
 from gym_h5record.values.exact import foreign_array, storable
+from gym_h5record.values.space_json import opaque_form
 
-__all__ = ["MISSING", "contains", "plan_columns", "plan_infos", "plan_space", "plan_value"]
+__all__ = ["MISSING", "contains", "plan_columns", "plan_keys", "plan_space", "plan_value"]
+
+# Limits of a tree that is planned from a value of a custom space; below and beyond them is JSON text.
+_MAX_TREE_NODES = 64
+_MAX_TREE_DEPTH = 8  # levels from the root
+_MAX_KEY = 64  # characters
 
 
 class _Missing:
@@ -38,8 +60,11 @@ def plan_space(space: Space[Any], name: str, value: Any = MISSING) -> Node:
     """Plan the columns of values from ``space``, at the path ``name`` of the file.
 
     ``value`` is one that the environment gave: where its dtype, its shape or its type
-    is not the declared one, the column follows it. A custom space raises ``UnsupportedSpaceError``.
+    is not the declared one, the column follows it. The columns of a custom space follow
+    it altogether, and have JSON text where there is no value, as inside a ``Sequence``.
     """
+    if is_registered(space):  # also if its class is derived from one of Gymnasium's
+        return _plan_any(name, value)
     if isinstance(space, (spaces.Box, spaces.MultiDiscrete, spaces.MultiBinary)):
         return _array(name, np.dtype(space.dtype), space.shape) if value is MISSING else plan_value(name, value)
     if isinstance(space, spaces.Discrete):
@@ -51,14 +76,16 @@ def plan_space(space: Space[Any], name: str, value: Any = MISSING) -> Node:
     if isinstance(space, spaces.Text):
         return Text(name)
     if isinstance(space, spaces.Sequence):
-        return Sequence(name, _list(name, space.feature_space), space)
+        known: Any = opaque_form(space)  # values are batched alike when they are written and when they are read
+        return Sequence(name, _list(name, known.feature_space), known)
     if isinstance(space, spaces.Graph):
-        edges = None if space.edge_space is None else _list(f"{name}/edges", space.edge_space)
+        known = opaque_form(space)
+        edges = None if known.edge_space is None else _list(f"{name}/edges", known.edge_space)
         pair = Array(f"{name}/edge_links/{fmt.VALUES}", np.dtype(np.int32), (2,))
-        return Graph(name, _list(f"{name}/nodes", space.node_space), edges, ListOf(f"{name}/edge_links", pair), space)
+        return Graph(name, _list(f"{name}/nodes", known.node_space), edges, ListOf(f"{name}/edge_links", pair), known)
     if isinstance(space, spaces.OneOf):
         return OneOf(name, tuple(_list(f"{name}/{index}", each) for index, each in enumerate(space.spaces)))
-    raise UnsupportedSpaceError(f"cannot store values of the space {space!r} at /{name}")
+    return _plan_any(name, value)
 
 
 def _plan_parts(space: spaces.Dict | spaces.Tuple[Any], name: str, value: Any) -> DictOf | TupleOf:
@@ -77,6 +104,34 @@ def _plan_parts(space: spaces.Dict | spaces.Tuple[Any], name: str, value: Any) -
 
 def _list(name: str, space: Space[Any]) -> ListOf:
     return ListOf(name, plan_space(space, f"{name}/{fmt.VALUES}"))
+
+
+def _plan_any(name: str, value: Any) -> Node:
+    """Plan the columns of values of a custom space from one of them: a tree if it looks fixed, JSON text if not."""
+    if type(value) is str:
+        return Text(name)
+    node: Node = plan_value(name, value)
+    if _looks_fixed(name, value):
+        if type(value) is tuple:
+            node = TupleOf(name, tuple(_plan_any(f"{name}/{k}", each) for k, each in enumerate(value)))
+        else:
+            taken: set[str] = set()
+            pairs = ((key, _plan_any(f"{name}/{link_name(key, taken)}", each)) for key, each in value.items())
+            node = DictOf(name, tuple(pairs))
+    return Json(name) if isinstance(node, Opaque) or sum(1 for _ in node.walk()) > _MAX_TREE_NODES else node
+
+
+def _looks_fixed(name: str, value: Any) -> bool:
+    """Whether a value is a tuple or a dict that may have the same keys in every row.
+
+    A dict of dicts rather lists things by their names: the elements of a web page, the players of a game.
+    """
+    if name.count("/") >= _MAX_TREE_DEPTH or type(value) not in (dict, tuple) or len(value) > _MAX_TREE_NODES:
+        return False
+    parts = value.values() if type(value) is dict else value
+    if type(value) is dict and not all(type(key) is str and len(key) <= _MAX_KEY for key in value):
+        return False
+    return any(type(each) is str or not isinstance(plan_value("", each), Opaque) for each in parts)
 
 
 def plan_value(name: str, value: Any) -> Array | Scalar | Opaque:
@@ -101,18 +156,18 @@ def _array(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> Array | Opaque
     return Array(name, dtype, tuple(shape)) if storable(dtype) else Opaque(name)
 
 
-def plan_infos(infos: list[dict[Any, Any]]) -> tuple[InfoField, ...]:
-    """Plan columns for the numeric keys of the first infos of a recording.
+def plan_keys(group: str, dicts: list[dict[Any, Any]]) -> tuple[KeyColumn, ...]:
+    """Plan columns for the numeric keys of the first infos, or of the first extras, of a recording.
 
-    A key whose values are numbers, or arrays of numbers of one dtype and shape,
-    gets a column. Numbers of several types get the type to which NumPy promotes
-    them. All other keys are stored as JSON.
+    ``group`` is the HDF5 group of the columns. A key whose values are numbers, or arrays of numbers of one dtype and
+    shape, gets a column. Numbers of several types get the type to which NumPy promotes them. All other keys are stored
+    as JSON.
     """
-    taken = {fmt.INFOS_JSON.rpartition("/")[2]}
-    columns: dict[str, InfoField] = {}
+    taken = {"json"}  # the name of the column for all other keys
+    columns: dict[str, KeyColumn] = {}
     refused: set[str] = set()
-    for info in infos:
-        for key, value in info.items():
+    for each in dicts:
+        for key, value in each.items():
             if type(key) is not str or key in refused:
                 continue
             node = plan_value("", value)
@@ -122,8 +177,8 @@ def plan_infos(infos: list[dict[Any, Any]]) -> tuple[InfoField, ...]:
                 refused.add(key)
                 columns.pop(key, None)
                 continue
-            name = f"{fmt.INFOS}/{link_name(key, taken)}" if known is None else known.node.name
-            columns[key] = InfoField(key, replace(node, name=name))
+            name = f"{group}/{link_name(key, taken)}" if known is None else known.node.name
+            columns[key] = KeyColumn(key, replace(node, name=name))
     return tuple(columns.values())
 
 
@@ -138,23 +193,27 @@ def plan_columns(
     first: tuple[Any, Any, Any],
     spaces: tuple[Space[Any], Space[Any]],
     frames: str,
-    step: tuple[Any, Any] | None,
+    step: tuple[Any, Any, Any, Any, Any] | None,
     *,
     infos: bool,
+    times: bool,
     warn: Callable[[str], None],
 ) -> Schema:
-    """Plan the columns of a recording. A custom space or too large an item raises ``UnsupportedSpaceError``.
+    """Plan the columns of a recording. Too large an item raises ``UnsupportedSpaceError``.
 
     Args:
         first: Observation, info and frame of the first row.
         spaces: The observation space and the action space.
-        frames: Kind of the frame source: ``"render"``, ``"observation"`` or ``"none"``.
-        step: Action of the first step and the info after it, None if no step was taken.
+        frames: Kind of the frame source: ``"render"``, ``"cameras"``, ``"observation"`` or ``"none"``.
+        step: Action and extras of the first step, the observation that it led to, its reward and the info after it;
+            None if no step was taken.
         infos: Whether infos are recorded.
+        times: Whether times are recorded.
         warn: Called with a message if the first observation or action is outside its space.
     """
     first_observation, first_info, first_frame = first
-    action, second_info = (MISSING, None) if step is None else step
+    no_step: tuple[Any, ...] = (MISSING, {}, MISSING, 0.0, None)
+    action, extras, second_observation, reward, second_info = no_step if step is None else step
 
     def plan(what: str, space: Space[Any], name: str, value: Any) -> Node:
         if value is not MISSING and not contains(space, value):
@@ -162,12 +221,18 @@ def plan_columns(
         return plan_space(space, name, value)
 
     observation = plan("observation", spaces[0], fmt.OBSERVATIONS, first_observation)
+    linked_frames = frames == "observation" and isinstance(observation, Array) and any(observation.fields())
     schema = Schema(
-        observation=observation,
+        observation=observation if linked_frames else plan_stacks(observation, first_observation, second_observation),
         action=plan("action", spaces[1], fmt.ACTIONS, action),
-        frame=plan_value(fmt.FRAMES, first_frame) if frames == "render" else None,
-        infos=plan_infos([each for each in (first_info, second_info) if type(each) is dict]) if infos else None,
-        linked_frames=frames == "observation" and isinstance(observation, Array) and any(observation.fields()),
+        frame=plan_frame(frames, first_frame),
+        infos=plan_keys(fmt.INFOS, [each for each in (first_info, second_info) if type(each) is dict])
+        if infos
+        else None,
+        linked_frames=linked_frames,
+        reward=_plan_reward(reward),
+        extras=plan_keys(fmt.EXTRAS, [extras]),
+        times=times,
     )
     for field in schema.fields:
         if field.item_bytes > MAX_ITEM_BYTES:
@@ -175,6 +240,12 @@ def plan_columns(
                 f"/{field.name} would have items of {field.item_bytes} bytes; up to {MAX_ITEM_BYTES} can be recorded."
             )
     return schema
+
+
+def _plan_reward(reward: Any) -> Array | Scalar:
+    """An array of rewards, such as those of mo-gymnasium, has a column of its shape. Any other reward is a number."""
+    node = plan_value(fmt.REWARDS, reward)
+    return node if isinstance(node, Array) and node.shape and 0 not in node.shape else NUMBER_REWARD
 
 
 def contains(space: Space[Any], value: Any) -> bool:

@@ -15,9 +15,9 @@ from gym_h5record.values.tagged_json import loads, parse_json
 
 __all__ = ["metadata_values", "read_attribute", "readable_attributes"]
 
-_TOTALS = ("total_steps", "total_episodes")
+_TOTALS = ("total_steps", "total_episodes", "discarded_episodes", "discarded_steps")
 _SPACES = ("observation_space", "action_space")
-_FRAMES = ("render", "observation", "none")
+_FRAMES = ("render", "cameras", "observation", "none")
 _SHOWN_AS_TEXT = frozenset({*_SPACES, "env_spec", "compression", "frames", "created_at"})
 """``metadata_values`` gives the text of these: one that cannot be read does not hide the other attributes."""
 

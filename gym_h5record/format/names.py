@@ -19,6 +19,8 @@ __all__ = [
     "EPISODE_COLUMNS",
     "EPISODE_JSON",
     "EXCEPTIONS",
+    "EXTRAS",
+    "EXTRAS_JSON",
     "FORMAT",
     "FORMAT_VERSION",
     "FRAMES",
@@ -29,12 +31,14 @@ __all__ = [
     "NO_SEED",
     "NUMPY_SCALARS",
     "OBSERVATIONS",
+    "POSITIONS",
     "REWARDS",
     "ROOT_ATTRIBUTES",
     "SCALAR_TYPES",
     "SEED_IN_JSON",
     "SNAPSHOT",
     "TERMINATIONS",
+    "TIMES",
     "TRUNCATIONS",
     "TYPES",
     "VALUES",
@@ -57,9 +61,12 @@ TRUNCATIONS = "truncations"
 DONES = "dones"
 FRAMES = "frames"
 INFOS = "infos"
+EXTRAS = "extras"
+TIMES = "times"
 TYPES = "types"
 EPISODES = "episodes"
 COMMIT = "commit"
+POSITIONS = "positions"
 CHECKSUMS = "checksums"
 
 ROOT_ATTRIBUTES = ("format", "format_version", "fps")
@@ -83,6 +90,8 @@ METADATA_ATTRIBUTES = (
     "platform",
     "total_steps",
     "total_episodes",
+    "discarded_episodes",
+    "discarded_steps",
     "schema",
     "compression",
     "journal_id",
@@ -94,6 +103,7 @@ ENDS = "ends"
 
 # Ragged columns of JSON text.
 INFOS_JSON = "infos/json"
+EXTRAS_JSON = "extras/json"
 EXCEPTIONS = "exceptions"
 EPISODE_JSON = "episodes/json"
 SNAPSHOT = "snapshot"  # a key of that JSON
@@ -128,6 +138,7 @@ class RowFlag(IntFlag):
 
     FIRST = 1
     LAST = 2
+    DISCARDED = 4  # the episode that ends with this row is not wanted
 
 
 class TypeCode(IntEnum):

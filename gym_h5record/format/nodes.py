@@ -26,6 +26,7 @@ __all__ = [
     "DictOf",
     "Field",
     "Graph",
+    "Json",
     "ListOf",
     "Node",
     "OneOf",
@@ -33,6 +34,7 @@ __all__ = [
     "Ragged",
     "Scalar",
     "Sequence",
+    "Stack",
     "Text",
     "TupleOf",
 ]
@@ -166,9 +168,7 @@ class ListOf(Ragged):
 
 
 @dataclass(frozen=True)
-class Text(Ragged):
-    """A string, as UTF-8 bytes that may hold lone surrogates."""
-
+class _Characters(Ragged):
     name: str
 
     @property
@@ -178,6 +178,44 @@ class Text(Ragged):
 
     def fields(self, parent: str | None = None) -> Iterator[Field]:
         yield from self.characters.fields(parent)
+
+
+@dataclass(frozen=True)
+class Text(_Characters):
+    """A string, as UTF-8 bytes that may hold lone surrogates."""
+
+
+@dataclass(frozen=True)
+class Json(_Characters):
+    """Any value, as tagged JSON text; for values of spaces that are not known."""
+
+
+@dataclass(frozen=True)
+class Stack(Node):
+    """An array of frames, ``(frames, *frame)``, that slides: see ``gym_h5record.format.stacks``."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of one stack."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def newest(self) -> Field:
+        """The field of the newest frame, one per row."""
+        return Field(f"{self.name}/newest", self.dtype, self.shape[1:])
+
+    @property
+    def earlier(self) -> ListOf:
+        """The list of the earlier frames, empty where the stack slides on from the row before."""
+        return ListOf(f"{self.name}/earlier", Array(f"{self.name}/earlier/{fmt.VALUES}", self.dtype, self.shape[1:]))
+
+    def fields(self, parent: str | None = None) -> Iterator[Field]:
+        yield self.newest
+        yield from self.earlier.fields(parent)
 
 
 @dataclass(frozen=True)

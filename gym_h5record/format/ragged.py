@@ -1,7 +1,7 @@
 """Values of varying size as items of fields, and back.
 
-``encode`` turns one text, sequence, graph or choice into the items that it adds
-to each field; ``decode`` builds the value again. The items of a field of ends
+``encode`` turns one text, sequence, graph, choice or JSON text into the items that it
+adds to each field; ``decode`` builds the value again. The items of a field of ends
 are lengths here; the writer adds them up when it stores them.
 
 ``encode`` decodes its own result and gives None if that is not the same value:
@@ -10,6 +10,7 @@ Gymnasium's batches do not keep every value of a space.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
 from typing import Any, Protocol
 
@@ -19,15 +20,17 @@ from gymnasium.spaces import GraphInstance
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
 from gym_h5record.format import nodes
-from gym_h5record.limits import MAX_LIST_ITEMS, MAX_VALUE_BYTES
+from gym_h5record.format.meter import Meter
 from gym_h5record.values.exact import identical
+from gym_h5record.values.tagged_json import TaggedText, dumps, loads
 
-__all__ = ["ItemReader", "Items", "decode", "encode"]
+__all__ = ["ItemReader", "Items", "decode", "encode", "encode_nearest"]
 
 Items = dict[str, list[np.ndarray]]
 """By field: arrays of items, to be joined along the first axis."""
 
 _EDGES, _LINKS = 1, 2
+_BATCHED_TO_ARRAYS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary, spaces.Dict, spaces.Tuple)
 
 
 class ItemReader(Protocol):
@@ -50,6 +53,23 @@ def encode(node: nodes.Ragged, value: Any) -> Items | None:
     except Exception:  # noqa: BLE001  # Gymnasium raises anything for a value outside the space
         return None
     return items if identical(value, decoded) else None
+
+
+def encode_nearest(node: nodes.Json, value: Any, on_repr: Callable[[object], None]) -> Items:
+    """The items of a value that ``encode`` refuses, with the nearest value in the place of each inexact part.
+
+    ``on_repr`` is called with every such part, as by ``gym_h5record.values.tagged_json.dumps``; with the whole value
+    if it is too large or nested too deep: only its repr is kept then.
+    """
+    try:
+        text = dumps(value, on_repr=on_repr)
+        loads(text)
+    except ValueError:
+        on_repr(value)
+        text = dumps(TaggedText(repr(value)))
+    items: Items = {field.name: [] for field in node.fields()}
+    _put_text(node, text, items)
+    return items
 
 
 class _Encoded:
@@ -94,8 +114,12 @@ def _(node: nodes.TupleOf, value: Any, items: Items) -> None:
 
 @_put.register
 def _(node: nodes.Text, value: Any, items: Items) -> None:
-    data = np.frombuffer(value.encode("utf-8", "surrogatepass"), np.uint8)
-    _put_list(node.characters, data, items)
+    _put_text(node, value, items)
+
+
+@_put.register
+def _(node: nodes.Json, value: Any, items: Items) -> None:
+    _put_text(node, dumps(value), items)
 
 
 @_put.register
@@ -127,6 +151,10 @@ def _(node: nodes.OneOf, value: Any, items: Items) -> None:
     _put(node.index, np.int64(index), items)
     for number, branch in enumerate(node.branches):
         _put_list(branch, (chosen,) if number == index else (), items)
+
+
+def _put_text(node: nodes.Text | nodes.Json, text: str, items: Items) -> None:
+    _put_list(node.characters, np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8), items)
 
 
 def _put_list(node: nodes.ListOf, values: Any, items: Items) -> None:
@@ -172,68 +200,52 @@ def decode(node: nodes.Ragged, reader: ItemReader, row: int) -> Any:
     Raises:
         ValueError: If the items contradict each other, or the value is larger than ``gym_h5record.limits`` allow.
     """
-    return _take(node, _Meter(reader), row)
-
-
-class _Meter:
-    """Reads the items of one value and limits its size: lists of arrays without elements can claim any length."""
-
-    def __init__(self, reader: ItemReader) -> None:
-        self.items = reader.items
-        self._objects_left = MAX_LIST_ITEMS
-        self._bytes_left = MAX_VALUE_BYTES
-
-    def objects(self, count: int) -> None:
-        """Count objects before they are built."""
-        self._objects_left -= count
-        if self._objects_left < 0:
-            raise ValueError(f"a value has more than {MAX_LIST_ITEMS} objects")
-
-    def bytes(self, count: int) -> None:
-        """Count bytes before they are read."""
-        self._bytes_left -= count
-        if self._bytes_left < 0:
-            raise ValueError(f"a value has more than {MAX_VALUE_BYTES} bytes")
+    return _take(node, Meter(reader.items), row)
 
 
 @singledispatch
-def _take(node: nodes.Node, meter: _Meter, at: int) -> Any:
+def _take(node: nodes.Node, meter: Meter, at: int) -> Any:
     """Build value number ``at``: of the rows, or of all items of the list that the node is in."""
     raise TypeError(f"no way to decode {type(node).__name__}")
 
 
 @_take.register
-def _(node: nodes.Array, meter: _Meter, at: int) -> Any:
+def _(node: nodes.Array, meter: Meter, at: int) -> Any:
     # Reshaped, not indexed: an array of rank 0 must stay an array.
     return _batch(node, meter, at, at + 1).reshape(node.shape)
 
 
 @_take.register
-def _(node: nodes.Scalar, meter: _Meter, at: int) -> Any:
+def _(node: nodes.Scalar, meter: Meter, at: int) -> Any:
     return meter.items(node.name, at, at + 1)[0]
 
 
 @_take.register
-def _(node: nodes.DictOf, meter: _Meter, at: int) -> Any:
+def _(node: nodes.DictOf, meter: Meter, at: int) -> Any:
     meter.objects(len(node.items))
     return {key: _take(child, meter, at) for key, child in node.items}
 
 
 @_take.register
-def _(node: nodes.TupleOf, meter: _Meter, at: int) -> Any:
+def _(node: nodes.TupleOf, meter: Meter, at: int) -> Any:
     meter.objects(len(node.items))
     return tuple(_take(child, meter, at) for child in node.items)
 
 
 @_take.register
-def _(node: nodes.Text, meter: _Meter, at: int) -> Any:
-    start, stop = _span(node.characters, meter, at)
-    data = _batch(node.characters.item, meter, start, stop).tobytes()
-    return data.decode("utf-8", "surrogatepass")
+def _(node: nodes.Text, meter: Meter, at: int) -> Any:
+    return _text(node, meter, at).decode("utf-8", "surrogatepass")
 
 
 @_take.register
-def _(node: nodes.Sequence, meter: _Meter, at: int) -> Any:
+def _(node: nodes.Json, meter: Meter, at: int) -> Any:
+    text = _text(node, meter, at).decode("ascii")
+    meter.json(text)
+    return loads(text)
+
+
+@_take.register
+def _(node: nodes.Sequence, meter: Meter, at: int) -> Any:
     start, stop = _span(node.items, meter, at)
     if node.space.stack:
         return _stacked(node.items.item, node.space.feature_space, meter, start, stop)
@@ -241,7 +253,7 @@ def _(node: nodes.Sequence, meter: _Meter, at: int) -> Any:
 
 
 @_take.register
-def _(node: nodes.Graph, meter: _Meter, at: int) -> Any:
+def _(node: nodes.Graph, meter: Meter, at: int) -> Any:
     parts = int(meter.items(node.parts.name, at, at + 1)[0])
     nodes = _stacked(node.nodes.item, node.space.node_space, meter, *_span(node.nodes, meter, at))
     edges = links = None
@@ -253,7 +265,7 @@ def _(node: nodes.Graph, meter: _Meter, at: int) -> Any:
 
 
 @_take.register
-def _(node: nodes.OneOf, meter: _Meter, at: int) -> Any:
+def _(node: nodes.OneOf, meter: Meter, at: int) -> Any:
     index = meter.items(node.index.name, at, at + 1)[0]
     if not 0 <= index < len(node.branches):
         raise ValueError(f"choice {index} of {len(node.branches)} branches")
@@ -264,7 +276,12 @@ def _(node: nodes.OneOf, meter: _Meter, at: int) -> Any:
     return index, _take(branch.item, meter, start)
 
 
-def _span(node: nodes.ListOf, meter: _Meter, at: int) -> tuple[int, int]:
+def _text(node: nodes.Text | nodes.Json, meter: Meter, at: int) -> bytes:
+    start, stop = _span(node.characters, meter, at)
+    return _batch(node.characters.item, meter, start, stop).tobytes()
+
+
+def _span(node: nodes.ListOf, meter: Meter, at: int) -> tuple[int, int]:
     """The items of list number ``at``, as a half-open range."""
     ends = meter.items(node.ends, max(at - 1, 0), at + 1)
     start, stop = (int(ends[0]) if at else 0), int(ends[-1])
@@ -273,12 +290,12 @@ def _span(node: nodes.ListOf, meter: _Meter, at: int) -> tuple[int, int]:
     return start, stop
 
 
-def _take_each(item: nodes.Node, meter: _Meter, start: int, stop: int) -> tuple[Any, ...]:
+def _take_each(item: nodes.Node, meter: Meter, start: int, stop: int) -> tuple[Any, ...]:
     meter.objects(stop - start)
     return tuple(_take(item, meter, index) for index in range(start, stop))
 
 
-def _batch(node: nodes.Node, meter: _Meter, start: int, stop: int) -> np.ndarray:
+def _batch(node: nodes.Node, meter: Meter, start: int, stop: int) -> np.ndarray:
     if isinstance(node, nodes.Array) and 0 in node.shape:
         meter.objects(stop - start)
         return np.empty((stop - start, *node.shape), node.dtype)
@@ -287,7 +304,7 @@ def _batch(node: nodes.Node, meter: _Meter, start: int, stop: int) -> np.ndarray
     return meter.items(node.name, start, stop)
 
 
-def _stacked(item: nodes.Node, space: Space[Any], meter: _Meter, start: int, stop: int) -> Any:
+def _stacked(item: nodes.Node, space: Space[Any], meter: Meter, start: int, stop: int) -> Any:
     if isinstance(item, (nodes.Array, nodes.Scalar)):
         return _batch(item, meter, start, stop)
     values = _take_each(item, meter, start, stop)
@@ -299,4 +316,4 @@ def _stacked(item: nodes.Node, space: Space[Any], meter: _Meter, start: int, sto
 
 def _batches_to_tuple(space: Space[Any]) -> bool:
     """Whether Gymnasium's batch of values of ``space`` is the tuple of the values."""
-    return isinstance(space, (spaces.Text, spaces.Sequence, spaces.Graph, spaces.OneOf))
+    return not isinstance(space, _BATCHED_TO_ARRAYS)

@@ -1,8 +1,8 @@
 """The schema of a recording: which HDF5 datasets it has, and what they hold.
 
 An observation is a tree of nodes (``gym_h5record.format.nodes``), and so is an
-action. A schema has both trees, the frame, the info columns, and the datasets
-that every recording has.
+action. A schema has both trees, the frame, the reward, the columns of infos and
+extras, and the datasets that every recording has.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ from functools import cached_property
 import numpy as np
 
 from gym_h5record.format import names as fmt
-from gym_h5record.format.nodes import Array, Field, Node, Scalar, Text
+from gym_h5record.format.nodes import Array, Field, Node, Scalar, Stack, Text
 
-__all__ = ["InfoField", "Schema", "all_fields"]
+__all__ = ["NUMBER_REWARD", "KeyColumn", "Schema", "all_fields"]
 
-_OUTCOME = (
-    Scalar(fmt.REWARDS, np.dtype(np.float64)),
-    Scalar(fmt.TERMINATIONS, np.dtype(np.bool_)),
-    Scalar(fmt.TRUNCATIONS, np.dtype(np.bool_)),
-)
+_FLAGS = (Scalar(fmt.TERMINATIONS, np.dtype(np.bool_)), Scalar(fmt.TRUNCATIONS, np.dtype(np.bool_)))
+_TIMES = Field(fmt.TIMES, np.dtype(np.int64))
+NUMBER_REWARD = Scalar(fmt.REWARDS, np.dtype(np.float64))
+"""The node of rewards that are single numbers."""
 
 
 @dataclass(frozen=True)
-class InfoField:
-    """An info key that has a column of its own."""
+class KeyColumn:
+    """A key of infos or extras that has a column of its own."""
 
     key: str
     node: Array | Scalar
@@ -43,20 +42,31 @@ class Schema:
         frame: The node of a rendered picture, None if pictures are not stored.
         infos: The info keys with columns of their own, None if infos are not recorded.
         linked_frames: Whether ``/frames`` is another name of ``/observations``.
+        reward: The node of a reward: a number, or an array of several.
+        extras: The keys of extras with columns of their own, None in a recording without ``/extras``.
+        times: Whether there is a time per row.
     """
 
     observation: Node
     action: Node
     frame: Node | None
-    infos: tuple[InfoField, ...] | None
+    infos: tuple[KeyColumn, ...] | None
     linked_frames: bool = False
+    reward: Array | Scalar = NUMBER_REWARD
+    extras: tuple[KeyColumn, ...] | None = None
+    times: bool = False
 
     @cached_property
     def coded(self) -> tuple[Node, ...]:
-        """The nodes that have a column of ``/types``, in its order."""
-        frame = () if self.frame is None else (self.frame,)
+        """The nodes that have a column of ``/types``, in its order; those of the step come first."""
+        frame = () if self.frame is None else self.frame.walk()
         infos = (column.node for column in self.infos or ())
-        return (*self.action.walk(), *_OUTCOME, *self.observation.walk(), *frame, *infos)
+        return (*self._coded_of_step, *self.observation.walk(), *frame, *infos)
+
+    @property
+    def return_shape(self) -> tuple[int, ...]:
+        """The shape of a reward, and so of a return: ``()`` for a number."""
+        return self.reward.shape if isinstance(self.reward, Array) else ()
 
     @cached_property
     def code_index(self) -> dict[str, int]:
@@ -70,12 +80,19 @@ class Schema:
     @cached_property
     def num_step_codes(self) -> int:
         """How many columns of ``/types`` belong to the step taken from a row; they are the first ones."""
-        return sum(1 for _ in self.action.walk()) + len(_OUTCOME)
+        return len(self._coded_of_step)
+
+    @property
+    def _coded_of_step(self) -> tuple[Node, ...]:
+        extras = (column.node for column in self.extras or ())
+        return (*self.action.walk(), self.reward, *_FLAGS, *extras)
 
     @cached_property
     def ring_fields(self) -> tuple[Field, ...]:
         """Fields with one item of fixed size per row."""
-        return tuple(field for node in self.coded if isinstance(node, (Array, Scalar)) for field in node.fields())
+        coded = [field for node in self.coded if isinstance(node, (Array, Scalar)) for field in node.fields()]
+        coded += [node.newest for node in self.coded if isinstance(node, Stack)]
+        return (*coded, _TIMES) if self.times else tuple(coded)
 
     @cached_property
     def ragged_fields(self) -> tuple[Field, ...]:
@@ -86,14 +103,16 @@ class Schema:
     @cached_property
     def step_fields(self) -> tuple[Field, ...]:
         """Fields of the step taken from a row: padding in the last row of an episode."""
-        return tuple(field for node in (self.action, *_OUTCOME) for field in node.fields())
+        extras = () if self.extras is None else (*(column.node for column in self.extras), Text(fmt.EXTRAS_JSON))
+        return tuple(field for node in (self.action, self.reward, *_FLAGS, *extras) for field in node.fields())
 
     @cached_property
     def row_fields(self) -> tuple[Field, ...]:
-        """Fields of the observation, frame and info of a row."""
+        """Fields of the observation, frame, info and time of a row."""
         frame = () if self.frame is None else (self.frame,)
         infos = () if self.infos is None else (*(column.node for column in self.infos), Text(fmt.INFOS_JSON))
-        return tuple(field for node in (self.observation, *frame, *infos) for field in node.fields())
+        fields = [field for node in (self.observation, *frame, *infos) for field in node.fields()]
+        return (*fields, _TIMES) if self.times else tuple(fields)
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -107,5 +126,5 @@ def all_fields(schema: Schema) -> Iterator[Field]:
     yield Field(fmt.DONES, np.dtype(np.bool_))
     yield Field(fmt.TYPES, np.dtype(np.uint8), (len(schema.coded),))
     for name, dtype in fmt.EPISODE_COLUMNS.items():
-        yield Field(f"{fmt.EPISODES}/{name}", dtype)
+        yield Field(f"{fmt.EPISODES}/{name}", dtype, schema.return_shape if name == "returns" else ())
     yield from Text(fmt.EPISODE_JSON).fields()

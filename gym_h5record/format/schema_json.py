@@ -15,9 +15,23 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.nodes import Array, DictOf, Graph, ListOf, Node, OneOf, Opaque, Scalar, Sequence, Text, TupleOf
-from gym_h5record.format.schema import InfoField, Schema
-from gym_h5record.limits import MAX_DEPTH, MAX_ITEM_BYTES, MAX_NODES, num_elements
+from gym_h5record.format import nodes
+from gym_h5record.format.nodes import (
+    Array,
+    DictOf,
+    Graph,
+    ListOf,
+    Node,
+    OneOf,
+    Opaque,
+    Scalar,
+    Sequence,
+    Stack,
+    Text,
+    TupleOf,
+)
+from gym_h5record.format.schema import NUMBER_REWARD, KeyColumn, Schema
+from gym_h5record.limits import MAX_DEPTH, MAX_ITEM_BYTES, MAX_NODES, MAX_STACK_FRAMES, num_elements
 from gym_h5record.values.exact import storable
 from gym_h5record.values.tagged_json import parse_json, tag, untag
 
@@ -30,13 +44,15 @@ _MAX_NAME = 64 << 10  # an HDF5 message, such as a link with its name, has at mo
 
 def schema_to_json(schema: Schema) -> str:
     """Write a schema as JSON text."""
-    infos = [[tag(column.key), _to_json(column.node)] for column in schema.infos or ()]
     content = {
         "observation": _to_json(schema.observation),
         "action": _to_json(schema.action),
         "frame": _to_json(schema.frame),
-        "infos": None if schema.infos is None else infos,
+        "infos": _keys_to_json(schema.infos),
         "linked_frames": schema.linked_frames,
+        "reward": _to_json(schema.reward),
+        "extras": _keys_to_json(schema.extras),
+        "times": schema.times,
     }
     return json.dumps(content, separators=(",", ":"))
 
@@ -46,13 +62,15 @@ def schema_from_json(text: str) -> Schema:
     try:
         content = parse_json(text)
         _check_size(content)
-        infos = content["infos"]
         schema = Schema(
             observation=_from_json(content["observation"]),
             action=_from_json(content["action"]),
             frame=None if content["frame"] is None else _from_json(content["frame"]),
-            infos=None if infos is None else tuple(_info_from_json(pair) for pair in infos),
+            infos=_keys_from_json(content["infos"]),
             linked_frames=bool(content["linked_frames"]),
+            reward=_fixed(content["reward"]) if "reward" in content else NUMBER_REWARD,
+            extras=_keys_from_json(content.get("extras")),
+            times=bool(content.get("times")),
         )
         _check_names(schema)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
@@ -65,8 +83,9 @@ def schema_from_json(text: str) -> Schema:
 def _check_size(content: Json) -> None:
     """Refuse a schema of too many or too deeply nested nodes before a node is built."""
     num_nodes = 0
-    level = [content["observation"], content["action"], *(node for _, node in content["infos"] or ())]
-    level += [] if content["frame"] is None else [content["frame"]]
+    level = [content["observation"], content["action"]]
+    level += [node for pairs in (content["infos"], content.get("extras")) for _, node in pairs or ()]
+    level += [content[name] for name in ("frame", "reward") if content.get(name) is not None]
     for _ in range(MAX_DEPTH):
         num_nodes += len(level)
         if num_nodes > MAX_NODES:
@@ -100,7 +119,12 @@ def _check_names(schema: Schema) -> None:
     roots = [(fmt.ACTIONS, schema.action), (fmt.OBSERVATIONS, schema.observation)]
     roots += [] if schema.frame is None else [(fmt.FRAMES, schema.frame)]
     roots += [(fmt.INFOS, column.node) for column in schema.infos or ()]
+    roots += [(fmt.EXTRAS, column.node) for column in schema.extras or ()]
+    if schema.reward.name != fmt.REWARDS or 0 in schema.return_shape:
+        raise ValueError(f"the node of rewards is named {schema.reward.name!r}, or has no elements")
     for root, node in roots:
+        if root != fmt.OBSERVATIONS and _has_stack(node):
+            raise ValueError(f"/{root} has stacks, which only observations may be")
         for name in [each.name for each in node.walk()] + [field.name for field in node.fields()]:
             if name != root and not name.startswith(f"{root}/"):
                 raise ValueError(f"a node of /{root} is named {name!r}")
@@ -133,6 +157,26 @@ def _from_json(content: Json) -> Node:
     return _BUILDERS[content["kind"]](content)
 
 
+def _stack(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> Stack:
+    if len(shape) < 2 or not 2 <= shape[0] <= MAX_STACK_FRAMES or 0 in shape:
+        raise ValueError(f"a stack has the shape {shape!r:.80}")
+    node = Stack(name, dtype, shape)
+    if node.value_bytes > MAX_ITEM_BYTES:
+        raise ValueError(f"{name!r:.80} has stacks of {node.value_bytes} bytes, more than {MAX_ITEM_BYTES}")
+    return node
+
+
+def _has_stack(node: Node) -> bool:
+    return any(isinstance(each, Stack) for each in node.walk())
+
+
+def _list(content: Json) -> ListOf:
+    item = _from_json(content["item"])
+    if _has_stack(item):
+        raise ValueError("a list has stacks, but its items have no row before them")
+    return ListOf(_name(content), item)
+
+
 def _list_of(content: Json) -> ListOf:
     node = _from_json(content)
     if not isinstance(node, ListOf):
@@ -140,15 +184,25 @@ def _list_of(content: Json) -> ListOf:
     return node
 
 
-def _info_from_json(pair: Any) -> InfoField:
-    key, content = pair
+def _fixed(content: Json) -> Array | Scalar:
     node = _from_json(content)
     if not isinstance(node, (Array, Scalar)):
-        raise TypeError(f"an info column is an Array or a Scalar, found {content['kind']}")
-    key = untag(key)
-    if type(key) is not str:
-        raise TypeError(f"the key of an info column is {key!r:.80}, expected text")
-    return InfoField(key, node)
+        raise TypeError(f"expected an Array or a Scalar, found {content['kind']}")
+    return node
+
+
+def _keys_to_json(columns: tuple[KeyColumn, ...] | None) -> Any:
+    return None if columns is None else [[tag(column.key), _to_json(column.node)] for column in columns]
+
+
+def _keys_from_json(pairs: Any) -> tuple[KeyColumn, ...] | None:
+    if pairs is None:
+        return None
+    columns = tuple(KeyColumn(untag(key), _fixed(content)) for key, content in pairs)
+    for column in columns:
+        if type(column.key) is not str:
+            raise TypeError(f"the key of a column is {column.key!r:.80}, expected text")
+    return columns
 
 
 def _dict_of(content: Json) -> Node:
@@ -168,7 +222,7 @@ def _space(content: Json) -> Any:
 
     if content["space"]["type"] != content["kind"]:
         raise TypeError(f"a {content['kind']} node needs a {content['kind']} space")
-    return space_from_json(content["space"])
+    return space_from_json(content["space"], is_opaque=True)
 
 
 def _name(content: Json) -> str:
@@ -192,12 +246,14 @@ def _dtype(text: Any) -> np.dtype:
 
 _BUILDERS: dict[str, Callable[[Json], Node]] = {
     "Array": lambda c: Array(_name(c), _dtype(c["dtype"]), _shape(c["shape"])),
+    "Stack": lambda c: _stack(_name(c), _dtype(c["dtype"]), _shape(c["shape"])),
     "Scalar": lambda c: Scalar(_name(c), _dtype(c["dtype"])),
     "Opaque": lambda c: Opaque(_name(c)),
     "DictOf": _dict_of,
     "TupleOf": lambda c: TupleOf(_name(c), tuple(_from_json(each) for each in c["items"])),
-    "ListOf": lambda c: ListOf(_name(c), _from_json(c["item"])),
+    "ListOf": _list,
     "Text": lambda c: Text(_name(c)),
+    "Json": lambda c: nodes.Json(_name(c)),
     "Sequence": lambda c: Sequence(_name(c), _list_of(c["items"]), _space(c)),
     "Graph": _graph,
     "OneOf": lambda c: OneOf(_name(c), tuple(_list_of(each) for each in c["branches"])),

@@ -1,7 +1,7 @@
 """``diff``: the first place where two recordings differ.
 
-Values are compared, not their storage: compression, chunks and the order of dict keys are no differences. Rows whose
-stored bytes are equal are not decoded.
+Values are compared, not their storage: compression, chunks and the order of dict keys are no differences. Nor are the
+times at which rows came. Rows whose stored bytes are equal are not decoded.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.maintenance.comparing_metadata import metadata_differences
 from gym_h5record.options import check_atol
-from gym_h5record.reading.columns import Column, Infos
+from gym_h5record.reading.columns import Column
 from gym_h5record.reading.episodes import Episode
+from gym_h5record.reading.keyed_rows import KeyedRows
 from gym_h5record.reading.recording import Recording
 from gym_h5record.values.differences import Difference, first_difference
 
@@ -29,7 +30,8 @@ _MAX_WINDOW_ROWS = 4096
 
 _BEGINNING = ("seed", "options", "origin")
 _END = ("terminated", "truncated", "complete")
-_COLUMNS = (fmt.OBSERVATIONS, fmt.ACTIONS, fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.FRAMES, fmt.INFOS)
+_OUTCOME = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
+_COLUMNS = (fmt.OBSERVATIONS, fmt.ACTIONS, fmt.EXTRAS, *_OUTCOME, fmt.FRAMES, fmt.INFOS)
 """The order in which they are compared within a step."""
 
 
@@ -113,8 +115,8 @@ class _Pair(NamedTuple):
     """A column of an episode in both recordings; ``length`` rows are in both."""
 
     name: str
-    first: Column | Infos
-    second: Column | Infos
+    first: Column | KeyedRows
+    second: Column | KeyedRows
     length: int
 
 
@@ -154,9 +156,10 @@ class _Comparison:
         difference = self._compared(fmt.EPISODES, *numbers)
         if difference is not None:
             return _different(difference, min(numbers), None, steps)
-        for name in (fmt.FRAMES, fmt.INFOS):
-            a, b = (getattr(each, name) is not None for each in (self._first, self._second))
-            if a != b:
+        for name in (fmt.FRAMES, fmt.INFOS, fmt.EXTRAS):
+            columns = [getattr(each, name) for each in (self._first, self._second)]
+            a, b = (each is not None for each in columns)
+            if a != b and (name != fmt.EXTRAS or any(columns[b])):  # empty extras are as good as none
                 message = f"{name}: only {self._where[b]}"
                 return DiffReport(
                     ok=False, leaf=name, a=a, b=b, message=message, num_episodes=numbers[0], num_steps=steps

@@ -13,13 +13,26 @@ from gym_h5record.display import printable, short_repr
 from gym_h5record.format.names import METADATA_ATTRIBUTES
 from gym_h5record.reading.recording import Recording
 from gym_h5record.values.differences import ABSENT, first_difference
+from gym_h5record.values.space_json import same_space
 from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["metadata_differences"]
 
 _SPACES = ("observation_space", "action_space")
 _NOT_COMPARED = frozenset(
-    {"created_at", "run_id", "journal_id", "compression", "total_steps", "total_episodes", "schema", "user", *_SPACES}
+    {
+        "created_at",
+        "run_id",
+        "journal_id",
+        "compression",
+        "total_steps",
+        "total_episodes",
+        "discarded_episodes",
+        "discarded_steps",
+        "schema",
+        "user",
+        *_SPACES,
+    }
 )
 """Attributes that differ between any two recordings, that follow from the content, or that are compared as objects."""
 
@@ -28,7 +41,7 @@ def metadata_differences(first: Recording, second: Recording, where: tuple[str, 
     """Yield one sentence for each difference; ``where`` names the two recordings, such as ``"in a.h5"``."""
     for name in _SPACES:
         spaces = getattr(first, name), getattr(second, name)
-        if spaces[0] != spaces[1]:
+        if not same_space(*spaces):
             texts = [short_repr(each) for each in spaces]
             same = " (the difference is in a part that is not shown)" if texts[0] == texts[1] else ""
             yield f"{name}: {texts[0]} {where[0]}, {texts[1]} {where[1]}{same}"

@@ -6,15 +6,18 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Node
 from gym_h5record.format.schema import Schema
-from gym_h5record.reading.columns import Column, Infos
+from gym_h5record.reading.columns import Column
 from gym_h5record.reading.decoder import Decoder
+from gym_h5record.reading.keyed_rows import KeyedRows
 
 __all__ = ["COLUMNS", "RowColumns", "RowRun"]
 
-COLUMNS = ("observations", "frames", "infos", "actions", "rewards", "terminations", "truncations")
+COLUMNS = ("observations", "frames", "infos", "times", "actions", "rewards", "terminations", "truncations", "extras")
 """The properties of ``RowColumns``."""
 
 
@@ -69,16 +72,30 @@ class RowColumns(ABC):
 
     @cached_property
     def frames(self) -> Column | None:
-        """Pictures, one per row; None if the recording has none."""
+        """Frames, one per row: pictures, texts, or dicts of pictures by camera; None if the recording has none."""
         run = self._run
         node = run.schema.observation if run.schema.linked_frames else run.schema.frame
         return None if node is None else run.of_rows(node)
 
     @cached_property
-    def infos(self) -> Infos | None:
+    def infos(self) -> KeyedRows | None:
         """Infos, one per row; None if they were not recorded."""
         run = self._run
-        return None if run.schema.infos is None else Infos(run.decoder, run.start, run.num_rows)
+        return None if run.schema.infos is None else KeyedRows(run.decoder, fmt.INFOS, run.start, run.num_rows)
+
+    @cached_property
+    def times(self) -> np.ndarray | None:
+        """When each row came, ``(rows,)`` float64, in seconds since the recording began; None without times."""
+        run = self._run
+        return run.decoder.times(run.start, run.start + run.num_rows) if run.schema.times else None
+
+    @cached_property
+    def extras(self) -> KeyedRows | None:
+        """What the agent added to the steps, in the rows of ``actions``; None in a file without ``/extras``."""
+        run = self._run
+        if run.schema.extras is None:
+            return None
+        return KeyedRows(run.decoder, fmt.EXTRAS, run.start, run.num_steps, is_open=run.is_open)
 
     @cached_property
     def actions(self) -> Column:

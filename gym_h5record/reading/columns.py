@@ -14,10 +14,10 @@ from gym_h5record.format import nodes
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.row_comparison import StoredRows, stored_alike
 
-__all__ = ["Column", "Infos"]
+__all__ = ["Column", "Rows"]
 
 
-class _Rows(Sequence[Any]):
+class Rows(Sequence[Any]):
     """A run of rows. A subclass reads one row or some of them."""
 
     def __init__(self, start: int, length: int) -> None:
@@ -41,7 +41,7 @@ class _Rows(Sequence[Any]):
             raise IndexError(f"index {position} is out of range for {what}")
         return self._one(self._start + range(self._length)[position])
 
-    def surely_same(self, other: _Rows, start: int, stop: int) -> bool:
+    def surely_same(self, other: Rows, start: int, stop: int) -> bool:
         """Whether rows ``start`` to ``stop`` of both hold the same bytes, and so the same values.
 
         No value is decoded, and memory does not grow with the number of rows.
@@ -74,7 +74,7 @@ class _Rows(Sequence[Any]):
         """The stored bytes from a position on; None if they alone do not determine the values."""
 
 
-class Column(_Rows):
+class Column(Rows):
     """Observations, actions, rewards, flags or frames of a run of rows.
 
     ``column[i]`` is the value as it was recorded, Python type included.
@@ -111,12 +111,16 @@ class Column(_Rows):
     @property
     def shape(self) -> tuple[int, ...]:
         """``(rows, *shape)`` for arrays, ``(rows,)`` for everything else."""
-        return (self._length, *self._node.shape) if isinstance(self._node, nodes.Array) else (self._length,)
+        return (
+            (self._length, *self._node.shape) if isinstance(self._node, (nodes.Array, nodes.Stack)) else (self._length,)
+        )
 
     @property
     def dtype(self) -> np.dtype:
         """The dtype of arrays and numbers, object for everything else."""
-        return self._node.dtype if isinstance(self._node, (nodes.Array, nodes.Scalar)) else np.dtype(object)
+        return (
+            self._node.dtype if isinstance(self._node, (nodes.Array, nodes.Scalar, nodes.Stack)) else np.dtype(object)
+        )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: FBT001  # NumPy's protocol
         """All rows as one array."""
@@ -137,26 +141,6 @@ class Column(_Rows):
 
     def _stored(self, position: int) -> StoredRows | None:
         return self._decoder.stored(self._node, self._start + position) if self._open_row < 0 else None
-
-
-class Infos(_Rows):
-    """Infos of a run of rows: ``infos[i]`` is a dict, ``infos[a:b]`` a list of dicts."""
-
-    def __init__(self, decoder: Decoder, start: int, length: int) -> None:
-        super().__init__(start, length)
-        self._decoder = decoder
-
-    def __repr__(self) -> str:
-        return f"<Infos of {self._length} rows>"
-
-    def _one(self, row: int) -> Any:
-        return self._decoder.info(row)
-
-    def _many(self, start: int, stop: int) -> list[Any]:
-        return [self._decoder.info(row) for row in range(start, stop)]
-
-    def _stored(self, position: int) -> StoredRows | None:
-        return self._decoder.stored_infos(self._start + position)
 
 
 def _with_padding(leaf: Any) -> Any:

@@ -12,12 +12,15 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes, ragged
 from gym_h5record.format import schema as sc
 from gym_h5record.format.names import TypeCode
+from gym_h5record.format.stacks import read_stacks
 from gym_h5record.limits import MAX_ITEM_BYTES
 from gym_h5record.reading.row_comparison import StoredRows
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.values.tagged_json import loads
 
 __all__ = ["Decoder"]
+
+_JSON = {fmt.INFOS: fmt.INFOS_JSON, fmt.EXTRAS: fmt.EXTRAS_JSON}
 
 
 class Decoder:
@@ -53,38 +56,63 @@ class Decoder:
             return {key: self.batch(child, start, stop) for key, child in node.items}
         if isinstance(node, nodes.TupleOf):
             return tuple(self.batch(child, start, stop) for child in node.items)
+        if isinstance(node, nodes.Stack):
+            return self.stacks(node, start, stop)
         if isinstance(node, nodes.Array) and 0 in node.shape:
             return np.empty((stop - start, *node.shape), node.dtype)
         return self._storage.items(node.name, start, stop)
 
-    def info(self, row: int) -> Any:
-        """The info of a row, as it was recorded."""
-        info: dict[str, Any] = {}
+    def stacks(self, node: nodes.Stack, start: int, stop: int) -> np.ndarray:
+        """The stacks of rows ``start`` to ``stop``, ``(rows, *shape)``. Those of exceptions have no meaning."""
+        try:
+            return read_stacks(node, self._storage, start, stop)
+        except CorruptRecordingError:
+            raise
+        except ValueError as error:
+            raise CorruptRecordingError(f"/{node.name} rows {start} to {stop} cannot be decoded: {error}") from error
+
+    def times(self, start: int, stop: int) -> np.ndarray:
+        """The times of rows ``start`` to ``stop``, ``(rows,)`` float64, in seconds."""
+        return self._storage.items(fmt.TIMES, start, stop) / 1e9
+
+    def codes(self, node: nodes.Node, start: int, stop: int) -> np.ndarray:
+        """The type codes of a node in rows ``start`` to ``stop``, ``(rows,)`` uint8."""
+        codes: np.ndarray = self._storage.items(fmt.TYPES, start, stop)[:, self._codes[node.name]]
+        return codes
+
+    def key_columns(self, group: str) -> tuple[sc.KeyColumn, ...]:
+        """The keys of infos or extras that have columns of their own."""
+        return (self.schema.infos if group == fmt.INFOS else self.schema.extras) or ()
+
+    def keyed(self, group: str, row: int) -> Any:
+        """The info or the extras of a row, as they were recorded. ``group`` is ``"infos"`` or ``"extras"``."""
+        values: dict[str, Any] = {}
         codes = self._storage.row(fmt.TYPES, row)[0]
-        for column in self.schema.infos or ():
+        for column in self.key_columns(group):
             code = codes[self._codes[column.node.name]]
             if code != TypeCode.ABSENT:
-                info[column.key] = self._decoded(column.node, row, int(code))
-        text = self._text(fmt.INFOS_JSON, row)
+                values[column.key] = self._decoded(column.node, row, int(code))
+        name = _JSON[group]
+        text = self._text(name, row)
         if not text:
-            return info
+            return values
         try:
             rest = loads(text)
         except ValueError as error:
-            raise CorruptRecordingError(f"/{fmt.INFOS_JSON} row {row} is no tagged JSON: {error}") from error
-        return {**info, **rest} if type(rest) is dict else rest
+            raise CorruptRecordingError(f"/{name} row {row} is no tagged JSON: {error}") from error
+        return {**values, **rest} if type(rest) is dict else rest
 
     def stored(self, node: nodes.Node, row: int) -> StoredRows:
         """The stored bytes of a node, from a row on."""
         codes = tuple(self._codes[each.name] for each in node.walk())
         return StoredRows(self._storage, node, (node,), (), codes, row)
 
-    def stored_infos(self, row: int) -> StoredRows:
-        """The stored bytes of the infos, from a row on."""
-        columns = self.schema.infos or ()
+    def stored_keyed(self, group: str, row: int) -> StoredRows:
+        """The stored bytes of the infos or the extras, from a row on."""
+        columns = self.key_columns(group)
         nodes = tuple(column.node for column in columns)
         codes = tuple(self._codes[node.name] for node in nodes)
-        return StoredRows(self._storage, columns, nodes, (fmt.INFOS_JSON,), codes, row)
+        return StoredRows(self._storage, columns, nodes, (_JSON[group],), codes, row)
 
     def _decoded(self, node: nodes.Node, row: int, code: int) -> Any:
         try:
@@ -118,6 +146,10 @@ class Decoder:
     @_decode.register
     def _(self, node: nodes.TupleOf, row: int, code: int) -> Any:
         return tuple(self.value(child, row) for child in node.items)
+
+    @_decode.register
+    def _(self, node: nodes.Stack, row: int, code: int) -> Any:
+        return read_stacks(node, self._storage, row, row + 1).reshape(node.shape)
 
     @_decode.register
     def _(self, node: nodes.Ragged, row: int, code: int) -> Any:

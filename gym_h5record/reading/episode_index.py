@@ -39,16 +39,22 @@ class EpisodeIndex:
     def committed(cls, storage: ColumnReader) -> EpisodeIndex:
         """The index up to the last commit. A commit that claims more than the file has is an error."""
         index = storage.reading(fmt.COMMIT, lambda: cls._committed(storage))
-        for name, count in ((fmt.REWARDS, index.num_rows), (_STARTS, index.num_episodes)):
+        storage.check_rows(index.num_rows)
+        for name, count in ((fmt.TERMINATIONS, index.num_rows), (_STARTS, index.num_episodes)):
             storage.check_stored(name, count)
         return index
 
     def later(self) -> EpisodeIndex:
-        """The index up to the newest commit. Entries that this index has are not read again."""
+        """The index up to the newest commit. Entries that this index has are not read again, except the newest one.
+
+        The newest episode may have been discarded since, and another one may have its entry.
+        """
         index = self._storage.reading(fmt.COMMIT, lambda: self._committed(self._storage))
         if index.num_episodes < self.num_episodes:
             return index
-        return EpisodeIndex(self._storage, index.num_episodes, index.num_rows, self._columns)
+        settled = max(self.num_episodes - 1, 0)
+        columns = {name: column[:settled] for name, column in self._columns.items()}
+        return EpisodeIndex(self._storage, index.num_episodes, index.num_rows, columns)
 
     @classmethod
     def _committed(cls, storage: ColumnReader) -> EpisodeIndex:

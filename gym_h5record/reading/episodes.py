@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, overload
 
+from gym_h5record.display import reward_text
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
@@ -38,12 +39,13 @@ class Episode(RowColumns):
 
     def __repr__(self) -> str:
         end = "terminated" if self.terminated else "truncated" if self.truncated else "incomplete"
-        return f"<Episode {self.number}: {self.length} steps, total reward {self.total_reward:g}, {end}>"
+        return f"<Episode {self.number}: {self.length} steps, total reward {reward_text(self.total_reward)}, {end}>"
 
     @property
-    def total_reward(self) -> float:
-        """Sum of the rewards, added one by one."""
-        return float(self._index.column("returns")[self.number])
+    def total_reward(self) -> Any:
+        """Sum of the rewards, added one by one: a float, or an array of float64 if rewards are arrays."""
+        total = self._index.column("returns")[self.number]
+        return total.copy() if total.ndim else float(total)
 
     @property
     def terminated(self) -> bool:

@@ -22,6 +22,7 @@ from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import EpisodeList
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
+from gym_h5record.storage.paths import given_path
 from gym_h5record.storage.state import State
 
 __all__ = ["Recording"]
@@ -60,7 +61,7 @@ class Recording(RowColumns):
 
     def __init__(self, path: str | os.PathLike[str], *, live: bool = False) -> None:
         self._live = live
-        self._handle = Handle(Path(path), Access.LIVE if live else Access.CLOSED)
+        self._handle = Handle(given_path(path), Access.LIVE if live else Access.CLOSED)
         self._is_live = self._handle.state is State.LIVE
         try:
             self._storage = ColumnReader(self._handle)
@@ -172,7 +173,8 @@ class Recording(RowColumns):
 
     @property
     def returns(self) -> np.ndarray:
-        """Total reward of each episode, ``(num_episodes,)`` float64."""
+        """Total reward of each episode, ``(episodes,)`` float64; ``(episodes, *shape)`` if rewards are arrays."""
+        self.schema  # noqa: B018  # says which shape the returns have; the column is checked against it
         return self._index.column("returns").copy()
 
     @property

@@ -63,12 +63,31 @@ def stored_alike(first: StoredRows, second: StoredRows, count: int) -> bool:
         return False
     texts = first.texts + ((fmt.EXCEPTIONS,) if (codes[0] == TypeCode.EXCEPTION).any() else ())
     trees = (*first.nodes, *(nodes.Text(name) for name in texts))
-    return _fields_alike([field for tree in trees for field in tree.fields()], pair, count)
+    spans = [(each.start, each.start + count) for each in pair]
+    stacks = [node for tree in first.nodes for node in tree.walk() if isinstance(node, nodes.Stack)]
+    return _fields_alike([field for tree in trees for field in tree.fields()], pair, spans) and all(
+        _earlier_frames_alike(node, pair, count) for node in stacks
+    )
 
 
-def _fields_alike(fields: Sequence[nodes.Field], pair: tuple[StoredRows, StoredRows], count: int) -> bool:
-    """Whether the items of these fields are the same; parents come before their children."""
-    spans: dict[str | None, list[_Span]] = {None: [(each.start, each.start + count) for each in pair]}
+def _earlier_frames_alike(node: nodes.Stack, pair: tuple[StoredRows, StoredRows], count: int) -> bool:
+    """Whether the frames that the first stacks have of the rows before them are the same."""
+    num_rows = max(_num_rows_before(node, each) for each in pair) if count else 0
+    spans = [(each.start - num_rows, each.start) for each in pair]
+    return min(spans)[0] >= 0 and _fields_alike(list(node.fields()), pair, spans)
+
+
+def _num_rows_before(node: nodes.Stack, rows: StoredRows) -> int:
+    """How many rows before the first one its stack has frames of."""
+    num_rows = min(node.shape[0] - 1, rows.start)
+    ends = _ends(rows.storage, node.earlier.ends, (rows.start - num_rows, rows.start + 1))
+    restarts = np.flatnonzero(np.diff(ends))
+    return num_rows - int(restarts[-1]) if len(restarts) else node.shape[0] - 1
+
+
+def _fields_alike(fields: Sequence[nodes.Field], pair: tuple[StoredRows, StoredRows], rows: list[_Span]) -> bool:
+    """Whether the items of these fields in these rows are the same; parents come before their children."""
+    spans: dict[str | None, list[_Span]] = {None: rows}
     for field in fields:
         one, other = spans[field.parent]
         if one[1] - one[0] != other[1] - other[0]:

@@ -8,48 +8,25 @@ from __future__ import annotations
 
 import copy
 import json
-import warnings
-from collections.abc import Mapping
+import time
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from gymnasium import Space
 
-from gym_h5record.errors import RecordingWarning
+from gym_h5record.format import names as fmt
 from gym_h5record.format.column_planning import plan_columns
 from gym_h5record.format.names import Origin
+from gym_h5record.notices import warn
 from gym_h5record.recorder.append_check import check_same
-from gym_h5record.recorder.provenance import describe_environment, frames_per_second, user_metadata
+from gym_h5record.recorder.recorded_env import RecordedEnv
 from gym_h5record.values.tagged_json import no_exact_form, tag, untag
 from gym_h5record.writing.deferred_signals import signals_held
 from gym_h5record.writing.options import Existing
 from gym_h5record.writing.row_writer import RowWriter, begin_json
 from gym_h5record.writing.session import Session
 
-__all__ = ["EpisodeStream", "RecordedEnv", "describe_recorded", "kept_copy", "warn", "warn_of_repr"]
-
-
-@dataclass(frozen=True)
-class RecordedEnv:
-    """The facts about an environment that its recording needs.
-
-    Attributes:
-        attributes: Text attributes of ``/metadata``.
-        spaces: The observation and the action space.
-        fps: Frames per second, NaN if unknown.
-        frames: Kind of the frame source.
-        infos: Whether infos are recorded.
-        has_user_metadata: Whether some of the attributes are the user's own.
-    """
-
-    attributes: Mapping[str, str]
-    spaces: tuple[Space[Any], Space[Any]]
-    fps: float
-    frames: str
-    infos: bool
-    has_user_metadata: bool
+__all__ = ["EpisodeStream", "kept_copy", "warn_of_repr"]
 
 
 class EpisodeStream:
@@ -65,12 +42,13 @@ class EpisodeStream:
 
     Attributes:
         session: The recording.
+        recorded: The facts about the environment; may be replaced before the first episode.
         rows: Takes rows. None before the columns are fixed, and after ``release``.
     """
 
     def __init__(self, session: Session, recorded: RecordedEnv) -> None:
         self.session = session
-        self._recorded = recorded
+        self.recorded = recorded
         self._first_row: _FirstRow | None = None
         self.rows: RowWriter | None = None
 
@@ -83,7 +61,9 @@ class EpisodeStream:
         """Open the session, if it is not open; check that this environment may be appended to its recording."""
         self.session.open(self._check_append)
 
-    def begin_episode(self, observation: Any, info: Any, frame: Any, begin: dict[str, Any]) -> RowWriter | None:
+    def begin_episode(
+        self, observation: Any, info: Any, frame: Any, begin: dict[str, Any], time_ns: int | None = None
+    ) -> RowWriter | None:
         """Begin an episode.
 
         Args:
@@ -91,6 +71,7 @@ class EpisodeStream:
             info: The info that came with it.
             frame: The rendered picture, None if there are none.
             begin: How the episode began, from ``begin_json``.
+            time_ns: When it began, on the monotonic clock; None for now.
 
         Returns:
             The writer for its steps; None if its first step goes to ``record_first_step``.
@@ -98,31 +79,42 @@ class EpisodeStream:
         self.lay_out_first_row()  # one still waits if the last episode had no step
         rows = self.rows
         if rows is not None:
-            rows.begin_episode(observation, info, frame, begin)
+            rows.begin_episode(observation, info, frame, begin, time_ns)
             return rows
         self.open()
-        header_bytes = 2 * len(json.dumps(dict(self._recorded.attributes))) + (64 << 10)
+        header_bytes = 2 * len(json.dumps(dict(self.recorded.attributes))) + (64 << 10)
         self.session.reserve(_array_bytes(observation) + _array_bytes(frame), header_bytes)
         # Environments reuse their buffers, so the row is kept as a copy.
-        kept_info = untag(tag(info, on_repr=warn_of_repr))
-        self._first_row = _FirstRow(kept_copy(observation), kept_info, copy.deepcopy(frame), begin)
+        inexact: list[object] = []
+        kept_info = untag(tag(info, on_repr=inexact.append))
+        time_ns = time.monotonic_ns() if time_ns is None else time_ns
+        self._first_row = _FirstRow(kept_copy(observation), kept_info, kept_copy(frame), begin, time_ns, inexact)
         return None
 
-    def record_first_step(self, action: Any, result: tuple[Any, Any, Any, Any, Any], frame: Any) -> RowWriter:
+    def record_first_step(
+        self,
+        action: Any,
+        extras: dict[str, Any],
+        result: tuple[Any, Any, Any, Any, Any],
+        frame: Any,
+        time_ns: int | None = None,
+    ) -> RowWriter:
         """Fix the columns by the first row and the first step, and record both.
 
         Args:
             action: The action of the step.
+            extras: What the agent adds to the step.
             result: What ``env.step`` returned.
             frame: The rendered picture after the step.
+            time_ns: When the step returned, on the monotonic clock; None for now.
         """
         self.session.check_not_closing()
         if self._first_row is None:
             raise RuntimeError("there is no first row")
         observation, reward, terminated, truncated, info = result
-        rows = self._lay_out(self._first_row, (action, info))
-        rows.put_action(action)
-        rows.put_step(observation, reward, terminated, truncated, info, frame)
+        rows = self._lay_out(self._first_row, (action, extras, observation, reward, info))
+        rows.put_action(action, extras)
+        rows.put_step(observation, reward, terminated, truncated, info, frame, time_ns)
         return rows
 
     def lay_out_first_row(self) -> RowWriter | None:
@@ -133,18 +125,29 @@ class EpisodeStream:
         """
         return None if self._first_row is None else self._lay_out(self._first_row, None)
 
-    def step_on(self, episode_id: int) -> RowWriter | None:
+    def step_on(self, episode_id: int, origin: Origin = Origin.AFTER_DONE) -> RowWriter | None:
         """Begin an episode with the newest row: the agent steps on after the end of the last episode.
+
+        Args:
+            episode_id: Number of the last reset.
+            origin: How the episode begins. Where the last one is discarded, it continues none of the file.
 
         Returns:
             The writer for its steps, None if there is no row yet.
         """
         rows = self.rows
         if rows is not None and self._first_row is None:
-            rows.repeat_last_row(begin_json(None, None, Origin.AFTER_DONE, episode_id))
+            rows.repeat_last_row(begin_json(None, None, origin, episode_id))
             return rows
         self.session.check_not_closing()
         return None
+
+    def discard_episode(self) -> None:
+        """Forget the newest episode."""
+        if self._first_row is not None:
+            self._first_row = None  # nothing of it has been written
+        elif self.rows is not None:
+            self.rows.discard_episode()
 
     def close(self) -> None:
         """Record the first row if it still waits, and complete the file. May be called again."""
@@ -168,8 +171,16 @@ class EpisodeStream:
         self.rows = self._first_row = None
 
     def _check_append(self, existing: Existing) -> None:
-        recorded, path = self._recorded, self.session.options.path
-        check_same(existing.schema, existing.metadata, recorded.attributes, path, infos=recorded.infos)
+        recorded, path = self.recorded, self.session.options.path
+        check_same(
+            existing.schema,
+            existing.metadata,
+            recorded.attributes,
+            path,
+            cameras=recorded.cameras,
+            infos=recorded.infos,
+            times=recorded.times,
+        )
         if recorded.has_user_metadata:
             warn(f"{path} keeps the metadata it began with; the new metadata is not recorded.")
         if existing.metadata.get("env_spec") != recorded.attributes["env_spec"]:
@@ -178,9 +189,9 @@ class EpisodeStream:
                 "To re-simulate the appended episodes, pass an environment made like this one."
             )
 
-    def _lay_out(self, first: _FirstRow, step: tuple[Any, Any] | None) -> RowWriter:
+    def _lay_out(self, first: _FirstRow, step: tuple[Any, Any, Any, Any, Any] | None) -> RowWriter:
         """Fix the columns by the first values, and write the first row."""
-        session, recorded = self.session, self._recorded
+        session, recorded = self.session, self.recorded
         self._first_row = None
         schema = plan_columns(
             (first.observation, first.info, first.frame),
@@ -188,12 +199,15 @@ class EpisodeStream:
             recorded.frames,
             step,
             infos=recorded.infos,
+            times=recorded.times,
             warn=warn,
         )
         with session.kept_open(), signals_held():  # an interrupt between the two lines would lose ``rows``
-            session.lay_out(schema, recorded.fps, recorded.attributes)
+            session.lay_out(schema, recorded.fps, {**recorded.attributes, "created_at": session.began_at})
             rows = self.rows = RowWriter(session, schema if session.existing is None else session.existing.schema)
-        rows.begin_episode(first.observation, first.info, first.frame, first.begin)
+        rows.begin_episode(first.observation, first.info, first.frame, first.begin, first.time_ns)
+        for part in first.inexact:
+            rows.note_inexact(fmt.INFOS, part)
         return rows
 
 
@@ -205,38 +219,9 @@ def kept_copy(value: Any) -> Any:
         return untag(tag(value, on_repr=warn_of_repr))
 
 
-def warn(message: str) -> None:
-    """Warn the user."""
-    warnings.warn(message, RecordingWarning, stacklevel=2)
-
-
 def warn_of_repr(part: object) -> None:
     """Warn the user of an object that has no exact form in the file."""
     warn(no_exact_form(part))
-
-
-def describe_recorded(
-    env: gym.Env[Any, Any], frames: str, metadata: Mapping[str, Any] | None, *, infos: bool
-) -> RecordedEnv:
-    """Gather the facts about an environment that its recording needs.
-
-    Args:
-        env: The environment inside the recorder.
-        frames: Kind of the frame source.
-        metadata: The user's metadata.
-        infos: Whether infos are recorded.
-
-    Raises:
-        MetadataError: If the user's metadata cannot be stored.
-    """
-    return RecordedEnv(
-        attributes={**describe_environment(env), **user_metadata(metadata), "frames": frames},
-        spaces=(env.observation_space, env.action_space),
-        fps=frames_per_second(env),
-        frames=frames,
-        infos=bool(infos),
-        has_user_metadata=bool(metadata),
-    )
 
 
 @dataclass(frozen=True)
@@ -247,6 +232,8 @@ class _FirstRow:
     info: Any
     frame: Any
     begin: dict[str, Any]
+    time_ns: int
+    inexact: list[object]  # parts of the info without an exact form
 
 
 def _array_bytes(value: Any) -> int:

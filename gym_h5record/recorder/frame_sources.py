@@ -1,12 +1,13 @@
 """Where the picture of a row comes from.
 
-There are three sources: the observation, if it is the picture for certain; the result of ``render``; and the list of
-an environment with a ``*_list`` render mode. Recording renders nothing unless the environment was made to render
-pictures, and the user's ``render`` returns the same frames as without recording.
+There are four sources: the observation, if it is the picture for certain; the result of ``render``; the list of an
+environment with a ``*_list`` render mode; and the user's cameras. Recording renders nothing unless the environment was
+made to render pictures, and the user's ``render`` returns the same frames as without recording.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,11 +16,17 @@ import numpy as np
 from gymnasium import spaces, wrappers
 
 from gym_h5record.errors import OptionError, RenderModeError
+from gym_h5record.format.frame_planning import FRAME_KINDS
+from gym_h5record.notices import warn
 from gym_h5record.options import check_one_of
+from gym_h5record.recorder.cameras import Cameras
 
-__all__ = ["FRAMES_OPTIONS", "FrameSource", "choose_frame_source", "observation_is_picture"]
+__all__ = ["FRAMES_OPTIONS", "RENDER_MODES", "FrameSource", "choose_frame_source", "observation_is_picture"]
 
 FRAMES_OPTIONS = ("auto", "render", "observation", False)
+
+RENDER_MODES = ("rgb_array", "ansi", "depth_array", "rgbd_tuple", "cameras")
+"""Render modes whose pictures can be recorded, also with ``_list`` behind them; ``"cameras"`` is a replay's."""
 
 # These wrappers change neither the observation nor the rendered picture.
 _TRANSPARENT = (
@@ -46,38 +53,76 @@ _TRUSTED_MODULES = ("gymnasium.wrappers.", "gym_h5record.")
 class FrameSource:
     """Gives the picture of the newest observation; this class itself gives none.
 
-    ``kind`` is ``"render"`` if a picture is captured for each row, ``"observation"`` if the observations are the
-    pictures, ``"none"`` if there are none.
+    Attributes:
+        env: The environment.
+        kind: ``"render"`` if a picture is rendered for each row, ``"cameras"`` if cameras take it, ``"observation"`` if
+            the observations are the pictures, ``"none"`` if there are none.
     """
 
     env: gym.Env[Any, Any]
     kind: str = "none"
 
+    @property
+    def captures(self) -> bool:
+        """Whether ``capture`` gives pictures."""
+        return self.kind in FRAME_KINDS
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The names of the cameras, none for other kinds."""
+        return ()
+
     def capture(self) -> Any:
-        """The picture, ``(H, W, 3)`` uint8."""
+        """The picture of the environment as it is now. Until ``forget``, it is taken once."""
         return None
+
+    def forget(self) -> None:
+        """Drop the picture: the environment is about to change."""
 
     def render(self) -> Any:
         """The result of the user's ``render()``."""
         return self.env.render()
 
 
+@dataclass
 class RenderedFrames(FrameSource):
-    """Renders an ``rgb_array`` environment once per row."""
+    """Renders once per row, also where the user renders too: rendering again may give another picture."""
+
+    _captured: tuple[Any] | None = field(default=None, init=False)
 
     def capture(self) -> Any:
-        return self.env.render()
+        if self._captured is None:
+            self._captured = (self.env.render(),)
+        return self._captured[0]
+
+    def forget(self) -> None:
+        self._captured = None
+
+    def render(self) -> Any:
+        captured, self._captured = self._captured, None  # the user may change it, so nobody else gets it
+        return self.env.render() if captured is None else captured[0]
 
 
 @dataclass
 class CollectedFrames(FrameSource):
-    """Reads the newest frame of ``RenderCollection``, which renders every step itself."""
+    """Looks at the newest frame of ``RenderCollection``, which renders every step itself.
+
+    A ``RecordVideo`` between it and the recorder takes the frames out of the collection, and keeps them in its history
+    until the user renders.
+
+    Attributes:
+        collection: The collection.
+        videos: The ``RecordVideo`` wrappers around it, the innermost first.
+    """
 
     collection: wrappers.RenderCollection[Any, Any] = field(kw_only=True)
+    videos: tuple[wrappers.RecordVideo[Any, Any], ...] = field(kw_only=True)
 
     def capture(self) -> Any:
-        frames = self.collection.frame_list
-        return frames[-1] if frames else None
+        for frames in (self.collection.frame_list, *(video.render_history for video in self.videos)):
+            if frames:
+                return frames[-1]
+        return None
 
 
 @dataclass
@@ -95,8 +140,35 @@ class ListedFrames(FrameSource):
         return taken + list(self.env.render() or [])
 
 
-def choose_frame_source(env: gym.Env[Any, Any], frames: str | Literal[False]) -> FrameSource:
-    """The frame source for the recorder's option ``frames``; an error if the environment has no such pictures."""
+@dataclass
+class CameraFrames(FrameSource):
+    """Calls the user's cameras once per row."""
+
+    cameras: Cameras = field(kw_only=True)
+    _captured: dict[str, Any] | None = field(default=None, init=False)
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        return tuple(self.cameras)
+
+    def capture(self) -> Any:
+        if self._captured is None:
+            self._captured = self.cameras.take(self.env)
+        return self._captured
+
+    def forget(self) -> None:
+        self._captured = None
+
+
+def choose_frame_source(
+    env: gym.Env[Any, Any], frames: str | Literal[False] | Mapping[str, Callable[[Any], Any]]
+) -> FrameSource:
+    """The frame source for the recorder's option ``frames``; an error if the environment has no such pictures.
+
+    Warns if the environment renders something that cannot be recorded.
+    """
+    if isinstance(frames, Mapping):
+        return CameraFrames(env, "cameras", cameras=frames if isinstance(frames, Cameras) else Cameras(frames))
     check_one_of("frames", frames, FRAMES_OPTIONS)
     if frames is False:
         return FrameSource(env)
@@ -109,18 +181,25 @@ def choose_frame_source(env: gym.Env[Any, Any], frames: str | Literal[False]) ->
         return FrameSource(env, "observation")
     if frames == "auto" and observation_is_picture(env):
         return FrameSource(env, "observation")
+    return _rendered(env, is_demanded=frames == "render")
+
+
+def _rendered(env: gym.Env[Any, Any], *, is_demanded: bool) -> FrameSource:
+    """The frame source for the render mode of an environment."""
     mode = env.render_mode
-    if mode == "rgb_array":
+    if mode in RENDER_MODES:
         return RenderedFrames(env, "render")
-    if mode == "rgb_array_list":
-        collection = _find_collection(env)
-        if collection is None:
-            return ListedFrames(env, "render")
-        return CollectedFrames(env, "render", collection=collection)
-    if frames == "render":
+    if mode is not None and mode.removesuffix("_list") in RENDER_MODES:
+        return _collected_frames(env) or ListedFrames(env, "render")
+    if is_demanded:
         raise RenderModeError(
             f'frames="render" needs an environment that renders pictures; its render_mode is {mode!r}. '
-            'Make it with render_mode="rgb_array".'
+            'Make it with render_mode="rgb_array", or "ansi", "depth_array" or "rgbd_tuple".'
+        )
+    if mode not in (None, "human"):
+        warn(
+            f"render_mode {mode!r} gives no pictures that can be recorded, so that no frames are recorded. Pass "
+            'frames={"name": function}, where function(env) returns a picture, or frames=False to record none.'
         )
     return FrameSource(env)
 
@@ -142,9 +221,13 @@ def _is_picture_space(space: Any) -> bool:
     return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[2] == 3
 
 
-def _find_collection(env: gym.Env[Any, Any]) -> wrappers.RenderCollection[Any, Any] | None:
+def _collected_frames(env: gym.Env[Any, Any]) -> CollectedFrames | None:
+    outermost = env
+    videos: list[wrappers.RecordVideo[Any, Any]] = []
     while isinstance(env, gym.Wrapper):
         if isinstance(env, wrappers.RenderCollection):
-            return env
+            return CollectedFrames(outermost, "render", collection=env, videos=tuple(reversed(videos)))
+        if isinstance(env, wrappers.RecordVideo):
+            videos.append(env)
         env = env.env
     return None

@@ -7,25 +7,27 @@ renders, so the environment does the same as without recording.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from pathlib import PurePath
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import wrappers
+from gymnasium import Space, wrappers
 from gymnasium.envs.registration import EnvSpec, WrapperSpec
 
 from gym_h5record.errors import MetadataError, SpecError
 from gym_h5record.limits import MAX_TEXT_BYTES
 from gym_h5record.recorder.platform_facts import library_versions, platform_names, rom_md5
+from gym_h5record.values.exact import base_value
 from gym_h5record.values.space_json import space_to_json
 from gym_h5record.values.spec_json import spec_obstacle, spec_to_json, without_onlookers
 from gym_h5record.values.tagged_json import dumps
 
-__all__ = ["describe_environment", "frames_per_second", "user_metadata", "wrapped_spec"]
+__all__ = ["describe_arrays", "describe_environment", "frames_per_second", "user_metadata", "wrapped_spec"]
 
 _ALE_CLASS = "ale_py.env:AtariEnv"
 
@@ -43,7 +45,6 @@ def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:
         "render_mode": str(env.render_mode or ""),
         "observation_space": json.dumps(space_to_json(env.observation_space)),
         "action_space": json.dumps(space_to_json(env.action_space)),
-        "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": json.dumps(library_versions(_packages(env))),
         "platform": json.dumps(platform_names()),
     }
@@ -53,6 +54,20 @@ def describe_environment(env: gym.Env[Any, Any]) -> dict[str, str]:
     parent = next((each for each in parents if isinstance(each, dict)), None)
     attributes |= {} if rom is None else {"rom_md5": rom}
     return attributes | ({} if parent is None else {"recording_parent": json.dumps(parent)})
+
+
+def describe_arrays(name: str, observation_space: Space[Any], action_space: Space[Any]) -> dict[str, str]:
+    """The same attributes where there is no environment. ``name`` is what the data is of."""
+    return {
+        **dict.fromkeys(("env_class", "env_spec", "render_mode"), ""),
+        "env_name": name,
+        "env_spec_problem": "it was written by gym_h5record.Writer, without an environment",
+        "env_wrappers": "[]",
+        "observation_space": json.dumps(space_to_json(observation_space)),
+        "action_space": json.dumps(space_to_json(action_space)),
+        "versions": json.dumps(library_versions()),
+        "platform": json.dumps(platform_names()),
+    }
 
 
 def frames_per_second(env: gym.Env[Any, Any]) -> float:
@@ -145,9 +160,13 @@ def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
     """The user's metadata as attributes.
 
     ``run_id`` and ``agent_id`` become attributes of their own; the rest is JSON in ``user``. A missing ``run_id`` is a
-    random UUID. A value without a JSON form, or a key that is not a string, raises ``MetadataError``.
+    random UUID. Paths become text, members of enums their value, dataclasses dicts of their fields. Any other value
+    without a JSON form, or a key that is not a string, raises ``MetadataError``.
     """
-    given: dict[Any, Any] = dict(metadata or {})
+    try:
+        given: dict[Any, Any] = _plain(dict(metadata or {}))
+    except RecursionError as error:
+        raise MetadataError("metadata: it is nested too deep, or contains itself.") from error
     problems = [f"the key {key!r} is not a string" for key in given if not isinstance(key, str)]
     try:
         dumps(given, on_repr=lambda part: problems.append(f"{part!r} is of type {type(part).__qualname__}"))
@@ -159,13 +178,29 @@ def user_metadata(metadata: Mapping[str, Any] | None) -> dict[str, str]:
     problems += [f"{name} {text!r} cannot be an attribute" for name, text in texts.items() if not _is_attribute(text)]
     if problems:
         raise MetadataError(
-            f"metadata: {'; '.join(problems)}. Use None, booleans, numbers, strings, NumPy arrays, "
-            "and lists, tuples and dicts of them."
+            f"metadata: {'; '.join(problems)}. Use None, booleans, numbers, strings, paths, enums, NumPy arrays, "
+            "and lists, tuples, dicts and dataclasses of them."
         )
     user = dumps(given)
     if len(user) > MAX_TEXT_BYTES:
         raise MetadataError(f"metadata: it has {len(user)} bytes as JSON, at most {MAX_TEXT_BYTES} can be recorded.")
     return {**texts, "user": user}
+
+
+def _plain(value: Any) -> Any:
+    """The value as text, numbers, lists, tuples and dicts, where its class says how."""
+    if isinstance(value, enum.Enum):
+        return _plain(value.value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain, value))
+    base = base_value(value)  # of a derived class, such as a string with attributes
+    return value if base is None else _plain(base)
 
 
 def _is_attribute(text: str) -> bool:

@@ -6,7 +6,6 @@ It needs only the file. It returns the recorded values, bit for bit; it executes
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,14 +16,16 @@ from gym_h5record.errors import (
     ActionMismatchError,
     EndOfEpisodeError,
     OptionError,
-    RecordingWarning,
     RenderModeError,
     ReplayError,
     StepBeforeResetError,
 )
+from gym_h5record.format.nodes import Array, DictOf, Text, TupleOf
+from gym_h5record.notices import warn
 from gym_h5record.options import check_one_of
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
+from gym_h5record.recorder.frame_sources import RENDER_MODES
 from gym_h5record.values.exact import identical
 
 __all__ = ["INCOMPLETE_KEY", "ReplayFromHDF5"]
@@ -47,7 +48,9 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         path: The recording.
         episodes: Numbers of the episodes to play; None for all that have a step.
         on_mismatch: What to do if an action is not the recorded one: ``"ignore"``, ``"warn"`` or ``"raise"``.
-        render_mode: ``"rgb_array"`` or None. Both render the recorded frames; with None the recording may have none.
+        render_mode: The mode of the recorded frames, or None. Both render them; with None the recording may have none.
+            The mode is ``"rgb_array"``, ``"ansi"``, ``"depth_array"`` or ``"rgbd_tuple"``, or ``"cameras"`` if a frame
+            is a dict with a picture of each camera.
 
     Raises:
         OptionError: If an option is unknown, or an episode does not exist.
@@ -61,7 +64,7 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         1.0
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as in gymnasium.Env
+    metadata: dict[str, Any] = {"render_modes": [*RENDER_MODES], "render_fps": 30}  # noqa: RUF012  # as in gymnasium.Env
 
     def __init__(
         self,
@@ -76,16 +79,15 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         self._recording = Recording(path)
         self.observation_space = self._recording.observation_space
         self.action_space = self._recording.action_space
-        has_frames = self._recording.frames is not None
-        if render_mode not in (None, "rgb_array") or (render_mode and not has_frames):
+        self.render_mode = _render_mode(self._recording)
+        if render_mode not in (None, self.render_mode):
+            has = f"frames of the render_mode {self.render_mode!r}" if self.render_mode else "none"
             raise RenderModeError(
-                f"render_mode {render_mode!r}: a replay renders 'rgb_array' if the recording has frames; "
-                f"{self._recording.path} has {'some' if has_frames else 'none'}."
+                f"render_mode {render_mode!r}: a replay renders the recorded frames; {self._recording.path} has {has}."
             )
-        self.render_mode = "rgb_array" if has_frames else None
         fps = self._recording.fps
         self.metadata = {
-            "render_modes": ["rgb_array"] if has_frames else [],
+            "render_modes": [self.render_mode] if self.render_mode else [],
             "render_fps": fps if fps > 0 else ReplayFromHDF5.metadata["render_fps"],
         }
         self._numbers = self._playable(episodes)
@@ -133,8 +135,8 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
             truncated, info[INCOMPLETE_KEY] = True, True
         return episode.observations[self._step], reward, terminated, truncated, info
 
-    def render(self) -> np.ndarray | None:
-        """The recorded picture of the newest observation, None if there are no frames."""
+    def render(self) -> Any:
+        """The recorded frame of the newest observation, None if there are no frames."""
         episode = self._running()
         return None if episode.frames is None else episode.frames[self._step]
 
@@ -159,7 +161,7 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         message = f"episode {episode.number}, step {step}: the recorded action is {recorded!r}, got {action!r}."
         if self._on_mismatch == "raise":
             raise ActionMismatchError(message)
-        warnings.warn(message, RecordingWarning, stacklevel=3)
+        warn(message)
 
     def _playable(self, episodes: Sequence[int] | None) -> list[int]:
         total = self._recording.num_episodes
@@ -173,3 +175,18 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         if not numbers:
             raise ReplayError(f"{self._recording.path} has no episode with a step: nothing to replay.")
         return numbers
+
+
+def _render_mode(recording: Recording) -> str | None:
+    """The render mode of an environment that renders frames like the recorded ones, None if there are none."""
+    if recording.frames is None:
+        return None
+    node = recording.schema.frame  # None if the observations are the pictures
+    if isinstance(node, Text):
+        return "ansi"
+    if isinstance(node, TupleOf):
+        return "rgbd_tuple"
+    if isinstance(node, DictOf):
+        return "cameras"
+    recorded = str(recording.metadata.get("render_mode")).removesuffix("_list")
+    return "depth_array" if isinstance(node, Array) and recorded == "depth_array" else "rgb_array"

@@ -21,14 +21,16 @@ from gym_h5record.errors import EnvMismatchError, SpecError, UnbuildableEnvError
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.platform_facts import library_versions, platform_names, rom_md5
 from gym_h5record.recorder.wrapper import RecordToHDF5
+from gym_h5record.values.space_json import same_space
 from gym_h5record.values.spec_json import resolve, spec_obstacle, without_onlookers
 
-__all__ = ["EnvFactory", "build_env", "close_if_built", "version_differences"]
+__all__ = ["ADVICE", "EnvFactory", "build_env", "close_if_built", "version_differences"]
 
 EnvFactory = gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]]
 """An environment, or a function that makes one."""
 
-_ADVICE = "pass what makes it, env=lambda: gymnasium.make(...)"
+ADVICE = "pass what makes it, env=lambda: gymnasium.make(...)."
+"""The end of the message of ``UnbuildableEnvError``, for programs; the command line has an option in its place."""
 
 _COLLECTION = "gymnasium.wrappers.rendering:RenderCollection"
 
@@ -145,7 +147,7 @@ def _headless(spec: EnvSpec, *, renders: bool) -> EnvSpec:
 
 def _unbuildable(recording: Recording, reason: str) -> UnbuildableEnvError:
     name = recording.metadata.get("env_name") or "the environment"
-    return UnbuildableEnvError(f"{recording.path}: {name} cannot be made again: {reason.rstrip('.')}; {_ADVICE}.")
+    return UnbuildableEnvError(f"{recording.path}: {name} cannot be made again: {reason.rstrip('.')}; {ADVICE}")
 
 
 def _reason(recording: Recording, error: BaseException) -> str:
@@ -197,7 +199,7 @@ def _check_spaces(recording: Recording, env: gym.Env[Any, Any]) -> None:
 
 def _difference(then: Space[Any], now: Space[Any]) -> str:
     """The first difference of two spaces, as the end of a sentence; "" if they are equal."""
-    if then == now:
+    if same_space(then, now):
         return ""
     for where, *pair in _parts(then, now):
         difference = _difference(*pair)

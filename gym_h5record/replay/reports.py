@@ -84,12 +84,14 @@ class VerifyReport:
         episodes: One report for each chosen episode.
         differences: Sentences on versions, platform and ROM that are not those of the recording.
         atol: The tolerance, 0 for exact comparison.
+        not_compared: Sentences on recorded values that were not compared.
     """
 
     path: Path
     episodes: tuple[EpisodeReport, ...]
     differences: tuple[str, ...] = ()
     atol: float = 0.0
+    not_compared: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -19,7 +19,9 @@ from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet
 from gym_h5record.values.differences import ABSENT
 from gym_h5record.values.tagged_json import places_of_text
 
-__all__ = ["Outcome", "Rerun"]
+__all__ = ["Outcome", "Rerun", "missing_clause"]
+
+_MAX_PLACES = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Outcome:
     """The result of a reset or a step.
 
     Attributes:
-        frame: The picture, ``ABSENT`` if the recorder rendered none.
+        frame: The picture, ``ABSENT`` if the recorder rendered none. Cameras are not in the file, so theirs are absent.
         step: Reward, terminated and truncated; None after a reset.
     """
 
@@ -44,15 +46,17 @@ class Rerun:
         recording: The recording of the episodes.
         env: The environment.
         last: The outcome of the last reset or step, None before the first reset.
+        missing: Places of recorded generators that the environment did not have when a snapshot was last restored.
     """
 
     def __init__(self, recording: Recording, env: gym.Env[Any, Any], snapshots: SnapshotSet) -> None:
         self.recording = recording
         self.env = env
         self.last: Outcome | None = None
+        self.missing: list[str] = []
         self._snapshots = snapshots
         # Rendering may draw random numbers, so render exactly where the recorder did.
-        self._source = choose_frame_source(env, "render" if recording.metadata["frames"] == "render" else False)
+        self._source = choose_frame_source(env, "render" if recording.metadata.get("frames") == "render" else False)
 
     def begin(self, episode: Episode, *, restore: bool) -> Outcome:
         """Begin an episode: reset, or go on from the last step if the recorded agent did not reset.
@@ -67,7 +71,8 @@ class Rerun:
             return self.last
         _check_exact("reset options", episode.options)
         if restore:
-            self._snapshots.restore(self.env, episode.snapshot)
+            self._restore(episode)
+        self._source.forget()
         observation, info = self.env.reset(seed=episode.seed, options=episode.options)
         self.last = Outcome(observation, info, self._frame())
         return self.last
@@ -79,6 +84,7 @@ class Rerun:
             NotReplayableError: If the file has the action only as text.
         """
         _check_exact("an action", action)
+        self._source.forget()
         observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(action))
         self.last = Outcome(observation, info, self._frame(), (reward, terminated, truncated))
         return self.last
@@ -90,8 +96,24 @@ class Rerun:
             for action in episode.actions:
                 self.step(action)
 
+    def _restore(self, episode: Episode) -> None:
+        snapshot = episode.snapshot
+        self.missing = self._snapshots.missing(self.env, snapshot)
+        if self.missing:  # when recording, a reset may have made these objects: this one, or one before
+            self.env.reset(seed=episode.seed, options=copy.deepcopy(episode.options))
+            self.missing = self._snapshots.missing(self.env, snapshot)
+        self._snapshots.restore(self.env, snapshot)
+
     def _frame(self) -> Any:
-        return self._source.capture() if self._source.kind == "render" else ABSENT
+        return self._source.capture() if self._source.captures else ABSENT
+
+
+def missing_clause(rerun: Rerun) -> str:
+    """A clause that names ``Rerun.missing``, "" if nothing is missing."""
+    if not rerun.missing:
+        return ""
+    places = ", ".join(rerun.missing[:_MAX_PLACES]) + (", ..." if len(rerun.missing) > _MAX_PLACES else "")
+    return f"the environment has no place for recorded generators: {places}"
 
 
 def _check_exact(what: str, value: Any) -> None:

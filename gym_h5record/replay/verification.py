@@ -36,13 +36,14 @@ from gym_h5record.replay.lineage import (
 )
 from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built, version_differences
 from gym_h5record.replay.reports import EpisodeReport, Verdict, VerifyReport
-from gym_h5record.replay.rerun import Rerun
+from gym_h5record.replay.rerun import Rerun, missing_clause
 
 __all__ = ["verify"]
 
 _FAILED = (Verdict.DIVERGED, Verdict.NOT_REPLAYABLE)
 _SHARES = 4  # per worker: episodes differ in length, so one share each would leave workers without work
 _SEQUENTIAL = "it is exact only after the episodes before it: the environment keeps state across resets"
+_CAMERAS = "frames are not compared: the file does not hold the cameras that took them"
 _NOT_FRESH = "it was not tried in a fresh environment: pass a function that makes it, not one environment"
 
 
@@ -60,7 +61,7 @@ def verify(
     """Run recorded episodes again on the real environment and compare all of their values.
 
     Each episode is first run alone, from its own snapshot or seed. If it differs, it is run in a fresh environment
-    after all episodes that its environment went through before it.
+    after all episodes that its environment went through before it. Pictures of cameras are not compared.
     This imports the environment, wrappers and modules that the file names: verify only recordings from people you
     trust.
 
@@ -99,7 +100,12 @@ def verify(
             if on_progress is not None:
                 on_progress(len(found), len(numbers))
         _retry_in_sequence(setup, recording, found)
-        return VerifyReport(recording.path, tuple(found[number] for number in numbers), differences, setup.rules.atol)
+        reports = tuple(found[number] for number in numbers)
+        return VerifyReport(recording.path, reports, differences, setup.rules.atol, _not_compared(recording))
+
+
+def _not_compared(recording: Recording) -> tuple[str, ...]:
+    return (_CAMERAS,) if recording.metadata.get("frames") == "cameras" else ()
 
 
 # Each episode alone ---------------------------------------------------------------------------------
@@ -173,7 +179,13 @@ def _verify_group(
         return not_replayable(wanted, str(error))
     if branches_off(recording, episodes[0].number):
         return _in_fresh(setup, recording, episodes, wanted)
-    return check_sequence(rerun, episodes, wanted, setup.rules)
+    return _compared(setup, rerun, episodes, wanted)
+
+
+def _compared(setup: RerunSetup, rerun: Rerun, episodes: list[Episode], wanted: list[int]) -> Iterator[EpisodeReport]:
+    for report in check_sequence(rerun, episodes, wanted, setup.rules):
+        has_diverged = report.verdict is Verdict.DIVERGED
+        yield replace(report, reason=report.reason or missing_clause(rerun)) if has_diverged else report
 
 
 def _grouped(
@@ -215,7 +227,7 @@ def _in_fresh(
         except RecordingError as error:  # only of the other recording: this environment has been built before
             yield from not_replayable(wanted, str(error))
             return
-        yield from check_sequence(rerun, episodes, wanted, setup.rules)
+        yield from _compared(setup, rerun, episodes, wanted)
 
 
 # After all episodes before it -------------------------------------------------------------------------

@@ -36,9 +36,8 @@ _FIXED = {
     field.name: field
     for field in (
         Field(fmt.COMMIT, np.dtype(np.int64)),
-        Field(fmt.REWARDS, np.dtype(np.float64)),
         *(Field(name, np.dtype(np.bool_)) for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.DONES)),
-        *(Field(f"{fmt.EPISODES}/{name}", dtype) for name, dtype in fmt.EPISODE_COLUMNS.items()),
+        *(Field(f"{fmt.EPISODES}/{name}", dtype) for name, dtype in fmt.EPISODE_COLUMNS.items() if name != "returns"),
     )
 }
 """The datasets that do not depend on the schema."""
@@ -73,6 +72,18 @@ class ColumnReader:
     def chunk_rows(self, field: str) -> int:
         """How many items a chunk of a dataset has."""
         return self.reading(field, lambda: self._dataset(field).rows)
+
+    def check_rows(self, count: int) -> None:
+        """Make sure that the file can hold ``count`` rows: ``/dones``, which is never compressed, has a byte for each.
+
+        Raises:
+            CorruptRecordingError: If it is too small.
+        """
+        size_bytes = self._handle.size_bytes
+        if count > size_bytes:
+            raise CorruptRecordingError(
+                f"{self._handle.path}: /{fmt.COMMIT} claims {count} rows, more than {size_bytes} bytes can hold"
+            )
 
     def check_stored(self, field: str, count: int) -> None:
         """See ``StoredChunks.check_stored``."""
@@ -162,6 +173,8 @@ class _Dataset:
             if not self._stored.filter_id:
                 return self._checked(self._dataset[start:stop])
         items = np.empty((stop - start, *self._shape), self._dtype)
+        if self._last[0] in chunks[1:]:  # read it before another chunk takes its place
+            chunks = chunks[::-1]
         for chunk in chunks:
             offset = chunk * self.rows
             low, high = max(start, offset), min(stop, offset + self.rows)

@@ -1,6 +1,7 @@
-"""One dataset of a recording: its creation, and the writing of rows as whole chunks.
+"""One dataset of a recording being written, as whole chunks.
 
-``recording_file`` decides which datasets a recording has, and when written rows are valid.
+``recording_file`` decides which datasets a recording has, and when written rows are valid. ``column_layout`` says how
+they are stored.
 """
 
 from __future__ import annotations
@@ -13,62 +14,23 @@ import numpy as np
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.checksums import BlockChecksums
+from gym_h5record.storage.column_layout import is_compressed, packed_layout, recording_layout
 from gym_h5record.storage.format_checks import check_field
 from gym_h5record.storage.hdf5.chunks import StoredChunks
-from gym_h5record.storage.hdf5.codecs import SZIP, Codec
+from gym_h5record.storage.hdf5.codecs import Codec
 from gym_h5record.storage.hdf5.objects import filter_ids
 
-__all__ = ["ColumnWriter", "chunk_rows", "create_column", "is_compressed"]
+__all__ = ["ColumnWriter"]
 
-_COMPRESSED_FROM_BYTES = 256
-"""A chunk of smaller items is rewritten at every flush: uncompressed, this is in place; compressed, the file grows."""
-_COMPRESSED_RAGGED_FROM_BYTES = 4 << 10
-"""Compressed ragged items have a chunk each, so that no chunk is ever half full."""
-_SMALL_CHUNK_BYTES = 4 << 10
-_INDEX_CHUNK_BYTES = 1 << 10  # of a dataset of /episodes
-_LARGE_CHUNK_BYTES = 113 << 10  # one RGB Atari frame, sixteen of 84x84
-
-
-def is_compressed(field: Field) -> bool:
-    """Whether the chunks of a field are compressed."""
-    smallest = _COMPRESSED_FROM_BYTES if field.parent is None else _COMPRESSED_RAGGED_FROM_BYTES
-    return field.item_bytes >= smallest
-
-
-def chunk_rows(field: Field) -> int:
-    """Items in one chunk of a field: a power of two, so that chunks of all columns nest (docs/decisions/0004)."""
-    if not is_compressed(field):
-        small_bytes = _INDEX_CHUNK_BYTES if field.axis == "episode" else _SMALL_CHUNK_BYTES
-        return _power_of_two(small_bytes // field.item_bytes)
-    return _power_of_two(_LARGE_CHUNK_BYTES // field.item_bytes) if field.parent is None else 1
-
-
-def _power_of_two(number: int) -> int:
-    """The largest power of two up to ``number``, at least 1."""
-    return 1 << max(0, number.bit_length() - 1)
-
-
-def create_column(file: h5py.File, field: Field, codec: Codec) -> None:
-    """Create the empty dataset of a field."""
-    rows = chunk_rows(field)
-    create = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    create.set_chunk((rows, *field.shape))
-    create.set_fill_time(h5py.h5d.FILL_TIME_ALLOC)
-    if is_compressed(field) and codec.filter_id == SZIP:
-        create.set_szip(*codec.filter_values)  # adds values that depend on the machine
-    elif is_compressed(field) and codec.filter_id:
-        # Optional: HDF5 itself may lack the filter, and LZF refuses data that it cannot make smaller.
-        create.set_filter(codec.filter_id, h5py.h5z.FLAG_OPTIONAL, codec.filter_values)
-    links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
-    links.set_create_intermediate_group(True)
-    links.set_char_encoding(h5py.h5t.CSET_UTF8)
-    space = h5py.h5s.create_simple((0, *field.shape), (h5py.h5s.UNLIMITED, *field.shape))
-    kind = h5py.h5t.py_create(field.dtype, logical=True)
-    h5py.h5d.create(file.id, field.name.encode(), kind, space, create, links)
+_NO_FILTER = 0xFFFFFFFF
+"""The mask of a chunk to which no filter of its dataset was applied."""
 
 
 class ColumnWriter:
-    """One dataset being written: rows in, whole compressed chunks out.
+    """One dataset being written.
+
+    The chunks of a packed column, in a compacted file that is appended to, are written uncompressed and filled up with
+    zeros. So each later write of them is in place. Compaction compresses them when the file is closed.
 
     Args:
         dataset: The dataset, from ``open_dataset``.
@@ -82,19 +44,21 @@ class ColumnWriter:
             A compressed chunk is written anew as it fills. A write that a crash cuts short damages all of its rows.
 
     Raises:
-        CorruptRecordingError: If ``create_column`` would have made another dataset for the field.
+        CorruptRecordingError: If this package would have made another dataset for the field.
     """
 
     def __init__(
         self, dataset: h5py.Dataset, field: Field, codec: Codec, checksums: h5py.Dataset | None = None
     ) -> None:
-        _check_ours(dataset, field, codec)
+        check_field(dataset, field)
         self.field = field
+        self._is_packed = _is_packed(dataset, field, codec)
         self._dataset = dataset
         self._encode = codec.encode if is_compressed(field) else None
-        self._rows = chunk_rows(field)
+        self._rows = int(dataset.chunks[0])
         self._extent = len(dataset)
         self._checksums = None if checksums is None else BlockChecksums(checksums, self._rows)
+        self._newest = -1, np.empty(0)  # of a packed column, the chunk used last: number of its first item, its items
         self.chunks = StoredChunks(dataset)
         self.held_rows = self._rows if is_compressed(field) else 1
 
@@ -107,7 +71,9 @@ class ColumnWriter:
         if stop > self._extent:
             self._dataset.id.set_extent((stop, *self.field.shape))
             self._extent = stop
-        if self._encode is None:
+        if self._is_packed:
+            self._write_packed(start, items)
+        elif self._encode is None:
             if self.chunks.filter_id:  # HDF5 compresses
                 self.chunks.check_overwritten(start, stop)
             self._dataset[start:stop] = items
@@ -122,7 +88,10 @@ class ColumnWriter:
             self._checksums.update(start, items, self.read)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows ``start`` to ``stop`` of an uncompressed column."""
+        """Rows ``start`` to ``stop`` of a column of small items."""
+        if self._is_packed:
+            parts = (self._chunk(first)[max(start - first, 0) : stop - first] for first in self._firsts(start, stop))
+            return self._joined(np.empty((0, *self.field.shape), self.field.dtype), *parts)
         rows: np.ndarray = self._dataset[start:stop]
         return rows
 
@@ -138,16 +107,45 @@ class ColumnWriter:
     def _write_chunk(self, first: int, items: np.ndarray, encode: Callable[[memoryview], bytes]) -> None:
         if len(items) < self._rows:
             items = self._joined(items, np.zeros((self._rows - len(items), *self.field.shape), self.field.dtype))
-        data = np.ascontiguousarray(items).data.cast("B")
-        self._dataset.id.write_direct_chunk((first, *(0 for _ in self.field.shape)), encode(data))
+        self._dataset.id.write_direct_chunk(self._at(first), encode(np.ascontiguousarray(items).data.cast("B")))
+
+    # The packed layout --------------------------------------------------------------------------------
+
+    def _write_packed(self, start: int, items: np.ndarray) -> None:
+        stop = start + len(items)
+        for first in self._firsts(start, stop):
+            chunk = self._chunk(first)
+            low, high = max(start, first), min(stop, first + self._rows)
+            chunk[low - first : high - first] = items[low - start : high - start]
+            self._dataset.id.write_direct_chunk(self._at(first), chunk, _NO_FILTER)
+
+    def _chunk(self, first: int) -> np.ndarray:
+        """The items of a chunk, zeros where nothing was written."""
+        known, chunk = self._newest
+        if known != first:
+            if self.chunks.is_indexed(first):
+                chunk = self.chunks.read_to_append(first).copy()
+            else:
+                chunk = np.zeros((self._rows, *self.field.shape), self.field.dtype)
+            self._newest = first, chunk
+        return chunk
+
+    def _firsts(self, start: int, stop: int) -> range:
+        """The first items of the chunks of which items ``start`` to ``stop`` are a part."""
+        return range(start // self._rows * self._rows, stop, self._rows) if start < stop else range(0)
+
+    def _at(self, first: int) -> tuple[int, ...]:
+        return (first, *(0 for _ in self.field.shape))
 
 
-def _check_ours(dataset: h5py.Dataset, field: Field, codec: Codec) -> None:
-    check_field(dataset, field)
-    filters = filter_ids(dataset.id)
-    ours = [codec.filter_id] if is_compressed(field) and codec.filter_id else []
-    if dataset.chunks[0] != chunk_rows(field) or filters != ours:
-        raise CorruptRecordingError(
-            f"/{field.name} has chunks of {dataset.chunks[0]} items and filters {filters}, this package makes "
-            f"{chunk_rows(field)} and {ours}: the file can be read, but not appended to"
-        )
+def _is_packed(dataset: h5py.Dataset, field: Field, codec: Codec) -> bool:
+    """Whether a dataset is as compaction makes it, and not as it is made for a new recording."""
+    ours, packed = recording_layout(field, codec), packed_layout(field)
+    if ours.matches(dataset):
+        return False
+    if packed is not None and packed.matches(dataset):
+        return True
+    raise CorruptRecordingError(
+        f"/{field.name} has chunks of {dataset.chunks[0]} items and filters {filter_ids(dataset.id)}, this package "
+        f"makes {ours.rows} and {[number for number, _ in ours.filters]}: the file can be read, but not appended to"
+    )

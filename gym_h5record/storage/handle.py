@@ -34,6 +34,9 @@ from gym_h5record.storage.state import State, cut_short_error, recording_state
 
 __all__ = ["Access", "Handle"]
 
+_IDENTITY = ("run_id", "created_at")
+"""Attributes of ``/metadata`` that tell recordings apart. They never change."""
+
 
 class Access(Enum):
     """Which recordings may be opened.
@@ -62,7 +65,7 @@ class Handle:
         state: The state of the recording when it was last opened.
 
     Raises:
-        RecordingNotFoundError: If there is no file, or another one than before.
+        RecordingNotFoundError: If there is no file, or that of another recording than before.
         NotARecordingError: If it is not HDF5, not a recording, or of a newer version.
         CorruptRecordingError: If it has lost its end.
         RecordingInUseError: If it is being recorded.
@@ -72,7 +75,6 @@ class Handle:
     def __init__(self, path: Path, access: Access = Access.CLOSED) -> None:
         self.path = Path(os.path.realpath(path))
         self._access = access
-        self._status: os.stat_result | None = None  # tells the file from another one that has taken its place
         self.generation = 0
         self._open()
 
@@ -104,8 +106,9 @@ class Handle:
 
     @property
     def size_bytes(self) -> int:
-        """Size of the file."""
-        return self.path.stat().st_size
+        """Size of the open file; another one may have its name by now."""
+        self.check_open()
+        return os.fstat(self._guarded.fileno()).st_size
 
     def renew(self) -> None:
         """Open the file again, to see what has been written since.
@@ -137,21 +140,27 @@ class Handle:
     def _open_as(self, state: State) -> None:
         is_whole = state is State.CLOSED and self._access is not Access.DAMAGED
         with ExitStack() as opened:
-            file, status = self._open_file(opened, is_whole=is_whole)
+            file, guarded = self._open_file(opened, is_whole=is_whole)
             opened.callback(_close, file)
             check_format(file, self.path)
-            if self._status is not None and not os.path.samestat(self._status, status):
+            if self.generation and not self._continues(file, guarded):
                 raise RecordingNotFoundError(f"{self.path} has been replaced by another recording. Open it again.")
             # HDF5 calls the Python file object when it closes the file. weakref.finalize closes it before Python ends;
             # a file closed later crashes the process (docs/decisions/0009).
             self._release = weakref.finalize(self, opened.pop_all().close)
-        self._file = file
-        self._status = status
+        self._file, self._guarded = file, guarded
         self._pid = os.getpid()
         self.state = state
         self.generation += 1
 
-    def _open_file(self, opened: ExitStack, *, is_whole: bool) -> tuple[h5py.File, os.stat_result]:
+    def _continues(self, file: h5py.File, guarded: GuardedFile) -> bool:
+        """Whether the file that now has the name is the one that was open, or what compaction made of it."""
+        if os.path.samestat(os.fstat(self._guarded.fileno()), os.fstat(guarded.fileno())):
+            return True
+        one, other = ({name: open_metadata(each).get(name) for name in _IDENTITY} for each in (self._file, file))
+        return one == other and None not in one.values()
+
+    def _open_file(self, opened: ExitStack, *, is_whole: bool) -> tuple[h5py.File, GuardedFile]:
         """Open it for HDF5 through a ``GuardedFile``, which checks every block that HDF5 reads."""
         if not self.path.exists():
             raise RecordingNotFoundError(f"{self.path} has not been written yet: only its journal is there.")
@@ -164,7 +173,7 @@ class Handle:
         if is_whole and is_torn(self.path):  # a writer has begun since recording_state; _open looks again
             raise CorruptRecordingError(f"{self.path} has not been closed.")
         try:
-            return open_through_python(guarded, "r"), os.fstat(guarded.fileno())
+            return open_through_python(guarded, "r"), guarded
         except READ_ERRORS as error:
             kind = NotARecordingError if is_whole else CorruptRecordingError
             raise kind(f"{self.path} cannot be opened as an HDF5 file: {error}") from error

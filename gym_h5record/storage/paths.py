@@ -1,4 +1,4 @@
-"""The files beside a recording: their names, and how to open one without following a link."""
+"""The path of a recording as a user gives it, and the files beside it: their names, and how to open one safely."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gym_h5record.errors import CorruptRecordingError
 
 __all__ = [
     "closing_descriptor",
+    "given_path",
     "has_journal",
     "journal_path",
     "lock_path",
@@ -22,6 +23,11 @@ __all__ = [
     "redo_path",
     "spare_path",
 ]
+
+
+def given_path(path: str | os.PathLike[str]) -> Path:
+    """A path as a user gives it: ``~`` at its beginning is the home directory, as in a shell."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser raises where there is no such user
 
 
 def journal_path(recording: Path) -> Path:

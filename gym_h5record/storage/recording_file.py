@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,17 +17,19 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, NotARecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.claims import check_commit, committed_items
+from gym_h5record.format.claims import Commit, committed_items
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json, schema_to_json
 from gym_h5record.storage.checksums import checksum_field
-from gym_h5record.storage.column_writer import ColumnWriter, create_column
+from gym_h5record.storage.column_layout import recording_layout
+from gym_h5record.storage.column_writer import ColumnWriter
+from gym_h5record.storage.empty_recording import LIBVER, empty_recording
 from gym_h5record.storage.format_checks import check_format, open_metadata
 from gym_h5record.storage.hdf5.atomic import atomic_path
 from gym_h5record.storage.hdf5.codecs import Codec, make_codec
 from gym_h5record.storage.hdf5.crash_safe_file import CrashSafeFile
-from gym_h5record.storage.hdf5.objects import has_group, open_dataset
+from gym_h5record.storage.hdf5.objects import has_group, has_link, open_dataset
 from gym_h5record.storage.hdf5.superblock import read_superblock
 from gym_h5record.storage.hdf5.thread_lock import open_through_python
 from gym_h5record.storage.paths import redo_path
@@ -36,11 +37,10 @@ from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["RecordingFile", "create_file"]
 
-_LIBVER = ("v110", "v110")
-"""Every HDF5 since 1.10 (2016) reads the file: with the second value, HDF5 refuses to write anything newer."""
 _TAIL_BYTES = 8  # any number but 0: the file is longer than its superblock says until it is closed
 _JOURNAL_ID, _STEPS, _EPISODES = "journal_id", "total_steps", "total_episodes"
-_CHANGED_IN_PLACE = {_JOURNAL_ID: str, _STEPS: int, _EPISODES: int}
+_DISCARDED = ("discarded_episodes", "discarded_steps")
+_CHANGED_IN_PLACE = {_JOURNAL_ID: str, **dict.fromkeys((_STEPS, _EPISODES, *_DISCARDED), int)}
 _JOURNAL_ID_BYTES = 36  # a UUID as text
 
 
@@ -65,30 +65,21 @@ def create_file(
         journal_id: Identity of the journal that will be drained into it.
         checksum: Whether to keep checksums of the chunks.
     """
-    image = io.BytesIO()  # HDF5 may crash after a failed write: only write_bytes meets a full disk
-    # Without a strategy for free space, HDF5 never uses the space of an old block again: a reader of the live file may
-    # still be reading that block.
-    with open_through_python(image, "w", libver=_LIBVER, fs_strategy="none") as file:
-        file.attrs["format"] = fmt.FORMAT
-        file.attrs["format_version"] = np.int64(fmt.FORMAT_VERSION)
-        file.attrs["fps"] = np.float64(fps)
-        attributes = file.create_group(fmt.METADATA).attrs
-        for name, text in metadata.items():
-            attributes[name] = text
-        attributes[_STEPS] = attributes[_EPISODES] = np.int64(0)
-        attributes["schema"] = schema_to_json(schema)
-        attributes["compression"] = json.dumps([codec.name, codec.opts])
-        attributes[_JOURNAL_ID] = np.bytes_(journal_id)  # of fixed size: start changes it in place
-        for field in all_fields(schema):
-            create_column(file, field, codec)
-            if checksum:
-                create_column(file, checksum_field(field), codec)
-        if schema.linked_frames:
-            file[fmt.FRAMES] = file[fmt.OBSERVATIONS]
-        # Chunked and unlimited as every dataset, although it never grows.
-        file.create_dataset(fmt.COMMIT, data=np.zeros(2, np.int64), chunks=(2,), maxshape=(None,))
+    attributes: dict[str, Any] = dict(metadata)
+    attributes |= dict.fromkeys((_STEPS, _EPISODES, *_DISCARDED), np.int64(0))
+    attributes["schema"] = schema_to_json(schema)
+    attributes["compression"] = json.dumps([codec.name, codec.opts])
+    attributes[_JOURNAL_ID] = np.bytes_(journal_id)  # of fixed size: start changes it in place
+    image = empty_recording(
+        schema,
+        root={"format": fmt.FORMAT, "format_version": np.int64(fmt.FORMAT_VERSION), "fps": np.float64(fps)},
+        metadata=attributes,
+        commit=Commit(0, 0),
+        layout=lambda field: recording_layout(field, codec),
+        checksum=checksum,
+    )
     with atomic_path(path) as partial:
-        partial.write_bytes(image.getbuffer())
+        partial.write_bytes(image)
 
 
 class RecordingFile:
@@ -102,8 +93,7 @@ class RecordingFile:
 
     Attributes:
         schema: The columns.
-        rows: Committed rows.
-        episodes: Committed episodes.
+        committed: The last commit.
         held_rows: Rows that the journal keeps until they fill whole chunks.
 
     Raises:
@@ -127,7 +117,7 @@ class RecordingFile:
 
     def _open(self) -> h5py.File:
         try:
-            return open_through_python(self._durable, "r+", libver=_LIBVER, rdcc_nbytes=256 << 10)
+            return open_through_python(self._durable, "r+", libver=LIBVER, rdcc_nbytes=256 << 10)
         except BaseException as error:
             self._durable.abandon()
             self._durable.finish()
@@ -140,16 +130,20 @@ class RecordingFile:
         check_format(self._file, self._path)
         self._metadata = open_metadata(self._file)
         self._attributes = self._file[fmt.METADATA].attrs
+        if not has_link(self._file, fmt.POSITIONS):
+            raise CorruptRecordingError(
+                f"{self._path} was made by an earlier version of this package. It can be read, but not appended to."
+            )
+        self._numbers = {name: open_dataset(self._file, name) for name in Commit(0, 0).parts}
+        for name, numbers in Commit(0, 0).parts.items():
+            if self._numbers[name].shape != (len(numbers),):
+                raise CorruptRecordingError(f"/{name} has the shape {self._numbers[name].shape}, not ({len(numbers)},)")
+        self.committed = Commit.read(lambda name, start, stop: self._numbers[name][start:stop])
         for name, kind in _CHANGED_IN_PLACE.items():
             if not isinstance(self._metadata[name], kind):
                 raise CorruptRecordingError(f"/{fmt.METADATA} has {self._metadata[name]!r:.80} as {name}")
         self.schema = schema_from_json(self._metadata["schema"])
         self.codec = make_codec(*parse_json(self._metadata["compression"]))
-        self._commit = open_dataset(self._file, fmt.COMMIT)
-        if self._commit.shape != (2,):
-            raise CorruptRecordingError(f"/{fmt.COMMIT} has the shape {self._commit.shape}, not (2,)")
-        self.rows, self.episodes = (int(count) for count in self._commit[:])
-        check_commit(self.rows, self.episodes)
         has_checksums = has_group(self._file, fmt.CHECKSUMS)
         self._fields = {field.name: field for field in all_fields(self.schema)}
         self._columns: dict[str, ColumnWriter] = {}
@@ -157,6 +151,16 @@ class RecordingFile:
             checksums = open_dataset(self._file, checksum_field(field).name) if has_checksums else None
             self._columns[name] = ColumnWriter(open_dataset(self._file, name), field, self.codec, checksums)
         self.held_rows = max(column.held_rows for column in self._columns.values())
+
+    @property
+    def rows(self) -> int:
+        """Committed rows."""
+        return self.committed.rows
+
+    @property
+    def episodes(self) -> int:
+        """Committed episodes."""
+        return self.committed.episodes
 
     def check_complete(self) -> None:
         """Make sure that all committed rows and episodes are in the file; ragged items are not counted."""
@@ -169,6 +173,8 @@ class RecordingFile:
 
     def _check_items(self, fields: Iterable[Field]) -> None:
         size_bytes = self._path.stat().st_size
+        if self.rows > size_bytes:
+            raise CorruptRecordingError(f"/{fmt.COMMIT} claims {self.rows} rows, more than {size_bytes} bytes can hold")
         end_at = functools.cache(self._end_at)  # several fields may have the same parent
         for field in fields:  # parents come before their children: the ends that are read have been checked
             count = committed_items(field, self._fields, self.rows, self.episodes, end_at)
@@ -191,8 +197,13 @@ class RecordingFile:
         return str(self._metadata[_JOURNAL_ID])
 
     def start(self, journal_id: str) -> None:
-        """Set the identity of the journal and sync. From now on nothing is created, only appended."""
+        """Set the identity of the journal and sync. From now on nothing is created, only appended.
+
+        Another journal than before begins with the position of the next row.
+        """
         self._check_place(len(journal_id))
+        if journal_id != self.journal_id:
+            self._set_commit(self.committed.for_another_journal)
         self._attributes.modify(_JOURNAL_ID, np.bytes_(journal_id))
         self._metadata[_JOURNAL_ID] = journal_id
         self._file.flush()
@@ -203,10 +214,10 @@ class RecordingFile:
         self._columns[name].write(start, items)
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Items of an uncompressed column."""
+        """Items of a column of small items."""
         return self._columns[name].read(start, stop)
 
-    def commit(self, rows: int, episodes: int) -> None:
+    def commit(self, commit: Commit) -> None:
         """Make rows and episodes valid.
 
         Rows are flushed before the episode index, and the index before ``/commit``, so that a reader of the live file
@@ -214,12 +225,16 @@ class RecordingFile:
         """
         for column in self._columns.values():  # in the order of all_fields: /episodes comes last
             column.flush()
-        if (rows, episodes) != (self.rows, self.episodes):
-            self._commit[:] = (rows, episodes)
-            self._commit.flush()
-            self.rows, self.episodes = rows, episodes
+        self._set_commit(commit)
         self._file.flush()  # renews the end-of-file address in the superblock
         self._durable.sync()
+
+    def _set_commit(self, commit: Commit) -> None:
+        for name, numbers in commit.parts.items():
+            if numbers != self.committed.parts[name]:
+                self._numbers[name][:] = numbers
+                self._numbers[name].flush()
+        self.committed = commit
 
     def metadata(self) -> dict[str, Any]:
         """The attributes of ``/metadata``."""
@@ -242,6 +257,8 @@ class RecordingFile:
         try:
             self._attributes.modify(_STEPS, np.int64(self.rows - self.episodes))  # an episode has a row more than steps
             self._attributes.modify(_EPISODES, np.int64(self.episodes))
+            for name in _DISCARDED:
+                self._attributes.modify(name, np.int64(getattr(self.committed, name)))
         finally:
             self._close()
 

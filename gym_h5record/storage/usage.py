@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import h5py
@@ -17,9 +16,10 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.handle import Handle
-from gym_h5record.storage.hdf5.chunk_index import indexed_chunks
+from gym_h5record.storage.hdf5.chunk_index import stored_bytes
 from gym_h5record.storage.hdf5.codecs import FILTERS
-from gym_h5record.storage.hdf5.objects import filter_ids, hdf5_errors_as_corrupt, open_dataset
+from gym_h5record.storage.hdf5.objects import filter_ids, has_link, hdf5_errors_as_corrupt, open_dataset
+from gym_h5record.storage.paths import given_path
 
 __all__ = ["ColumnUsage", "column_usage"]
 
@@ -33,7 +33,7 @@ class ColumnUsage:
         shape: Its shape; the first axis is that of the items.
         dtype: Name of its dtype in NumPy.
         chunk_rows: Rows in one chunk.
-        filter: Name of its filter, None if it has none.
+        filter: Name of the filter that compresses it, None if none does.
         stored_bytes: Bytes of its chunks in the file, 0 if unknown.
         raw_bytes: Bytes of its items in memory.
         aliases: Other names of the same dataset; they take no bytes.
@@ -60,10 +60,11 @@ def column_usage(path: str | os.PathLike[str]) -> list[ColumnUsage]:
     Raises:
         RecordingError: If it cannot be read, as for ``Recording``.
     """
-    with closing(Handle(Path(path))) as handle, handle.path.open("rb") as stream:
+    with closing(Handle(given_path(path))) as handle, handle.path.open("rb") as stream:
         schema = schema_from_json(str(handle.metadata().get("schema")))
         aliases = {fmt.OBSERVATIONS: (fmt.FRAMES,)} if schema.linked_frames else {}
-        names = sorted([*(each.name for each in all_fields(schema)), fmt.COMMIT])
+        own = [name for name in (fmt.COMMIT, fmt.POSITIONS) if has_link(handle.file, name)]
+        names = sorted([*(each.name for each in all_fields(schema)), *own])
         with hdf5_errors_as_corrupt(f"{path} cannot be measured"):
             return [_measure(stream, open_dataset(handle.file, name), aliases.get(name, ())) for name in names]
 
@@ -74,16 +75,8 @@ def _measure(stream: BinaryIO, dataset: h5py.Dataset, aliases: tuple[str, ...]) 
         shape=dataset.shape,
         dtype=str(dataset.dtype),
         chunk_rows=dataset.chunks[0],
-        filter=next((FILTERS[number] for number in filter_ids(dataset.id)), None),
-        stored_bytes=_stored_bytes(stream, dataset),
+        filter=next((FILTERS[number] for number in filter_ids(dataset.id) if number in FILTERS), None),
+        stored_bytes=stored_bytes(stream.fileno(), dataset),
         raw_bytes=dataset.size * dataset.dtype.itemsize,
         aliases=aliases,
     )
-
-
-def _stored_bytes(stream: BinaryIO, dataset: h5py.Dataset) -> int:
-    """The bytes of the chunks; 0 if the index claims more entries than the file has bytes: HDF5 walks through all."""
-    chunks = indexed_chunks(stream.fileno(), dataset)
-    if chunks is None or chunks > os.fstat(stream.fileno()).st_size:
-        return 0
-    return int(dataset.id.get_storage_size())

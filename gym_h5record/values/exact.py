@@ -7,6 +7,7 @@ added in the order and with the rounding of Gymnasium.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -111,14 +112,26 @@ def storable(dtype: np.dtype) -> bool:
 
 
 def reward_number(reward: Any) -> float:
-    """The number that a reward adds to the return: 0 if it is no number, as in the returns of a recording."""
+    """The number that a reward adds to the return: NaN if it is no number, as in the returns of a recording."""
+    if isinstance(reward, (str, bytes, bytearray)) or getattr(reward, "ndim", False):
+        return math.nan
     try:
         return float(reward)
     except (TypeError, ValueError, OverflowError):
-        return 0.0
+        return math.nan
 
 
-def add_up(total: float, rewards: np.ndarray) -> float:
-    """Add rewards to a total one by one, as ``sum`` and RecordEpisodeStatistics do; ``np.sum`` rounds differently."""
+def add_up(total: Any, rewards: np.ndarray) -> Any:
+    """Add rewards to a total one by one, as ``sum`` and RecordEpisodeStatistics do; ``np.sum`` rounds differently.
+
+    Args:
+        total: A number, or an array ``(*shape)`` of totals.
+        rewards: ``(steps, *shape)``.
+
+    Returns:
+        The new total: a ``float``, or an array of float64.
+    """
+    terms = np.concatenate([np.asarray(total, np.float64)[None], rewards])
     with np.errstate(over="ignore", invalid="ignore"):  # the sum is then infinity or NaN
-        return float(np.add.accumulate(np.concatenate([[total], rewards]))[-1])
+        sums = np.add.accumulate(terms, axis=0)[-1]
+    return float(sums) if sums.ndim == 0 else sums

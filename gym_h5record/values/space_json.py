@@ -1,24 +1,35 @@
 """Gymnasium spaces as JSON, and back to an equal space.
 
 All spaces of Gymnasium, nested in any way, with their dtypes, bounds, and keys in
-their order. Random state is not kept. ``space_to_json`` refuses all other spaces.
+their order. Random state is not kept. Spaces of other packages, which may be among
+them, are described by ``gym_h5record.values.custom_spaces``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from json import dumps
 from typing import Any
 
 import numpy as np
 from gymnasium import Space, spaces
 
 from gym_h5record.errors import CorruptRecordingError, UnsupportedSpaceError
-from gym_h5record.limits import MAX_DEPTH, MAX_ITEM_BYTES, MAX_NODES, num_elements
+from gym_h5record.limits import MAX_DEPTH, MAX_ITEM_BYTES, MAX_NODES, MAX_TEXT_BYTES, num_elements
+from gym_h5record.values.custom_spaces import (
+    CUSTOM,
+    custom_from_json,
+    custom_to_json,
+    is_registered,
+    is_registered_name,
+)
 from gym_h5record.values.tagged_json import tag, untag
 
-__all__ = ["space_from_json", "space_to_json"]
+__all__ = ["opaque_form", "same_space", "space_from_json", "space_to_json", "unregistered_classes"]
 
 Json = dict[str, Any]
+Build = Callable[[Json], Space[Any]]
 
 _MAX_LISTED_BOUNDS = 256
 _BATCHING_COPIES = 3  # spaces that Gymnasium makes of an inner one to batch its values
@@ -27,16 +38,21 @@ _BOUNDED = ("bounded_below", "bounded_above")
 
 
 def space_to_json(space: Space[Any]) -> Json:
-    """Describe ``space`` as JSON. A custom space, also inside it, or one too large raises ``UnsupportedSpaceError``."""
+    """Describe ``space`` as JSON. One that is too large, or has odd keys, raises ``UnsupportedSpaceError``."""
     json = _to_json(space)
     try:
         _check_size(json)
+        num_bytes = len(dumps(json))
+        if num_bytes > MAX_TEXT_BYTES:
+            raise ValueError(f"its description has {num_bytes} bytes, at most {MAX_TEXT_BYTES} can be stored")
     except ValueError as error:
         raise UnsupportedSpaceError(f"cannot store the space {space!r:.200}: {error}") from error
     return json
 
 
 def _to_json(space: Space[Any]) -> Json:
+    if is_registered(space):  # also if its class is derived from one of Gymnasium's
+        return custom_to_json(space)
     if isinstance(space, spaces.Box):
         return _box_to_json(space)
     if isinstance(space, spaces.Discrete):
@@ -61,12 +77,7 @@ def _to_json(space: Space[Any]) -> Json:
     if isinstance(space, spaces.Graph):
         edges = None if space.edge_space is None else _to_json(space.edge_space)
         return {"type": "Graph", "nodes": _to_json(space.node_space), "edges": edges}
-    raise UnsupportedSpaceError(
-        f"cannot store the space {space!r} of type {type(space).__module__}.{type(space).__qualname__}: "
-        "only Gymnasium's own spaces have a place in the file. Wrap the environment with "
-        "gymnasium.wrappers.TransformObservation or TransformAction so that it shows a Box, Dict, Tuple, "
-        "Text, Sequence, Graph or another fundamental space."
-    )
+    return custom_to_json(space)
 
 
 def _box_to_json(space: spaces.Box) -> Json:
@@ -85,18 +96,54 @@ def _refuse_key(key: object) -> None:
     )
 
 
-def space_from_json(json: Json) -> Space[Any]:
-    """Build the space that ``space_to_json`` described. Other JSON raises ``CorruptRecordingError``."""
+def space_from_json(json: Json, *, is_opaque: bool = False) -> Space[Any]:
+    """Build the space that ``space_to_json`` described. Other JSON raises ``CorruptRecordingError``.
+
+    Args:
+        json: The description.
+        is_opaque: Whether an ``OpaqueSpace`` stands for each custom space, as if no class were registered.
+    """
     try:
         _check_size(json)
-        return _build(json)
+        return _build(json, is_opaque=is_opaque)
+    except CorruptRecordingError:
+        raise
     except Exception as error:  # constructors raise anything for hostile arguments
         problem = f"{type(error).__name__}: {error}"
         raise CorruptRecordingError(f"not the description of a space: {problem:.200}") from error
 
 
-def _build(json: Json) -> Space[Any]:
-    return _BUILDERS[json["type"]](json)
+def opaque_form(space: Space[Any]) -> Space[Any]:
+    """A space as a program reads it that has registered no class: an ``OpaqueSpace`` stands for each custom space."""
+    return space_from_json(space_to_json(space), is_opaque=True)
+
+
+def same_space(first: Space[Any], second: Space[Any]) -> bool:
+    """Whether two spaces are equal, or a file would say the same of both; one may be live, the other from a file."""
+    try:
+        forms = opaque_form(first), opaque_form(second)
+    except UnsupportedSpaceError:  # one of them can be in no file
+        return bool(first == second)
+    return bool(forms[0] == forms[1] or first == second)
+
+
+def unregistered_classes(space: Space[Any]) -> list[str]:
+    """The classes of custom spaces, inside a space or itself, of which a file does not give the space back here."""
+    custom = [each for each in _walk(space_to_json(space)) if each["type"] == CUSTOM]
+    return [each["class"] for each in custom if "json" not in each or not is_registered_name(each["class"])]
+
+
+def _walk(json: Json) -> Iterator[Json]:
+    yield json
+    for part in _parts(json):
+        yield from _walk(part)
+
+
+def _build(json: Json, *, is_opaque: bool) -> Space[Any]:
+    kind = json["type"]
+    if kind == CUSTOM:
+        return custom_from_json(json, is_opaque=is_opaque)
+    return _LEAVES[kind](json) if kind in _LEAVES else _TREES[kind](json, partial(_build, is_opaque=is_opaque))
 
 
 def _check_size(json: Json) -> None:
@@ -190,21 +237,24 @@ def _text(json: Json) -> Space[Any]:
     return spaces.Text(json["max_length"], min_length=json["min_length"], charset=untag(json["charset"]))
 
 
-def _graph(json: Json) -> Space[Any]:
-    edges = None if json["edges"] is None else _build(json["edges"])
-    return spaces.Graph(_build(json["nodes"]), edges)
+def _graph(json: Json, build: Build) -> Space[Any]:
+    edges = None if json["edges"] is None else build(json["edges"])
+    return spaces.Graph(build(json["nodes"]), edges)
 
 
-_BUILDERS: dict[str, Callable[[Json], Space[Any]]] = {
+_LEAVES: dict[str, Build] = {
     "Box": _box,
     "Discrete": _discrete,
     "MultiDiscrete": _multi_discrete,
     "MultiBinary": lambda json: spaces.MultiBinary(json["n"]),
     "Text": _text,
+}
+
+_TREES: dict[str, Callable[[Json, Build], Space[Any]]] = {
     # Dict sorts the keys of a mapping but keeps the order of a list.
-    "Dict": lambda json: spaces.Dict([(untag(key), _build(each)) for key, each in json["spaces"]]),
-    "Tuple": lambda json: spaces.Tuple(list(map(_build, json["spaces"]))),
-    "Sequence": lambda json: spaces.Sequence(_build(json["space"]), stack=json["stack"]),
+    "Dict": lambda json, build: spaces.Dict([(untag(key), build(each)) for key, each in json["spaces"]]),
+    "Tuple": lambda json, build: spaces.Tuple(list(map(build, json["spaces"]))),
+    "Sequence": lambda json, build: spaces.Sequence(build(json["space"]), stack=json["stack"]),
     "Graph": _graph,
-    "OneOf": lambda json: spaces.OneOf(list(map(_build, json["spaces"]))),
+    "OneOf": lambda json, build: spaces.OneOf(list(map(build, json["spaces"]))),
 }

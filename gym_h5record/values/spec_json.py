@@ -29,7 +29,7 @@ from gymnasium.envs.registration import EnvSpec, WrapperSpec
 from gym_h5record.errors import CorruptRecordingError, SpecError, UnsupportedSpaceError
 from gym_h5record.limits import MAX_DEPTH, MAX_TEXT_BYTES
 from gym_h5record.values.qualified_names import Named, name_of
-from gym_h5record.values.space_json import space_from_json, space_to_json
+from gym_h5record.values.space_json import space_from_json, space_to_json, unregistered_classes
 from gym_h5record.values.tagged_json import parse_json, tag, untag
 
 __all__ = ["resolve", "spec_from_json", "spec_obstacle", "spec_to_json", "without_onlookers"]
@@ -79,7 +79,10 @@ def spec_from_json(text: str) -> EnvSpec:
 
 
 def resolve(spec: EnvSpec) -> EnvSpec:
-    """Replace names by the objects that they name. This imports modules, and so runs code."""
+    """Replace names by the objects that they name. This imports modules, and so runs code.
+
+    A name that finds nothing, or a space whose class is not registered, raises ``SpecError``.
+    """
     wrappers = [WrapperSpec(each.name, each.entry_point, _resolved(each.kwargs)) for each in spec.additional_wrappers]
     fields = {name: _resolved(getattr(spec, name)) for name in _FIELDS if name != "additional_wrappers"}
     return EnvSpec(**fields, additional_wrappers=tuple(wrappers))
@@ -175,6 +178,7 @@ def _encode(value: Any, where: str, found: list[Space[Any]], depth: int = 0) -> 
             return dict(zip(value, values, strict=True))
         return {"$dict": [list(pair) for pair in zip(encode_all(value), values, strict=True)]}
     if isinstance(value, Space):
+        _check_registered(value, f"{where:.300} cannot be stored")
         found.append(value)
         return {"$space": len(found) - 1}
     if isinstance(value, np.dtype) and _DTYPE.fullmatch(value.str) and np.dtype(value.str) == value:
@@ -186,6 +190,16 @@ def _encode(value: Any, where: str, found: list[Space[Any]], depth: int = 0) -> 
         return tag(value, on_repr=_refuse)
     except (ValueError, TypeError) as error:
         raise SpecError(f"{where} cannot be stored: {error}") from error
+
+
+def _check_registered(space: Space[Any], problem: str) -> None:
+    """Refuse a space that would come back as an ``OpaqueSpace``: an environment needs the space itself."""
+    unknown = unregistered_classes(space)
+    if unknown:
+        raise SpecError(
+            f"{problem}: it is or holds a space of the class {unknown[0]:.300}, which is not registered. "
+            "Call gym_h5record.register_space with it."
+        )
 
 
 def _is_plain_key(key: Any) -> bool:
@@ -276,6 +290,8 @@ def _resolved(value: Any) -> Any:
     kind = type(value)
     if kind is Named:
         return value.find()
+    if isinstance(value, Space):
+        _check_registered(value, "an argument cannot be made from the file")
     if kind is dict:
         return {_resolved(key): _resolved(each) for key, each in value.items()}
     return kind(map(_resolved, value)) if kind in (list, tuple, set, frozenset) else value

@@ -10,6 +10,7 @@ object with one key, its tag::
     {"$object": [shape, [...]]}      an array of Python objects
     {"$graph": [nodes, edges, links]}  Gymnasium's GraphInstance
     {"$surrogates": base64}          a string with both halves of a surrogate pair side by side
+    {"$int": "-0x1f"}                an integer of more than 600 digits, which Python may refuse to print
     {"$as": [class, value]}          a value of a derived class, as one of Python's own class
     {"$repr": [class, text]}         anything else: only its ``repr``, see ``TaggedText``
 
@@ -38,6 +39,7 @@ __all__ = [
     "dumps",
     "loads",
     "no_exact_form",
+    "num_values",
     "parse_json",
     "places_of_text",
     "tag",
@@ -49,6 +51,7 @@ _ARRAY_KINDS = "?biufcSUmM"
 _MAX_HOLLOW = 1 << 20  # rows of an array without elements: they take no text, but as a list they take memory
 # Matches unterminated strings too; otherwise each quote in one scans the rest again, which is quadratic.
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_LONG = 10**600  # Python can be told to print and read integers of up to 640 digits only
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # JSON would read them as one character
 
 
@@ -111,11 +114,15 @@ def parse_json(text: str | bytes, max_levels: int = _JSON_LEVELS) -> Any:
 
 
 def _parse(text: str | bytes) -> Any:
-    if len(text) > MAX_VALUES:  # a shorter text has fewer
-        plain = _STRING.sub('""', text if isinstance(text, str) else text.decode("utf-8"))
-        if sum(map(plain.count, ",[{")) > MAX_VALUES:
-            raise ValueError(f"JSON has more than {MAX_VALUES} values")
+    if len(text) > MAX_VALUES and num_values(text) > MAX_VALUES:  # a shorter text has fewer
+        raise ValueError(f"JSON has more than {MAX_VALUES} values")
     return json.loads(text)
+
+
+def num_values(text: str | bytes) -> int:
+    """How many values a JSON text has at most, the outermost not counted. The text is not parsed."""
+    plain = _STRING.sub('""', text if isinstance(text, str) else text.decode("utf-8"))
+    return sum(map(plain.count, ",[{"))
 
 
 def _check_depth(value: Any, levels: int) -> None:
@@ -130,8 +137,10 @@ def _check_depth(value: Any, levels: int) -> None:
 def tag(value: Any, on_repr: Callable[[object], None] | None = None, depth: int = 0) -> Any:
     """Like ``dumps``, but returns objects that ``json`` can write instead of text; ``depth`` is that of ``value``."""
     kind = type(value)
-    if value is None or kind is bool or kind is int or (kind is str and not _has_halves(value)):
+    if value is None or kind is bool or (kind is str and not _has_halves(value)):
         return value
+    if kind is int:
+        return value if -_LONG < value < _LONG else {"$int": hex(value)}
     if kind is str:
         return {"$surrogates": _base64(value.encode("utf-8", "surrogatepass"))}
     if kind is float:
@@ -290,6 +299,7 @@ _READERS: dict[str, Callable[[Any, int], Any]] = {
     "$tuple": lambda content, depth: tuple(_untag_all(content, depth)),
     "$dict": lambda content, depth: {untag(key, depth): untag(each, depth) for key, each in content},
     "$float": lambda content, depth: struct.unpack(">d", bytes.fromhex(content))[0],
+    "$int": lambda content, depth: int(content, 16),
     "$complex": _read_complex,
     "$bytes": lambda content, depth: base64.b64decode(content),
     "$surrogates": lambda content, depth: base64.b64decode(content).decode("utf-8", "surrogatepass"),

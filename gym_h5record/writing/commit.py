@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.format import names as fmt
-from gym_h5record.format.claims import committed_items
+from gym_h5record.format.claims import Commit, committed_items
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.snapshot_text import packed_state
@@ -21,7 +21,8 @@ from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.index_writer import IndexWriter
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, Segment
-from gym_h5record.writing.journal_rows import BLOB_ENDS, CODES
+from gym_h5record.writing.journal_rows import BLOB_ENDS, CODES, FLAGS
+from gym_h5record.writing.kept_rows import KeptRows, find_kept_rows
 
 __all__ = ["Drain"]
 
@@ -49,81 +50,130 @@ class Drain:
         self._schema = file.schema
         self._ragged = self._schema.ragged_fields
         self._step_names = {each.name for each in self._schema.step_fields}
-        tail = journal.control[Control.TAIL]
-        fields = {each.name: each for each in (*self._ragged, *_EXCEPTION_FIELDS)}
-        self._cursors = {  # items of the rows before the tail
-            each.name: committed_items(each, fields, tail, file.episodes, self._end_at) for each in fields.values()
-        }
+        self._fields = {each.name: each for each in (*self._ragged, *_EXCEPTION_FIELDS)}
         self._index = IndexWriter(file)
+        # The writer may have been killed between its last commit and the next line of ``run``.
+        journal.control[Control.TAIL] = max(journal.control[Control.TAIL], file.committed.tail)
+        self._count_items(file.committed.tail_row)
 
-    def run(self) -> None:
-        """Write and commit all rows of the journal, then release those that never change again."""
+    def run(self, *, is_last: bool = False) -> None:
+        """Write and commit all rows of the journal, then release those that never change again.
+
+        Args:
+            is_last: Whether no row and no mark will follow, so that all are released.
+        """
         control = self.journal.control
         events, head, tail = control[Control.EVENTS], control[Control.HEAD], control[Control.TAIL]
         if head > tail:
+            kept = find_kept_rows(
+                self.journal.take(FLAGS, tail, head), tail, self._file.committed.tail_row, self._index.open_start
+            )
+            if kept.drops_open:
+                self._index.drop_open()
+                self._count_items(kept.first_row)
             last = self.journal.last_rows(tail, head)
-            segments = self._parse(tail, head)
-            self._write_ring(tail, head, last)
-            released = self._released(head, closed=bool(last[-1]))
-            self._write_ragged(segments, head - tail, released - tail)
-            rewards, terminations, truncations = (self.journal.take(name, tail, head) for name in _OUTCOME)
-            episodes = self._index.write(tail, last, rewards, terminations, truncations, segments.begins)
-            self._file.commit(head, episodes)
+            last = np.concatenate([last[start - tail : stop - tail] for start, stop in kept.runs] or [last[:0]])
+            new_tail, tail_row = (head, kept.next_row) if is_last else kept.position(self._released(kept))
+            episodes = self._write(kept, last, tail_row - kept.first_row)
+            more, steps = kept.discarded_before(new_tail)
+            before = self._file.committed
+            self._file.commit(
+                Commit(
+                    *(kept.next_row, episodes, before.discarded_episodes + more, before.discarded_steps + steps),
+                    *(head, new_tail, tail_row),
+                )
+            )
             # Order matters: recovery trusts TAIL. BLOB_TAIL frees bytes of the rows before TAIL, so it moves second.
-            control[Control.TAIL] = released
-            control[Control.BLOB_TAIL] = self.journal.blob_start(released)
+            control[Control.TAIL] = new_tail
+            control[Control.BLOB_TAIL] = self.journal.blob_start(new_tail)
         control[Control.COMMITTED_EVENTS] = events
         control[Control.COMMITTED_HEAD] = head
+
+    @property
+    def has_open_episode(self) -> bool:
+        """Whether rows lie behind the last episode, after the last run."""
+        return self._index.open_start < self._file.committed.rows
+
+    def _released(self, kept: KeptRows) -> int:
+        """The first row that may change: those before it fill whole chunks. The newest may become a discarded one."""
+        # A ring of few large rows may hold less than a chunk of a small column. Such a chunk is read back and extended.
+        most = self.journal.capacity_rows // 2
+        held = min(self._file.held_rows, most)
+        released = max(kept.next_row - 1, 0) // held * held
+        if kept.stop - kept.position(released)[0] <= most:
+            return released
+        # Discarded rows fill the ring. They go together with the rows before them, or the recorder would wait for ever.
+        return kept.next_row if kept.ends_discarded else kept.next_row - 1
+
+    def _write(self, kept: KeptRows, last: np.ndarray, num_released: int) -> int:
+        """Write the kept rows; returns the number of episodes that have ended."""
+        segments = self._parse(kept)
+        self._write_ring(kept, last)
+        self._write_ragged(segments, kept.num_rows, num_released)
+        rewards, terminations, truncations = (self._take(name, kept) for name in _OUTCOME)
+        return self._index.write(
+            kept.first_row, last, rewards, terminations, truncations, segments.begins, num_released
+        )
+
+    def _count_items(self, row: int) -> None:
+        """Set the cursors: how many items of each ragged field belong to the rows before this one."""
+        self._cursors = {
+            each.name: committed_items(each, self._fields, row, self._file.episodes, self._end_at)
+            for each in self._fields.values()
+        }
 
     def _end_at(self, ends: str, index: int) -> int:
         return int(self._file.read(ends, index, index + 1)[0])
 
-    def _released(self, head: int, *, closed: bool) -> int:
-        """Rows before this one never change again: they fill whole chunks, and their step is known."""
-        whole = head if closed else head - 1
-        # A ring of few large rows may hold less than a chunk of a small column. Such a chunk is read back and extended.
-        held = min(self._file.held_rows, self.journal.capacity_rows // 2)
-        return max(self.journal.control[Control.TAIL], whole // held * held)
+    def _take(self, name: str, kept: KeptRows) -> np.ndarray:
+        """A copy of the kept rows of a ring column."""
+        column = self.journal.columns[name]
+        parts = [column[slots] for start, stop in kept.runs for slots in self.journal.slots(start, stop)]
+        return np.concatenate(parts or [column[:0]])
 
     # Columns ------------------------------------------------------------------------------------
 
-    def _write_ring(self, tail: int, head: int, last: np.ndarray) -> None:
+    def _write_ring(self, kept: KeptRows, last: np.ndarray) -> None:
         padding = last.copy()
-        padding[-1] = True  # its step is not known yet
+        padding[-1:] = True  # its step is not known yet
+        first = kept.first_row
         for each in self._schema.ring_fields:
             if each.name not in self._step_names:
-                start = tail
-                for slots in self.journal.slots(tail, head):
-                    self._file.write(each.name, start, self.journal.columns[each.name][slots])
-                    start += slots.stop - slots.start
+                row = first
+                for slots in (slots for run in kept.runs for slots in self.journal.slots(*run)):
+                    self._file.write(each.name, row, self.journal.columns[each.name][slots])
+                    row += slots.stop - slots.start
                 continue
-            items = self.journal.take(each.name, tail, head)
+            items = self._take(each.name, kept)
             items[padding] = 0
-            self._file.write(each.name, tail, items)
+            self._file.write(each.name, first, items)
             if each.name == fmt.TERMINATIONS:
                 dones = items
             elif each.name == fmt.TRUNCATIONS:
-                self._file.write(fmt.DONES, tail, dones | items)
-        codes = self.journal.take(CODES, tail, head)
+                self._file.write(fmt.DONES, first, dones | items)
+        codes = self._take(CODES, kept)
         codes[padding, : self._schema.num_step_codes] = TypeCode.ABSENT
-        self._file.write(fmt.TYPES, tail, codes)
+        self._file.write(fmt.TYPES, first, codes)
 
-    def _parse(self, tail: int, head: int) -> _Segments:
+    def _parse(self, kept: KeptRows) -> _Segments:
         """Sort the segments of the rows. A step's segments are stored with the row that the step led to."""
         segments = _Segments({each.name: {} for each in self._ragged})
-        ends = self.journal.take(BLOB_ENDS, tail, head)
-        starts = np.concatenate([[self.journal.blob_start(tail)], ends[:-1]]).astype(np.uint64)
-        for row in np.flatnonzero(ends > starts).tolist():  # most rows have none
-            for segment in self.journal.read_segments(int(starts[row]), int(ends[row])):
-                self._sort(segment, row, tail, segments)
+        first = 0
+        for start, stop in kept.runs:
+            ends = self.journal.take(BLOB_ENDS, start, stop)
+            starts = np.concatenate([[self.journal.blob_start(start)], ends[:-1]]).astype(np.uint64)
+            for row in np.flatnonzero(ends > starts).tolist():  # most rows have none
+                for segment in self.journal.read_segments(int(starts[row]), int(ends[row])):
+                    self._sort(segment, first + row, kept.first_row, segments)
+            first += stop - start
         return segments
 
-    def _sort(self, segment: Segment, row: int, tail: int, segments: _Segments) -> None:
+    def _sort(self, segment: Segment, row: int, first_row: int, segments: _Segments) -> None:
         if segment.number == Segment.EPISODE:
-            segments.begins[tail + row] = json.loads(segment.data)
+            segments.begins[first_row + row] = json.loads(segment.data)
         elif segment.number == Segment.SNAPSHOT:
             provider, _, state = segment.data.partition(b"\0")
-            states = segments.begins[tail + row]["json"].setdefault(fmt.SNAPSHOT, {})
+            states = segments.begins[first_row + row]["json"].setdefault(fmt.SNAPSHOT, {})
             states[provider.decode()] = packed_state(state)
         elif segment.number in (Segment.ROW_EXCEPTIONS, Segment.STEP_EXCEPTIONS):
             of_step = segment.number == Segment.STEP_EXCEPTIONS

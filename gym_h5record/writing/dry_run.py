@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format.claims import Commit
 from gym_h5record.format.ragged import ItemReader
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
@@ -23,16 +24,18 @@ __all__ = ["rehearse"]
 
 
 def rehearse(
-    journal: Journal, schema: Schema | None = None, file: ItemReader | None = None, rows: int = 0, episodes: int = 0
-) -> None:
+    journal: Journal, schema: Schema | None = None, file: ItemReader | None = None, committed: Commit | None = None
+) -> tuple[Commit, bool]:
     """Check that the rows of a journal can be drained. Neither the journal nor the recording is changed.
 
     Args:
         journal: Laid out, and checked by ``check_positions``. Do not use this object afterwards.
         schema: The columns of the recording that the journal continues, None for a new recording.
         file: Reads that recording.
-        rows: Its committed rows.
-        episodes: Its committed episodes.
+        committed: Its last commit; ``for_another_journal`` if this journal has not been drained into it yet.
+
+    Returns:
+        What the last commit would be, and whether an episode would then be running.
 
     Raises:
         CorruptRecordingError: If draining the rows would fail.
@@ -42,8 +45,12 @@ def rehearse(
             schema = schema_from_json(journal.header["schema"])
             make_codec(*journal.header["codec"])
         journal.control = memoryview(bytearray(journal.control)).cast("Q")  # a copy: Drain moves TAIL
-        stage: Any = _Stage(file, schema, rows, episodes)
-        Drain(journal, stage).run()
+        first_row = journal.header["first_row"]
+        new = Commit(0, 0, head=first_row, tail=first_row, tail_row=0)
+        stage: Any = _Stage(file, schema, new if committed is None else committed)
+        drain = Drain(journal, stage)
+        drain.run(is_last=True)
+        return stage.committed, drain.has_open_episode
 
 
 class _Stage:
@@ -51,15 +58,27 @@ class _Stage:
 
     held_rows = 1
 
-    def __init__(self, file: ItemReader | None, schema: Schema, rows: int, episodes: int) -> None:
+    def __init__(self, file: ItemReader | None, schema: Schema, committed: Commit) -> None:
         self._file = file
         self._fields = {field.name: field for field in all_fields(schema)}
         self.schema = schema
-        self.rows = rows
-        self.episodes = episodes
+        self.committed = committed
+
+    @property
+    def episodes(self) -> int:
+        """Committed episodes."""
+        return self.committed.episodes
+
+    @property
+    def rows(self) -> int:
+        """Committed rows."""
+        return self.committed.rows
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray:
         """Committed items."""
+        if start == stop:
+            field = self._fields[name]
+            return np.empty((0, *field.shape), field.dtype)
         if self._file is None:
             raise CorruptRecordingError(f"/{name} has no items {start} to {stop} yet")
         return self._file.items(name, start, stop)
@@ -67,11 +86,14 @@ class _Stage:
     def write(self, name: str, start: int, items: np.ndarray) -> None:
         """Check that the items fit their dataset."""
         field = self._fields[name]
+        if not len(items):  # such as the returns of no episode, whose shape nothing says
+            return
         if start < 0 or items.dtype != field.dtype or items.shape[1:] != field.shape:
             raise CorruptRecordingError(
                 f"the journal has items of {items.dtype}{items.shape[1:]} for /{name}, "
                 f"which holds {field.dtype}{field.shape}"
             )
 
-    def commit(self, rows: int, episodes: int) -> None:
-        """Do nothing: there is no file."""
+    def commit(self, commit: Commit) -> None:
+        """Only keep the numbers: there is no file."""
+        self.committed = commit

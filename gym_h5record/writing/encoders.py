@@ -8,13 +8,14 @@ everything they need is bound when they are made.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache, singledispatch
 from typing import Any
 
 import numpy as np
 
+from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes, ragged
 from gym_h5record.format import schema as sc
 from gym_h5record.format.names import NUMPY_SCALARS, TypeCode, numpy_scalar_code
@@ -22,7 +23,7 @@ from gym_h5record.values.exact import base_value, foreign_array
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_rows import CODES
 
-__all__ = ["Encoder", "OnMisfit", "Ring", "Segments", "make_encoder", "make_infos_encoder"]
+__all__ = ["Encoder", "OnMisfit", "Ring", "Segments", "exact_types", "make_dict_encoder", "make_encoder"]
 
 Encoder = Callable[[int, Any], None]
 """Copies a value into a slot."""
@@ -43,11 +44,15 @@ class Ring:
         schema: The columns.
         note_foreign: Called with a node's name, a value, and the value of another type that is stored for it: a NumPy
             array for an array of another library, a value of Python's own class for one of a derived class.
+        note_inexact: Called with a node's name and an object in JSON text that does not come back as it was.
+        stacks: The encoders that look at the row before, by name of their node. A larger journal gets the same ones.
     """
 
     journal: Journal
     schema: sc.Schema
     note_foreign: Callable[[str, Any, Any], None]
+    note_inexact: Callable[[str, object], None]
+    stacks: dict[str, Any] = field(default_factory=dict)
 
     def plain(self, name: str, value: Any, *kinds: type) -> Any:
         """The value as one of these classes if its class is derived from one, else the value itself."""
@@ -82,6 +87,7 @@ def _(node: nodes.Array, ring: Ring, on_misfit: OnMisfit, segments: Segments) ->
     codes, width, index = ring.code(node)
     name, dtype, shape = node.name, node.dtype, node.shape
     ndarray, code, note_foreign = np.ndarray, int(TypeCode.ARRAY), ring.note_foreign
+    misfit = _misfit_number(node)
 
     def encode(slot: int, value: Any) -> None:
         if type(value) is ndarray and value.dtype == dtype and value.shape == shape:
@@ -96,7 +102,7 @@ def _(node: nodes.Array, ring: Ring, on_misfit: OnMisfit, segments: Segments) ->
         else:
             codes[slot * width + index] = on_misfit(name, value)
         if rows is not None:
-            rows[slot] = _nearest(value, dtype, shape)
+            rows[slot] = _nearest(value, dtype, shape, misfit)
 
     return encode
 
@@ -108,9 +114,9 @@ def _(node: nodes.Scalar, ring: Ring, on_misfit: OnMisfit, segments: Segments) -
     # which changes the bits of some NaNs.
     cells: Any = column if node.dtype in (np.float16, np.float32) else column.data
     codes, width, index = ring.code(node)
-    exact = _exact_types(node.dtype)
+    exact = exact_types(node.dtype)
     widened = {code for kind, code in exact.items() if np.dtype(kind).kind == "f" and np.dtype(kind) != node.dtype}
-    name, dtype = node.name, node.dtype
+    name, dtype, misfit = node.name, node.dtype, _misfit_number(node)
 
     def encode(slot: int, value: Any) -> None:
         try:
@@ -120,8 +126,8 @@ def _(node: nodes.Scalar, ring: Ring, on_misfit: OnMisfit, segments: Segments) -
             cells[slot] = value
         except (KeyError, ValueError, TypeError, OverflowError):
             code = (
-                _write_checked(column, dtype, slot, value)
-                or _write_checked(column, dtype, slot, ring.plain(name, value, int, float))
+                _write_checked(column, dtype, slot, value, misfit)
+                or _write_checked(column, dtype, slot, ring.plain(name, value, int, float), misfit)
                 or on_misfit(name, value)
             )
         codes[slot * width + index] = code
@@ -186,28 +192,30 @@ def _(node: nodes.Ragged, ring: Ring, on_misfit: OnMisfit, segments: Segments) -
 
     def encode(slot: int, value: Any) -> None:
         items = ragged.encode(node, value)
+        if items is None and isinstance(node, nodes.Json):
+            items = ragged.encode_nearest(node, value, lambda part: ring.note_inexact(node.name, part))
         if items is None:
             codes[slot * width + index] = on_misfit(node.name, value)
             return
         codes[slot * width + index] = TypeCode.VALUE
-        for field, parts in items.items():
+        for name, parts in items.items():
             if parts:
-                segments.append((field, b"".join(part.tobytes() for part in parts)))
+                segments.append((name, b"".join(part.tobytes() for part in parts)))
 
     return encode
 
 
-def make_infos_encoder(schema: sc.Schema, ring: Ring, encode_rest: Callable[[Any], None]) -> Encoder:
-    """Make the encoder of infos: known keys go into their columns, the others to ``encode_rest``.
+def make_dict_encoder(columns: Sequence[sc.KeyColumn], ring: Ring, encode_rest: Callable[[Any], None]) -> Encoder:
+    """Make the encoder of infos or extras: known keys go into their columns, the others to ``encode_rest``.
 
     Args:
-        schema: Says which keys have columns.
+        columns: The keys that have columns.
         ring: Where their slots are.
-        encode_rest: Called with a dict of the other keys and the values that do not fit, or with an info that is no
+        encode_rest: Called with a dict of the other keys and the values that do not fit, or with a value that is no
             dict.
     """
     rest: dict[str, Any] = {}
-    keys = {column.node.name: column.key for column in schema.infos or ()}
+    keys = {column.node.name: column.key for column in columns}
 
     def on_misfit(name: str, value: Any) -> int:
         rest[keys[name]] = value
@@ -215,26 +223,26 @@ def make_infos_encoder(schema: sc.Schema, ring: Ring, encode_rest: Callable[[Any
 
     encoders = [
         (column.key, make_encoder(column.node, ring, on_misfit, []), _make_blank(column.node, ring))
-        for column in schema.infos or ()
+        for column in columns
     ]
 
-    def encode(slot: int, info: Any) -> None:
+    def encode(slot: int, values: Any) -> None:
         if rest:  # left by a row that raised
             rest.clear()
-        if type(info) is not dict:
+        if type(values) is not dict:
             for _, _, blank in encoders:
                 blank(slot)
-            encode_rest(info)
+            encode_rest(values)
             return
         found = 0
         for key, encode_value, blank in encoders:
-            if key in info:
-                encode_value(slot, info[key])
+            if key in values:
+                encode_value(slot, values[key])
                 found += 1
             else:
                 blank(slot)
-        if found < len(info):
-            rest.update((key, value) for key, value in info.items() if key not in known)
+        if found < len(values):
+            rest.update((key, value) for key, value in values.items() if key not in known)
         if rest:
             encode_rest(rest)
 
@@ -246,10 +254,13 @@ def _make_blank(node: nodes.Node, ring: Ring) -> Callable[[int], None]:
     """Make the function that clears the slots and codes of a node and of all nodes below it."""
     columns = [ring.journal.columns[field.name] for field in node.fields() if field.name in ring.journal.columns]
     places = [ring.code(each) for each in node.walk()]
+    stacks = [ring.stacks[each.name] for each in node.walk() if each.name in ring.stacks]
 
     def blank(slot: int) -> None:
         for column in columns:
             column[slot] = 0
+        for stack in stacks:
+            stack.skip()
         for codes, width, index in places:
             codes[slot * width + index] = TypeCode.ABSENT
 
@@ -257,7 +268,7 @@ def _make_blank(node: nodes.Node, ring: Ring) -> Callable[[int], None]:
 
 
 @cache
-def _exact_types(dtype: np.dtype) -> dict[type, int]:
+def exact_types(dtype: np.dtype) -> dict[type, int]:
     """Types whose every value a column of ``dtype`` holds exactly, or refuses with an exception."""
     types: dict[type, int] = {}
     for scalar in NUMPY_SCALARS:
@@ -277,10 +288,15 @@ def _exact_types(dtype: np.dtype) -> dict[type, int]:
 _PYTHON_CODES: dict[type, int] = {bool: TypeCode.BOOL, int: TypeCode.INT, float: TypeCode.FLOAT}
 
 
-def _write_checked(column: np.ndarray, dtype: np.dtype, slot: int, value: Any) -> int | None:
+def _misfit_number(node: nodes.Array | nodes.Scalar) -> float:
+    """What a column holds in the place of a value that is no number: NaN for rewards, so that no total ignores it."""
+    return math.nan if node.name == fmt.REWARDS and node.dtype.kind == "f" else 0
+
+
+def _write_checked(column: np.ndarray, dtype: np.dtype, slot: int, value: Any, misfit: float) -> int | None:
     """Write a number whose type alone does not say that it fits. Returns its type code, None if it does not fit."""
     kind = type(value)
-    column[slot] = _nearest_number(value, dtype)
+    column[slot] = _nearest_number(value, dtype, misfit)
     code = _PYTHON_CODES.get(kind) or numpy_scalar_code(kind)
     if code is None:
         return None
@@ -290,25 +306,25 @@ def _write_checked(column: np.ndarray, dtype: np.dtype, slot: int, value: Any) -
     return code if same else None
 
 
-def _nearest_number(value: Any, dtype: np.dtype) -> Any:
-    """The nearest number that the column can hold, or zero, for readers that do not know exceptions."""
+def _nearest_number(value: Any, dtype: np.dtype, misfit: float) -> Any:
+    """The nearest number that the column can hold, or ``misfit``, for readers that do not know exceptions."""
     is_number = isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))
     if not is_number and not (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"):
-        return 0
+        return misfit
     try:
         if dtype.kind == "f":
             with np.errstate(all="ignore"):
                 return dtype.type(float(value))
         number = int(value)
     except (OverflowError, ValueError, TypeError):  # infinities and NaN have no integer, timedeltas no float
-        return 0
+        return misfit
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return number if low <= number <= high else 0
+    return number if low <= number <= high else misfit
 
 
-def _nearest(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
-    """The nearest value that the column can hold, or zero, for readers that do not know exceptions."""
+def _nearest(value: Any, dtype: np.dtype, shape: tuple[int, ...], misfit: float) -> Any:
+    """The nearest value that the column can hold, or ``misfit``, for readers that do not know exceptions."""
     if isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind in "biuf":
         with np.errstate(all="ignore"):
             return value.astype(dtype)
-    return 0
+    return misfit

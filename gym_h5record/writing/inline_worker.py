@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gym_h5record.errors import RecordingClosedError, RecordingError
+from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.hdf5.thread_lock import HDF5_LOCK
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.commit import Drain
@@ -67,7 +68,8 @@ class InlineWorker:
             journal = self._journal
             if journal is None:
                 return
-            if journal.is_laid_out:
+            is_laid_out = journal.is_laid_out
+            if is_laid_out:
                 with self._letting_go_on_failure():
                     finish(*self._opened(journal))
             self._journal = None
@@ -75,6 +77,8 @@ class InlineWorker:
                 journal.path.unlink()
             except OSError as error:  # for example, the directory has been removed
                 raise writer_error(self._path, describe_error(error)) from error
+            if is_laid_out:
+                compact(self._path)
 
     def cancel(self) -> None:
         """See ``Worker``."""

@@ -26,6 +26,7 @@ __all__ = [
     "pack_segment",
     "unpack_error",
     "unpack_segments",
+    "without_segments",
 ]
 
 
@@ -132,6 +133,12 @@ def unpack_segments(data: bytes) -> Iterator[Segment]:
             raise CorruptRecordingError("in the journal, a segment runs over the end of its row")
         yield Segment(number, data[at : at + size_bytes])
         at += size_bytes
+
+
+def without_segments(data: bytes, numbers: set[int]) -> bytes:
+    """The segments in ``data`` but those with these numbers."""
+    kept = (each for each in unpack_segments(data) if each.number not in numbers)
+    return b"".join(pack_segment(each.number, each.data) for each in kept)
 
 
 def pack_error(text: str) -> bytes:

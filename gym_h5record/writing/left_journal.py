@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, RecordingError, RecordingExistsError, RecordingNotFoundError
+from gym_h5record.format.claims import Commit
 from gym_h5record.limits import MAX_VALUE_BYTES
 from gym_h5record.storage.paths import has_journal, journal_path
 from gym_h5record.writing.journal import Journal
@@ -115,14 +116,14 @@ def check_positions(journal: Journal) -> None:
             raise CorruptRecordingError(f"{path} has booleans for /{name} that are neither true nor false")
 
 
-def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: int) -> bool:
+def check_belongs(path: Path, journal: Journal, journal_id: str | None, committed: Commit | None) -> bool:
     """Check that a journal belongs to the file at its path.
 
     Args:
         path: The recording.
         journal: Its journal, laid out.
         journal_id: The journal that was last drained into the file, None if there is no file.
-        rows: Committed rows of the file.
+        committed: What is committed in the file, None if there is no file.
 
     Returns:
         True if the journal is drained into that file, False if a new file has to be made.
@@ -135,10 +136,11 @@ def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: in
     header, name = journal.header, journal.path.name
     if journal_id == header["journal_id"]:
         head, tail = journal.control[Control.HEAD], journal.control[Control.TAIL]
-        if not tail <= rows <= head:  # one of the two files is an older copy
+        reached = 0 if committed is None else committed.head
+        if not tail <= reached <= head:  # one of the two files is an older copy
             raise CorruptRecordingError(
-                f"the journal {name} has rows {tail} to {head}, {path} has {rows}: they are not of the same instant. "
-                "One of the two files is an older copy."
+                f"the journal {name} has rows {tail} to {head}, {path} has {reached}: they are not of the same "
+                "instant. One of the two files is an older copy."
             )
         return True
     if header["creates"]:
@@ -147,10 +149,10 @@ def check_belongs(path: Path, journal: Journal, journal_id: str | None, rows: in
         if journal.control[Control.TAIL] > header["first_row"]:
             raise RecordingNotFoundError(f"{path} has vanished; its journal {name} continues it.")
         return False
-    if journal_id is None:
+    if journal_id is None or committed is None:
         raise RecordingNotFoundError(f"{path} has vanished; its journal {name} continues it.")
-    if rows != header["first_row"]:
+    if committed.rows != header["first_row"]:
         raise CorruptRecordingError(
-            f"the journal {name} continues a recording of {header['first_row']} rows, {path} has {rows}."
+            f"the journal {name} continues a recording of {header['first_row']} rows, {path} has {committed.rows}."
         )
     return True

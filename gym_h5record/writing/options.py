@@ -12,8 +12,9 @@ from gym_h5record.errors import OptionError, RecordingExistsError, RecordingPath
 from gym_h5record.format.schema import Schema
 from gym_h5record.options import check_one_of
 from gym_h5record.storage.hdf5.codecs import Codec, make_codec
+from gym_h5record.storage.paths import given_path
 
-__all__ = ["Existing", "Options", "checked_on_error", "exists_error", "make_options"]
+__all__ = ["Existing", "Options", "exists_error", "make_options"]
 
 _MODES = ("x", "w", "a")
 _WRITERS = ("process", "inline")
@@ -51,11 +52,13 @@ class Existing:
         schema: Its columns.
         rows: Its committed rows.
         metadata: The attributes of its ``/metadata``.
+        elapsed_ns: The time of the next row, if it were appended now.
     """
 
     schema: Schema
     rows: int
     metadata: Mapping[str, Any]
+    elapsed_ns: int = 0
 
 
 def make_options(
@@ -94,16 +97,6 @@ def make_options(
     )
 
 
-def checked_on_error(on_error: str) -> str:
-    """Check the argument ``on_error`` of ``RecordToHDF5``.
-
-    Raises:
-        OptionError: If it has an unknown value.
-    """
-    check_one_of("on_error", on_error, ("raise", "warn"))
-    return on_error
-
-
 def exists_error(path: Path) -> RecordingExistsError:
     """The error for a file that exists when the mode is ``"x"``."""
     return RecordingExistsError(
@@ -114,7 +107,7 @@ def exists_error(path: Path) -> RecordingExistsError:
 def _checked_path(path: str | os.PathLike[str], mode: str) -> Path:
     try:
         # Resolve links: two recorders that reach the file by different links must find the same lock and journal.
-        target = Path(os.path.realpath(os.fspath(path)))
+        target = Path(os.path.realpath(given_path(path)))
     except FileNotFoundError as error:
         raise RecordingPathError(f"cannot record to {path}: the working directory has been deleted.") from error
     folder = target.parent

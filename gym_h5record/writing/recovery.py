@@ -6,16 +6,19 @@ episode as incomplete.
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 
 from gym_h5record.errors import CorruptRecordingError, NotARecordingError
+from gym_h5record.format import names as fmt
 from gym_h5record.format.schema_json import schema_from_json
+from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.hdf5.atomic import sync_directory
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.hdf5.redo_log import redo
 from gym_h5record.storage.hdf5.superblock import clear_write_flags, cut_bytes, is_torn
 from gym_h5record.storage.lock import check_only_name
-from gym_h5record.storage.paths import has_journal, journal_path, redo_path, spare_path
+from gym_h5record.storage.paths import has_journal, journal_path, partial_path, redo_path, spare_path
 from gym_h5record.storage.recording_file import RecordingFile, create_file
 from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.index_writer import close_open_episode, next_start
@@ -26,6 +29,8 @@ from gym_h5record.writing.options import Existing
 
 __all__ = ["existing_recording", "finish", "is_interrupted", "open_drain", "recover_locked"]
 
+_MAX_ELAPSED_NS = 1 << 62  # 146 years; later times still fit into int64
+
 
 def is_interrupted(path: Path) -> bool:
     """Whether the recording has not been closed: its recorder died, or is still recording."""
@@ -33,14 +38,22 @@ def is_interrupted(path: Path) -> bool:
 
 
 def recover_locked(path: Path) -> None:
-    """Bring the rows that a dead recorder left into the file, and close it.
+    """Bring the rows that a dead recorder left into the file, close it and compact it.
 
     A recording that was closed is not changed. The caller holds the lock.
     """
+    if _recover(path):
+        compact(path)
+
+
+def _recover(path: Path) -> bool:
+    """``recover_locked`` without compaction. Returns whether the recording had not been closed."""
     if path.exists() and is_torn(path) and not has_journal(path):
         check_only_name(path)  # with hard links the journal may lie beside another name
-    spare_path(path).unlink(missing_ok=True)
-    if path.exists() and is_interrupted(path):
+    for leftover in (spare_path(path), partial_path(path)):
+        leftover.unlink(missing_ok=True)
+    was_interrupted = path.exists() and is_interrupted(path)
+    if was_interrupted:
         redo(path)
     left = open_left_journal(path)
     if left is not None and not is_outlived(left):
@@ -49,6 +62,7 @@ def recover_locked(path: Path) -> None:
         _close_as_it_is(path)
     journal_path(path).unlink(missing_ok=True)
     redo_path(path).unlink(missing_ok=True)
+    return was_interrupted or left is not None
 
 
 def _has_unfinished_journal(path: Path) -> bool:
@@ -96,7 +110,7 @@ def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
     durable = header.get("durability") == "power"
     file = _open_existing(path, must_be_recording=not header["replaces"], durable=durable)
     try:
-        is_ours = check_belongs(path, journal, file.journal_id if file else None, file.rows if file else 0)
+        is_ours = check_belongs(path, journal, file.journal_id if file else None, file.committed if file else None)
     except BaseException:
         if file is not None:
             file.close()
@@ -120,7 +134,7 @@ def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
 
 def finish(drain: Drain, file: RecordingFile) -> None:
     """Drain the last rows, close the open episode as incomplete, close the file."""
-    drain.run()
+    drain.run(is_last=True)
     close_open_episode(file)
     file.close()
 
@@ -159,8 +173,8 @@ def existing_recording(path: Path) -> Existing | None:
         RecordingPathError: If the file has hard links: another recorder may be writing it by another name.
     """
     if is_interrupted(path):
-        recover_locked(path)
-    for leftover in (journal_path(path), redo_path(path)):
+        _recover(path)
+    for leftover in (journal_path(path), redo_path(path), partial_path(path)):
         leftover.unlink(missing_ok=True)
     if not path.exists():
         return None
@@ -170,6 +184,21 @@ def existing_recording(path: Path) -> Existing | None:
         file.check_closed()
         if next_start(file) != file.rows:  # a closed recording has no row behind its episodes
             raise CorruptRecordingError(f"{path}: the last episode does not end with the last of {file.rows} rows")
-        return Existing(file.schema, file.rows, file.metadata())
+        return Existing(file.schema, file.rows, file.metadata(), _elapsed_ns(file))
     finally:
         file.close()
+
+
+def _elapsed_ns(file: RecordingFile) -> int:
+    """Nanoseconds since the recording began: by the wall clock, but not less than the time of its last row."""
+    if not file.schema.times or not file.rows:
+        return 0
+    last_ns = int(file.read(fmt.TIMES, file.rows - 1, file.rows)[0])
+    if not 0 <= last_ns <= _MAX_ELAPSED_NS:
+        raise CorruptRecordingError(f"/{fmt.TIMES} of the last row is {last_ns}: no recording lasts so long.")
+    try:
+        began = datetime.fromisoformat(str(file.metadata().get("created_at")))
+        wall_ns = int((datetime.now(timezone.utc) - began).total_seconds() * 1e9)
+    except (ValueError, TypeError):  # not a time, or one without a zone: another program has written it
+        return last_ns
+    return max(last_ns, wall_ns) if wall_ns <= _MAX_ELAPSED_NS else last_ns

@@ -7,47 +7,29 @@ observation that the step led to opens the next one. Nothing here compresses, lo
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Mapping
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import Any, NoReturn
 
 import numpy as np
 
-from gym_h5record.errors import RecordingClosedError, RecordingWarning
+from gym_h5record.errors import RecordingClosedError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin, RowFlag, TypeCode
+from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin, RowFlag
 from gym_h5record.format.schema import Schema
-from gym_h5record.values.tagged_json import IN_ITS_PLACE, tag
-from gym_h5record.writing.encoders import Ring, Segments, make_encoder, make_infos_encoder
-from gym_h5record.writing.journal_format import Control, Segment, pack_segment
+from gym_h5record.values.tagged_json import tag
+from gym_h5record.writing.encoders import Ring, make_dict_encoder, make_encoder
+from gym_h5record.writing.journal_format import Control, Segment, pack_segment, without_segments
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from gym_h5record.writing.session import Session
+from gym_h5record.writing.stack_encoder import StackEncoder
+from gym_h5record.writing.step_batch import StepBatch
+from gym_h5record.writing.unslotted import UnslottedRow
 
 __all__ = ["RowWriter", "begin_json"]
 
+_PIECES = 8  # of the ring: how much of it is filled before the writer sees it
 _INT64_MAX = np.iinfo(np.int64).max
-
-
-class _Extras:
-    """The segments and exceptions of a row, or of the step that leads to it: all that has no slot."""
-
-    def __init__(self, exceptions_number: int) -> None:
-        self.segments: Segments = []
-        self.exceptions: dict[str, Any] = {}
-        self._exceptions_number = exceptions_number
-
-    def clear(self) -> None:
-        self.segments.clear()
-        self.exceptions.clear()
-
-    def pack(self, numbers: dict[str, int]) -> bytes:
-        """All of it as segments."""
-        packed = [pack_segment(numbers[name], data) for name, data in self.segments]
-        if self.exceptions:
-            text = json.dumps(self.exceptions, separators=(",", ":")).encode()
-            packed.append(pack_segment(self._exceptions_number, text))
-        return b"".join(packed)
 
 
 class RowWriter:
@@ -56,23 +38,30 @@ class RowWriter:
     Args:
         session: The session.
         schema: Its columns.
+
+    Attributes:
+        schema: Its columns.
     """
 
     def __init__(self, session: Session, schema: Schema) -> None:
         self._session = session
-        self._schema = schema
+        self.schema = schema
         self._numbers = {field.name: number for number, field in enumerate(schema.ragged_fields)}
-        self._step = _Extras(Segment.STEP_EXCEPTIONS)
-        self._row = _Extras(Segment.ROW_EXCEPTIONS)
+        self._unslotted = UnslottedRow()
+        self._step, self._row = self._unslotted.step, self._unslotted.row
+        self._stacks: dict[str, StackEncoder] = {}
         self._last_row_blob = b""
-        self._warned: set[str] = set()
         self._head = session.journal.control[Control.HEAD]
+        self._blob_head = session.journal.blob_head
         self._limit = self._blob_limit = 0
+        self._is_unfinished = False  # whether a row is being written, or was when an error came
         self._bind()
 
     # What the recorder calls --------------------------------------------------------------------
 
-    def begin_episode(self, observation: Any, info: Any, frame: Any, begin: dict[str, Any]) -> None:
+    def begin_episode(
+        self, observation: Any, info: Any, frame: Any, begin: dict[str, Any], time_ns: int | None = None
+    ) -> None:
         """Open an episode with its first row.
 
         Args:
@@ -80,46 +69,115 @@ class RowWriter:
             info: The info that came with it.
             frame: The rendered picture, if the schema has frames.
             begin: What ``begin_json`` gives.
+            time_ns: When the environment was reset, on the monotonic clock; None for now.
         """
         self._forget_unfinished()
+        for stack in self._stacks.values():
+            stack.restart()
         if monotonic() >= self._session.due_s:
             self._session.tick()
         slot = self._next_slot()
-        self._put_row(slot, observation, info, frame)
+        self._put_row(slot, observation, info, frame, time_ns)
         self._publish(slot, RowFlag.FIRST, self._pack_begin(begin))
 
-    def put_action(self, action: Any) -> None:
-        """Record the action before the environment gets it: environments may change it in place."""
+    def put_action(self, action: Any, extras: dict[str, Any] | None = None) -> None:
+        """Record the action before the environment gets it: environments may change it in place.
+
+        Args:
+            action: The action.
+            extras: What the agent adds to the step.
+        """
         if monotonic() >= self._session.due_s:
             self._session.tick()
-        if self._step.segments or self._step.exceptions:  # left by a step that raised
-            self._step.clear()
+        if self._is_unfinished:  # a step that raised
+            self._forget_unfinished()
+        self._is_unfinished = True
         self._encode_action(self._open_slot, action)
+        if extras or self._has_extra_columns:
+            self._encode_extras(self._open_slot, extras or {})
 
-    def put_step(self, observation: Any, reward: Any, terminated: Any, truncated: Any, info: Any, frame: Any) -> None:
-        """Record the outcome of the step, and append the row of the observation it led to."""
+    def put_step(
+        self,
+        observation: Any,
+        reward: Any,
+        terminated: Any,
+        truncated: Any,
+        info: Any,
+        frame: Any,
+        time_ns: int | None = None,
+    ) -> None:
+        """Record the outcome of the step, and append the row of the observation it led to.
+
+        ``time_ns`` is when the step returned, on the monotonic clock; None for now.
+        """
         slot = self._open_slot
         self._encode_reward(slot, reward)
         self._encode_terminated(slot, terminated)
         self._encode_truncated(slot, truncated)
         slot = self._next_slot()
-        self._put_row(slot, observation, info, frame)
+        self._put_row(slot, observation, info, frame, time_ns)
         self._publish(slot, RowFlag.LAST if terminated or truncated else 0)
+
+    def put_batch(self, batch: StepBatch) -> None:
+        """Record many steps at once, and append the rows that they led to."""
+        if self._is_unfinished:
+            self._forget_unfinished()
+        self._is_unfinished = True
+        journal, at = self._journal, 0
+        while at < batch.num_steps:
+            if monotonic() >= self._session.due_s:
+                self._session.tick()
+            if self._head >= self._limit:
+                self._limit = self._session.make_room()
+            # Not all at once: the writer works on one piece while the next one is copied.
+            count = min(self._limit - self._head, batch.num_steps - at, max(journal.capacity_rows // _PIECES, 1))
+            batch.write(journal, self._head, at, count)
+            at += count
+            for slots in journal.slots(self._head, self._head + count):
+                journal.columns[BLOB_ENDS][slots] = self._blob_head
+                journal.columns[FLAGS][slots] = 0
+            self._open_slot = (self._head + count - 1) & self._mask
+            if at == batch.num_steps and batch.is_ended:
+                self._flags[self._open_slot] = RowFlag.LAST
+            self._last_row_blob = b""
+            self._head += count
+            self._control[Control.HEAD] = self._head
+        self._is_unfinished = False
 
     def end_episode(self) -> None:
         """Mark the newest row as the last of its episode, although its step was neither terminated nor truncated."""
-        self._flags[self._open_slot] |= RowFlag.LAST
+        self._mark(RowFlag.LAST)
+
+    def discard_episode(self) -> None:
+        """Mark the newest episode, which runs or has ended, as discarded: ``Drain`` leaves it out of the file."""
+        self._mark(RowFlag.LAST | RowFlag.DISCARDED)
+
+    def _mark(self, flags: RowFlag) -> None:
+        """Mark the newest published row. An interrupted row may have left another open slot, or another journal."""
+        if self._session.journal is not self._journal:
+            self._bind()
+        self._flags[(self._head - 1) & self._mask] |= flags
         self._control[Control.EVENTS] += 1
 
     def repeat_last_row(self, begin: dict[str, Any]) -> None:
         """Open an episode with a copy of the newest row: the agent steps on after the end of the last episode."""
         self._forget_unfinished()
         blob = self._last_row_blob
+        if self._stacks:
+            blob = without_segments(blob, self._stack_numbers)
+            for stack in self._stacks.values():
+                stack.repeat()
+            blob += self._row.pack(self._numbers)
+            self._row.clear()
         old, new = self._open_slot, self._next_slot()
         for column in self._journal.columns.values():
             column[new] = column[old]
         self._publish(new, RowFlag.FIRST, self._pack_begin(begin) + blob)
         self._last_row_blob = blob
+
+    def note_inexact(self, name: str, part: object) -> None:
+        """Tell the user, once, of an object without an exact form that the column ``name`` has got."""
+        self._unslotted.note_inexact(name, part)
 
     def release(self) -> None:
         """Drop the journal; from here on every method raises ``RecordingClosedError``.
@@ -131,12 +189,10 @@ class RowWriter:
         self.__class__ = _ReleasedRowWriter
 
     def _forget_unfinished(self) -> None:
-        """Roll back to the last published row.
-
-        A row that raised or was interrupted may have left partial segments and moved the blob head.
-        """
+        """Roll back to the last published row: one that raised may have left segments and moved the blob head."""
         if self._session.journal is not self._journal:  # the interrupt came while the journal was replaced
             self._bind()
+        self._head = self._control[Control.HEAD]
         self._open_slot = (self._head - 1) & self._mask
         self._blob_head = self._journal.blob_start(self._head)
         self._step.clear()
@@ -144,12 +200,14 @@ class RowWriter:
 
     # One row --------------------------------------------------------------------------------------
 
-    def _put_row(self, slot: int, observation: Any, info: Any, frame: Any) -> None:
+    def _put_row(self, slot: int, observation: Any, info: Any, frame: Any, time_ns: int | None) -> None:
         self._encode_observation(slot, observation)
         if self._encode_frame is not None:
             self._encode_frame(slot, frame)
         if self._encode_infos is not None:
             self._encode_infos(slot, info)
+        if self._times is not None:
+            self._times[slot] = (monotonic_ns() if time_ns is None else time_ns) - self._began_ns
 
     def _next_slot(self) -> int:
         if self._head >= self._limit:
@@ -168,6 +226,7 @@ class RowWriter:
         self._open_slot = slot
         self._head += 1
         self._control[Control.HEAD] = self._head
+        self._is_unfinished = False
 
     def _write_segments(self, slot: int, segments: bytes) -> int:
         row_blob = self._row.pack(self._numbers)
@@ -191,60 +250,11 @@ class RowWriter:
             data += pack_segment(Segment.SNAPSHOT, f"{name}\0".encode() + state)
         return data
 
-    # Values that do not fit -----------------------------------------------------------------------
-
-    def _keep_step_value(self, name: str, value: Any) -> int:
-        self._step.exceptions[name] = self._tag(name, value)
-        return TypeCode.EXCEPTION
-
-    def _keep_row_value(self, name: str, value: Any) -> int:
-        self._row.exceptions[name] = self._tag(name, value)
-        return TypeCode.EXCEPTION
-
-    def _tag(self, name: str, value: Any) -> Any:
-        self._warn_once(
-            name,
-            f"/{name}: got {_describe(value)}, which its column cannot hold. "
-            "It is kept as text, which is slow. Later ones are kept in the same way, without a warning.",
-        )
-        return self._tag_anything(name, value)
-
-    def _tag_anything(self, name: str, value: Any) -> Any:
-        def on_repr(part: object) -> None:
-            self._warn_once(
-                f"{name} {type(part).__qualname__}",
-                f"/{name}: an object of type {type(part).__module__}.{type(part).__qualname__} has no exact form in "
-                f"the file; {IN_ITS_PLACE}.",
-            )
-
-        try:
-            return tag(value, on_repr=on_repr)
-        except ValueError:  # nested too deep, or contains itself
-            on_repr(value)
-            return {"$repr": [type(value).__qualname__, repr(value)]}
-
-    def _note_foreign(self, name: str, value: Any, stored: Any) -> None:
-        what = "NumPy arrays" if isinstance(stored, np.ndarray) else type(stored).__qualname__
-        self._warn_once(
-            f"{name} {type(value).__qualname__}",
-            f"/{name}: values of type {type(value).__qualname__} are recorded as {what}.",
-        )
-
-    def _keep_other_infos(self, rest: Any) -> None:
-        text = json.dumps(self._tag_anything(fmt.INFOS, rest), separators=(",", ":")).encode()
-        length = np.int64(len(text)).tobytes()
-        self._row.segments += [(f"{fmt.INFOS_JSON}/{fmt.ENDS}", length), (f"{fmt.INFOS_JSON}/{fmt.VALUES}", text)]
-
-    def _warn_once(self, key: str, message: str) -> None:
-        if key not in self._warned:
-            self._warned.add(key)
-            warnings.warn(message, RecordingWarning, stacklevel=2)
-
     # The journal ----------------------------------------------------------------------------------
 
     def _bind(self) -> None:
         """Bind what the hot path uses of the session's journal, so that a step looks nothing up."""
-        journal, schema = self._session.journal, self._schema
+        journal, schema = self._session.journal, self.schema
         self._journal = journal
         self._control = journal.control
         self._mask = journal.mask
@@ -254,21 +264,31 @@ class RowWriter:
         self._blob_limit = journal.control[Control.BLOB_TAIL] + journal.blob_bytes
         self._limit = journal.control[Control.TAIL] + journal.usable_rows
         self._open_slot = (self._head - 1) & self._mask
-        ring = Ring(journal, schema, self._note_foreign)
+        unslotted = self._unslotted
+        ring = Ring(journal, schema, unslotted.note_foreign, unslotted.note_inexact, self._stacks)
         step_scalars = {node.name: node for node in schema.coded[: schema.num_step_codes]}
         step_encoders = {
-            name: make_encoder(step_scalars[name], ring, self._keep_step_value, self._step.segments)
+            name: make_encoder(step_scalars[name], ring, unslotted.keep_step_value, self._step.segments)
             for name in (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
         }
         self._encode_reward = step_encoders[fmt.REWARDS]
         self._encode_terminated = step_encoders[fmt.TERMINATIONS]
         self._encode_truncated = step_encoders[fmt.TRUNCATIONS]
-        self._encode_action = make_encoder(schema.action, ring, self._keep_step_value, self._step.segments)
-        self._encode_observation = make_encoder(schema.observation, ring, self._keep_row_value, self._row.segments)
+        self._encode_action = make_encoder(schema.action, ring, unslotted.keep_step_value, self._step.segments)
+        self._encode_observation = make_encoder(schema.observation, ring, unslotted.keep_row_value, self._row.segments)
         self._encode_frame = (
-            None if schema.frame is None else make_encoder(schema.frame, ring, self._keep_row_value, self._row.segments)
+            None
+            if schema.frame is None
+            else make_encoder(schema.frame, ring, unslotted.keep_row_value, self._row.segments)
         )
-        self._encode_infos = None if schema.infos is None else make_infos_encoder(schema, ring, self._keep_other_infos)
+        self._encode_infos = (
+            None if schema.infos is None else make_dict_encoder(schema.infos, ring, unslotted.keep_other_infos)
+        )
+        self._encode_extras = make_dict_encoder(schema.extras or (), ring, unslotted.keep_other_extras)
+        self._has_extra_columns = bool(schema.extras)
+        self._stack_numbers = {self._numbers[name] for stack in self._stacks.values() for name in stack.ragged_fields}
+        self._times = journal.columns[fmt.TIMES].data if schema.times else None
+        self._began_ns = self._session.began_ns
 
 
 class _ReleasedRowWriter(RowWriter):
@@ -307,10 +327,3 @@ def begin_json(
         more["seed"] = tag(seed)
     columns = {"seeds": column, "ids": episode_id, "origins": int(origin)}
     return {"columns": columns, "json": more, "snapshot": dict(snapshot or {})}
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array of {value.dtype} with shape {value.shape}"
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} of type {type(value).__qualname__}"

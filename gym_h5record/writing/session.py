@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 
 from gym_h5record.errors import RecordingPathError, WriterError
 from gym_h5record.format.schema import Schema
@@ -40,6 +41,9 @@ class Session(RecordingLife):
 
     Attributes:
         existing: The recording that is appended to, or None.
+        began_ns: When the recording began, on the monotonic clock: times are counted from here. Where it is appended
+            to, the clock has run on since it began.
+        began_at: The same instant, or when appending began, as ISO 8601 in UTC.
         journal: The journal, once it is reserved; a larger one may replace it.
         due_s: When to call ``tick`` next, on the monotonic clock.
     """
@@ -53,6 +57,8 @@ class Session(RecordingLife):
         self.options = options
         self._hire = choose_worker(options)
         self.existing: Existing | None = None
+        self.began_ns = 0
+        self.began_at = ""
         self.due_s = 0.0
         self._watch_due_s = 0.0
         self._error: WriterError | None = None
@@ -83,6 +89,8 @@ class Session(RecordingLife):
             if self.existing is not None and check is not None:
                 check(self.existing)
             self._worker.start()
+            self.began_ns = time.monotonic_ns() - (0 if self.existing is None else self.existing.elapsed_ns)
+            self.began_at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
             self.begin()
         except BaseException:
             self._give_up()

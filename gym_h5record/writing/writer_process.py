@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.lock import RecordingLock, occupy_standard_streams
 from gym_h5record.storage.paths import has_journal, journal_path
 from gym_h5record.storage.recording_file import RecordingFile
@@ -28,6 +29,9 @@ __all__ = ["main"]
 
 # Short enough for a ring of RGB frames, long enough not to disturb the recorder: docs/performance.md
 _POLL_S = 0.02
+# While rows come so fast that they fill a quarter of the ring between two commits: the recorder then fills another
+# quarter while this process drains the first one, instead of waiting for it.
+_CROWDED_POLL_S = 0.005
 
 
 class _Writer:
@@ -38,6 +42,7 @@ class _Writer:
         self._pipe_has_ended = False
         self._committed_at_s = time.monotonic()
         self._flushes = 0
+        self._poll_s = _POLL_S
         self._drain: Drain | None = None
         self._file: RecordingFile | None = None
         self.journal = Journal.open(journal_path(path))
@@ -54,10 +59,13 @@ class _Writer:
             if ending:
                 break
             self._wait()
+        is_drained = self._drain is not None and self._file is not None
         if self._drain is not None and self._file is not None:
             finish(self._drain, self._file)
         self.journal.path.unlink()
         self.journal.control[Control.WRITER] = WriterState.DONE
+        if is_drained:
+            compact(self._path)  # the recording is complete, and stays so if this process is killed now
 
     def fail(self, error: Exception) -> None:
         """Write the error into the journal for the recorder. The file stays as the last commit left it."""
@@ -96,9 +104,10 @@ class _Writer:
             self._flushes = control[Control.FLUSH]
             self._drain.run()
             self._committed_at_s = now_s
+            self._poll_s = _CROWDED_POLL_S if crowded else _POLL_S
 
     def _wait(self) -> None:
-        if select.select([self._pipe], [], [], _POLL_S)[0] and not os.read(self._pipe, 4096):
+        if select.select([self._pipe], [], [], self._poll_s)[0] and not os.read(self._pipe, 4096):
             self._pipe_has_ended = True  # the recorder has closed its end, or has been replaced by ``exec``
 
 

@@ -3,6 +3,8 @@
 ::
 
     plays         environments, and episodes that follow from their seeds
+    studio        the environment that has everything, and which of its episodes are discarded
+    promises      what a file has to hold after so many steps and discarded episodes
     victim        the program that is killed: records, or repairs
     processes     starts victims, finds their writers, kills them
     kills         kills at random instants

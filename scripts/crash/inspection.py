@@ -13,17 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 import gym_h5record as h5r
 from gym_h5record.errors import RecordingInUseError, RecordingNotFoundError
 from gym_h5record.values.exact import identical
 
-from .plays import LIFE, Play, rehearse
+from .plays import LIFE, Play, fate_of, rehearse
+from .promises import Promise, promise
+from .studio import Fate
 
 __all__ = ["Finding", "inspect"]
 
 _PATIENCE_S = 10.0
 _COLUMNS = ("observations", "infos", "actions", "rewards", "terminations", "truncations")
+_OPTIONAL = ("frames", "extras")
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Finding:
         opens: Whether the file can be read after ``repair``.
         is_empty: Whether there is no file, because nothing had been recorded yet.
         found: Steps in the file, by life.
+        promised: Steps that have to be in the file, by life.
         contradicting: Numbers of the episodes that differ from the played ones.
         problems: Sentences about everything that is wrong.
         strays: Names of the files left beside the recording.
@@ -42,6 +47,7 @@ class Finding:
     opens: bool = False
     is_empty: bool = False
     found: list[int] = field(default_factory=list)
+    promised: list[int] = field(default_factory=list)
     contradicting: list[int] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
@@ -63,16 +69,18 @@ def inspect(path: Path, env: str, acknowledged: list[int]) -> Finding:
     Args:
         path: The recording. Its folder has no other files than its own.
         env: The environment that was recorded.
-        acknowledged: Steps that had returned, by life.
+        acknowledged: Acts that had returned, by life.
     """
-    finding = Finding(found=[0] * len(acknowledged))
+    promises = [promise(env, life, acts) for life, acts in enumerate(acknowledged)]
+    finding = Finding(found=[0] * len(acknowledged), promised=[each.steps[0] for each in promises])
     try:
         report = _repair(path)
         if report.problem:
             finding.problems.append(report.problem)
             return finding
         with h5r.Recording(path) as recording:
-            _compare(recording, env, acknowledged, finding)
+            _compare(recording, env, promises, finding)
+            _check_discarded(recording.metadata["discarded_episodes"], promises, finding)
         if report.num_steps != sum(finding.found):
             finding.contradict(0, f"repair says {report.num_steps} steps, there are {sum(finding.found)}")
         _check_index(path, finding)
@@ -96,26 +104,39 @@ def _repair(path: Path) -> h5r.RepairReport:
     return h5r.repair(path)
 
 
-def _compare(recording: h5r.Recording, env: str, acknowledged: list[int], finding: Finding) -> None:
-    """Compare all episodes. Their seeds must count up without a gap within a life, and lives must be in order."""
+def _compare(recording: h5r.Recording, env: str, promises: list[Promise], finding: Finding) -> None:
+    """Compare all episodes.
+
+    Within a life their seeds must count up without a gap, but for discarded episodes; and lives must be in order.
+    """
     seeds = [episode.seed for episode in recording.episodes]
     before = -1
     for number, (seed, after) in enumerate(zip(seeds, [*seeds[1:], None][: len(seeds)], strict=True)):
         if seed is None or not 0 <= seed // LIFE < len(finding.found):
             finding.contradict(number, f"it has the seed {seed}")
             continue
-        if seed != before + 1 and (seed % LIFE or seed < before):
-            finding.contradict(number, f"the seed {seed} follows upon {before}")
-        before = seed
-        is_last = after is None or after // LIFE != seed // LIFE
-        episode = recording.episodes[number]
         life = seed // LIFE
+        is_last = after is None or after // LIFE != life
+        missing = range(max(before + 1, life * LIFE), seed)
+        if seed <= before or any(fate_of(env, each) is Fate.KEPT for each in missing):
+            finding.contradict(number, f"the seed {seed} follows upon {before}")
+        if seed in promises[life].gone or (not is_last and fate_of(env, seed) is not Fate.KEPT):
+            finding.contradict(number, f"the episode of the seed {seed} had been discarded")
+        before = seed
+        episode = recording.episodes[number]
         finding.found[life] += episode.length
         problem = _difference(episode, rehearse(env, seed), is_last=is_last)
-        if is_last and finding.found[life] > acknowledged[life] + 1:
-            problem = f"{finding.found[life]} steps of life {life}, {acknowledged[life]} had returned"
+        if is_last and finding.found[life] > promises[life].steps[1]:
+            problem = f"{finding.found[life]} steps of life {life}, more than {promises[life].steps[1]}"
         if problem:
             finding.contradict(number, problem)
+
+
+def _check_discarded(found: int, promises: list[Promise], finding: Finding) -> None:
+    """Check how many episodes the metadata says were discarded."""
+    least, most = (sum(bounds) for bounds in zip((0, 0), *(each.discarded for each in promises), strict=True))
+    if not least <= found <= most:
+        finding.contradict(0, f"the metadata says {found} discarded episodes, expected {least} to {most}")
 
 
 def _difference(episode: h5r.Episode, played: Play, *, is_last: bool) -> str:
@@ -126,9 +147,9 @@ def _difference(episode: h5r.Episode, played: Play, *, is_last: bool) -> str:
     length, whole = episode.length, len(played.actions)
     if length > whole or (length < whole and not is_last):
         return f"{length} of {whole} steps"
-    for name in _COLUMNS:
+    for name in (*_COLUMNS, *(each for each in _OPTIONAL if getattr(played, each))):
         column = getattr(episode, name)
-        expected = getattr(played, name)[: length + (name in ("observations", "infos"))]
+        expected = getattr(played, name)[: length + (name in ("observations", "infos", "frames"))]
         if len(column) != len(expected):
             return f"{len(column)} {name}, expected {len(expected)}"
         for at, value in enumerate(expected):
@@ -137,17 +158,17 @@ def _difference(episode: h5r.Episode, played: Play, *, is_last: bool) -> str:
     terminated = length > 0 and bool(played.terminations[length - 1])
     truncated = length > 0 and bool(played.truncations[length - 1])
     entry = (episode.terminated, episode.truncated, episode.complete, episode.total_reward)
-    total = 0.0
+    total: Any = 0.0 if np.ndim(played.rewards[0]) == 0 else np.zeros(np.shape(played.rewards[0]))
     for reward in played.rewards[:length]:
-        total += float(reward)
+        total = total + (float(reward) if np.ndim(reward) == 0 else reward)
     expected_entry = (terminated, truncated, terminated or truncated, total)
-    return "" if entry == expected_entry else f"the index says {entry}, expected {expected_entry}"
+    return "" if identical(entry, expected_entry) else f"the index says {entry}, expected {expected_entry}"
 
 
 def _check_index(path: Path, finding: Finding) -> None:
     """Check with plain h5py that the episodes are contiguous and the flags agree with each other."""
     with h5py.File(path) as file:
-        rows, episodes = (int(count) for count in file["commit"][:])
+        rows, episodes = (int(count) for count in file["commit"][:2])
         starts, lengths = file["episodes/starts"][:episodes], file["episodes/lengths"][:episodes]
         ends = starts + lengths + 1
         for number, (start, end) in enumerate(zip(starts, [0, *ends][: len(starts)], strict=True)):
@@ -155,6 +176,8 @@ def _check_index(path: Path, finding: Finding) -> None:
                 finding.contradict(number, f"it starts at row {start}, the one before ends at row {end}")
         if (ends[-1] if episodes else 0) != rows:
             finding.contradict(episodes, f"the episodes do not fill the {rows} rows")
+        if (np.diff(file["times"][:rows]) < 0).any():
+            finding.contradict(episodes, "/times goes back")
         dones = file["dones"][:rows]
         if (dones != (file["terminations"][:rows] | file["truncations"][:rows])).any() or dones[ends - 1].any():
             finding.contradict(episodes, "/dones contradicts the other flags")

@@ -17,13 +17,27 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-__all__ = ["ENVIRONMENTS", "LIFE", "Moment", "Play", "make_env", "play", "rehearse"]
+from .studio import CAMERAS, Fate, Studio, fate
+
+__all__ = [
+    "ENVIRONMENTS",
+    "LIFE",
+    "Moment",
+    "Play",
+    "fate_of",
+    "has_fates",
+    "make_env",
+    "play",
+    "recorder_options",
+    "rehearse",
+]
 
 LIFE = 1_000_000
 """The number of seeds that one life may use."""
 
-ENVIRONMENTS = ("CartPole-v1", "FrozenLake-v1", "ALE/Breakout-v5", "Ragged")
-"""In this order: small rows, many episodes, large compressed chunks, and values that vary in size."""
+ENVIRONMENTS = ("CartPole-v1", "FrozenLake-v1", "ALE/Breakout-v5", "Ragged", "Studio")
+"""In this order: small rows, many episodes, large compressed chunks, values that vary in size, and everything that can
+be recorded, with some episodes discarded."""
 
 _HUGE_NOTE = "x" * 150_000  # a small journal has to grow for it
 
@@ -74,7 +88,7 @@ class Ragged(gym.Env[Any, Any]):
 
 @dataclass(frozen=True)
 class Moment:
-    """The results of a reset (``action`` is None), or the action and the results of a step."""
+    """The results of a reset (``action`` is None), or the action, its extras and the results of a step."""
 
     action: Any
     observation: Any
@@ -82,11 +96,12 @@ class Moment:
     reward: Any = None
     terminated: Any = None
     truncated: Any = None
+    extras: Any = None
 
 
 @dataclass
 class Play:
-    """Everything that passed in an episode, by the names of ``Episode``."""
+    """Everything that passed in an episode, by the names of ``Episode``; no frames or extras if there are none."""
 
     observations: list[Any] = field(default_factory=list)
     infos: list[Any] = field(default_factory=list)
@@ -94,12 +109,31 @@ class Play:
     rewards: list[Any] = field(default_factory=list)
     terminations: list[Any] = field(default_factory=list)
     truncations: list[Any] = field(default_factory=list)
+    frames: list[Any] = field(default_factory=list)
+    extras: list[Any] = field(default_factory=list)
+
+
+def has_fates(name: str) -> bool:
+    """Whether some episodes of an environment are discarded."""
+    return name == "Studio"
+
+
+def fate_of(name: str, seed: int) -> Fate:
+    """What becomes of the episode of a seed."""
+    return fate(seed) if has_fates(name) else Fate.KEPT
+
+
+def recorder_options(name: str) -> dict[str, Any]:
+    """Options of ``RecordToHDF5`` that an environment needs."""
+    if name != "Studio":
+        return {}
+    return {"frames": CAMERAS, "keep": lambda summary: fate(summary.seed) is not Fate.REFUSED}
 
 
 def make_env(name: str) -> gym.Env[Any, Any]:
     """One of ``ENVIRONMENTS``."""
-    if name == "Ragged":
-        return Ragged()
+    if name in ("Ragged", "Studio"):
+        return Ragged() if name == "Ragged" else Studio()
     if name.startswith("ALE/"):
         import ale_py
 
@@ -114,9 +148,13 @@ def play(env: gym.Env[Any, Any], seed: int) -> Iterator[Moment]:
     yield Moment(None, observation, info)
     for count in itertools.count(1):
         action = env.action_space.sample()
-        kept = copy.deepcopy(action)
+        kept, extras = copy.deepcopy(action), None
+        if isinstance(env.unwrapped, Studio):
+            extras = env.unwrapped.extras()
+            if hasattr(env, "add_extras"):  # it is recorded
+                env.add_extras(**extras)
         observation, reward, terminated, truncated, info = env.step(action)
-        yield Moment(kept, observation, info, reward, terminated, truncated)
+        yield Moment(kept, observation, info, reward, terminated, truncated, extras)
         if terminated or truncated or (seed % 5 == 4 and count == 7):
             return
 
@@ -124,15 +162,19 @@ def play(env: gym.Env[Any, Any], seed: int) -> Iterator[Moment]:
 @lru_cache(maxsize=24)
 def rehearse(name: str, seed: int) -> Play:
     """Play the episode of a seed without recording it, and keep everything."""
-    played = Play()
-    for moment in play(_stage(name), seed):
+    played, env = Play(), _stage(name)
+    for moment in play(env, seed):
         played.observations.append(copy.deepcopy(moment.observation))
         played.infos.append(copy.deepcopy(moment.info))
+        if name == "Studio":
+            played.frames.append({key: camera(env) for key, camera in CAMERAS.items()})
         if moment.action is not None:
             played.actions.append(moment.action)
             played.rewards.append(moment.reward)
             played.terminations.append(moment.terminated)
             played.truncations.append(moment.truncated)
+            if moment.extras is not None:
+                played.extras.append(moment.extras)
     return played
 
 

@@ -22,10 +22,10 @@ class Scene:
     Attributes:
         name: Its line in the table.
         env: The environment to record.
-        steps: Steps that the traced recorder takes; 0 if ``repair`` is traced.
-        flush_every: Steps between two commits.
+        steps: Acts of the traced recorder, see ``promises``; 0 if ``repair`` is traced.
+        flush_every: Acts between two commits.
         ring_rows: Rows that the journal has room for.
-        before: Steps of an earlier recorder of the same file, 0 if there is none.
+        before: Acts of an earlier recorder of the same file, 0 if there is none.
         closed: Whether the earlier recorder closed the file; else it was killed.
         durability: As in ``RecordToHDF5``.
         stride: Divides the number of inspected writes; scenes with many steps take long to compare.
@@ -65,6 +65,11 @@ SCENES = (
     Scene(_POWER, "Ragged", 40, flush_every=7, ring_rows=64, durability="power"),
     Scene(_POWER, "Ragged", 20, flush_every=6, ring_rows=64, before=30, durability="power"),
     Scene(_POWER, "Ragged", 0, flush_every=20, ring_rows=64, before=37, durability="power"),
+    Scene(_RECORDING, "Studio", 70, flush_every=9, ring_rows=32),
+    Scene(_RESUMING, "Studio", 40, flush_every=7, ring_rows=32, before=45),
+    Scene(_APPENDING, "Studio", 40, flush_every=7, ring_rows=64, before=60, closed=True),
+    Scene(_REPAIRING, "Studio", 0, flush_every=23, ring_rows=64, before=61),
+    Scene(_POWER, "Studio", 45, flush_every=8, ring_rows=32, durability="power"),
 )
 
 

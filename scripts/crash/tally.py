@@ -54,18 +54,19 @@ class Tally:
     problems: list[str] = field(default_factory=list)
 
     def add(self, finding: Finding, acknowledged: list[int], where: str, *, points: int = 1) -> None:
-        """Add the finding after ``points`` crashes."""
+        """Add the finding after ``points`` crashes. All acknowledged acts of an unreadable file count as lost steps."""
         self.points += points
         self.empty += finding.is_empty * points
         self.opened += finding.opens * points
-        self.acknowledged += sum(acknowledged)
+        promised = finding.promised or acknowledged
+        self.acknowledged += sum(promised)
         self.found += sum(finding.found)
-        lost = sum(max(0, steps - found) for steps, found in zip(acknowledged, finding.found, strict=True))
+        lost = sum(max(0, steps - found) for steps, found in zip(promised, finding.found, strict=True))
         self.lost += lost
         self.contradicting += len(finding.contradicting)
         self.strays += bool(finding.strays)
         if lost:
-            self.problems.append(f"{where}: {lost} of {sum(acknowledged)} steps are lost")
+            self.problems.append(f"{where}: {lost} of {sum(promised)} steps are lost")
         self.problems += [f"{where}: {problem}" for problem in finding.problems]
         if finding.strays:
             self.problems.append(f"{where}: left behind: {', '.join(finding.strays)}")

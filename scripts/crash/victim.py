@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from gym_h5record.maintenance.repairs.repairing import repair
 from gym_h5record.recorder.wrapper import RecordToHDF5
 from gym_h5record.writing import journal
 
-from .plays import LIFE, make_env, play
+from .plays import LIFE, fate_of, make_env, play, recorder_options
+from .studio import Fate
 
 __all__ = ["Counter", "Record", "Repair", "main"]
 
@@ -42,9 +44,9 @@ class Record:
         env: One of ``plays.ENVIRONMENTS``.
         life: Its number among the recorders of the file.
         mode: As in ``RecordToHDF5``, and so are ``writer``, ``flush_interval_s`` and ``durability``.
-        steps: Steps after which it ends, 0 for never.
+        steps: Acts after which it ends, 0 for never: returned calls of ``step`` and ``discard_episode``.
         close: Whether it then closes the file; else it kills itself.
-        flush_every: Steps between two calls of ``flush``, 0 for none.
+        flush_every: Acts between two calls of ``flush``, 0 for none.
         ring_rows: Rows that the journal has room for, 0 for the usual number.
         traced: Whether it waits for its tracer, and announces stores into the journal's control words.
     """
@@ -87,7 +89,7 @@ class Counter:
 
     @property
     def steps(self) -> int:
-        """Steps that have returned."""
+        """Acts: calls of ``step`` and ``discard_episode`` that have returned."""
         return int(self._words[0])
 
     @steps.setter
@@ -125,6 +127,17 @@ def _tell_of_stores() -> None:
     journal.Journal.__init__ = init  # type: ignore[method-assign]
 
 
+def _acts(env: RecordToHDF5[Any, Any], task: Record) -> Iterator[None]:
+    """Play episodes for ever, and discard some. Yields when an act has returned."""
+    for seed in itertools.count(task.life * LIFE):
+        for moment in play(env, seed):
+            if moment.action is not None:
+                yield
+        if fate_of(task.env, seed) is Fate.DISCARDED:
+            env.discard_episode()
+            yield
+
+
 def _record(task: Record, counter: Counter) -> None:
     env = RecordToHDF5(
         make_env(task.env),
@@ -133,19 +146,17 @@ def _record(task: Record, counter: Counter) -> None:
         writer=task.writer,
         flush_interval_s=task.flush_interval_s,
         durability=task.durability,
+        **recorder_options(task.env),
     )
-    for number in itertools.count():
-        for moment in play(env, task.life * LIFE + number):
-            if moment.action is None:
-                continue
-            counter.steps += 1
-            if task.flush_every and counter.steps % task.flush_every == 0:
-                env.flush()
-            if counter.steps == task.steps:
-                if not task.close:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                env.close()
-                return
+    for _ in _acts(env, task):
+        counter.steps += 1
+        if task.flush_every and counter.steps % task.flush_every == 0:
+            env.flush()
+        if counter.steps == task.steps:
+            if not task.close:
+                os.kill(os.getpid(), signal.SIGKILL)
+            env.close()
+            return
 
 
 def main(argv: list[str]) -> int:

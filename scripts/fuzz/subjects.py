@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import subprocess
 import sys
@@ -99,6 +100,27 @@ class _Pictures(Scene):
         return self._picture.copy(), 1.0, terminated, truncated, {"lives": 3}
 
 
+class _Stacks(Scene):
+    """Shows stacks of the newest frames, as ``FrameStackObservation`` does; one of them does not slide."""
+
+    def __init__(self) -> None:
+        super().__init__(spaces.Box(0, 255, (3, 32, 40), np.uint8), 9, frames=False)
+        self._stack = np.zeros((3, 32, 40), np.uint8)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._stack[:] = 7
+        return self._stack.copy(), {}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        _, reward, terminated, truncated, _ = super().step(action)
+        self._stack[:-1] = self._stack[1:]
+        self._stack[-1] = self._step
+        if self._step == 5:
+            self._stack[0] = 200
+        return self._stack.copy(), reward, terminated, truncated, {}
+
+
 def make_scene() -> Scene:
     """A scene with few columns: compressed, ragged and JSON ones."""
     return Scene(spaces.Dict(picture=spaces.Box(0, 255, (40, 30), np.uint8), text=spaces.Text(9)))
@@ -129,6 +151,7 @@ SUBJECTS: dict[str, tuple[Callable[[], Scene], dict[str, Any]]] = {
     "pictures, gzip": (_Pictures, {}),
     "pictures, zstd": (_Pictures, {"compression": "zstd"}),
     "numbers, uncompressed": (_Plain, {"compression": None}),
+    "stacks, gzip": (_Stacks, {}),
 }
 """The recordings by name: the maker of the environment, and options of the recorder."""
 
@@ -154,9 +177,12 @@ def _same_every_time(name: str) -> Iterator[None]:
     first = (zlib.crc32(name.encode()) + (1 << 32)) << 64  # so large that it has all digits
     ids = (uuid.UUID(int=number << 31) for number in range(first, first + (1 << 32)))
     begun = {"now.return_value.isoformat.return_value": "2026-01-01T00:00:00+00:00"}
+    clock = itertools.count().__next__
     with (
         mock.patch("uuid.uuid4", side_effect=ids),
-        mock.patch("gym_h5record.recorder.provenance.datetime", **begun),
+        mock.patch("gym_h5record.writing.session.datetime", **begun),
+        mock.patch("time.monotonic_ns", clock),
+        mock.patch("gym_h5record.writing.row_writer.monotonic_ns", clock),
     ):
         yield
 

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from gym_h5record.cli import main
 from tests.paintings import Painter
 from tests.replay.evaluation.policies import record_actions
+from tests.treasures import record_treasures, registered
 
 Cli = Callable[..., Result]
 
@@ -82,3 +83,16 @@ def agent(cli: Cli, tmp_path: Path) -> Iterator[None]:
 def counted(tmp_path: Path) -> Path:
     """Three episodes of Discrete actions, the second one incomplete."""
     return record_actions(tmp_path / "run.h5", spaces.Discrete(3), [[0, 1, 2, 1], [1, 1], [2, 2, 2, 0]])
+
+
+@pytest.fixture
+def deep_sea() -> Iterator[str]:
+    """The id of an environment whose rewards are arrays."""
+    with registered() as env_id:
+        yield env_id
+
+
+@pytest.fixture(scope="session")
+def treasures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of that environment, by an agent that adds extras; do not change it."""
+    return record_treasures(tmp_path_factory.mktemp("treasures") / "treasures.h5")

@@ -11,6 +11,7 @@ import gymnasium as gym
 import pytest
 
 from tests.replay.recordings import record
+from tests.treasures import RETURNS
 
 pytestmark = pytest.mark.usefixtures("agent")
 
@@ -86,3 +87,19 @@ class Clock(gym.Wrapper[Any, Any, Any, Any]):
 
 def make_clock() -> gym.Env[Any, Any]:
     return Clock(gym.make("CartPole-v1"))
+
+
+def test_a_closed_loop_of_rewards_that_are_arrays_is_1_and_says_what_to_do(cli: Any, treasures: Path) -> None:
+    arguments = ("--policy", "some_agent:one", "--closed-loop", "--env", "tests.treasures:DeepSea")
+    result = cli("replay", treasures, *arguments)
+    assert result.exit_code == 1
+    assert "its rewards are arrays of shape (2,)" in result.stderr
+    assert "Record the environment in a wrapper that makes one number of each reward" in result.stderr
+
+
+def test_an_open_loop_compares_actions_whatever_the_rewards(cli: Any, treasures: Path) -> None:
+    result = cli("replay", treasures, "--policy", "some_agent:one")
+    assert result.exit_code == 0
+    assert "7 of 13 actions agree" in result.stdout
+    content = json.loads(cli("replay", treasures, "--policy", "some_agent:one", "--json").stdout)
+    assert [each["total_reward"] for each in content["episodes"]] == [pytest.approx(each) for each in RETURNS]

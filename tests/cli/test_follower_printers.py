@@ -12,6 +12,7 @@ from rich.console import Console
 
 import gym_h5record as h5r
 from gym_h5record.cli.follower_printers import Printer, make_printer
+from tests.treasures import RETURNS
 
 
 def printed(capsys: pytest.CaptureFixture[str], printer: Printer, path: Path) -> str:
@@ -53,3 +54,23 @@ def test_a_terminal_gets_the_cursor_back_after_an_error(paintings: Path) -> None
             printer.progress(recording, None)
         raise ZeroDivisionError
     assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("10 steps, 2 episodes")
+
+
+def test_returns_that_are_arrays_are_shown(capsys: pytest.CaptureFixture[str], treasures: Path) -> None:
+    printer = make_printer(Console(file=io.StringIO()), 1, as_json=False)
+    with closing(printer), h5r.Recording(treasures) as recording:
+        printer.episodes(recording.episodes)
+        printer.end("complete", recording)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "episode 2: 5 steps, return [9.5, -0.5], terminated"
+    assert "(1 incomplete), 13 steps, mean return [6.33333, -0.433333], " in lines[2]
+
+
+def test_returns_that_are_arrays_are_lists_in_json(capsys: pytest.CaptureFixture[str], treasures: Path) -> None:
+    printer = make_printer(Console(file=io.StringIO()), 1, as_json=True)
+    with closing(printer), h5r.Recording(treasures) as recording:
+        printer.episodes(recording.episodes)
+        printer.end("complete", recording)
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["return"] for event in events[:3]] == [pytest.approx(each) for each in RETURNS]
+    assert events[3]["mean_return"] == pytest.approx([19 / 3, -1.3 / 3])

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
-from gym_h5record.cli.parameters import parse_episodes, parse_pairs
+from gym_h5record.cli.parameters import GivenPath, parse_episodes, parse_pairs
 
 CONTEXT = click.Context(click.Command("record"))
 OPTION = click.Option(["--option"])
+
+
+@pytest.mark.parametrize(("text", "path"), [("~/run.h5", "/home/me/run.h5"), ("a/~", "a/~"), ("-", "-"), ("", ".")])
+def test_a_path_may_begin_with_the_home_directory(text: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert GivenPath().convert(text, OPTION, CONTEXT) == Path(path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from gym_h5record.cli.pictures import (
+    Pictures,
     Tile,
     animated_gif,
     check_targets,
@@ -96,6 +98,54 @@ def test_labels_never_run_into_each_other() -> None:
     tiles = [Tile(blank(10, 10), "step 1,000,000", "return -123456") for _ in range(3)]
     with Image.open(io.BytesIO(contact_sheet(tiles, "t", 3, scale=1.0))) as png:
         assert png.width > 3 * 150
+
+
+# Frames of other kinds --------------------------------------------------------------------------------
+
+DEPTH = np.zeros((20, 30), np.float32)
+
+
+def test_pictures_are_the_frames_themselves() -> None:
+    frames = [blank(), None, blank(colour=3)]
+    pictures = Pictures(frames)
+    assert pictures.camera is None
+    assert [pictures[row] for row in range(3)] == frames
+
+
+def test_of_several_cameras_the_first_with_pictures_is_shown() -> None:
+    wrist = [blank(colour=colour) for colour in range(3)]
+    frames = [{"text": "#", "depth": DEPTH, "wrist": each, "front": blank()} for each in wrist]
+    pictures = Pictures(frames)
+    assert pictures.camera == "wrist"
+    assert [pictures[row] for row in range(3)] == wrist
+
+
+def test_of_rgb_and_depth_the_rgb_is_shown() -> None:
+    assert Pictures([(blank(colour=4), DEPTH)])[0][0, 0, 0] == 4
+    assert Pictures([{"front": (blank(colour=5), DEPTH)}])[0][0, 0, 0] == 5
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ("a map", 'the frames are text: no picture is made of them. Record with render_mode="rgb_array" for pictures.'),
+        (DEPTH, "the frames are depth: no picture is made of them."),
+        (
+            {"map": "#", "depth": DEPTH},
+            "no camera gives pictures that can be shown (map: text, depth: float32 of shape",
+        ),
+    ],
+)
+def test_frames_that_are_no_pictures_are_refused(frame: object, message: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(message)):
+        Pictures([frame])
+
+
+def test_a_frame_that_is_no_picture_of_the_camera_is_refused_where_it_is_shown() -> None:
+    pictures = Pictures([{"front": blank()}, {"front": "#"}, None, {"wrist": blank()}])
+    for row in range(1, 4):
+        with pytest.raises(CommandError, match="a frame is no picture: expected uint8 of shape"):
+            animated_gif([pictures[row]], [40])
 
 
 # Files ------------------------------------------------------------------------------------------------

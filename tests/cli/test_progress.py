@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from time import monotonic
 
 import gymnasium as gym
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -28,7 +28,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def test_the_bar_of_a_rollout_tells_speed_episodes_last_return_and_bytes(terminal: io.StringIO, tmp_path: Path) -> None:
     path = tmp_path / "run[red]\x1b.h5"
     path.write_bytes(bytes(2_500))
-    stats = RolloutStats(steps=50, ended=2, returns=[1.0, 20.0, 3.0], start_s=monotonic() - 10)
+    stats = RolloutStats(steps=51, ended=2, returns=[1.0, 20.0, 3.0], first_s=5.0, last_s=15.0)
     with rollout_progress(path, Limits(episodes=10)) as on_step:
         assert on_step is not None
         on_step(stats)
@@ -59,8 +59,8 @@ def test_a_bar_is_not_drawn_more_often_than_needed(
         env = gym.make("CartPole-v1")
         roll_out(env, lambda _: 0, Limits(steps=500), RolloutStats(), seed=0, stop=Interrupts(), on_step=on_step)
     drawn = terminal.getvalue()
-    assert drawn.count("steps/s") == 2  # after the first step, and once more when Rich closes the bar
-    assert drawn.count("episode 1 ") == 2
+    assert drawn.count("steps/s") == 0  # the first step has no speed
+    assert drawn.count("episode 1 ") == 2  # after the first step, and once more when Rich closes the bar
 
 
 def test_without_a_terminal_there_is_no_bar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,3 +76,10 @@ def test_a_bar_that_is_not_wanted_is_not_drawn(terminal: io.StringIO, tmp_path: 
     ):
         assert (on_progress, on_step) == (None, None)
     assert terminal.getvalue() == ""
+
+
+def test_a_return_that_is_an_array_is_shown(terminal: io.StringIO, tmp_path: Path) -> None:
+    with rollout_progress(tmp_path / "run.h5", Limits()) as on_step:
+        assert on_step is not None
+        on_step(RolloutStats(steps=5, ended=1, returns=[np.array([0.5, -2.0])], first_s=1.0, last_s=2.0))
+    assert "return [0.5, -2]" in terminal.getvalue()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
+from gym_h5record.cli import rollout
 from gym_h5record.cli.interrupts import Interrupts
 from gym_h5record.cli.rollout import Limits, RolloutStats, roll_out
+from tests.treasures import ACTIONS, RETURNS, DeepSea
 
 
 def test_the_counts_are_right_when_the_policy_raises() -> None:
@@ -57,3 +60,33 @@ def test_on_step_is_called_after_every_step_with_its_counts() -> None:
 )
 def test_the_fraction_done_is_that_of_the_nearest_limit(limits: Limits, fraction: float) -> None:
     assert limits.fraction(RolloutStats(steps=10, ended=2)) == fraction
+
+
+def test_the_speed_is_that_of_the_steps_behind_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 10.5, 11.0, 14.0])  # when steps return
+    monkeypatch.setattr(rollout, "monotonic", lambda: next(clock))
+    seen: list[tuple[float, float | None]] = []
+    roll_out(
+        gym.make("CartPole-v1"),
+        lambda _: 0,
+        Limits(steps=4),
+        RolloutStats(),
+        seed=0,
+        stop=Interrupts(),
+        on_step=lambda stats: seen.append((stats.seconds, stats.steps_per_second)),
+    )
+    assert seen == [(0, None), (0.5, 2), (1, 2), (4, 0.75)]
+
+
+def test_returns_are_arrays_if_rewards_are() -> None:
+    stats = RolloutStats()
+    actions = iter([*ACTIONS, *ACTIONS])
+    roll_out(DeepSea(), lambda _: next(actions), Limits(steps=8), stats, seed=0, stop=Interrupts())
+    assert [each.tolist() for each in stats.returns] == [pytest.approx(each) for each in RETURNS[:2]]
+
+
+def test_a_reward_that_is_no_number_makes_the_return_nan() -> None:
+    env = gym.wrappers.TransformReward(DeepSea(), lambda _: "much")  # type: ignore[arg-type,return-value]
+    stats = RolloutStats()
+    roll_out(env, lambda _: 0, Limits(steps=2), stats, seed=0, stop=Interrupts())
+    assert np.isnan(stats.returns).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import h5py
 import pytest
 
 import gym_h5record as h5r
+from gym_h5record.errors import RecordingWarning
 from scripts.crash.boundaries import Sampling, every_write
 from scripts.crash.cycles import kill_and_resume
 from scripts.crash.inspection import Finding
@@ -18,6 +20,7 @@ from scripts.crash.inspector import Inspector
 from scripts.crash.kills import kill_randomly, kill_repairs
 from scripts.crash.plays import make_env, play
 from scripts.crash.scenes import SCENES, Scene
+from scripts.crash.studio import CAMERAS
 from scripts.crash.tally import Tally, markdown
 from scripts.crash.tracing import why_not
 from tests.writing import Pen
@@ -32,10 +35,18 @@ KILLS = [
     ("both", "Ragged", "process"),
     ("groups", "ALE/Breakout-v5", "process"),
     ("groups", "Ragged", "process"),
+    ("recorder", "Studio", "inline"),
+    ("both", "Studio", "process"),
 ]
-RECORDED, RESUMED, REPAIRED = (
-    next(scene for scene in SCENES if scene.env == "Ragged" and name in scene.name)
-    for name in ("start to close", "after a crash", "`repair`")
+
+
+def scene_of(env: str, name: str) -> Scene:
+    return next(scene for scene in SCENES if scene.env == env and name in scene.name)
+
+
+RECORDED, RESUMED, REPAIRED = (scene_of("Ragged", name) for name in ("start to close", "after a crash", "`repair`"))
+DISCARDING, DISCARDING_ON, REPAIRED_DISCARDS = (
+    scene_of("Studio", name) for name in ("start to close", "after a crash", "`repair`")
 )
 
 
@@ -100,6 +111,24 @@ def test_no_step_is_lost_by_a_kill_at_a_write_and_another_one_at_a_write_of_repa
     check(every_write(tmp_path, inspector, random.Random(4), RECORDED, sampling)[2])
 
 
+@traced
+@pytest.mark.parametrize(
+    ("scene", "sampling"),
+    [
+        (DISCARDING, Sampling(every=149, torn_every=101, twice_every=601)),
+        (DISCARDING_ON, Sampling(every=199, torn_every=0, twice_every=0)),
+        (REPAIRED_DISCARDS, Sampling(every=67, torn_every=29, twice_every=199)),
+    ],
+    ids=["recording", "resuming", "repairing"],
+)
+def test_a_kill_at_a_write_loses_no_episode_that_was_kept_and_brings_none_back_that_was_discarded(
+    scene: Scene, sampling: Sampling, tmp_path: Path, inspector: Inspector
+) -> None:
+    """With extras, times, arrays of rewards, infos with odd keys, two cameras and values of a custom space."""
+    for tally in every_write(tmp_path, inspector, random.Random(5), scene, sampling):
+        assert tally.is_good, "\n".join([markdown([tally]), *tally.problems])
+
+
 # The inspection itself ---------------------------------------------------------------------------
 
 
@@ -162,6 +191,53 @@ def test_the_inspection_notices_an_unreadable_file_and_a_missing_one(recorded: P
     recorded.unlink()
     assert _tallied(inspector.inspect(recorded, "FrozenLake-v1", [0]), [0]).is_good
     assert not _tallied(inspector.inspect(recorded, "FrozenLake-v1", [1]), [1]).is_good
+
+
+def studio(folder: Path, num_episodes: int) -> Path:
+    """Episodes of the studio. Not one is discarded, although the second, the fifth and the seventh should be."""
+    path = folder / "files" / "run.h5"
+    path.parent.mkdir()
+    env = h5r.RecordToHDF5(make_env("Studio"), path, writer="inline", frames=CAMERAS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)  # some pages do not fit their columns
+        for seed in range(num_episodes):
+            list(play(env, seed))
+    env.close()
+    return path
+
+
+def test_the_inspection_notices_discarded_episodes_that_come_back(tmp_path: Path, inspector: Inspector) -> None:
+    path = studio(tmp_path, 7)
+    acts = num_steps(path) + 2  # and two calls of discard_episode
+    finding = inspector.inspect(path, "Studio", [acts])
+    assert not _tallied(finding, [acts]).is_good
+    assert [each for each in finding.problems if "had been discarded" in each] == [
+        f"episode {number}: the episode of the seed {number} had been discarded" for number in (1, 4, 6)
+    ]
+    assert any("0 discarded episodes, expected 3 to 3" in each for each in finding.problems)
+
+
+def test_the_inspection_accepts_an_episode_whose_discard_has_not_returned_and_no_other(
+    tmp_path: Path, inspector: Inspector
+) -> None:
+    path = studio(tmp_path, 2)
+    steps = num_steps(path)
+    assert inspector.inspect(path, "Studio", [steps]).problems == []
+    assert (
+        "episode 1: the episode of the seed 1 had been discarded"
+        in inspector.inspect(path, "Studio", [steps + 1]).problems
+    )
+
+
+@pytest.mark.parametrize("name", ["frames/front", "frames/over%2Fhead/ends", "extras/value", "rewards", "infos/a%2Fb"])
+def test_the_inspection_notices_a_change_of_what_only_the_studio_has(
+    name: str, tmp_path: Path, inspector: Inspector
+) -> None:
+    path = studio(tmp_path, 1)
+    with h5py.File(path, "r+") as file:
+        file[name][1] = file[name][1] + 1
+    problems = inspector.inspect(path, "Studio", [num_steps(path)]).problems
+    assert problems
 
 
 def _tallied(finding: Finding, acknowledged: list[int]) -> Tally:

@@ -47,7 +47,7 @@ def recorder(path: Path) -> Iterator[subprocess.Popen[str]]:
 def check_consistent(path: Path) -> None:
     """Fail unless plain h5py finds contiguous episodes and every row can be decoded."""
     with h5py.File(path) as file:
-        rows, episodes = file["commit"][:]
+        rows, episodes = file["commit"][:2]
         starts, lengths = file["episodes/starts"][:episodes], file["episodes/lengths"][:episodes]
         if not episodes:  # killed before its first row
             assert rows == 0
@@ -106,7 +106,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 limit = 2 << 20
 if writer == "process":
     import subprocess
-    resource.prlimit(env._stream.session._worker._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    resource.prlimit(env._recorder.stream.session._worker._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 else:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 steps = 0

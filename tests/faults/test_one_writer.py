@@ -135,16 +135,16 @@ if os.fork():
 @pytest.mark.parametrize("mode", ["x", "w", "a"])
 def test_a_rival_that_was_refused_may_try_again(mode: str, path: Path, impatient: None) -> None:
     first = record(path, "inline")
-    second = h5r.RecordToHDF5(Counter(), path, mode=mode, writer="inline")
     for _ in range(2):
-        with pytest.raises(errors.RecordingInUseError, match=r"run\.h5 is being recorded"):
-            second.reset()
+        with pytest.raises(errors.RecordingInUseError, match=r"run\.h5 belongs to another recorder of this program"):
+            h5r.RecordToHDF5(Counter(), path, mode=mode, writer="inline")
     go_on(first, 5)
     first.close()
     if mode == "x":
         with pytest.raises(errors.RecordingExistsError):
-            second.reset()
+            h5r.RecordToHDF5(Counter(), path, mode=mode, writer="inline")
         path.unlink()
+    second = h5r.RecordToHDF5(Counter(), path, mode=mode, writer="inline")
     second.reset()
     go_on(second, 6)
     second.close()
@@ -278,7 +278,7 @@ def test_the_lock_file_of_a_killed_recorder_does_not_stop_the_next_one(
         env.flush()  # a writer process has loaded
         go_on(env, 5)
         if sys.argv[2] == "process":
-            os.kill(env._stream.session._worker._process.pid, signal.SIGKILL)
+            os.kill(env._recorder.stream.session._worker._process.pid, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     assert nursery.run(code, path, writer) == -signal.SIGKILL
@@ -296,7 +296,7 @@ def test_mode_a_waits_for_the_writer_of_a_killed_recorder(nursery: Nursery, path
         env = record(path, "process", 5)
         env.flush()  # the writer process has loaded
         go_on(env, 5)
-        os.kill(env._stream.session._worker._process.pid, signal.SIGSTOP)
+        os.kill(env._recorder.stream.session._worker._process.pid, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     assert nursery.run(code, path) == -signal.SIGKILL

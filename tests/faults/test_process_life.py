@@ -789,7 +789,7 @@ def test_the_writer_holds_the_lock_though_stdin_was_closed(nursery: Nursery, pat
         env = record(path, "process", 5)
         env.flush()  # the writer process has loaded, and has taken over the lock
         go_on(env, 5)
-        os.kill(env._stream.session._worker._process.pid, signal.SIGSTOP)
+        os.kill(env._recorder.stream.session._worker._process.pid, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     nursery.run(code, path)

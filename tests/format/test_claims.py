@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.format.claims import check_commit, check_span, committed_items
+from gym_h5record.format.claims import Commit, check_commit, check_span, committed_items
 from gym_h5record.format.nodes import Field
 
 I64 = np.dtype(np.int64)
@@ -24,6 +24,12 @@ FIELDS = {
 ENDS = {"x/ends": [2, 2, 5], "x/values/ends": [1, 1, 4, 4, 9], "episodes/json/ends": [7]}
 
 
+def reader_of(numbers):
+    """Reads the numbers of a commit as a file has them."""
+    datasets = {"commit": np.array(numbers[:2]), "positions": np.array(numbers[2:])}
+    return lambda name, start, stop: datasets[name][start:stop]
+
+
 @pytest.mark.parametrize(("num_rows", "num_episodes"), [(0, 0), (1, 0), (1, 1), (9, 3)])
 def test_a_commit_that_can_be_true_passes(num_rows, num_episodes):
     check_commit(num_rows, num_episodes)
@@ -33,6 +39,25 @@ def test_a_commit_that_can_be_true_passes(num_rows, num_episodes):
 def test_a_commit_that_cannot_be_true_is_corruption_with_its_numbers(num_rows, num_episodes):
     with pytest.raises(CorruptRecordingError, match=f"/commit claims {num_rows} rows and {num_episodes} episodes"):
         check_commit(num_rows, num_episodes)
+
+
+@pytest.mark.parametrize("numbers", [[0] * 7, [9, 3, 2, 40, 51, 44, 7], [9, 3, 2, 40, 51, 51, 9]])
+def test_the_numbers_of_a_commit_that_can_be_true_become_integers_of_python(numbers):
+    commit = Commit.read(reader_of(numbers))
+    assert list(commit) == numbers
+    assert {type(each) for each in commit} == {int}
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        *([2, 3, 0, 0, 0, 0, 0], [-1, 0, 0, 0, 0, 0, 0], [2, 1, -1, 0, 0, 0, 0], [2, 1, 0, -1, 0, 0, 0]),
+        *([2, 1, 0, 0, -1, -1, 0], [2, 1, 0, 0, 4, 5, 0], [2, 1, 0, 0, 4, 4, 3], [2, 1, 0, 0, 4, 4, -1]),
+    ],
+)
+def test_the_numbers_of_a_commit_that_contradict_each_other_are_corruption(numbers):
+    with pytest.raises(CorruptRecordingError, match="/commit"):
+        Commit.read(reader_of(numbers))
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 0), (0, 9), (9, 0), (3, 6)])

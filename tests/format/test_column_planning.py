@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
-from gymnasium import Space, spaces
+from gymnasium import spaces
 from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, OneOf, Text, Tuple
 
 from gym_h5record import limits
 from gym_h5record.errors import UnsupportedSpaceError
 from gym_h5record.format import nodes
-from gym_h5record.format.column_planning import MISSING, contains, plan_columns, plan_infos, plan_space, plan_value
+from gym_h5record.format.column_planning import MISSING, contains, plan_columns, plan_keys, plan_space, plan_value
 from gym_h5record.format.nodes import Field
-from gym_h5record.format.schema import InfoField
+from gym_h5record.format.schema import NUMBER_REWARD, KeyColumn
+from gym_h5record.values.custom_spaces import OpaqueSpace
+from gym_h5record.values.space_json import opaque_form
+from tests.custom_spaces import Anything, Grid, Unicode, grids_registered
 from tests.format import check_fields, make_schema, names
 from tests.zoo import DTYPES, ODD_KEYS, ForeignArray, every_space, samples
 
@@ -69,12 +72,93 @@ def test_graph_gets_nodes_edges_links_and_which_of_them_are_there():
     assert plan_space(Graph(Discrete(2), None), "x").edges is None
 
 
-def test_custom_space_is_refused_with_its_place():
-    class Custom(Space):
-        pass
+@every_space
+def test_planning_takes_no_space_but_the_one_that_a_file_gives_back(space):
+    assert plan_space(opaque_form(space), "x") == plan_space(space, "x")
 
-    with pytest.raises(UnsupportedSpaceError, match="cannot store values of the space .* at /observations/a/0"):
-        plan_space(Dict(a=Tuple((Custom(),))), "observations")
+
+# Custom spaces ------------------------------------------------------------------------------------
+
+JSON = nodes.Json("x")
+
+ANYTHING_PLANNED = {
+    "missing": (MISSING, JSON),
+    "text": ("go", nodes.Text("x")),
+    "text-of-numpy": (np.str_("go"), JSON),
+    "number": (5, nodes.Scalar("x", I64)),
+    "boolean": (True, nodes.Scalar("x", np.dtype(np.bool_))),
+    "scalar": (np.float32(1), nodes.Scalar("x", F32)),
+    "array": (np.zeros((2, 3), np.float32), nodes.Array("x", F32, (2, 3))),
+    "foreign-array": (ForeignArray(np.zeros(2, np.float32)), nodes.Array("x", F32, (2,))),
+    "array-of-objects": (np.array([None]), JSON),
+    "array-of-complex": (np.array([1j]), JSON),
+    "nothing": (None, JSON),
+    "bytes": (b"go", JSON),
+    "list": ([1, 2], JSON),
+    "set": ({1}, JSON),
+    "object": (object(), JSON),
+    "dict-empty": ({}, JSON),
+    "dict-of-lists": ({"a": [1], "b": []}, JSON),
+    "dict-of-dicts": ({"12": {"x": 1}, "15": {"x": 2}}, JSON),
+    "dict-with-other-keys": ({"a": 1, 2: "b"}, JSON),
+    "dict-with-a-long-key": ({"a" * 65: 1}, JSON),
+    "dict-with-many-keys": (dict.fromkeys(map(str, range(65)), 1), JSON),
+    "dict-with-many-values-below": ({"n": 0, **{str(k): (1, 2, 3, 4) for k in range(20)}}, JSON),
+    "dict": (
+        {"a": 1, "b/c": "go", "d": [1], "e": {"f": np.zeros(2, np.float32)}},
+        nodes.DictOf(
+            "x",
+            (
+                ("a", nodes.Scalar("x/a", I64)),
+                ("b/c", nodes.Text("x/b%2Fc")),
+                ("d", nodes.Json("x/d")),
+                ("e", nodes.DictOf("x/e", (("f", nodes.Array("x/e/f", F32, (2,))),))),
+            ),
+        ),
+    ),
+    "tuple": (("go", 1, None), nodes.TupleOf("x", (nodes.Text("x/0"), nodes.Scalar("x/1", I64), nodes.Json("x/2")))),
+    "tuple-empty": ((), JSON),
+    "tuple-of-lists": (([1],), JSON),
+}
+
+
+@pytest.mark.parametrize(("value", "node"), ANYTHING_PLANNED.values(), ids=list(ANYTHING_PLANNED))
+def test_columns_of_a_custom_space_follow_the_value(value, node):
+    assert plan_space(Anything(), "x", value) == node
+    check_fields(list(node.fields()))
+
+
+def test_a_tree_of_a_custom_space_ends_in_json_before_it_is_too_deep():
+    value = "leaf"
+    for _level in range(50):
+        value = {"n": 1, "below": value}
+    walked = [node.name for node in plan_space(Anything(), "x", value).walk()]
+    assert max(name.count("/") for name in walked) == 8
+    assert type(plan_space(Anything(), "/".join("x" * 9), value)) is nodes.Json
+
+
+def test_a_custom_space_inside_a_ragged_one_has_json_text():
+    inside = nodes.Json("x/values")
+    assert plan_space(spaces.Sequence(Unicode()), "x", ("a",)).items == nodes.ListOf("x", inside)
+    assert plan_space(OneOf([Unicode()]), "x", (np.int64(0), "a")).branches == (
+        nodes.ListOf("x/0", nodes.Json("x/0/values")),
+    )
+    graph = plan_space(Graph(Unicode(), Unicode()), "x")
+    assert graph.nodes.item == nodes.Json("x/nodes/values")
+    assert graph.edges.item == nodes.Json("x/edges/values")
+
+
+def test_the_space_in_a_node_is_the_one_that_a_reader_has():
+    node = plan_space(spaces.Sequence(Unicode(), stack=True), "x")
+    assert type(node.space.feature_space) is OpaqueSpace
+
+
+def test_columns_of_a_registered_class_follow_the_value_too():
+    with grids_registered():
+        assert plan_space(Grid(3), "x") == JSON
+        assert plan_space(Grid(3), "x", np.zeros((3, 3), np.uint8)) == nodes.Array("x", U8, (3, 3))
+        assert plan_space(spaces.Sequence(Grid(3)), "x").items.item == nodes.Json("x/values")
+    assert plan_space(Grid(3), "x") == nodes.Array("x", U8, (3, 3))
 
 
 @every_space
@@ -175,7 +259,7 @@ def test_missing_value_shows_itself():
 
 def columns(*infos):
     """Planned columns of infos, by key."""
-    return {column.key: column.node for column in plan_infos(list(infos))}
+    return {column.key: column.node for column in plan_keys("infos", list(infos))}
 
 
 def test_numbers_and_arrays_get_columns_everything_else_does_not():
@@ -229,27 +313,34 @@ def test_keys_of_later_infos_get_columns_too():
 
 
 def test_odd_keys_get_names_of_their_own():
-    planned = plan_infos([dict.fromkeys(ODD_KEYS, 1)])
+    planned = plan_keys("infos", [dict.fromkeys(ODD_KEYS, 1)])
     assert [column.key for column in planned] == [key for key in ODD_KEYS if type(key) is str]
     check_fields(make_schema(infos=planned).fields)
 
 
 def test_no_key_takes_the_place_of_the_json():
     assert columns({"json": 1}) == {"json": nodes.Scalar("infos/json~1", I64)}
-    assert plan_infos([{"json": 1}, {"json/ends": 2}]) == (
-        InfoField("json", nodes.Scalar("infos/json~1", I64)),
-        InfoField("json/ends", nodes.Scalar("infos/json%2Fends", I64)),
+    assert plan_keys("infos", [{"json": 1}, {"json/ends": 2}]) == (
+        KeyColumn("json", nodes.Scalar("infos/json~1", I64)),
+        KeyColumn("json/ends", nodes.Scalar("infos/json%2Fends", I64)),
+    )
+
+
+def test_extras_are_planned_as_infos_are_in_a_group_of_their_own():
+    assert plan_keys("extras", [{"json": 1, "a/b": np.zeros(2), "prompt": "text"}]) == (
+        KeyColumn("json", nodes.Scalar("extras/json~1", I64)),
+        KeyColumn("a/b", nodes.Array("extras/a%2Fb", np.dtype(np.float64), (2,))),
     )
 
 
 @pytest.mark.parametrize("infos", [[], [{}], [{}, {}], [{"a": "text"}]], ids=repr)
 def test_infos_without_numbers_get_no_columns(infos):
-    assert plan_infos(infos) == ()
+    assert plan_keys("infos", infos) == ()
 
 
 def test_planning_leaves_infos_alone():
     info = {"a": 1, "b": [1]}
-    plan_infos([info, {"a": "x"}])
+    plan_keys("infos", [info, {"a": "x"}])
     assert info == {"a": 1, "b": [1]}
 
 
@@ -260,24 +351,55 @@ PAIR_AND_CHOICE = (PAIR, Discrete(3))
 FIRST = (np.zeros(2, np.float32), {"x": 1}, np.zeros((4, 5, 3), np.uint8))
 
 
-def plan(first=FIRST, frames="none", step=None, spaces=PAIR_AND_CHOICE, infos=True):
+def plan(first=FIRST, frames="none", step=None, spaces=PAIR_AND_CHOICE, infos=True, times=True):
     """A schema, and the messages that came with it."""
     messages = []
-    return plan_columns(first, spaces, frames, step, infos=infos, warn=messages.append), messages
+    return plan_columns(first, spaces, frames, step, infos=infos, times=times, warn=messages.append), messages
 
 
 def test_columns_follow_the_spaces_and_the_first_info():
     schema, messages = plan()
     assert (schema.observation, schema.action) == (nodes.Array("observations", F32, (2,)), nodes.Scalar("actions", I64))
-    assert schema.infos == (InfoField("x", nodes.Scalar("infos/x", I64)),)
+    assert schema.infos == (KeyColumn("x", nodes.Scalar("infos/x", I64)),)
     assert (schema.frame, schema.linked_frames, messages) == (None, False, [])
 
 
 def test_infos_of_the_first_row_and_of_the_first_step_get_columns():
-    schema, _ = plan(step=(1, {"y": 0.5}))
+    schema, _ = plan(step=(1, {}, MISSING, 0.0, {"y": 0.5}))
     assert [column.key for column in schema.infos] == ["x", "y"]
     assert plan(infos=False)[0].infos is None
     assert plan((FIRST[0], None, None))[0].infos == ()  # an info that is no dict
+
+
+def test_extras_of_the_first_step_get_columns():
+    schema, _ = plan(step=(1, {"log_prob": -0.5, "prompt": "go"}, MISSING, 0.0, {"log_prob": 1}))
+    assert schema.extras == (KeyColumn("log_prob", nodes.Scalar("extras/log_prob", np.dtype(np.float64))),)
+    assert plan(step=(1, {}, MISSING, 0.0, {}))[0].extras == ()
+    assert plan()[0].extras == ()  # no step was taken
+
+
+def test_times_are_a_column_unless_they_are_not_recorded():
+    assert "times" in names(plan()[0].ring_fields)
+    assert "times" not in names(plan(times=False)[0].fields)
+
+
+@pytest.mark.parametrize(
+    ("reward", "node"),
+    [
+        (np.zeros(2, np.float32), nodes.Array("rewards", F32, (2,))),
+        (np.zeros((2, 3), np.int16), nodes.Array("rewards", np.dtype(np.int16), (2, 3))),
+        *((each, NUMBER_REWARD) for each in (1.5, 1, True, np.float32(1), None, "text", [1.0, 2.0])),
+        (np.zeros(()), NUMBER_REWARD),
+        (np.zeros((0, 3)), NUMBER_REWARD),
+        (np.array(["a"]), NUMBER_REWARD),
+        (ForeignArray(np.zeros(2)), nodes.Array("rewards", np.dtype(np.float64), (2,))),
+    ],
+    ids=range(13),
+)
+def test_an_array_of_rewards_gets_a_column_of_its_shape_all_else_a_number(reward, node):
+    schema, _ = plan(step=(1, {}, MISSING, reward, {}))
+    assert schema.reward == node
+    assert plan()[0].reward == NUMBER_REWARD  # no step was taken
 
 
 @pytest.mark.parametrize(
@@ -295,7 +417,7 @@ def test_a_tree_of_observations_cannot_be_linked_as_frames():
 
 
 def test_first_values_outside_of_their_spaces_are_told_and_followed():
-    schema, messages = plan((np.full(2, 99.0), {}, None), step=(np.int8(7), {}))
+    schema, messages = plan((np.full(2, 99.0), {}, None), step=(np.int8(7), {}, MISSING, 0.0, {}))
     assert schema.observation == nodes.Array("observations", np.dtype(np.float64), (2,))
     assert [message.partition(" is not in")[0] for message in messages] == ["the first observation", "the first action"]
 

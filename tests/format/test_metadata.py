@@ -89,6 +89,7 @@ def test_only_a_space_that_can_be_read_is_readable() -> None:
         ("env_spec", "", None),
         ("compression", '["zstd", 3]', ("zstd", 3)),
         ("frames", "none", "none"),
+        ("frames", "cameras", "cameras"),
         ("created_at", "2026-01-02T03:04:05+00:00", datetime.fromisoformat("2026-01-02T03:04:05+00:00")),
         ("run_id", "[1", "[1"),
     ],

@@ -53,6 +53,17 @@ def test_a_field_has_an_item_per_row_or_episode_or_none(field, axis):
     assert field.axis == axis
 
 
+def test_a_stack_has_its_newest_frame_per_row_and_a_list_of_earlier_ones():
+    stack = nodes.Stack("x", U8, (4, 84, 84))
+    assert list(stack.fields()) == [
+        Field("x/newest", U8, (84, 84)),
+        Field("x/earlier/ends", I64, is_ends=True),
+        Field("x/earlier/values", U8, (84, 84), parent="x/earlier/ends"),
+    ]
+    assert stack.value_bytes == 4 * 84 * 84
+    assert list(stack.walk()) == [stack]
+
+
 def test_nested_ragged_values_name_the_list_they_belong_to():
     node = plan_space(spaces.Sequence(spaces.Sequence(Text(3))), "x")
     assert [(field.name, field.parent) for field in node.fields()] == [
@@ -61,6 +72,11 @@ def test_nested_ragged_values_name_the_list_they_belong_to():
         ("x/values/values/ends", "x/values/ends"),
         ("x/values/values/values", "x/values/values/ends"),
     ]
+
+
+def test_json_text_has_the_fields_of_text_but_is_another_node():
+    assert list(nodes.Json("x").fields()) == list(nodes.Text("x").fields())
+    assert nodes.Json("x") != nodes.Text("x")
 
 
 @every_space

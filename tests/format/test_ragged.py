@@ -1,6 +1,7 @@
 """Ragged values: encode, decode, identity, and a clear no to what a space does not declare."""
 
 import copy
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -9,8 +10,18 @@ from gymnasium.spaces import Box, Dict, Discrete, Graph, GraphInstance, OneOf, T
 
 from gym_h5record.format import nodes
 from gym_h5record.format.column_planning import plan_space
-from gym_h5record.format.ragged import decode, encode
-from tests.zoo import SPACES, check_identical, samples
+from gym_h5record.format.ragged import decode, encode, encode_nearest
+from gym_h5record.values.tagged_json import TaggedText
+from tests.custom_spaces import CUSTOM_SPACES, Anything, Unicode, every_custom_space
+from tests.zoo import SPACES, ForeignArray, check_identical, samples
+
+
+class Foreign:
+    """An object without a form in JSON."""
+
+    def __repr__(self):
+        return "Foreign()"
+
 
 RAGGED = [(name, space) for name, space in SPACES if isinstance(plan_space(space, "x"), nodes.Ragged)]
 
@@ -270,6 +281,111 @@ def test_value_that_contains_itself_is_refused():
     value = []
     value.append(value)
     assert encode(plan_space(spaces.Sequence(spaces.Sequence(Text(2))), "x"), (value,)) is None
+
+
+# JSON text ----------------------------------------------------------------------------------------
+
+JSON = nodes.Json("x")
+
+VALUES = (
+    None,
+    "text",
+    '\ud83d\ude00 \ud800 ,[{"',
+    [1, (2.5, {"a": {3: b"\xff"}}), {4, "5"}],
+    {"nan": float("nan"), "zero": -0.0, "big": 2**200, "$x": 1},
+    np.array([0x7FC00DAD], np.uint32).view(np.float32),
+    np.array([{"a": 1}, None]),
+    np.datetime64("2020-01-01", "ms"),
+    {"a": [[[[[[]]]]]]},
+    "x" * 100_000,
+)
+
+
+def test_any_value_with_a_form_in_json_comes_back():
+    stored = Stored(JSON, [encode(JSON, value) for value in VALUES])
+    for at, value in enumerate(VALUES):
+        check_identical(decode(JSON, stored, at), value, f"value {at}")
+
+
+def test_json_text_is_what_the_format_says():
+    assert bytes(flat(encode(JSON, (1, "ä")))["x/values"]) == b'{"$tuple":[1,"\\u00e4"]}'
+    assert flat(encode(JSON, None)) == {"x/ends": [4], "x/values": [*b"null"]}
+
+
+@every_custom_space
+def test_identity_of_custom_spaces_inside_ragged_ones(space):
+    check_identity(spaces.Sequence(space), samples(spaces.Sequence(space), 5))
+    choice = OneOf([space, Discrete(2)])
+    check_identity(choice, samples(choice, 5))
+
+
+def test_identity_of_custom_spaces_in_stacks_and_graphs():
+    for space in (space for _, space in CUSTOM_SPACES if isinstance(plan_space(space, "x"), nodes.Ragged)):
+        if not isinstance(plan_space(space, "x"), nodes.Json):
+            check_identity(space, samples(space, 8))
+
+
+def make_cycle():
+    value = []
+    value.append(value)
+    return value
+
+
+def make_deep(levels):
+    value = 0
+    for _level in range(levels):
+        value = [value]
+    return value
+
+
+INEXACT = {
+    "object": (Foreign(), TaggedText("Foreign()")),
+    "object-inside": ({"page": Foreign(), "n": 1}, {"page": TaggedText("Foreign()"), "n": 1}),
+    "derived": (OrderedDict(a=1), {"a": 1}),
+    "foreign-array": ([ForeignArray(np.arange(3))], [np.arange(3)]),
+    "deep": (make_deep(150), TaggedText(make_deep(150))),
+    "cycle": (make_cycle(), TaggedText("[[...]]")),
+    "hollow": (np.empty((1 << 21, 0)), TaggedText(repr(np.empty((1 << 21, 0))))),
+}
+
+
+@pytest.mark.parametrize(("value", "nearest"), INEXACT.values(), ids=list(INEXACT))
+def test_a_value_without_an_exact_form_is_refused_and_its_nearest_one_is_told(value, nearest):
+    assert encode(JSON, value) is None
+    assert encode(plan_space(spaces.Sequence(Unicode()), "x"), (value,)) is None
+    told = []
+    found = decode(JSON, Stored(JSON, [encode_nearest(JSON, value, told.append)]), 0)
+    check_identical(found, nearest, "nearest value")
+    assert len(told) == 1
+    assert isinstance(told[0], (Foreign, OrderedDict, ForeignArray, list, np.ndarray))
+
+
+def test_a_value_with_more_parts_than_are_read_is_kept_as_text(monkeypatch):
+    for module in ("format.meter", "values.tagged_json"):
+        monkeypatch.setattr(f"gym_h5record.{module}.MAX_VALUES", 100)
+    assert encode(JSON, [0] * 100) is not None
+    assert encode(JSON, [0] * 101) is None
+    told = []
+    encode_nearest(JSON, [0] * 101, told.append)
+    assert told == [[0] * 101]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"\xff", b'{"$eval": 1}', b'"\xc3\xa4"', b"[" * 10_000, b"null null"], ids=repr
+)
+def test_hostile_json_text_is_a_value_error(text):
+    stored = Stored(JSON, [encode(JSON, None)])
+    stored.arrays = {"x/ends": np.array([len(text)]), "x/values": np.frombuffer(text, np.uint8)}
+    with pytest.raises(ValueError, match=r"."):
+        decode(JSON, stored, 0)
+
+
+def test_many_json_texts_of_one_value_are_limited_together(monkeypatch):
+    monkeypatch.setattr("gym_h5record.format.meter.MAX_VALUES", 100)
+    node = plan_space(spaces.Sequence(Anything()), "x")
+    check_identity(spaces.Sequence(Anything()), [([0] * 50, [0] * 50)])
+    assert encode(node, ([0] * 50, [0] * 51)) is None
+    check_identity(spaces.Sequence(Anything()), [("," * 500, [0] * 50)])  # commas in strings do not count
 
 
 # Decode -------------------------------------------------------------------------------------------

@@ -7,13 +7,17 @@ import textwrap
 import numpy as np
 import pytest
 
-from gym_h5record.format.column_planning import plan_infos, plan_space, plan_value
+from gym_h5record.format import nodes
+from gym_h5record.format.column_planning import plan_keys, plan_space, plan_value
+from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_to_json
 from tests.format import check_fields, make_schema, names
 from tests.zoo import SPACES_BY_ID, every_space, passing_infos
 
 STEP = ("rewards", "terminations", "truncations")
+INFOS = plan_keys("infos", [passing_infos(0), passing_infos(1)])
+EXTRAS = plan_keys("extras", [passing_infos(0)])
 
 
 # What holds for every space -----------------------------------------------------------------------
@@ -26,7 +30,7 @@ def test_fields_of_a_space_can_live_in_one_file(space):
 
 @every_space
 def test_schema_of_a_space_is_whole(space):
-    schema = make_schema(space, space, infos=plan_infos([passing_infos(0), passing_infos(1)]))
+    schema = make_schema(space, space, infos=INFOS, extras=EXTRAS, times=True)
     check_fields(schema.fields)
     ring, ragged = set(names(schema.ring_fields)), set(names(schema.ragged_fields))
     assert not ring & ragged
@@ -37,13 +41,15 @@ def test_schema_of_a_space_is_whole(space):
 
 @every_space
 def test_every_node_has_a_type_code_of_its_own_and_the_step_comes_first(space):
-    schema = make_schema(space, space, frame=plan_value("frames", np.zeros((2, 2, 3), np.uint8)), infos=())
+    frame = plan_value("frames", np.zeros((2, 2, 3), np.uint8))
+    schema = make_schema(space, space, frame=frame, infos=INFOS, extras=EXTRAS, times=True)
     coded = [node.name for node in schema.coded]
     assert schema.code_index == {name: index for index, name in enumerate(coded)}
     assert len(schema.code_index) == len(coded)
     step = coded[: schema.num_step_codes]
-    assert step == [*(node.name for node in schema.action.walk()), *STEP]
-    assert coded[schema.num_step_codes :] == [*(node.name for node in schema.observation.walk()), "frames"]
+    assert step == [*(node.name for node in schema.action.walk()), *STEP, *(each.node.name for each in EXTRAS)]
+    infos = [each.node.name for each in INFOS]
+    assert coded[schema.num_step_codes :] == [*(node.name for node in schema.observation.walk()), "frames", *infos]
 
 
 # Schemas ------------------------------------------------------------------------------------------
@@ -61,6 +67,30 @@ def test_outcome_of_a_step_has_columns_in_every_schema():
 def test_infos_have_json_beside_their_columns_unless_not_recorded():
     assert names(make_schema(infos=()).row_fields)[-2:] == ["infos/json/ends", "infos/json/values"]
     assert not any(name.startswith("infos") for name in names(make_schema(infos=None).fields))
+
+
+def test_extras_are_fields_of_the_step_with_json_beside_their_columns():
+    assert names(make_schema(extras=()).step_fields)[-2:] == ["extras/json/ends", "extras/json/values"]
+    assert names(make_schema(extras=EXTRAS).step_fields)[-4:-2] == ["extras/lives", "extras/x"]
+    assert not any(name.startswith("extras") for name in names(make_schema().fields))
+
+
+def test_a_row_has_a_time_without_a_type():
+    schema = make_schema(times=True)
+    assert schema.row_fields[-1] == Field("times", np.dtype(np.int64))
+    assert schema.ring_fields[-1] == Field("times", np.dtype(np.int64))
+    assert "times" not in schema.code_index
+    assert "times" not in names(make_schema().fields)
+
+
+def test_returns_have_the_shape_of_a_reward():
+    reward = nodes.Array("rewards", np.dtype(np.float32), (2, 3))
+    schema = make_schema(reward=reward)
+    assert (schema.return_shape, make_schema().return_shape) == ((2, 3), ())
+    assert schema.node("rewards") == reward
+    assert next(field for field in schema.step_fields if field.name == "rewards").shape == (2, 3)
+    returns = next(field for field in all_fields(schema) if field.name == "episodes/returns")
+    assert (returns.dtype, returns.shape) == (np.float64, (2, 3))
 
 
 def test_frames_have_a_column_of_their_own_only_if_they_are_stored():
@@ -83,7 +113,7 @@ def test_a_node_is_found_by_its_name():
 
 @every_space
 def test_all_fields_can_live_in_one_file_and_episodes_come_last(space):
-    schema = make_schema(space, infos=plan_infos([passing_infos(0)]))
+    schema = make_schema(space, infos=INFOS, extras=EXTRAS, times=True)
     fields = list(all_fields(schema))
     check_fields(fields)
     assert fields[: len(schema.fields)] == list(schema.fields)
@@ -101,6 +131,6 @@ def test_a_schema_without_sequences_and_graphs_is_read_without_gymnasium(name):
         assert schema_to_json(schema_from_json(sys.argv[1])) == sys.argv[1]
         print([name for name in sys.modules if name.startswith("gymnasium")])
     """
-    text = schema_to_json(make_schema(SPACES_BY_ID[name], infos=plan_infos([passing_infos(0)])))
+    text = schema_to_json(make_schema(SPACES_BY_ID[name], infos=INFOS, extras=EXTRAS, times=True))
     command = [sys.executable, "-c", textwrap.dedent(code), text]
     assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout == "[]\n"

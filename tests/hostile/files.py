@@ -11,9 +11,11 @@ from tests.hostile import (
     journal_rows,
     journals,
     links,
+    packed,
     places,
     schemas,
     spaces,
+    stacks,
     storage,
     superblocks,
     texts,
@@ -35,6 +37,8 @@ MODULES = (
     places,
     journals,
     journal_rows,
+    stacks,
+    packed,
 )
 
 CASES: dict[str, Case] = {case.name: case for case in chain.from_iterable(module.CASES for module in MODULES)}

@@ -110,6 +110,8 @@ CHANGES: dict[str, Change] = {
     "has no kind": lambda schema: _item(schema, PICTURE).pop("kind"),
     "has an array for a text": _set(1, kind="Array", dtype="|u1", shape=[]),
     "has a text for an array": _set(PICTURE, kind="Text"),
+    "has JSON text for a text": _set(1, kind="Json"),
+    "has JSON text for an array": _set(PICTURE, kind="Json"),
     "has a scalar for an array": _set(PICTURE, kind="Scalar"),
     "has an opaque observation": _top(observation={"kind": "Opaque", "name": "observations"}),
     "has an opaque frame": _top(frame={"kind": "Opaque", "name": "frames"}),

@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import h5py
+import numpy as np
 
-from tests.hostile.cases import Cases, set_text
+from tests.hostile.cases import Cases, edit_json, set_text
 
 __all__ = ["CASES"]
 
@@ -111,6 +112,48 @@ for _words, _changes in SPECS.items():
     CASES.add_edited(
         f"env_spec {_words}", lambda file, changes=_changes: _put(file, "env_spec", _spec(**changes)), expect="any"
     )
+
+
+# Values of custom spaces ----------------------------------------------------------------------------
+
+VALUES = {
+    "5 million lists": b"[" + b"[]," * 5_000_000 + b"[]]",
+    "lists nested 100,000 deep": b"[" * DEEP + b"]" * DEEP,
+    "an array of 2^40 elements": b'{"$array":["<f8",[1099511627776],""]}',
+    "an array of objects": b'{"$array":["|O",[1],"AAAAAAAAAAA="]}',
+    "an integer of a million digits": b"9" * 10**6,
+    "another encoding": "[1]".encode("utf-16"),
+    "nothing": b"",
+}
+
+
+def _as_json(file: h5py.File, text: bytes) -> None:
+    edit_json(file, "schema", lambda schema: schema["observation"]["items"][1][1].update(kind="Json"))
+    for row in range(len(file["observations/text/ends"])):
+        set_text(file, "observations/text", row, b"1")
+    set_text(file, "observations/text", 2, text)
+
+
+for _words, _text in VALUES.items():
+    CASES.add_edited(f"a custom space has a value of {_words}", lambda file, text=_text: _as_json(file, text))
+
+
+@CASES.edited("a sequence of a custom space has 20 values of 300,000 values each")
+def _(file: h5py.File) -> None:
+    texts, values = {"kind": "Json", "name": "observations/text/values"}, b"[" + b"0," * 299_999 + b"0]"
+    node = {
+        "kind": "Sequence",
+        "name": "observations/text",
+        "items": {"kind": "ListOf", "name": "observations/text", "item": texts},
+        "space": {"type": "Sequence", "space": {"type": "$custom", "class": "a:B", "repr": ""}, "stack": False},
+    }
+    edit_json(file, "schema", lambda schema: schema["observation"]["items"][1].__setitem__(1, node))
+    ends = np.arange(1, 21) * len(values)
+    del file["observations/text/values"]
+    file.create_dataset("observations/text/values/ends", data=ends, maxshape=(None,), chunks=(512,))
+    data = np.frombuffer(values * 20, np.uint8)
+    file.create_dataset("observations/text/values/values", data=data, maxshape=(None,), chunks=(4096,))
+    file["observations/text/ends"][...] = 20
 
 
 # User metadata --------------------------------------------------------------------------------------

@@ -108,6 +108,11 @@ infos = st.dictionaries(
 )
 """Info dicts, as ``reset`` and ``step`` return them."""
 
+extras = st.dictionaries(
+    any_text | st.sampled_from(["log_prob", "value", "json", "a/b"]), numbers | plain_arrays | values, max_size=4
+)
+"""What an agent may add to a step."""
+
 # Spaces -------------------------------------------------------------------------------------------
 
 

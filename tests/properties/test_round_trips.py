@@ -13,21 +13,35 @@ from gymnasium import spaces
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from gym_h5record import Recording, RecordToHDF5
+from gym_h5record import Recording, RecordToHDF5, validate
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format import nodes
-from gym_h5record.format.column_planning import plan_infos, plan_space
+from gym_h5record.format.column_planning import plan_keys, plan_space
 from gym_h5record.format.names import link_name
 from gym_h5record.format.ragged import encode
 from gym_h5record.format.schema import Schema
 from gym_h5record.format.schema_json import schema_from_json, schema_to_json
 from gym_h5record.storage.hdf5.codecs import decode_chunk, make_codec
 from gym_h5record.values.exact import identical
-from gym_h5record.values.space_json import space_from_json, space_to_json
+from gym_h5record.values.space_json import opaque_form, space_from_json, space_to_json
 from gym_h5record.values.tagged_json import dumps, loads
+from gym_h5record.writing import journal
+from tests.custom_spaces import Anything
 from tests.format.test_ragged import check_identity
-from tests.properties.strategies import PROFILE, any_spaces, infos, keys, leaf_spaces, numbers, ragged_spaces, values
+from tests.properties.strategies import (
+    PROFILE,
+    any_spaces,
+    extras,
+    infos,
+    keys,
+    leaf_spaces,
+    numbers,
+    ragged_spaces,
+    values,
+)
+from tests.stacking import DTYPES, NESTS, StackingEnv, check_stacks, record_stacks, scripts
 from tests.values.test_space_json import check_same_space
+from tests.writing import small_journal
 from tests.zoo import ZooEnv, check_identical, check_recorded, play, samples
 
 # No shrinking: it would make hundreds of recordings more.
@@ -46,6 +60,13 @@ def test_value_is_identical_to_its_copy(value):
     assert identical(value, copy.deepcopy(value))
 
 
+def planned(observation_space, action_space, first_infos, first_extras, times):
+    """A schema as a recorder plans it."""
+    observation, action = plan_space(observation_space, "observations"), plan_space(action_space, "actions")
+    infos, extras = plan_keys("infos", first_infos), plan_keys("extras", [first_extras])
+    return Schema(observation, action, None, infos, extras=extras, times=times)
+
+
 @PROFILE
 @given(values)
 def test_tagged_text_gives_the_value_back(value):
@@ -61,14 +82,15 @@ def test_json_gives_the_space_back(space):
 
 
 @PROFILE
-@given(any_spaces(2), any_spaces(1), st.lists(infos, max_size=2))
-def test_json_gives_the_schema_back(observation_space, action_space, first_infos):
-    observation, action = plan_space(observation_space, "observations"), plan_space(action_space, "actions")
-    schema = Schema(observation, action, None, plan_infos(first_infos))
+@given(any_spaces(2), any_spaces(1), st.lists(infos, max_size=2), infos, st.booleans())
+def test_json_gives_the_schema_back(observation_space, action_space, first_infos, first_extras, times):
+    schema = planned(observation_space, action_space, first_infos, first_extras, times)
     again = schema_from_json(schema_to_json(schema))
     assert again == schema
     assert again.fields == schema.fields
-    check_identical([column.key for column in again.infos], [column.key for column in schema.infos], "keys of infos")
+    for name in ("infos", "extras"):
+        found, expected = ([column.key for column in getattr(each, name)] for each in (again, schema))
+        check_identical(found, expected, f"keys of {name}")
 
 
 # Columns ------------------------------------------------------------------------------------------
@@ -88,10 +110,9 @@ def test_links_of_a_group_have_distinct_names(group):
 
 
 @PROFILE
-@given(any_spaces(2), any_spaces(2), st.lists(infos, max_size=2))
-def test_fields_of_a_schema_have_distinct_names(observation_space, action_space, first_infos):
-    observation, action = plan_space(observation_space, "observations"), plan_space(action_space, "actions")
-    schema = Schema(observation, action, None, plan_infos(first_infos))
+@given(any_spaces(2), any_spaces(2), st.lists(infos, max_size=2), infos, st.booleans())
+def test_fields_of_a_schema_have_distinct_names(observation_space, action_space, first_infos, first_extras, times):
+    schema = planned(observation_space, action_space, first_infos, first_extras, times)
     names = [field.name for field in schema.fields]
     assert len(set(names)) == len(names)
     assert not any(one.startswith(f"{other}/") for one, other in itertools.permutations(names, 2))
@@ -136,8 +157,11 @@ def directory(tmp_path_factory):
     return tmp_path_factory.mktemp("recordings")
 
 
-def check_records(env, directory, lengths, **options):
-    """Fail unless a recording of an environment has exactly the played episodes, and no file is left beside it."""
+def check_records(env, directory, lengths, *, is_custom=False, **options):
+    """Fail unless a recording of an environment has exactly the played episodes, and no file is left beside it.
+
+    Of spaces of other packages, if ``is_custom``, it has what stands for them.
+    """
     path = Path(tempfile.mkdtemp(dir=directory)) / "run.h5"
     recorder = RecordToHDF5(env, path, writer="inline", **options)
     with warnings.catch_warnings():
@@ -147,8 +171,9 @@ def check_records(env, directory, lengths, **options):
         finally:
             recorder.close()
     with Recording(path) as recording:
-        assert recording.observation_space == env.observation_space
-        assert recording.action_space == env.action_space
+        for name in ("observation_space", "action_space"):
+            space = getattr(env, name)
+            assert getattr(recording, name) == (opaque_form(space) if is_custom else space)
         check_recorded(recording, episodes)
     assert list(path.parent.iterdir()) == [path]
     path.unlink()
@@ -171,6 +196,30 @@ def test_recording_of_any_infos_and_rewards_is_exact(directory, given_infos, rew
         infos=lambda step: copy.deepcopy(given_infos[step % len(given_infos)]),
     )
     check_records(env, directory, [6, 2])
+
+
+@RECORDING
+@given(st.lists(st.none() | extras, min_size=1, max_size=5))
+def test_recording_of_any_extras_is_exact(directory, given_extras):
+    """Steps without extras, with keys that come and go, and with values that fit no column."""
+    path = Path(tempfile.mkdtemp(dir=directory)) / "run.h5"
+    env = RecordToHDF5(ZooEnv(VECTORS, ACTIONS, rewards=(1.0,), length=9), path, writer="inline")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)  # it warns of values that have become too large
+        env.reset()
+        for each in given_extras:
+            if each is not None:
+                env.add_extras(**each)
+            env.step(env.action_space.sample())
+        env.close()
+    with Recording(path) as recording:
+        found = recording.episodes[0].extras
+        assert len(found) == len(given_extras)
+        expected = [each or {} for each in given_extras]
+        check_identical(found[:], expected, "extras")
+        for key in {key for each in expected for key in each}:
+            check_identical([*found[key]], [each.get(key) for each in expected], f"extras of {key!r}")
+    path.unlink()
 
 
 @pytest.mark.parametrize(
@@ -216,6 +265,31 @@ def test_recording_of_observations_outside_their_space_is_exact(directory, space
     check_records(AnythingEnv(space, observations), directory, [4, 1])
 
 
+@RECORDING
+@given(st.lists(values, min_size=1, max_size=4), st.lists(values, min_size=1, max_size=3))
+def test_recording_of_any_values_of_custom_spaces_is_exact(directory, observations, actions):
+    env = AnythingEnv(Anything(), observations)
+    env.action_space = Anything(*actions)
+    check_records(env, directory, [4, 1], is_custom=True)
+
+
+@settings(RECORDING, max_examples=30)
+@given(st.lists(values, min_size=1, max_size=4), any_spaces(1), st.integers(0, 5))
+def test_recording_of_custom_spaces_inside_of_gymnasiums_is_exact(directory, given_values, space, seed):
+    """Values may differ from the first one in any way, and sequences and choices may be of anything."""
+    custom = Anything(*given_values)
+    inside = [custom, spaces.Sequence(custom), spaces.OneOf([space, custom]), spaces.Dict(a=space, b=custom)]
+    env = ZooEnv(spaces.Dict(own=custom, items=spaces.Tuple(inside)), ACTIONS, length=3, seed=seed)
+    check_records(env, directory, [5, 2], is_custom=True)
+
+
+@PROFILE
+@given(st.lists(values, max_size=4))
+def test_ragged_values_of_custom_spaces_are_never_refused_and_come_back(given_values):
+    check_identity(spaces.Sequence(Anything()), [tuple(given_values), (), tuple(given_values[:1])])
+    check_identity(spaces.OneOf([ACTIONS, Anything()]), [(np.int64(1), each) for each in given_values])
+
+
 @settings(RECORDING, max_examples=20)
 @given(any_spaces(1), st.sampled_from([None, "gzip", "zstd", "lz4", "lzf"]), st.integers(0, 5))
 def test_recording_with_any_compression_is_exact(directory, space, compression, seed):
@@ -223,3 +297,21 @@ def test_recording_with_any_compression_is_exact(directory, space, compression, 
     pixels = np.random.default_rng(seed).integers(0, 4, (5, 60, 50, 3), np.uint8)
     env = ZooEnv(PICTURES, space, infos=lambda step: {"pixels": pixels[step % 5], "more": list(pixels[0, 0, 0])})
     check_records(env, directory, [9, 3], compression=compression)
+
+
+# Stacks -------------------------------------------------------------------------------------------
+
+
+@settings(RECORDING, max_examples=60)
+@given(st.integers(2, 5), st.sampled_from(DTYPES), st.sampled_from(NESTS), scripts, st.sampled_from([8, 1 << 10]))
+def test_recording_of_any_stacks_is_exact(directory, depth, dtype, nest, script, capacity_rows):
+    """With a journal that is replaced by a larger one, too: a few stacks fill the smaller one."""
+    path = Path(tempfile.mkdtemp(dir=directory)) / "run.h5"
+    with pytest.MonkeyPatch.context() as patch:
+        small_journal(patch, capacity_rows, max_bytes=1 << 18)
+        patch.setattr(journal, "_MIN_BLOB_BYTES", 64)
+        episodes = record_stacks(path, script, StackingEnv(depth, dtype, nest, seed=len(script)), writer="inline")
+    check_stacks(path, episodes)
+    assert depth == 3 or "Stack" in Recording(path).metadata["schema"]
+    assert [each for each in validate(path, deep=True) if each.severity == "error"] == []
+    path.unlink()

@@ -17,6 +17,7 @@ from gymnasium import spaces
 import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format import names as fmt
+from gym_h5record.format.claims import Commit
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.recording_file import RecordingFile, create_file
@@ -55,7 +56,7 @@ def write_ones(path: Path, num_episodes: int) -> None:
     space = spaces.Box(-np.inf, np.inf, (1,), np.float64)
     described = {"observation_space": space_to_json(space), "action_space": space_to_json(spaces.Discrete(2))}
     metadata = {name: json.dumps(each) for name, each in described.items()}
-    schema = make_schema(space, spaces.Discrete(2), infos=None)
+    schema = make_schema(space, spaces.Discrete(2), infos=None, extras=None, times=False)
     create_file(path, schema, make_codec("gzip"), fps=1.0, metadata=metadata, journal_id="0" * 36)
     file, rows = RecordingFile(path), 2 * num_episodes
     numbers, episodes, is_last = np.arange(rows), np.arange(num_episodes), np.arange(rows) % 2 == 1
@@ -77,7 +78,7 @@ def write_ones(path: Path, num_episodes: int) -> None:
     for name, dtype in fmt.EPISODE_COLUMNS.items():
         default = episodes * 0 + (1 if name in ("terminated", "complete") else 0)
         file.write(f"{fmt.EPISODES}/{name}", 0, values.get(name, default).astype(dtype))
-    file.commit(rows, num_episodes)
+    file.commit(Commit(rows, num_episodes))
     file.close()
 
 

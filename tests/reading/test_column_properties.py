@@ -40,7 +40,7 @@ def test_the_columns_are_properties_of_both() -> None:
 def test_a_recording_has_the_rows_of_its_episodes_and_none_where_no_step_was_taken(path: Path) -> None:
     recording = h5r.Recording(path)
     first, second = recording.episodes
-    for name in ("observations", "infos"):
+    for name in ("observations", "infos", "times"):
         assert values(getattr(recording, name)) == [*values(getattr(first, name)), *values(getattr(second, name))]
         assert (len(getattr(first, name)), len(getattr(second, name))) == (6, 3)
     for name in ("actions", "rewards", "terminations", "truncations"):
@@ -49,6 +49,16 @@ def test_a_recording_has_the_rows_of_its_episodes_and_none_where_no_step_was_tak
         assert list(map(len, steps)) == [5, 2]
         assert not getattr(recording, name)[5:6].any()
     assert recording.frames is first.frames is None
+    assert values(recording.extras) == [{}] * 9
+    assert (len(first.extras), len(second.extras)) == (5, 2)  # type: ignore[arg-type]
+
+
+def test_times_are_seconds(path: Path) -> None:
+    with h5r.Recording(path) as recording, h5py.File(path) as file:
+        assert recording.times is not None
+        assert (recording.times.dtype, recording.times.shape) == (np.float64, (9,))
+        assert recording.times.tolist() == [number / 1e9 for number in file["times"][:9].tolist()]
+        assert recording.episodes[1].times.tolist() == recording.times[6:].tolist()  # type: ignore[union-attr]
 
 
 def test_a_step_without_an_action_is_corruption_in_an_episode_and_none_in_a_recording(
@@ -93,6 +103,7 @@ def test_a_refreshed_recording_has_new_columns_and_the_old_ones_stay(tmp_path: P
     recorder.step(recorder.action_space.sample())
     recorder.close()
     assert not recording.refresh()
-    assert [len(before[name]) for name in ("observations", "infos", "actions")] == [2, 2, 2]
-    assert [len(getattr(recording, name)) for name in ("observations", "infos", "actions")] == [3, 3, 3]
+    names = ("observations", "infos", "times", "actions", "extras")
+    assert [len(before[name]) for name in names] == [2] * 5
+    assert [len(getattr(recording, name)) for name in names] == [3] * 5
     assert (before["actions"][-1], recording.actions[1] is None) == (None, False)

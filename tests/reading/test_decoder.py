@@ -222,18 +222,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("decode") / "run.h5"
     space = spaces.Dict(number=spaces.Discrete(3), text=spaces.Text(5), choice=spaces.OneOf([spaces.Discrete(2)]))
     values = samples(space, 5)
-    with Pen(path, make_schema(space, infos=[{"x": 1}])) as pen, warnings.catch_warnings():
+    schema = make_schema(space, infos=[{"x": 1}], extras=[{"value": 1.0}])
+    with Pen(path, schema) as pen, warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)
         pen.begin(values[0], {"x": 1, "more": "text"}, options={"a": 1})
         for value in values[1:]:
-            pen.step(value, reward="odd", info={"x": 2, "more": "text"})
+            extras = {"value": 0.5, "prompt": "text"}
+            pen.step(value, reward="odd", info={"x": 2, "more": "text"}, extras=extras)
     return path
 
 
 def read_all(path: Path) -> None:
     recording = h5r.Recording(path)
     for episode in recording.episodes:
-        for column in (episode.observations, episode.actions, episode.rewards, episode.terminations, episode.infos):
+        steps = (episode.actions, episode.rewards, episode.terminations, episode.extras)
+        for column in (episode.observations, episode.infos, episode.times, *steps):
             for row in range(len(column)):
                 column[row]
             column[:]
@@ -253,6 +256,8 @@ def test_the_file_that_is_damaged_below_is_whole(whole: Path) -> None:
         ("types", 2, 255),
         ("infos/json/ends", 3, 10**9),
         ("infos/json/values", 0, ord("!")),
+        ("extras/json/ends", 2, 10**9),
+        ("extras/json/values", 0, ord("!")),
         ("exceptions/values", 0, ord("!")),
         ("exceptions/ends", 2, 10**12),
         ("observations/text/ends", 2, 10**9),
@@ -294,6 +299,7 @@ def test_numbers_that_contradict_the_format_are_corruption(
             "terminations",
         ),
         *("types", "exceptions", "infos/x", "infos/json/values", "episodes", "episodes/json", "commit", "metadata"),
+        *("extras/value", "extras/json", "extras/json/ends", "times"),
     ],
     ids=lambda name: name.replace("/", "-"),
 )
@@ -305,7 +311,10 @@ def test_a_missing_part_is_corruption_with_its_name(name: str, whole: Path, tmp_
         read_all(tmp_path / "run.h5")
 
 
-@pytest.mark.parametrize("name", ["observations/number", "terminations", "types", "infos/json/ends", "exceptions/ends"])
+SHORT = ["observations/number", "terminations", "types", "infos/json/ends", "exceptions/ends", "extras/value", "times"]
+
+
+@pytest.mark.parametrize("name", SHORT)
 def test_a_column_shorter_than_the_commit_says_is_corruption(name: str, whole: Path, tmp_path: Path) -> None:
     shutil.copy(whole, tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5", "r+") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from gym_h5record.reading import row_comparison
 from gym_h5record.reading.columns import Column
 from gym_h5record.reading.decoder import Decoder
 from tests.reading import record
+from tests.stacking import START, StackingEnv, record_stacks
 from tests.zoo import ZooEnv, some_spaces
 
-COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations", "infos")
+COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations", "infos", "extras")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("decoded")
 
-    for name in ("value", "batch", "info"):
+    for name in ("value", "batch", "keyed"):
         monkeypatch.setattr(Decoder, name, refuse)
 
 
@@ -171,3 +173,58 @@ def test_booleans_that_are_neither_are_an_error(path: Path, other: Path) -> None
         )
     with pytest.raises(CorruptRecordingError):
         verdicts(other, other, 0, 20)
+
+
+# Stacks -----------------------------------------------------------------------------------------------
+
+STACK_SCRIPT = (*START, *["slide"] * 14, "jump", "slide", "slide")
+"""Stacks of four in rows 0 to 18; row 16 does not continue row 15."""
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> tuple[Path, Path]:
+    paths = tmp_path / "a.h5", tmp_path / "b.h5"
+    for path in paths:
+        record_stacks(path, STACK_SCRIPT, writer="inline")
+    return paths
+
+
+def test_stacks_are_the_same_and_are_not_put_together(
+    twins: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid_decoding(monkeypatch)
+    for start in range(19):
+        assert verdicts(*twins, start, 19)["observations"]
+        assert verdicts(*twins, start, start)["observations"]
+
+
+def test_a_frame_that_differs_is_noticed_in_every_stack_that_has_it(twins: tuple[Path, Path]) -> None:
+    with h5py.File(twins[1], "r+") as file:
+        frames = file["observations/newest"]
+        frames[4] = ~frames[4]
+        frames[14] = ~frames[14]
+    different = [row for row in range(19) if not verdicts(*twins, row, row + 1)["observations"]]
+    assert different == [4, 5, 6, 7, 14, 15]  # row 16 has earlier frames of its own
+    assert verdicts(*twins, 8, 14)["observations"]
+
+
+def test_an_earlier_frame_that_differs_is_noticed_in_every_stack_that_has_it(twins: tuple[Path, Path]) -> None:
+    with h5py.File(twins[1], "r+") as file:
+        frames = file["observations/earlier/values"]
+        frames[0] = ~frames[0]  # the oldest of row 0
+        frames[5] = ~frames[5]  # the newest but one of row 16
+    different = [row for row in range(19) if not verdicts(*twins, row, row + 1)["observations"]]
+    assert different == [0, 1, 2, 3, 16, 17, 18]  # rows 1 to 3 do not show the oldest of row 0, and nothing is said
+
+
+def test_the_first_stacks_may_stand_at_other_places(tmp_path: Path) -> None:
+    orders = ("reset fill", "slide", *["repeat"] * 2, "reset jump", "slide")
+    episodes = record_stacks(tmp_path / "run.h5", (*orders, *orders[-2:]), StackingEnv(2, seed=3), writer="inline")
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        columns = [episode.observations for episode in recording.episodes]
+        for one, other in itertools.product(range(3), repeat=2):
+            for row in range(2):
+                is_same = episodes[one][row].tobytes() == episodes[other][row].tobytes()
+                assert is_same or not columns[one].surely_same(columns[other], row, row + 1)
+                if one == other:
+                    assert columns[one].surely_same(columns[other], row, row + 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import h5py
 import numpy as np
 import pytest
 
@@ -16,27 +17,32 @@ from gym_h5record import errors
 from gym_h5record.format import column_planning
 from gym_h5record.format.names import Origin
 from gym_h5record.recorder import episode_stream
-from gym_h5record.recorder.episode_stream import EpisodeStream, RecordedEnv
+from gym_h5record.recorder.episode_stream import EpisodeStream
 from gym_h5record.recorder.provenance import describe_environment, user_metadata
+from gym_h5record.recorder.recorded_env import RecordedEnv
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.writing import claim, session
 from gym_h5record.writing.inline_worker import InlineWorker
 from gym_h5record.writing.options import make_options
 from gym_h5record.writing.row_writer import begin_json
 from gym_h5record.writing.session import Session
+from tests.writing import CountingClock
 from tests.zoo import ForeignArray
 
 ENV = gym.make("CartPole-v1")
 START = np.zeros(4, np.float32)
 
 
-def make_stream(path: Path, mode: str = "x", metadata: dict[str, Any] | None = None) -> EpisodeStream:
+def make_stream(
+    path: Path, mode: str = "x", metadata: dict[str, Any] | None = None, *, times: bool = True
+) -> EpisodeStream:
     recorded = RecordedEnv(
         attributes={**describe_environment(ENV), **user_metadata(metadata), "frames": "none"},
         spaces=(ENV.observation_space, ENV.action_space),
         fps=50.0,
         frames="none",
         infos=True,
+        times=times,
         has_user_metadata=bool(metadata),
     )
     options = make_options(path, mode, "gzip", None, "inline", 1.0, "process", checksum=False)
@@ -48,7 +54,7 @@ def begin(stream: EpisodeStream, number: int = 0) -> Any:
 
 
 def take_first_step(stream: EpisodeStream) -> Any:
-    return stream.record_first_step(1, (START + 1, 1.0, False, False, {}), None)
+    return stream.record_first_step(1, {}, (START + 1, 1.0, False, False, {}), None)
 
 
 @pytest.fixture
@@ -84,6 +90,60 @@ def test_the_row_that_waits_for_the_first_step_is_a_copy(path: Path) -> None:
     with h5r.Recording(path) as recording:
         assert recording.episodes[0].observations[0].tolist() == [0, 0, 0, 0]
         assert recording.episodes[0].infos[0] == {"kept": [1]}  # type: ignore[index]
+
+
+def test_the_row_that_waits_has_the_time_of_the_reset(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = CountingClock(monkeypatch)
+    stream = make_stream(path)
+    begin(stream)  # 1 when it is opened, 2 for the row
+    clock()
+    take_first_step(stream)
+    stream.close()
+    with h5py.File(path) as file:
+        assert file["times"][:2].tolist() == [1, 3]
+
+
+def test_rows_may_have_times_of_their_own(path: Path) -> None:
+    stream = make_stream(path)
+    stream.open()
+    began_ns = stream.session.began_ns
+    stream.begin_episode(START, {}, None, begin_json(None, None, Origin.RESET, 0), began_ns + 7)
+    stream.record_first_step(1, {}, (START + 1, 1.0, False, False, {}), None, began_ns + 8)
+    stream.begin_episode(START, {}, None, begin_json(None, None, Origin.RESET, 1), began_ns + 9)
+    stream.close()
+    with h5r.Recording(path) as recording:
+        assert recording.times.tolist() == [7e-9, 8e-9, 9e-9]  # type: ignore[union-attr]
+
+
+def test_a_stream_without_times_has_no_column_of_them(path: Path) -> None:
+    stream = make_stream(path, times=False)
+    begin(stream)
+    take_first_step(stream)
+    stream.close()
+    with h5r.Recording(path) as recording:
+        assert recording.times is None
+
+
+def test_a_recording_says_when_it_was_created(path: Path) -> None:
+    stream = make_stream(path)
+    begin(stream)
+    created_at = stream.session.began_at
+    take_first_step(stream)
+    stream.close()
+    with h5r.Recording(path) as recording:
+        assert recording.metadata["created_at"] == created_at
+
+
+def test_extras_of_the_first_step_are_recorded_with_it(path: Path) -> None:
+    stream = make_stream(path)
+    begin(stream)
+    rows = stream.record_first_step(1, {"value": 0.5}, (START + 1, 1.0, False, False, {}), None)
+    rows.put_action(0, {"value": 1.5, "late": 2})
+    rows.put_step(START + 2, 1.0, False, False, {}, None)
+    stream.close()
+    with h5r.Recording(path) as recording:
+        assert recording.episodes[0].extras[:] == [{"value": 0.5}, {"value": 1.5, "late": 2}]  # type: ignore[index]
+        assert [column.key for column in recording.schema.extras or ()] == ["value"]
 
 
 def test_a_value_that_cannot_be_copied_is_kept_in_its_recorded_form(path: Path) -> None:
@@ -212,7 +272,7 @@ def test_other_columns_cannot_be_appended_and_leave_the_file_as_it_was(path: Pat
     stream.close()
     before = path.read_bytes()
     other = make_stream(path, "a")
-    other._recorded.attributes["frames"] = "render"  # type: ignore[index]
+    other.recorded.attributes["frames"] = "render"  # type: ignore[index]
     with pytest.raises(errors.SchemaMismatchError, match="its frames are 'none', here they would be 'render'"):
         begin(other)
     assert path.read_bytes() == before

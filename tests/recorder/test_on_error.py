@@ -25,6 +25,7 @@ from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import RecordingPathError, RecordingWarning, WriterError
+from gym_h5record.recorder.on_error import ErrorPolicy
 from gym_h5record.storage.hdf5 import crash_safe_file
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.storage.paths import journal_path, spare_path
@@ -106,7 +107,7 @@ class Twins:
 
     def let_the_writer_begin(self) -> None:
         """Wait for the writer process, if there is one, to be ready."""
-        session = self.recorder._stream.session  # type: ignore[union-attr]
+        session = self.recorder._recorder.stream.session  # type: ignore[union-attr]
         while not session.options.in_process and session.journal.control[Control.WRITER] == WriterState.STARTING:
             time.sleep(0.01)
 
@@ -180,7 +181,7 @@ class Failure:
 
 @contextmanager
 def full_disk(twins: Twins, path: Path) -> Iterator[None]:
-    is_inline = twins.recorder._stream.session.options.in_process
+    is_inline = twins.recorder._recorder.stream.session.options.in_process
     with small_files(1 << 20, 0 if is_inline else writer_pid(path)):
         yield
 
@@ -334,6 +335,76 @@ def test_the_caller_gets_an_error(failure: Failure, writer: str, tmp_path: Path)
         check_kept(path, twins, steps)
 
 
+# The policy alone ---------------------------------------------------------------------------------
+
+
+def make_policy(on_error: str, *closing_errors: Exception) -> tuple[ErrorPolicy, list[str]]:
+    """A policy, and a list that grows with every end of the recording; the first ends raise these errors."""
+    ends: list[str] = []
+    errors = iter(closing_errors)
+
+    def close() -> None:
+        ends.append("closed")
+        for error in errors:
+            raise error
+
+    return ErrorPolicy(on_error, close), ends
+
+
+def test_there_are_two_policies() -> None:
+    assert [make_policy(each)[0].has_given_up for each in ("raise", "warn")] == [False, False]
+    with pytest.raises(h5r.errors.OptionError, match="on_error: expected one of 'raise', 'warn', got 'ignore'"):
+        make_policy("ignore")
+
+
+@pytest.mark.parametrize("error", [WriterError("full"), RecordingPathError("gone")], ids=type)
+def test_raise_lets_the_error_through_and_ends_nothing(error: Exception) -> None:
+    policy, ends = make_policy("raise")
+    with pytest.raises(type(error)) as raised, policy.applied():
+        raise error
+    assert raised.value is error
+    assert (ends, policy.has_given_up) == ([], False)
+
+
+@pytest.mark.parametrize("error", [WriterError("full"), RecordingPathError("gone")], ids=type)
+def test_warn_ends_the_recording_with_a_warning_that_says_why(error: Exception) -> None:
+    policy, ends = make_policy("warn")
+    told = f"^{error} The environment goes on without being recorded.$"
+    with pytest.warns(RecordingWarning, match=told), policy.applied():
+        raise error
+    assert (ends, policy.has_given_up) == (["closed"], True)
+    assert error.__traceback__ is None  # its frames refer to the journal
+
+
+def test_an_error_at_the_end_is_told_in_the_same_warning() -> None:
+    policy, ends = make_policy("warn", WriterError("Nor can it be closed."))
+    with pytest.warns(RecordingWarning, match="^The disk is full. Nor can it be closed. The env") as caught:
+        assert policy.goes_on_after(WriterError("The disk is full."))
+    assert (len(caught), ends) == (1, ["closed"])
+
+
+@pytest.mark.parametrize("on_error", ["raise", "warn"])
+@pytest.mark.parametrize(
+    "error", [OSError("the simulator is gone"), ValueError("odd"), KeyboardInterrupt(), MemoryError()], ids=type
+)
+def test_every_other_error_is_none_of_its_business(error: BaseException, on_error: str) -> None:
+    policy, ends = make_policy(on_error)
+    with pytest.raises(type(error)) as raised, policy.applied():
+        raise error
+    assert raised.value is error
+    assert not policy.goes_on_after(error)
+    assert ends == []
+
+
+def test_an_error_of_another_kind_at_the_end_is_raised() -> None:
+    policy, _ = make_policy("warn", ZeroDivisionError("keep"))
+    with pytest.raises(ZeroDivisionError, match="keep"):
+        policy.goes_on_after(WriterError("full"))
+
+
+# The recorder as a whole --------------------------------------------------------------------------
+
+
 @each_writer
 def test_nothing_is_warned_of_when_nothing_fails(writer: str, tmp_path: Path) -> None:
     twins = Twins(tmp_path / "run.h5", writer=writer, on_error="warn")
@@ -402,10 +473,6 @@ def test_a_mistake_of_the_caller_is_still_an_error(tmp_path: Path) -> None:
         h5r.RecordToHDF5(Noise(), tmp_path / "nowhere" / "run.h5", on_error="warn")
     with pytest.raises(h5r.errors.OptionError, match="on_error: expected one of 'raise', 'warn', got 'ignore'"):
         h5r.RecordToHDF5(Noise(), tmp_path / "other.h5", on_error="ignore")
-    env = h5r.RecordToHDF5(Noise(), tmp_path / "other.h5", on_error="warn")
-    with pytest.raises(h5r.errors.StepBeforeResetError):
-        env.step(np.int64(0))
-    env.close()
 
 
 def test_an_error_of_the_environment_is_still_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,11 @@ from gymnasium.utils.env_match import check_environments_match
 import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.errors import RecordingWarning
+from gym_h5record.format import column_planning
 from gym_h5record.format.names import Origin
 from gym_h5record.values.exact import identical
+from tests.custom_spaces import Anything, Unicode
+from tests.stacking import START, check_stacks, record_stacks
 from tests.writing import run_script
 from tests.zoo import ZooEnv, check_recorded, every_space, play, some_spaces
 
@@ -199,6 +202,24 @@ def test_rewards_of_any_type_come_back_as_they_were(tmp_path: Path) -> None:
     assert all(identical(found[at], reward) for at, reward in enumerate(rewards))
 
 
+@pytest.mark.parametrize("odd", [None, "1.5", b"1", (1.0,), np.ones(2), 10**400], ids=lambda odd: type(odd).__name__)
+def test_a_reward_that_is_no_number_makes_the_total_nan_and_is_kept(odd: Any, tmp_path: Path) -> None:
+    env = record(MisfitEnv([np.zeros(2, np.float32)] * 4, [1.0, odd, 0.5]), tmp_path / "run.h5")
+    with pytest.warns(RecordingWarning, match="/rewards"):
+        env.reset()
+        for _ in range(3):
+            env.step(0)
+    env.reset()
+    env.step(0)
+    env.close()
+    with h5r.Recording(tmp_path / "run.h5") as recording, h5py.File(tmp_path / "run.h5") as file:
+        assert identical([*recording.episodes[0].rewards], [1.0, odd, 0.5])
+        assert np.isnan(file["rewards"][:6]).tolist() == [False, True, False, False, False, False]
+        assert np.isnan(recording.episodes[0].total_reward)
+        assert recording.episodes[1].total_reward == 1.0
+        assert np.isnan(recording.returns).tolist() == [True, False]
+
+
 class ForeignArray:
     """An array of another library, as far as NumPy can tell."""
 
@@ -255,6 +276,28 @@ def test_gymnasiums_environments_match_their_recorded_twins(
     check_environments_match(bare, recorded, num_steps=60 if render_mode is None else 5, seed=7)
     recorded.close()
     bare.close()
+
+
+@pytest.mark.parametrize(
+    ("env_id", "mode"),
+    [
+        ("LunarLander-v3", "rgb_array"),  # what rendering draws changes with every rendering
+        ("BipedalWalker-v3", "rgb_array"),
+        ("CartPole-v1", "rgb_array"),
+        ("FrozenLake-v1", "ansi"),
+        ("Taxi-v4", "ansi"),
+        ("Painter-v0", "depth_array"),
+        ("Painter-v0", "ansi"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:builtin type .* has no __module__:DeprecationWarning")  # SWIG, loading Box2D
+def test_pictures_drawn_by_rendering_match_those_of_the_recorded_twin(env_id: str, mode: str, tmp_path: Path) -> None:
+    bare = gym.make(env_id, render_mode=mode)
+    recorded = record(gym.make(env_id, render_mode=mode), tmp_path / "run.h5")
+    check_environments_match(bare, recorded, num_steps=40, seed=7)
+    recorded.close()
+    bare.close()
+    assert h5r.verify(tmp_path / "run.h5").ok
 
 
 @pytest.mark.parametrize("options", [{}, {"obs_type": "ram"}, {"render_mode": "rgb_array"}, {"frameskip": (2, 5)}])
@@ -578,6 +621,24 @@ def test_mode_a_appends(writer: str, tmp_path: Path) -> None:
     check_recorded(h5r.Recording(path), played)
 
 
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("as_arrays", [False, True], ids=["stacks", "arrays"])
+def test_stacks_are_appended_as_the_recording_has_them(
+    as_arrays: bool, writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+    with monkeypatch.context() as patch:
+        if as_arrays:
+            patch.setattr(column_planning, "plan_stacks", lambda node, first, second: node)
+        episodes = record_stacks(path, (*START, *["slide"] * 9), writer=writer)
+    for orders in ((*START, "slide", "end jump", "slide"), ("reset jump", "jump", "text", "slide", "slide")):
+        episodes += record_stacks(path, orders, writer=writer, mode="a")
+    check_stacks(path, episodes)
+    assert [each.code for each in h5r.validate(path, deep=True)] == ["out-of-space"]
+    with h5py.File(path) as file:
+        assert isinstance(file["observations"], h5py.Dataset) == as_arrays
+
+
 def test_appending_other_spaces_is_refused_and_the_difference_named(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     env = record(ZooEnv(spaces.Discrete(3)), path)
@@ -615,6 +676,7 @@ def test_appending_to_something_else_is_refused(tmp_path: Path) -> None:
     env = record(CountingEnv(), path, mode="a")
     with pytest.raises(errors.NotARecordingError, match="is an HDF5 file but not a recording"):
         env.reset()
+    env.close()
     path.write_bytes(b"no hdf5")
     env = record(CountingEnv(), path, mode="a")
     with pytest.raises(errors.NotARecordingError, match="is not an HDF5 file"):
@@ -660,14 +722,22 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch
         record(CountingEnv(), tmp_path / "run.h5")
 
 
-def test_a_custom_space_is_refused_at_construction_with_a_way_out(tmp_path: Path) -> None:
-    class Custom(gym.Space[int]):
-        def __init__(self) -> None:
-            super().__init__((), np.int64)
+def test_a_space_that_cannot_be_stored_is_refused_at_construction(tmp_path: Path) -> None:
+    space = spaces.Dict(a=spaces.Tuple((spaces.Dict({object: spaces.Discrete(2)}),)))
+    with pytest.raises(errors.UnsupportedSpaceError, match="cannot store a Dict space with the key <class 'object'>"):
+        record(ZooEnv(space, spaces.Discrete(2)), tmp_path / "run.h5")
 
-    for space in (Custom(), spaces.Dict(a=spaces.Tuple((Custom(),)))):
-        with pytest.raises(errors.UnsupportedSpaceError, match="Custom.*TransformObservation"):
-            record(ZooEnv(space, spaces.Discrete(2)), tmp_path / "run.h5")
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_spaces_of_other_packages_are_recorded(writer: str, tmp_path: Path) -> None:
+    space = spaces.Dict(a=spaces.Tuple((Unicode(), Anything())), b=spaces.Sequence(Unicode(), stack=True))
+    env = record(ZooEnv(space, Unicode(), rewards=(1.0,)), tmp_path / "run.h5", writer=writer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)  # of values that are not like the first one
+        episodes = play(env, [9, 4])
+    env.close()
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        check_recorded(recording, episodes)
 
 
 def test_a_vector_env_is_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -676,12 +746,26 @@ def test_a_vector_env_is_refused_with_the_way_out(tmp_path: Path) -> None:
         h5r.RecordToHDF5(envs, tmp_path / "run.h5")  # type: ignore[arg-type]
 
 
-def test_step_before_reset_says_to_reset(tmp_path: Path) -> None:
+def test_steps_before_the_first_reset_are_the_environments_affair_and_warned_of_once(tmp_path: Path) -> None:
     env = record(CountingEnv(), tmp_path / "run.h5")
-    with pytest.raises(errors.StepBeforeResetError, match="call reset"):
-        env.step(np.zeros(2, np.float32))
-    with pytest.raises(gym.error.ResetNeeded):
-        env.step(np.zeros(2, np.float32))
+    with pytest.warns(RecordingWarning, match=r"step\(\) was called before the first reset\(\)") as caught:
+        results = [env.step(np.zeros(2, np.float32)) for _ in range(2)]
+    assert len(caught) == 1
+    assert [result[1] for result in results] == [1.0, 2.0]
+    assert not [*tmp_path.iterdir()]
+    play(env, [3])
+    env.close()
+    assert h5r.Recording(tmp_path / "run.h5").lengths.tolist() == [3]
+
+
+def test_a_step_before_the_first_reset_raises_what_the_environment_raises(tmp_path: Path) -> None:
+    env = record(gym.make("CartPole-v1"), tmp_path / "run.h5")
+    with (
+        pytest.raises(gym.error.ResetNeeded, match="^Cannot call env.step"),
+        pytest.warns(RecordingWarning, match="before the first reset"),
+    ):
+        env.step(0)
+    env.close()
 
 
 def test_a_missing_codec_names_the_command_that_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -691,17 +775,20 @@ def test_a_missing_codec_names_the_command_that_installs_it(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_second_recorder_on_the_same_path_is_refused_at_once(writer: str, tmp_path: Path) -> None:
+def test_a_second_recorder_on_the_same_path_is_refused_at_construction(writer: str, tmp_path: Path) -> None:
     first = record(CountingEnv(), tmp_path / "run.h5", writer=writer)
-    second = record(CountingEnv(), tmp_path / "run.h5", writer=writer)
-    third = record(CountingEnv(), tmp_path / "run.h5", writer=writer, mode="w")
-    first.reset()
-    for other in (second, third):
-        with pytest.raises(errors.RecordingInUseError, match="is held by a living process"):
-            other.reset()
+    (tmp_path / "link").symlink_to(tmp_path)
+    for begin in (lambda: None, first.reset):
+        begin()  # also before there is a file
+        for mode in ("x", "w", "a"):
+            for path in (tmp_path / "run.h5", tmp_path / "link" / "run.h5"):
+                with pytest.raises(errors.RecordingError, match=r"belongs to another recorder|mode is \"x\"") as raised:
+                    record(CountingEnv(), path, writer=writer, mode=mode)
+                assert isinstance(raised.value, (errors.RecordingInUseError, errors.RecordingExistsError))
     first.step(np.zeros(2, np.float32))
     first.close()
     assert h5r.Recording(tmp_path / "run.h5").num_steps == 1
+    record(CountingEnv(), tmp_path / "run.h5", writer=writer, mode="a").close()
 
 
 # Life --------------------------------------------------------------------------------------------
@@ -757,8 +844,11 @@ def test_after_close_the_environment_goes_on_unrecorded(writer: str, tmp_path: P
     env = record(CountingEnv(), tmp_path / "run.h5", writer=writer)
     play(env, [5])
     env.close()
-    env.reset()
-    env.step(np.zeros(2, np.float32))
+    with pytest.warns(RecordingWarning, match="the recorder has been closed: the episodes from here on") as caught:
+        for _ in range(2):
+            env.reset()
+            env.step(np.zeros(2, np.float32))
+    assert len(caught) == 1
     env.close()
     assert h5r.Recording(tmp_path / "run.h5").num_steps == 5
 
@@ -820,12 +910,28 @@ def test_a_copy_does_not_record(tmp_path: Path) -> None:
 
 
 def test_the_spec_rebuilds_the_wrapper(tmp_path: Path) -> None:
-    env = h5r.RecordToHDF5(gym.make("CartPole-v1"), str(tmp_path / "run.h5"), infos=False)
-    assert env.spec is not None
-    again = gym.make(env.spec)
+    env = h5r.RecordToHDF5(gym.make("CartPole-v1"), str(tmp_path / "run.h5"), infos=False, mode="w")
+    spec = env.spec
+    assert spec is not None
+    env.close()
+    again = gym.make(spec)
     assert isinstance(again, h5r.RecordToHDF5)
     again.close()
+
+
+def test_an_environment_made_from_the_spec_never_replaces_the_recording(tmp_path: Path) -> None:
+    """Mode "w" is said of this recording, not of those that are made from its spec."""
+    env = record(gym.make("CartPole-v1"), tmp_path / "run.h5", mode="w")
+    spec = env.spec
+    assert spec is not None
+    assert spec.additional_wrappers[-1].kwargs["mode"] == "x"  # type: ignore[index]
+    with pytest.raises(errors.RecordingInUseError, match="every environment needs a path of its own"):
+        gym.make(spec)
+    play(env, [3])
     env.close()
+    with pytest.raises(errors.RecordingExistsError):
+        gym.make(spec)
+    assert h5r.Recording(tmp_path / "run.h5").num_steps == 3
 
 
 def test_the_environments_metadata_is_not_changed(tmp_path: Path) -> None:
@@ -844,7 +950,7 @@ def test_an_interrupt_while_a_row_is_written_ends_the_episode_instead_of_leaving
     env.step(np.zeros(2, np.float32))
     env.step(np.zeros(2, np.float32))
     with monkeypatch.context() as patch:
-        patch.setattr(env._rows, "put_step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(env._recorder.rows, "put_step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             env.step(np.zeros(2, np.float32))
     env.step(np.zeros(2, np.float32))  # the recording has missed one, so it goes on at the next reset

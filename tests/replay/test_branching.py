@@ -14,7 +14,9 @@ from gymnasium import wrappers
 
 import gym_h5record as h5r
 from gym_h5record import errors
+from gym_h5record.format.nodes import Stack
 from gym_h5record.values.exact import identical
+from tests.recorder.snapshots.nested_envs import FOUND, Concealed, Replacing
 from tests.replay.recordings import play, record, tamper
 
 gym.register_envs(ale_py)
@@ -52,6 +54,23 @@ def test_at_random_steps_of_a_game_it_goes_on_as_the_recording_did(game: str, tm
             env, observation, info = h5r.branch(path, episode.number, step)
             check_goes_on(env, observation, info, episode, step)
             env.close()
+
+
+def test_stacked_pictures_go_on_as_the_recording_did_and_are_verified(tmp_path: Path) -> None:
+    def make() -> gym.Env[Any, Any]:
+        env = wrappers.AtariPreprocessing(gym.make("ALE/Breakout-v5", frameskip=1), noop_max=30)
+        return wrappers.FrameStackObservation(env, 4)
+
+    path = record(make(), tmp_path / "run.h5", None)
+    with h5r.Recording(path) as recording:
+        assert isinstance(recording.schema.observation, Stack)
+        for number, step in ((0, 2), (2, 11)):
+            episode = recording.episodes[number]
+            env, observation, info = h5r.branch(path, number, step)
+            branched = h5r.RecordToHDF5(env, tmp_path / f"branch{number}.h5", writer="inline")
+            check_goes_on(env, observation, info, episode, step)
+            branched.close()
+    assert h5r.verify(path).ok
 
 
 @pytest.mark.parametrize("step", [0, 7, 25])
@@ -131,7 +150,7 @@ def test_an_environment_that_goes_elsewhere_is_an_error_that_says_where(acrobot:
     tamper(acrobot, "actions", 1, 4, lambda action: (action + 1) % 3)
     with pytest.raises(errors.DivergedError, match=r"not where .* was: episode 1, step 5, observations"):
         h5r.branch(acrobot, 1, 6)
-    env, _, _ = h5r.branch(acrobot, 1, 4)
+    env, _, _ = h5r.branch(acrobot, 1, 4, lookahead_steps=0)
     env.close()
 
 
@@ -270,3 +289,102 @@ def test_a_branch_of_a_branch_is_reached_with_the_users_provider_and_what_he_lea
     assert there == observation
     env.close()
     assert h5r.verify(child, env=Dice, **means).ok
+
+
+# After the step -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [7, None], ids=["seeded first", "never seeded"])
+@pytest.mark.parametrize("make_env", FOUND)
+def test_generators_inside_objects_go_on_as_the_recording_did(make_env: Any, seed: int | None, tmp_path: Path) -> None:
+    path = record(make_env(), tmp_path / "run.h5", seed)
+    with h5r.Recording(path) as recording:
+        for number, step in ((1, 3), (2, 7)):
+            env, observation, info = h5r.branch(path, number, step, env=make_env)
+            check_goes_on(env, observation, info, recording.episodes[number], step)
+            assert "in_sequence" not in env.recording_parent
+
+
+def test_hidden_state_that_shows_only_after_the_step_leads_through_all_episodes_before(tmp_path: Path) -> None:
+    path = record(Concealed(), tmp_path / "run.h5")
+    env, observation, info = h5r.branch(path, 1, 3, env=Concealed)
+    with h5r.Recording(path) as recording:
+        check_goes_on(env, observation, info, recording.episodes[1], 3)
+    assert env.recording_parent is not None
+    assert env.recording_parent["in_sequence"] is True
+
+
+def test_a_branch_through_all_episodes_before_is_verified_through_them_again(tmp_path: Path) -> None:
+    path = record(Concealed(), tmp_path / "run.h5")
+    child = tmp_path / "child.h5"
+    with h5r.RecordToHDF5(h5r.branch(path, 1, 3, env=Concealed)[0], child, writer="inline") as recorder:
+        play(recorder, (7, 10), seed=None)
+    report = h5r.verify(child, [0], env=Concealed)
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("lookahead_steps", [1_000, 3, None])
+def test_a_branch_that_would_not_go_on_as_recorded_is_an_error_that_says_where_and_what_to_do(
+    lookahead_steps: int | None, tmp_path: Path
+) -> None:
+    path = record(Concealed(), tmp_path / "run.h5", None)
+    with pytest.raises(
+        errors.DivergedError,
+        match=r"taken to step 3 of episode 1, but .* was recorded: episode 1, step 6, observations.*"
+        r"SnapshotProvider, snapshots=\[\.\.\.\].*ignore=.*lookahead_steps=0",
+    ):
+        h5r.branch(path, 1, 3, env=Concealed, lookahead_steps=lookahead_steps)
+
+
+@pytest.mark.parametrize(
+    ("make_env", "step", "lookahead_steps", "envs"),
+    [(Concealed, 3, 0, 1), (Concealed, 3, 2, 2), (Replacing, 3, None, 2), (Replacing, 10, None, 1)],
+    ids=["none wanted", "two wanted", "all wanted", "none behind the end"],
+)
+def test_no_more_steps_are_compared_than_are_wanted(
+    make_env: Any, step: int, lookahead_steps: int | None, envs: int, tmp_path: Path
+) -> None:
+    path = record(make_env(), tmp_path / "run.h5", None)
+    made = []
+
+    def make() -> gym.Env[Any, Any]:
+        made.append(make_env())
+        return made[-1]
+
+    env, _, _ = h5r.branch(path, 0, step, env=make, lookahead_steps=lookahead_steps)
+    assert len(made) == envs
+    assert env.unwrapped is made[-1]
+    assert made[-1].steps == step
+
+
+def test_an_environment_that_is_passed_is_stepped_no_further(tmp_path: Path) -> None:
+    path = record(Concealed(), tmp_path / "run.h5", None)
+    mine = Concealed()
+    assert h5r.branch(path, 1, 3, env=mine)[0].unwrapped is mine
+    assert mine.steps == 3
+
+
+def test_the_places_that_an_environment_lacks_are_named(tmp_path: Path) -> None:
+    path = record(Replacing(), tmp_path / "run.h5", None)
+    with pytest.raises(errors.DivergedError, match=r"no place for recorded generators: game\.rng\. "):
+        h5r.branch(path, 0, 3, env=Concealed)
+
+
+def test_an_action_after_the_step_that_cannot_be_taken_again_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with (
+        h5r.RecordToHDF5(Replacing(), path, writer="inline") as env,
+        pytest.warns(errors.RecordingWarning, match="actions"),
+    ):
+        env.reset()
+        env.step(0)
+        env.step(object())
+        env.step(0)
+    h5r.branch(path, 0, 1, env=Replacing)[0].close()
+    with pytest.raises(errors.NotReplayableError, match="an action without an exact form"):
+        h5r.branch(path, 0, 2, env=Replacing)
+
+
+def test_a_number_of_steps_below_zero_is_an_error(acrobot: Path) -> None:
+    with pytest.raises(errors.OptionError, match="lookahead_steps=-1: expected 0 or more, or None"):
+        h5r.branch(acrobot, 0, 3, lookahead_steps=-1)

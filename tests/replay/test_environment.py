@@ -18,6 +18,8 @@ from gym_h5record import errors
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.replay.environment import INCOMPLETE_KEY
 from gym_h5record.values.exact import identical
+from tests.paintings import FRAMES, every_kind_of_frames, expected_frame, record_paintings
+from tests.stacking import START, StackingEnv, record_stacks
 from tests.zoo import Played, ZooEnv, play, some_spaces
 
 gym.register_envs(ale_py)
@@ -55,6 +57,21 @@ def test_replay_gives_the_stream_that_recording_saw(space: gym.Space[Any], tmp_p
     replay.close()
 
 
+def test_stacks_are_replayed_as_arrays_of_their_own(tmp_path: Path) -> None:
+    orders = (*START, *["slide"] * 9, "jump", "shape", "slide", "end slide", "reset jump", "slide", "end slide")
+    episodes = record_stacks(tmp_path / "run.h5", orders, StackingEnv(nest="both"), writer="inline")
+    replay = h5r.ReplayFromHDF5(tmp_path / "run.h5")
+    for _ in range(2):
+        for expected in episodes:
+            found = [replay.reset()[0]]
+            found += [replay.step(0)[0] for _ in expected[1:]]
+            assert identical(found, expected)
+            for each in found:
+                if type(each["stack"]) is np.ndarray:
+                    each["stack"][:] = 77  # the replay has its own
+    replay.close()
+
+
 @pytest.mark.parametrize("env_id", ["ALE/Breakout-v5", "CartPole-v1"])
 def test_frames_are_replayed_as_they_were_rendered(env_id: str, tmp_path: Path) -> None:
     inner = gym.make(env_id, render_mode="rgb_array")
@@ -74,6 +91,48 @@ def test_frames_are_replayed_as_they_were_rendered(env_id: str, tmp_path: Path) 
         replay.step(action)
         assert identical(replay.render(), np.asarray(frame))
     replay.close()
+
+
+@every_kind_of_frames
+def test_frames_of_every_kind_are_rendered_as_they_were(kind: str, tmp_path: Path) -> None:
+    path = record_paintings(tmp_path / "run.h5", (3,), **FRAMES[kind])
+    mode = "cameras" if kind == "cameras" else kind.removesuffix("_list")
+    for render_mode in (None, mode):
+        replay = h5r.ReplayFromHDF5(path, render_mode=render_mode)
+        assert (replay.render_mode, replay.metadata["render_modes"]) == (mode, [mode])
+        replay.reset()
+        assert identical(replay.render(), expected_frame(kind, 0))
+        for step in range(1, 4):
+            replay.step(0)
+            assert identical(replay.render(), expected_frame(kind, step))
+        replay.close()
+    other = "ansi" if mode != "ansi" else "rgb_array"
+    with pytest.raises(errors.RenderModeError, match=f"'{other}': .* has frames of the render_mode '{mode}'"):
+        h5r.ReplayFromHDF5(path, render_mode=other)
+
+
+@every_kind_of_frames
+def test_a_replay_of_any_frames_passes_gymnasiums_checker(kind: str, tmp_path: Path) -> None:
+    path = record_paintings(tmp_path / "run.h5", (3,), **FRAMES[kind])
+    env = gym.make("gym_h5record/Replay-v0", path=path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*different from the unwrapped version")
+        warnings.filterwarnings("ignore", message=".*A Box observation space m.* value is")
+        check_env(env)
+    env.close()
+
+
+@every_kind_of_frames
+def test_frames_of_any_kind_can_be_recorded_again(kind: str, tmp_path: Path) -> None:
+    path = record_paintings(tmp_path / "run.h5", (3,), **FRAMES[kind])
+    env = h5r.RecordToHDF5(h5r.ReplayFromHDF5(path), tmp_path / "again.h5", writer="inline")
+    env.reset()
+    for action in range(3):
+        env.step(action)
+    env.close()
+    with h5r.Recording(path) as first, h5r.Recording(tmp_path / "again.h5") as second:
+        assert second.schema.frame == first.schema.frame
+        assert identical([*second.frames], [*first.frames])
 
 
 @pytest.fixture

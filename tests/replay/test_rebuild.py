@@ -22,7 +22,7 @@ from gymnasium.envs.toy_text.frozen_lake import generate_random_map
 import gym_h5record as h5r
 from gym_h5record.errors import EnvMismatchError, UnbuildableEnvError, UnsupportedEnvError
 from gym_h5record.replay import rebuild
-from gym_h5record.replay.rebuild import build_env, close_if_built, version_differences
+from gym_h5record.replay.rebuild import ADVICE, build_env, close_if_built, version_differences
 from gym_h5record.values.exact import identical
 from tests.reading import record
 from tests.zoo import Played, ZooEnv
@@ -367,6 +367,7 @@ def why_not(path: Path, env: gym.Env) -> str:
         build_env(recording)
     message = str(caught.value)
     assert message.endswith("; pass what makes it, env=lambda: gymnasium.make(...).")
+    assert message.endswith(f"; {ADVICE}")  # the command line says something else in its place
     assert str(path) in message
     assert "\n" not in message
     return message

@@ -13,9 +13,10 @@ import pytest
 import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.rerun import Outcome, Rerun
+from gym_h5record.replay.rerun import Outcome, Rerun, missing_clause
 from gym_h5record.values.differences import ABSENT
 from gym_h5record.values.exact import identical
+from tests.recorder.snapshots.nested_envs import Holder, MakesItsGame, NestedEnv
 from tests.replay.recordings import record
 
 
@@ -96,6 +97,45 @@ def test_whole_episodes_are_played_with_the_snapshot_of_the_first_or_of_all(rest
         rerun.play(episodes, restore_all=restore_all)
         assert rerun.last is not None
         assert identical(rerun.last.observation, episodes[1].observations[-1]) == restore_all
+
+
+class CountingResets(MakesItsGame):
+    """Keeps the arguments of its resets."""
+
+    def __init__(self) -> None:
+        self.resets: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.resets.append((seed, options))
+        return super().reset(seed=seed, options=options)
+
+
+def test_a_place_that_an_earlier_reset_had_made_is_made_by_one_more_reset(tmp_path: Path) -> None:
+    with h5r.RecordToHDF5(CountingResets(), tmp_path / "run.h5", writer="inline") as env:
+        env.reset(seed=3)
+        env.reset(options={"level": 2})
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        inner = CountingResets()
+        rerun = Rerun(recording, inner, make_snapshot_set(()))
+        rerun.begin(recording.episodes[1], restore=True)
+        assert inner.resets == [(None, {"level": 2})] * 2
+        assert rerun.missing == []
+        rerun.begin(recording.episodes[1], restore=True)
+        assert len(inner.resets) == 3
+        rerun.begin(recording.episodes[0], restore=True)
+        assert inner.resets[3:] == [(3, None)]
+
+
+def test_places_that_the_environment_still_lacks_are_named_the_first_three(tmp_path: Path) -> None:
+    env: Any = NestedEnv()
+    env.games = [Holder(rng=np.random.default_rng(number)) for number in range(4)]
+    with h5r.Recording(record(env, tmp_path / "run.h5", None)) as recording:
+        rerun = Rerun(recording, NestedEnv(), make_snapshot_set(()))
+        assert missing_clause(rerun) == ""
+        rerun.begin(recording.episodes[1], restore=True)
+        assert sorted(rerun.missing) == [f"games[{number}].rng" for number in range(4)]
+        shown = ", ".join(rerun.missing[:3])
+        assert missing_clause(rerun) == f"the environment has no place for recorded generators: {shown}, ..."
 
 
 def test_pictures_are_rendered_if_the_recorder_rendered_them(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record import errors
+from tests.paintings import FRAMES, Painter, record_paintings
+from tests.recorder.snapshots.nested_envs import FOUND, Concealed, MakesItsGame, Replacing
 from tests.replay.recordings import LENGTHS, play, record, tamper
 
 
@@ -118,6 +120,32 @@ def test_a_picture_that_is_not_rendered_any_more_is_a_difference(path: Path) -> 
     found = h5r.verify(path, env=lambda: Blind(gym.make("CartPole-v1", render_mode="rgb_array"))).first_divergence
     assert found is not None
     assert (found.step, found.leaf, found.found) == (0, "frames", None)
+
+
+@pytest.mark.parametrize("kind", sorted(FRAMES.keys() - {"cameras"}))
+def test_frames_of_every_kind_are_rendered_again_and_compared(kind: str, path: Path) -> None:
+    record_paintings(path, (5,), **FRAMES[kind])
+    report = h5r.verify(path)
+    assert (report.ok, report.num_steps, report.not_compared) == (True, 5, ())
+    env: gym.Env[Any, Any] = Painter(kind.removesuffix("_list"), length=5, repaints=4)
+    env = gym.wrappers.RenderCollection(env) if kind.endswith("_list") else env
+    found = h5r.verify(path, env=env).first_divergence
+    assert found is not None
+    assert (found.step, found.leaf.partition("[")[0]) == (4, "frames")
+
+
+def test_pictures_of_cameras_are_not_compared_and_the_report_says_so(path: Path) -> None:
+    record_paintings(path, (5,), **FRAMES["cameras"])
+    report = h5r.verify(path, env=Painter(length=5, repaints=4))
+    assert (report.ok, report.num_steps) == (True, 5)
+    assert report.not_compared == ("frames are not compared: the file does not hold the cameras that took them",)
+    assert h5r.verify(path).ok  # with the environment that the file names
+
+
+def test_an_environment_that_does_not_render_the_recorded_frames_is_a_sentence(path: Path) -> None:
+    record_paintings(path, (5,), render_mode="ansi")
+    with pytest.raises(errors.RenderModeError, match=r"its render_mode is None\. Make it with .*ansi"):
+        h5r.verify(path, env=Painter(length=5))
 
 
 def test_steps_after_the_end_go_on_from_there(path: Path) -> None:
@@ -526,3 +554,50 @@ def test_an_episode_that_was_asked_for_with_what_is_text_now_is_not_replayable(p
     assert "reset options without an exact form" in report.episodes[0].reason
     with pytest.raises(errors.NotReplayableError, match="as text only"):
         h5r.branch(path, 0, 1, env=lambda: Robot(lambda *_: 0))
+
+
+# Generators inside objects ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [7, None], ids=["seeded first", "never seeded"])
+@pytest.mark.parametrize("make_env", FOUND)
+def test_episodes_with_generators_inside_objects_are_exact_alone(make_env: Any, seed: int | None, path: Path) -> None:
+    report = h5r.verify(record(make_env(), path, seed), env=make_env)
+    assert report.ok, report
+    assert all(each.independent for each in report.episodes)
+
+
+def test_episodes_with_some_seeds_are_exact_alone(path: Path) -> None:
+    for make_env in FOUND:
+        with h5r.RecordToHDF5(make_env(), path, mode="w", writer="inline") as env:
+            for seed in (1, None, 2, None, None):
+                env.reset(seed=seed)
+                for _ in range(10):
+                    env.step(0)
+        report = h5r.verify(path, env=make_env)
+        assert report.ok, report
+        assert all(each.independent for each in report.episodes)
+
+
+@pytest.mark.parametrize("seed", [7, None], ids=["seeded first", "never seeded"])
+def test_episodes_are_exact_alone_if_the_first_reset_makes_the_objects(seed: int | None, path: Path) -> None:
+    record(MakesItsGame(), path, seed)
+    for episodes in (None, [0], [1]):
+        report = h5r.verify(path, episodes, env=MakesItsGame)
+        assert report.ok, report
+        assert all(each.independent for each in report.episodes)
+
+
+def test_a_divergence_has_the_places_that_the_environment_lacks_as_its_reason(path: Path) -> None:
+    report = h5r.verify(record(Replacing(), path, None), env=Concealed)
+    assert [(each.verdict.value, each.reason) for each in report.episodes] == [
+        ("diverged", "the environment has no place for recorded generators: game.rng")
+    ] * 3
+
+
+def test_a_generator_that_no_search_finds_shows_as_a_difference(path: Path) -> None:
+    report = h5r.verify(record(Concealed(), path, None), env=Concealed)
+    assert [each.verdict.value for each in report.episodes] == ["diverged"] * 3
+    seeded = h5r.verify(record(Concealed(), path, mode="w"), env=Concealed)
+    assert seeded.ok
+    assert [each.independent for each in seeded.episodes] == [True, False, False]

@@ -20,7 +20,7 @@ from tests.zoo import ZooEnv
 def checked(folder: Path) -> Path:
     """A recording with checksums, of two blocks of rewards."""
     env = ZooEnv(spaces.Discrete(5), rewards=[1.0], length=400, infos=lambda step: {})
-    record(folder / "run.h5", env, [400, 400], checksum=True)
+    record(folder / "run.h5", env, [400, 400], checksum=True, compression=None)  # so it is not compacted
     return folder / "run.h5"
 
 

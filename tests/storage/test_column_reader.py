@@ -306,10 +306,10 @@ def test_other_filters_and_layouts_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         del file["observations"], file["rewards"]
         chunks = {"chunks": (8, 84, 84), "maxshape": (None, 84, 84)}
-        file.create_dataset("observations", data=pictures(), shuffle=True, compression="gzip", **chunks)
+        file.create_dataset("observations", data=pictures(), fletcher32=True, compression="gzip", **chunks)
         file["rewards"] = np.arange(10.0)
     reader = ColumnReader(Handle(tmp_path / "run.h5"))
-    with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/observations has the filters \[2, 1\]"):
+    with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/observations has the filters \[1, 3\]"):
         reader.items("observations", 5, 60)
     with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/rewards is not chunked"):
         reader.row("rewards", 7)

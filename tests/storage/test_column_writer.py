@@ -13,9 +13,11 @@ import pytest
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
-from gym_h5record.storage.checksums import block_checksum, checksum_field
-from gym_h5record.storage.column_writer import ColumnWriter, chunk_rows, create_column, is_compressed
+from gym_h5record.storage.checksums import BlockChecksums, block_checksum, checksum_field
+from gym_h5record.storage.column_layout import chunk_rows, create_column, is_compressed, packed_layout, recording_layout
+from gym_h5record.storage.column_writer import ColumnWriter
 from gym_h5record.storage.hdf5.codecs import decode_chunk, make_codec
+from gym_h5record.storage.hdf5.shuffle import shuffle_and_compress
 from tests.storage.hdf5.test_block_checks import reseal
 
 PICTURE = Field("x", np.dtype(np.uint8), (84, 84))
@@ -44,9 +46,9 @@ def opened(
     codec = make_codec(compression)
     with h5py.File(path, "a", libver="v110") as file:
         if field.name not in file:
-            create_column(file, field, codec)
+            create_column(file, field, recording_layout(field, codec))
             if checksum:
-                create_column(file, checksum_field(field), codec)
+                create_column(file, checksum_field(field), recording_layout(checksum_field(field), codec))
         checksums = file[checksum_field(field).name] if checksum else None
         yield ColumnWriter(file[field.name], field, codec, checksums)
 
@@ -76,65 +78,6 @@ def check_stored(path: Path, compression: str | None, items: np.ndarray, field: 
 
 
 # Chunks ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("shape", "dtype", "rows"),
-    [
-        pytest.param((210, 160, 3), np.uint8, 1, id="Atari"),
-        pytest.param((84, 84), np.uint8, 16, id="84x84"),
-        pytest.param((4, 84, 84), np.uint8, 4, id="stack-of-four"),
-        pytest.param((600, 400, 3), np.uint8, 1, id="larger-than-a-chunk"),
-        pytest.param((256,), np.uint8, 256, id="just-compressed"),
-    ],
-)
-def test_chunks_of_pictures_hold_a_power_of_two_of_them(shape: tuple[int, ...], dtype: type, rows: int) -> None:
-    field = Field("x", np.dtype(dtype), shape)
-    assert is_compressed(field)
-    assert chunk_rows(field) == rows
-
-
-@pytest.mark.parametrize(
-    ("shape", "dtype"),
-    [
-        pytest.param((255,), np.uint8, id="just-not-compressed"),
-        pytest.param((128,), np.uint8, id="RAM"),
-        pytest.param((3,), np.float32, id="no-power-of-two"),
-        pytest.param((), np.float64, id="number"),
-        pytest.param((), np.bool_, id="flag"),
-    ],
-)
-def test_chunks_of_small_items_hold_a_power_of_two_of_them_in_a_few_kilobytes(
-    shape: tuple[int, ...], dtype: type
-) -> None:
-    field = Field("x", np.dtype(dtype), shape)
-    rows = chunk_rows(field)
-    assert not is_compressed(field)
-    assert rows & (rows - 1) == 0
-    assert 1 << 10 <= rows * field.item_bytes <= 16 << 10
-
-
-def test_chunks_of_the_index_of_episodes_are_smaller() -> None:
-    assert chunk_rows(Field("episodes/starts", np.dtype(np.int64))) * 8 == 1 << 10
-
-
-def test_an_item_of_a_ragged_list_is_compressed_alone_or_not_at_all() -> None:
-    large = Field("x/values", np.dtype(np.uint8), (4096,), parent="x/ends")
-    small = Field("x/values", np.dtype(np.uint8), (4095,), parent="x/ends")
-    assert (is_compressed(large), chunk_rows(large)) == (True, 1)
-    assert not is_compressed(small)
-    assert chunk_rows(small) in (1, 2, 4)
-
-
-@each_codec
-def test_a_column_has_the_filter_of_its_codec_if_its_items_are_large(compression: str | None, tmp_path: Path) -> None:
-    for name, field, number in (("large.h5", PICTURE, FILTERS[compression]), ("small.h5", NUMBER, 0)):
-        with opened(tmp_path / name, field, compression):
-            pass
-        with h5py.File(tmp_path / name) as file:
-            create = file["x"].id.get_create_plist()
-            assert [create.get_filter(index)[0] for index in range(create.get_nfilters())] == [number] * bool(number)
-            assert file["x"].chunks == (chunk_rows(field), *field.shape)
 
 
 def test_rows_have_to_be_written_together_where_a_chunk_is_written_anew(tmp_path: Path) -> None:
@@ -311,3 +254,97 @@ def test_checksums_are_those_of_all_rows_however_they_were_written(
         expected = [block_checksum(items[low : min(low + size, rows)]) for low in range(0, rows, size)]
         assert file["checksums/x"][:].tolist() == [[*each] for each in expected]
     check_stored(tmp_path / "run.h5", compression, items[:rows], field)
+
+
+# The packed layout -------------------------------------------------------------------------------
+
+PACKED_ROWS = 4096  # of NUMBER in a chunk
+
+
+def numbers(count: int) -> np.ndarray:
+    return np.arange(count) * 0.5
+
+
+@contextmanager
+def packed(path: Path, count: int = 0, *, checksum: bool = False) -> Iterator[ColumnWriter]:
+    """A column as compaction makes it, with its first ``count`` numbers."""
+    with h5py.File(path, "a", libver="v110") as file:
+        if NUMBER.name not in file:
+            layout = packed_layout(NUMBER)
+            assert layout is not None
+            dataset = create_column(file, NUMBER, layout)
+            dataset.id.set_extent((count,))
+            for first in range(0, count, PACKED_ROWS):
+                chunk = np.zeros(PACKED_ROWS)
+                chunk[: count - first] = numbers(count)[first : first + PACKED_ROWS]
+                dataset.id.write_direct_chunk((first,), shuffle_and_compress(chunk))
+            if checksum:
+                field = checksum_field(NUMBER)
+                checks = create_column(file, field, recording_layout(field, make_codec("gzip")))
+                for first in range(0, count, PACKED_ROWS):
+                    BlockChecksums(checks, PACKED_ROWS).update(first, numbers(count)[first : first + PACKED_ROWS], None)
+        checks = file[checksum_field(NUMBER).name] if checksum else None
+        yield ColumnWriter(file[NUMBER.name], NUMBER, make_codec("gzip"), checks)
+
+
+@pytest.mark.parametrize("pieces", [[9000], [1, 5000, 1, 3998], [4096, 4904], [100] * 90], ids=str)
+@pytest.mark.parametrize("before", [0, 1, 4096, 5000])
+def test_a_compacted_column_is_appended_to_in_pieces_of_any_size(
+    before: int, pieces: list[int], tmp_path: Path
+) -> None:
+    items, at = numbers(before + sum(pieces)), before
+    with packed(tmp_path / "run.h5", before) as column:
+        for count in pieces:
+            column.write(at, items[at : at + count])
+            at += count
+            column.flush()
+            assert np.array_equal(column.read(max(at - 7, 0), at), items[max(at - 7, 0) : at])
+        assert np.array_equal(column.read(0, at), items)
+        assert len(column.read(3, 3)) == 0
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert np.array_equal(file[NUMBER.name][:], items)
+
+
+def test_rows_of_a_compacted_column_may_be_written_again(tmp_path: Path) -> None:
+    with packed(tmp_path / "run.h5", 5000) as column:
+        column.write(5000, np.full(50, -1.0))
+        column.write(4000, np.full(5000, -2.0))
+        column.write(4090, np.full(10, -3.0))
+    with h5py.File(tmp_path / "run.h5") as file:
+        found = file[NUMBER.name][:]
+    expected = np.concatenate([numbers(4000), np.full(90, -2.0), np.full(10, -3.0), np.full(4900, -2.0)])
+    assert np.array_equal(found, expected)
+
+
+def test_a_chunk_of_a_compacted_column_is_rewritten_in_place(tmp_path: Path) -> None:
+    with packed(tmp_path / "run.h5", 10) as column:
+        column.write(10, numbers(1))
+        places = set()
+        for row in range(11, 200):
+            column.write(row, numbers(1))
+            found = column._dataset.id.get_chunk_info_by_coord((0,))
+            places.add((found.byte_offset, found.size, found.filter_mask))
+    assert len(places) == 1
+    assert next(iter(places))[1] == PACKED_ROWS * 8
+
+
+def test_a_compacted_column_is_not_held_back(tmp_path: Path) -> None:
+    with packed(tmp_path / "run.h5", 10) as column:
+        assert column.held_rows == 1
+
+
+def test_checksums_of_a_compacted_column_go_on(tmp_path: Path) -> None:
+    with packed(tmp_path / "run.h5", 5000, checksum=True) as column:
+        column.write(5000, numbers(1))
+        column.write(5001, numbers(5000))
+    with h5py.File(tmp_path / "run.h5") as file:
+        items = file[NUMBER.name][:]
+        blocks = [block_checksum(items[first : first + PACKED_ROWS]) for first in range(0, 10001, PACKED_ROWS)]
+        assert [tuple(each) for each in file[checksum_field(NUMBER).name][:].tolist()] == blocks
+
+
+def test_a_damaged_chunk_of_a_compacted_column_is_not_appended_to(tmp_path: Path) -> None:
+    with packed(tmp_path / "run.h5", 10) as column:
+        column._dataset.id.write_direct_chunk((0,), b"no gzip")
+    with packed(tmp_path / "run.h5") as column, pytest.raises(CorruptRecordingError, match="cannot be appended to"):
+        column.write(10, numbers(1))

@@ -1,4 +1,4 @@
-"""The files beside a recording: what they are called, and that no link in their place is followed."""
+"""Paths that users give, and the files beside a recording: their names, and that no link in their place is followed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.storage.paths import (
+    given_path,
     has_journal,
     journal_path,
     lock_path,
@@ -30,6 +31,24 @@ OTHERS: dict[str, tuple[Callable[[Path], Any], int]] = {
     "fifo": (os.mkfifo, errno.EINVAL),
     "directory": (Path.mkdir, errno.EINVAL),
 }
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("~/run.h5", "/home/me/run.h5"),
+        ("~", "/home/me"),
+        ("folder/~/run.h5", "folder/~/run.h5"),
+        ("~nobody_at_all/run.h5", "~nobody_at_all/run.h5"),
+        ("/folder/run.h5", "/folder/run.h5"),
+    ],
+)
+def test_a_path_may_begin_with_the_home_directory(
+    given: str, found: str, kind: type[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert given_path(kind(given)) == Path(found)
 
 
 @pytest.mark.parametrize(

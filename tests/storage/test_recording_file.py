@@ -13,8 +13,9 @@ import pytest
 from gymnasium import spaces
 
 from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
+from gym_h5record.format.claims import Commit
 from gym_h5record.format.schema import Schema
-from gym_h5record.storage import column_writer, recording_file
+from gym_h5record.storage import empty_recording
 from gym_h5record.storage.column_writer import ColumnWriter
 from gym_h5record.storage.format_checks import check_format
 from gym_h5record.storage.hdf5.codecs import make_codec
@@ -74,6 +75,9 @@ def test_tree_has_exactly_the_datasets_of_the_format(tmp_path: Path) -> None:
         "infos/a%2Fb": ("<i8", (0,)),
         "infos/json/ends": ("<i8", (0,)),
         "infos/json/values": ("|u1", (0,)),
+        "extras/json/ends": ("<i8", (0,)),
+        "extras/json/values": ("|u1", (0,)),
+        "times": ("<i8", (0,)),
         "types": ("|u1", (0, 8)),
         "exceptions/ends": ("<i8", (0,)),
         "exceptions/values": ("|u1", (0,)),
@@ -89,6 +93,7 @@ def test_tree_has_exactly_the_datasets_of_the_format(tmp_path: Path) -> None:
         "episodes/json/ends": ("<i8", (0,)),
         "episodes/json/values": ("|u1", (0,)),
         "commit": ("<i8", (2,)),
+        "positions": ("<i8", (5,)),
     }
 
 
@@ -102,8 +107,10 @@ def test_attributes_are_those_of_the_format(tmp_path: Path) -> None:
     assert (metadata["run_id"], metadata["text"]) == ("7", "ключ")
     assert (metadata["total_steps"], metadata["total_episodes"]) == (0, 0)
     assert metadata["compression"] == '["gzip", null]'
+    assert (metadata["discarded_episodes"], metadata["discarded_steps"]) == (0, 0)
     assert metadata.keys() == {
-        *("run_id", "text", "total_steps", "total_episodes", "schema", "compression", "journal_id")
+        *("run_id", "text", "total_steps", "total_episodes", "discarded_episodes", "discarded_steps"),
+        *("schema", "compression", "journal_id"),
     }
 
 
@@ -121,7 +128,7 @@ def test_every_dataset_is_chunked_and_grows_along_its_first_axis_only(tmp_path: 
             assert each.maxshape == (None, *each.shape[1:]), name
             assert each.chunks is not None, name
             assert each.chunks[1:] == each.shape[1:], name
-            assert each.chunks[0] & (each.chunks[0] - 1) == 0, name  # a power of two
+            assert name == "positions" or each.chunks[0] & (each.chunks[0] - 1) == 0, name  # a power of two
             assert each.id.get_type().get_class() not in (h5py.h5t.VLEN, h5py.h5t.REFERENCE), name
             assert not each.external, name
             assert not each.is_virtual, name
@@ -144,7 +151,7 @@ def test_byte_order_is_kept(tmp_path: Path) -> None:
     create(tmp_path / "run.h5", make_schema(space, first_observation=np.zeros(3, ">f4")))
     file = RecordingFile(tmp_path / "run.h5")
     file.write("observations", 0, np.array([[1, 2, 3]], ">f4"))
-    file.commit(1, 0)
+    file.commit(Commit(1, 0))
     file.close()
     with h5py.File(tmp_path / "run.h5") as plain:
         assert plain["observations"].dtype == np.dtype(">f4")
@@ -167,7 +174,7 @@ def test_linked_frames_are_the_observations_themselves(tmp_path: Path) -> None:
     create(tmp_path / "run.h5", schema)
     file = RecordingFile(tmp_path / "run.h5")
     file.write("observations", 0, np.full((1, 8, 8, 3), 7, np.uint8))
-    file.commit(1, 0)
+    file.commit(Commit(1, 0))
     file.close()
     with h5py.File(tmp_path / "run.h5") as plain_file:
         assert plain_file["frames"].id.__eq__(plain_file["observations"].id)
@@ -202,7 +209,7 @@ def write_pictures(path: Path, items: np.ndarray, compression: str | None) -> No
     file = RecordingFile(path)
     file.write("observations", 0, items)
     file.write("rewards", 0, np.arange(len(items), dtype=np.float64))
-    file.commit(len(items), 0)
+    file.commit(Commit(len(items), 0))
     file.close()
 
 
@@ -256,10 +263,11 @@ def test_data_that_no_filter_can_shrink_is_stored_all_the_same(compression: str 
     write = """
         import sys, numpy as np
         from pathlib import Path
+        from gym_h5record.format.claims import Commit
         from gym_h5record.storage.recording_file import RecordingFile
         file = RecordingFile(Path(sys.argv[1]))
         file.write("observations", 0, np.load(sys.argv[2]))
-        file.commit(40, 0)
+        file.commit(Commit(40, 0))
         file.close()
     """
     read = """
@@ -279,10 +287,11 @@ def test_a_codec_that_hdf5_lacks_is_no_hindrance_to_writing(tmp_path: Path) -> N
         import h5py, numpy as np
         assert not h5py.h5z.filter_avail(32015)
         from pathlib import Path
+        from gym_h5record.format.claims import Commit
         from gym_h5record.storage.recording_file import RecordingFile
         file = RecordingFile(Path(sys.argv[1]))
         file.write("observations", 20, np.ones((5, 84, 84), np.uint8))
-        file.commit(25, 0)
+        file.commit(Commit(25, 0))
         file.close()
     """
     run_script(script, tmp_path / "run.h5")
@@ -305,15 +314,15 @@ def test_creation_interrupted_half_way_leaves_things_as_they_were(
 ) -> None:
     if old is not None:
         (tmp_path / "run.h5").write_bytes(old)
-    create_column, calls = column_writer.create_column, []
+    create_column, calls = empty_recording.create_column, []
 
-    def interrupt(*arguments: Any) -> None:
+    def interrupt(*arguments: Any) -> h5py.Dataset:
         calls.append(arguments)
         if len(calls) > column:
             raise Interrupted
-        create_column(*arguments)
+        return create_column(*arguments)
 
-    monkeypatch.setattr(recording_file, "create_column", interrupt)
+    monkeypatch.setattr(empty_recording, "create_column", interrupt)
     with pytest.raises(Interrupted):
         create(tmp_path / "run.h5")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({} if old is None else {"run.h5": old})
@@ -335,7 +344,7 @@ def test_nothing_is_created_once_rows_are_written(tmp_path: Path) -> None:
     file = RecordingFile(tmp_path / "run.h5")
     file.start("1" * 36)
     file.write("rewards", 0, np.ones(1000))
-    file.commit(1000, 0)
+    file.commit(Commit(1000, 0))
     assert file.journal_id == "1" * 36
     file.close()
     with h5py.File(tmp_path / "run.h5") as opened:
@@ -366,14 +375,17 @@ def test_commit_flushes_data_then_the_index_then_itself_then_the_file(
     file = RecordingFile(tmp_path / "run.h5")
     events: list[str] = []
 
-    class Commit:
-        """Stands for the dataset /commit."""
+    class Numbers:
+        """Stands for a dataset of numbers of a commit."""
+
+        def __init__(self, name: str) -> None:
+            self.name = name
 
         def __setitem__(self, key: Any, value: Any) -> None:
-            events.append(f"commit = {value}")
+            events.append(f"{self.name} = {tuple(value)}")
 
         def flush(self) -> None:
-            events.append("flush commit")
+            events.append(f"flush {self.name}")
 
     class File:
         """Stands for the HDF5 file."""
@@ -384,12 +396,13 @@ def test_commit_flushes_data_then_the_index_then_itself_then_the_file(
     flush = ColumnWriter.flush
     monkeypatch.setattr(ColumnWriter, "flush", lambda self: (events.append(self.field.name), flush(self))[0])
     with monkeypatch.context() as patch:
-        patch.setattr(file, "_commit", Commit())
+        patch.setattr(file, "_numbers", {name: Numbers(name) for name in ("commit", "positions")})
         patch.setattr(file, "_file", File())
-        file.commit(3, 1)
+        file.commit(Commit(3, 1, 0, 0, head=5, tail=4, tail_row=2))
     file.close()
-    columns, rest = events[:-3], events[-3:]
-    assert rest == ["commit = (3, 1)", "flush commit", "flush file"]
+    columns, rest = events[:-5], events[-5:]
+    assert sorted(rest[:4]) == ["commit = (3, 1)", "flush commit", "flush positions", "positions = (0, 0, 5, 4, 2)"]
+    assert rest[4] == "flush file"
     assert sorted(columns) == sorted(file._columns)  # each one, once
     is_index = [name.startswith("episodes/") for name in columns]
     assert is_index == sorted(is_index)  # the index is the last of them
@@ -400,11 +413,11 @@ def test_a_commit_of_nothing_new_still_flushes_what_was_rewritten(
 ) -> None:
     create(tmp_path / "run.h5")
     file = RecordingFile(tmp_path / "run.h5")
-    file.commit(0, 0)
+    file.commit(Commit(0, 0))
     file.write("rewards", 0, np.ones(4))
     flushed: list[str] = []
     monkeypatch.setattr(ColumnWriter, "flush", lambda self: flushed.append(self.field.name))
-    file.commit(0, 0)
+    file.commit(Commit(0, 0))
     assert "rewards" in flushed
     file.close()
 
@@ -413,18 +426,18 @@ def test_close_writes_the_totals(tmp_path: Path) -> None:
     create(tmp_path / "run.h5")
     file = RecordingFile(tmp_path / "run.h5")
     file.write("rewards", 0, np.ones(10))
-    file.commit(10, 3)
+    file.commit(Commit(10, 3))
     file.close()
     with h5py.File(tmp_path / "run.h5") as plain:
         assert (plain["metadata"].attrs["total_steps"], plain["metadata"].attrs["total_episodes"]) == (7, 3)
-        assert plain["commit"][:].tolist() == [10, 3]
+        assert plain["commit"][:2].tolist() == [10, 3]
 
 
 def test_rows_and_episodes_are_known_when_it_is_opened_again(tmp_path: Path) -> None:
     schema = make_schema(EVERYTHING)
     create(tmp_path / "run.h5", schema, compression="lz4", metadata={"run_id": "7"})
     file = RecordingFile(tmp_path / "run.h5")
-    file.commit(10, 3)
+    file.commit(Commit(10, 3))
     file.close()
     file = RecordingFile(tmp_path / "run.h5")
     assert (file.rows, file.episodes) == (10, 3)
@@ -432,6 +445,75 @@ def test_rows_and_episodes_are_known_when_it_is_opened_again(tmp_path: Path) -> 
     assert file.schema == schema
     assert file.metadata()["run_id"] == "7"
     file.close()
+
+
+def test_the_numbers_of_the_writer_are_known_when_it_is_opened_again_and_discards_are_in_the_metadata(
+    tmp_path: Path,
+) -> None:
+    commit = Commit(10, 3, discarded_episodes=2, discarded_steps=45, head=57, tail=50, tail_row=8)
+    create(tmp_path / "run.h5")
+    file = RecordingFile(tmp_path / "run.h5")
+    file.commit(commit)
+    file.close()
+    file = RecordingFile(tmp_path / "run.h5")
+    assert file.committed == commit
+    assert (file.metadata()["discarded_episodes"], file.metadata()["discarded_steps"]) == (2, 45)
+    file.close()
+
+
+def test_another_journal_begins_with_the_position_of_the_next_row_and_the_same_one_goes_on(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    file = RecordingFile(tmp_path / "run.h5")
+    commit = Commit(10, 3, discarded_episodes=2, discarded_steps=45, head=57, tail=50, tail_row=8)
+    file.commit(commit)
+    file.start("0" * 36)  # the one that it was made for
+    assert file.committed == commit
+    file.start("1" * 36)
+    assert file.committed == commit._replace(head=10, tail=10, tail_row=10)
+    file.close()
+
+
+def test_the_commit_may_go_back(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5", make_schema(PICTURE))
+    file = RecordingFile(tmp_path / "run.h5")
+    items = pictures(40)
+    file.write("observations", 0, items)
+    file.commit(Commit(40, 2))
+    file.write("observations", 20, items[:7])
+    file.commit(Commit(27, 1, discarded_episodes=1, discarded_steps=19))
+    file.close()
+    with h5py.File(tmp_path / "run.h5") as plain:
+        assert plain["commit"][:2].tolist() == [27, 1]
+        assert (plain["observations"][:27] == np.concatenate([items[:20], items[:7]])).all()
+
+
+CONTRADICTIONS = [
+    Commit(2, 3),
+    Commit(-1, 0),
+    Commit(2, 1, discarded_episodes=-1),
+    Commit(2, 1, discarded_steps=-1),
+    Commit(2, 1, head=4, tail=5),
+    Commit(2, 1, head=4, tail=4, tail_row=3),
+    Commit(2, 1, head=-1, tail=-1),
+]
+
+
+@pytest.mark.parametrize("commit", CONTRADICTIONS, ids=lambda commit: str(tuple(commit)))
+def test_a_commit_that_contradicts_itself_is_corrupt(commit: Commit, tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as plain:
+        for name, numbers in commit.parts.items():
+            plain[name][:] = numbers
+    with pytest.raises(CorruptRecordingError, match="commit"):
+        RecordingFile(tmp_path / "run.h5")
+
+
+def test_a_commit_of_an_earlier_version_is_named_as_the_reason_why_it_cannot_be_appended_to(tmp_path: Path) -> None:
+    create(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as plain:
+        del plain["positions"]
+    with pytest.raises(CorruptRecordingError, match="earlier version.*read, but not appended to"):
+        RecordingFile(tmp_path / "run.h5")
 
 
 # Files that are something else -------------------------------------------------------------------

@@ -11,7 +11,15 @@ from gymnasium import spaces
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, OneOf, Sequence, Text, Tuple
 
 from gym_h5record.errors import CorruptRecordingError, UnsupportedSpaceError
-from gym_h5record.values.space_json import space_from_json, space_to_json
+from gym_h5record.values.custom_spaces import OpaqueSpace
+from gym_h5record.values.space_json import (
+    opaque_form,
+    same_space,
+    space_from_json,
+    space_to_json,
+    unregistered_classes,
+)
+from tests.custom_spaces import Anything, Grid, Unicode, every_custom_space, grids_registered, registered
 from tests.zoo import ODD_KEYS, SPACES, SPACES_BY_ID, check_identical, every_space, samples
 
 
@@ -171,12 +179,14 @@ def test_key_without_an_exact_form_is_refused(key):
 # Refusals -----------------------------------------------------------------------------------------
 
 
-class CustomSpace(gym.Space):
-    def sample(self, mask=None, probability=None):
-        return 0
+def test_a_description_too_long_for_an_attribute_is_refused(monkeypatch):
+    monkeypatch.setattr("gym_h5record.values.space_json.MAX_TEXT_BYTES", 99)
+    space_to_json(Discrete(2))
+    with pytest.raises(UnsupportedSpaceError, match="its description has .* bytes, at most 99"):
+        space_to_json(Box(np.arange(50.0), np.arange(50.0) + 1, dtype=np.float64))
 
-    def contains(self, x):
-        return True
+
+# Custom spaces ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -187,13 +197,59 @@ class CustomSpace(gym.Space):
         lambda space: Tuple((space,)),
         lambda space: Sequence(space),
         lambda space: OneOf([Discrete(2), space]),
+        lambda space: spaces.Graph(space, space),
         lambda space: Tuple((Dict(a=Sequence(space)),)),
     ],
-    ids=["itself", "Dict", "Tuple", "Sequence", "OneOf", "deep"],
+    ids=["itself", "Dict", "Tuple", "Sequence", "OneOf", "Graph", "deep"],
 )
-def test_custom_space_is_refused_with_a_way_out(wrap):
-    with pytest.raises(UnsupportedSpaceError, match=r"CustomSpace: only Gymnasium's own spaces .*TransformObservation"):
-        space_to_json(wrap(CustomSpace()))
+def test_custom_space_becomes_an_opaque_one_wherever_it_is(wrap):
+    opaque = OpaqueSpace(f"{Unicode.__module__}:Unicode", "Unicode()")
+    assert through_text(wrap(Unicode())) == wrap(opaque)
+    assert opaque_form(wrap(Unicode())) == wrap(opaque)
+    assert unregistered_classes(wrap(Unicode()))[0] == opaque.class_name
+
+
+def test_opaque_form_forgets_registered_classes_too():
+    with grids_registered():
+        space = Tuple((Grid(3), Discrete(2)))
+        assert through_text(space) == space
+        assert [type(each) for each in opaque_form(space)] == [OpaqueSpace, Discrete]
+        assert unregistered_classes(space) == []
+    assert unregistered_classes(opaque_form(Tuple((Unicode(), Unicode())))) == [f"{Unicode.__module__}:Unicode"] * 2
+
+
+@every_space
+def test_opaque_form_of_gymnasiums_spaces_is_the_space(space):
+    check_same_space(opaque_form(space), space)
+    assert same_space(space, through_text(space))
+    assert not same_space(space, Discrete(77))
+
+
+@every_custom_space
+def test_a_live_space_is_the_same_as_what_a_file_says_of_it(space):
+    assert same_space(space, through_text(space))
+    assert same_space(through_text(space), space)
+    assert not same_space(space, Discrete(77))
+
+
+def test_a_space_is_the_same_whether_its_class_was_registered_or_not():
+    before = through_text(Anything(1, 2))
+    with registered(Anything, lambda space: list(space.values), lambda json: Anything(*json)):
+        described = space_to_json(Anything(1, 2))
+        assert same_space(before, Anything(1, 2))
+        assert not same_space(space_from_json(described), Anything(1, 3))
+    assert same_space(space_from_json(described), Anything(1, 2))
+
+
+def test_spaces_are_the_same_if_they_are_equal_although_a_file_says_other_things_of_them():
+    with registered(Unicode, lambda space: id(space), lambda json: Unicode()):
+        assert same_space(Unicode(), through_text(Unicode()))
+
+
+def test_a_space_that_can_be_in_no_file_is_the_same_as_itself_only():
+    space = Dict([(Key(), Discrete(2))])
+    assert same_space(space, space)
+    assert not same_space(space, Discrete(2))
 
 
 def _without(json_space, name):

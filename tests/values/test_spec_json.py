@@ -21,9 +21,11 @@ from hypothesis import strategies as st
 
 from gym_h5record.errors import CorruptRecordingError, RecordingError, SpecError
 from gym_h5record.values import spec_json
+from gym_h5record.values.custom_spaces import OpaqueSpace
 from gym_h5record.values.exact import identical
 from gym_h5record.values.qualified_names import Named
 from gym_h5record.values.spec_json import resolve, spec_from_json, spec_obstacle, spec_to_json, without_onlookers
+from tests.custom_spaces import Grid, grids_registered
 from tests.properties.strategies import PROFILE, any_text, values
 from tests.zoo import ZooEnv
 
@@ -205,7 +207,10 @@ class Opaque:
         (np.array([Opaque()], object), "Opaque has no exact form"),
         ({Opaque(): 1}, "Opaque has no exact form"),
         (np.dtype([("a", "i4")]), "has no exact form"),
-        (spaces.Tuple([type("Own", (gym.Space,), {})()]), "cannot store the space"),
+        (
+            [spaces.Tuple([type("Own", (gym.Space,), {})()])],
+            r"CartPole-v3\[0\] cannot be stored: it is or holds a space of the class .*:Own, which is not registered",
+        ),
     ],
     ids=["lambda", "nested lambda", "partial", "object", "array", "key", "structured dtype", "custom space"],
 )
@@ -223,6 +228,20 @@ def test_the_wrapper_whose_argument_cannot_be_stored_is_named():
 def test_an_entry_point_that_is_a_lambda_is_named():
     with pytest.raises(SpecError, match="the entry_point of X-v0 cannot be stored: a lambda"):
         spec_to_json(EnvSpec("X-v0", lambda: None))
+
+
+def test_a_space_of_a_registered_class_comes_back_but_nothing_stands_for_it():
+    """An environment that is made with an ``OpaqueSpace`` would be another one."""
+    spec = of_cartpole(spaces=[spaces.Tuple([Grid(3)])])
+    with grids_registered():
+        text = spec_to_json(spec)
+        found = resolve(spec_from_json(text))
+        assert type(found.kwargs["spaces"][0][0]) is Grid
+        assert found.kwargs == spec.kwargs
+    found = spec_from_json(text)
+    assert type(found.kwargs["spaces"][0][0]) is OpaqueSpace
+    with pytest.raises(SpecError, match=r"an argument cannot be made from the file: .*:Grid, which is not registered"):
+        resolve(found)
 
 
 def test_arguments_that_contain_themselves_are_refused():

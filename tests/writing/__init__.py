@@ -26,24 +26,41 @@ from gymnasium import spaces
 
 from gym_h5record.errors import WriterError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.column_planning import MISSING, plan_infos, plan_space, plan_value
+from gym_h5record.format.column_planning import MISSING, plan_keys, plan_space, plan_value
 from gym_h5record.format.names import Origin
-from gym_h5record.format.nodes import Field
-from gym_h5record.format.schema import Schema
+from gym_h5record.format.nodes import Array, Field
+from gym_h5record.format.schema import NUMBER_REWARD, Schema
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.writing import journal
 from gym_h5record.writing.claim import PATIENCE_S
+from gym_h5record.writing.journal_format import Control
 from gym_h5record.writing.options import Options
 from gym_h5record.writing.recovery import recover_locked
 from gym_h5record.writing.row_writer import RowWriter, begin_json
 from gym_h5record.writing.session import Session
 from tests.zoo import ZooEnv, passing_infos
 
+
+class CountingClock:
+    """Stands for ``time.monotonic_ns``: two recordings with equal values then have equal times."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._looks = 0
+        for name in ("time.monotonic_ns", "gym_h5record.writing.row_writer.monotonic_ns"):
+            patch.setattr(name, self)
+
+    def __call__(self) -> int:
+        self._looks += 1
+        return self._looks
+
+
 NEVER_S = 3600.0
 """A flush interval longer than any test."""
+
+MOMENT_NS = 1_000_000_007
 
 MODEST_BYTES = 2 << 20
 USUAL_BYTES = journal._MAX_BYTES
@@ -96,18 +113,25 @@ def make_schema(
     infos: Iterable[dict[Any, Any]] | None = ({},),
     frame: np.ndarray | None = None,
     first_observation: Any = MISSING,
+    *,
+    reward: np.ndarray | None = None,
+    extras: Iterable[dict[str, Any]] | None = ({},),
+    times: bool = True,
 ) -> Schema:
-    """A schema as a recorder would plan it."""
+    """A schema as a recorder would plan it; without extras and times, as one of an earlier version did."""
     return Schema(
         observation=plan_space(observation, fmt.OBSERVATIONS, first_observation),
         action=plan_space(action, fmt.ACTIONS),
         frame=None if frame is None else plan_value(fmt.FRAMES, frame),
-        infos=None if infos is None else plan_infos(list(infos)),
+        infos=None if infos is None else plan_keys(fmt.INFOS, list(infos)),
+        reward=NUMBER_REWARD if reward is None else Array(fmt.REWARDS, reward.dtype, reward.shape),
+        extras=None if extras is None else plan_keys(fmt.EXTRAS, list(extras)),
+        times=times,
     )
 
 
 class Pen:
-    """Writes a recording row by row, as a recorder does."""
+    """Writes a recording row by row, as a recorder does. Row r comes ``MOMENT_NS`` after row r - 1."""
 
     def __init__(
         self,
@@ -141,7 +165,7 @@ class Pen:
         """Open an episode."""
         begin = begin_json(seed, options, Origin.RESET, self.num_episodes)
         self.num_episodes += 1
-        self.rows.begin_episode(observation, {} if info is None else info, frame, begin)
+        self.rows.begin_episode(observation, {} if info is None else info, frame, begin, self._next_time_ns())
 
     def step(
         self,
@@ -153,10 +177,12 @@ class Pen:
         truncated: Any = False,
         info: Any = None,
         frame: Any = None,
+        extras: dict[str, Any] | None = None,
     ) -> None:
         """Append a step."""
-        self.rows.put_action(action)
-        self.rows.put_step(observation, reward, terminated, truncated, {} if info is None else info, frame)
+        self.rows.put_action(action, extras)
+        info = {} if info is None else info
+        self.rows.put_step(observation, reward, terminated, truncated, info, frame, self._next_time_ns())
 
     def flush(self) -> None:
         """Commit everything."""
@@ -165,6 +191,10 @@ class Pen:
     def close(self) -> None:
         """Complete the file."""
         self.session.close()
+
+    def _next_time_ns(self) -> int:
+        row = self.session.journal.control[Control.HEAD]
+        return self.session.began_ns + row * MOMENT_NS
 
     def __enter__(self) -> Pen:
         return self
@@ -199,7 +229,7 @@ def check_pairs(path: Path, lengths: Iterable[int], *, complete: bool = True) ->
     """Fail unless the file has exactly the rows that ``write_pairs`` wrote."""
     lengths = list(lengths)
     with h5py.File(path) as file:
-        rows, episodes = file[fmt.COMMIT][:]
+        rows, episodes = file[fmt.COMMIT][:2]
         assert (rows, episodes) == (sum(lengths) + len(lengths), len(lengths))
         starts = np.cumsum([0, *(length + 1 for length in lengths)])[:-1]
         numbers = np.arange(rows)
@@ -228,8 +258,8 @@ def open_live(path: Path) -> h5py.File:
 def committed(path: Path, *, live: bool = False) -> dict[str, np.ndarray]:
     """The committed items of all datasets of a recording."""
     with open_live(path) if live else h5py.File(path) as file:
-        rows, episodes = (int(count) for count in file[fmt.COMMIT][:])
-        found: dict[str, np.ndarray] = {fmt.COMMIT: file[fmt.COMMIT][:]}
+        rows, episodes = (int(count) for count in file[fmt.COMMIT][:2])
+        found: dict[str, np.ndarray] = {fmt.COMMIT: file[fmt.COMMIT][:2]}
 
         def take(fields: Iterable[Field], num_items: int) -> None:
             for field in fields:

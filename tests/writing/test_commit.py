@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,20 @@ from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning, WriterError
+from gym_h5record.format.claims import Commit
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.storage.recording_file import RecordingFile
+from gym_h5record.writing import commit as commit_module
 from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.kept_rows import KeptRows, find_kept_rows
 from gym_h5record.writing.recovery import open_drain
 from gym_h5record.writing.session import Session
 from tests.writing import (
     NEVER_S,
     PICTURE,
+    CountingClock,
     Pen,
     check_alone,
     check_pairs,
@@ -44,6 +50,7 @@ from tests.writing import (
     make_schema,
     open_live,
     pair,
+    recover,
     small_journal,
     wait_until,
     write_pairs,
@@ -72,7 +79,8 @@ class Flushing(h5r.RecordToHDF5[Any, Any]):
 def record_everything(path: Path, flush_after: Iterable[bool], writer: str = "inline") -> list[Any]:
     env = Flushing(everything_env(length=20), path, snapshots=False, writer=writer, flush_interval_s=NEVER_S)
     env.flush_after = iter(flush_after)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        CountingClock(patch)
         warnings.simplefilter("ignore", RecordingWarning)
         played = play(env, EPISODES)
         env.close()
@@ -86,7 +94,7 @@ def drained_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarr
     runs, run = [], Drain.run
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Session, "tick", lambda self: None)
-        patch.setattr(Drain, "run", lambda self: (runs.append(self), run(self))[1])
+        patch.setattr(Drain, "run", lambda self, **how: (runs.append(self), run(self, **how))[1])
         played = record_everything(path, [False] * 999)
     own = [each for each in runs if each._file._path == path]  # recorders of other tests may end meanwhile
     assert len(own) == 1
@@ -124,8 +132,9 @@ def test_a_drain_at_any_boundary_of_rows_chunks_and_episodes_changes_nothing(
 
 
 def test_drains_by_the_clock_write_what_one_at_the_end_does(
-    drained_once: dict[str, np.ndarray], tmp_path: Path
+    drained_once: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    CountingClock(monkeypatch)
     env = h5r.RecordToHDF5(
         everything_env(length=20), tmp_path / "run.h5", snapshots=False, writer="inline", flush_interval_s=1e-9
     )
@@ -156,12 +165,13 @@ def test_a_drain_may_be_taken_over_by_another_one_at_any_time(
     drained_once: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Session, "tick", lambda self: None)
+    CountingClock(monkeypatch)
     env = Flushing(
         everything_env(length=20), tmp_path / "run.h5", snapshots=False, writer="inline", flush_interval_s=NEVER_S
     )
 
     def drain_anew() -> None:
-        drain, file = open_drain(tmp_path / "run.h5", env._stream.session.journal)  # type: ignore[union-attr]
+        drain, file = open_drain(tmp_path / "run.h5", env._recorder.stream.session.journal)  # type: ignore[union-attr]
         drain.run()
         file.close()
 
@@ -339,7 +349,7 @@ def test_steps_that_never_came_are_zero_and_without_type(tmp_path: Path) -> None
         pen.rows.put_action(action)  # a step that never returns
     last = [3, 4, 6, 12]
     with h5py.File(tmp_path / "run.h5") as file:
-        assert file["commit"][:].tolist() == [13, 4]
+        assert file["commit"][:2].tolist() == [13, 4]
         for name in ("actions/0", "actions/1", "rewards", "terminations", "truncations", "dones"):
             assert not file[name][:13][last].any(), name
         codes = h5r.Recording(tmp_path / "run.h5").schema.num_step_codes
@@ -370,16 +380,17 @@ def test_dones_are_terminations_or_truncations(writer: str, tmp_path: Path) -> N
 def test_the_commit_never_goes_back_and_counts_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_journal(monkeypatch, 8)
     commits, commit = [], RecordingFile.commit
-    monkeypatch.setattr(
-        RecordingFile, "commit", lambda self, *counts: (commits.append(counts), commit(self, *counts))[1]
-    )
+    monkeypatch.setattr(RecordingFile, "commit", lambda self, new: (commits.append(new), commit(self, new))[1])
     lengths = [3, 0, 0, 50, 7, 1, 1, 20]
     with Pen(tmp_path / "run.h5") as pen:
         write_pairs(pen, lengths)
-    assert commits == sorted(commits)
+    for numbers in zip(*commits, strict=True):
+        assert list(numbers) == sorted(numbers)
     assert len(commits) > 10
-    assert commits[-1] == (sum(lengths) + len(lengths), len(lengths))
-    assert all(episodes <= rows for rows, episodes in commits)
+    rows = sum(lengths) + len(lengths)
+    assert commits[-1] == Commit(rows, len(lengths), head=rows, tail=rows, tail_row=rows)
+    assert all(each.episodes <= each.rows for each in commits)
+    assert all(each.tail_row == each.tail <= each.head == each.rows for each in commits)  # nothing is discarded
 
 
 def test_rows_are_released_only_when_they_are_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,10 +399,10 @@ def test_rows_are_released_only_when_they_are_committed(tmp_path: Path, monkeypa
         control, tails = pen.session.journal.control, []
         commit = RecordingFile.commit
 
-        def spy(file: RecordingFile, rows: int, episodes: int) -> None:
+        def spy(file: RecordingFile, new: Commit) -> None:
             before = control[Control.TAIL]
             assert before <= file.rows
-            commit(file, rows, episodes)
+            commit(file, new)
             assert control[Control.TAIL] == before
             tails.append(before)
 
@@ -411,6 +422,186 @@ def test_an_empty_journal_makes_an_empty_recording(writer: str, tmp_path: Path) 
     recording = h5r.Recording(tmp_path / "run.h5")
     assert (recording.num_rows, recording.num_episodes, recording.num_steps) == (0, 0, 0)
     check_alone(tmp_path / "run.h5")
+
+
+# Discarded episodes ------------------------------------------------------------------------------
+
+DIARY = make_schema(spaces.Dict(picture=PICTURE, words=spaces.Sequence(spaces.Text(9))), spaces.Text(9), times=False)
+"""Rows with a column of compressed chunks, sixteen rows each, and with ragged ones."""
+
+
+def write_diary(
+    pen: Pen, episodes: Iterable[tuple[int, bool]], flush_after: Callable[[], bool] = lambda: False, number: int = 0
+) -> None:
+    """Episodes of these many steps, and whether each is discarded.
+
+    Values follow from the number of the episode among those that are kept. So a recording in which some are discarded
+    has to be the one in which they never were.
+    """
+    for length, is_discarded in episodes:
+
+        def observe(step: int, number: int = number) -> dict[str, Any]:
+            picture = np.full((84, 84), 16 * number + step, np.uint8)
+            return {"picture": picture, "words": ("some words",) * (step % 3)}
+
+        pen.num_episodes = number
+        pen.begin(observe(0), {"note": f"begins {number}"}, seed=number, options={"number": number})
+        for step in range(1, length + 1):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RecordingWarning)  # the column of the rewards cannot hold all of them
+                pen.step(
+                    observe(step),
+                    action=f"a{number} {step}",
+                    reward=2**53 + 1 if step % 5 == 0 else 0.1 * step,
+                    terminated=step == length and number % 2 == 0,
+                    info={"note": f"{number} {step}"} if step % 2 else {},
+                    extras={"why": "because" * (step % 2)},
+                )
+            if flush_after():
+                pen.flush()
+        if is_discarded:
+            pen.rows.discard_episode()
+        if flush_after():
+            pen.flush()
+        number += not is_discarded
+
+
+@functools.cache
+def diary_without(lengths: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The content of a recording of episodes of these lengths in which nothing was ever discarded."""
+    with tempfile.TemporaryDirectory() as folder:
+        with Pen(Path(folder) / "run.h5", DIARY, row_bytes=7100) as pen:
+            write_diary(pen, [(length, False) for length in lengths])
+        return committed(Path(folder) / "run.h5")
+
+
+def check_diary(path: Path, episodes: Iterable[tuple[int, bool]]) -> None:
+    """Fail unless a recording is the one in which the discarded episodes never were, and counts them."""
+    expected = diary_without(tuple(length for length, is_discarded in episodes if not is_discarded))
+    check_same_content(committed(path), expected)
+    discarded = [length for length, is_discarded in episodes if is_discarded]
+    with h5py.File(path) as file:
+        counts = [int(file["metadata"].attrs[f"discarded_{name}"]) for name in ("episodes", "steps")]
+    assert counts == [len(discarded), sum(discarded)]
+
+
+MIXED = [(5, False), (9, True), (0, True), (40, False), (70, True), (0, False), (3, True), (16, False), (31, True)]
+
+
+@pytest.mark.parametrize(
+    ("ring_rows", "often", "writer"),
+    [(16, 0.0, "inline"), (64, 0.0, "inline"), (16, 0.4, "inline"), (4096, 0.2, "inline"), (32, 0.1, "process")],
+)
+def test_a_recording_with_discarded_episodes_is_the_one_in_which_they_never_were(
+    ring_rows: int, often: float, writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_journal(monkeypatch, ring_rows, max_bytes=8 << 20)
+    chance = random.Random(ring_rows)
+    with Pen(tmp_path / "run.h5", DIARY, writer=writer, row_bytes=7100) as pen:
+        write_diary(pen, MIXED, lambda: chance.random() < often)
+    check_diary(tmp_path / "run.h5", MIXED)
+
+
+@pytest.mark.parametrize(("before", "num_rows"), [(0, 63), (1, 62), (1, 63), (10, 53), (10, 54), (16, 47), (20, 200)])
+def test_the_recorder_never_waits_for_discarded_rows_that_fill_the_ring(
+    num_rows: int, before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_journal(monkeypatch, 64, max_bytes=1 << 20)
+    monkeypatch.setattr(Session, "tick", lambda self: None)  # so that it drains only when the ring is full
+    episodes = [(before - 1, False)] * bool(before) + [(num_rows - 1, True), (30, False)]
+    with Pen(tmp_path / "run.h5", DIARY, row_bytes=7100) as pen:
+        assert pen.session.journal.capacity_rows == 64
+        write_diary(pen, episodes)
+    check_diary(tmp_path / "run.h5", episodes)
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "writer"), [*((rows, "inline") for rows in (1, 15, 16, 17, 31, 32, 33)), (16, "process")]
+)
+def test_an_episode_can_be_discarded_until_the_next_one_begins(num_rows: int, writer: str, tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5", DIARY, writer=writer, row_bytes=7100) as pen:
+        write_diary(pen, [(2, False), (num_rows - 1, False)])
+        pen.flush()
+        pen.flush()
+        pen.rows.discard_episode()
+        pen.flush()
+        with open_live(tmp_path / "run.h5") as file:
+            assert file["commit"][:2].tolist() == [3, 1]
+        write_diary(pen, [(20, False)], number=1)
+    check_diary(tmp_path / "run.h5", [(2, False), (num_rows - 1, True), (20, False)])
+
+
+def test_an_episode_that_is_discarded_while_it_is_drained_goes_with_the_next_drain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Pen(tmp_path / "run.h5", DIARY, row_bytes=7100) as pen:
+        write_diary(pen, [(5, False), (40, False)])
+
+        def find_kept_rows_then_mark(*arguments: Any) -> KeptRows:
+            kept = find_kept_rows(*arguments)
+            pen.rows.discard_episode()
+            return kept
+
+        with monkeypatch.context() as patch:
+            patch.setattr(commit_module, "find_kept_rows", find_kept_rows_then_mark)
+            pen.flush()
+        pen.flush()
+        write_diary(pen, [(3, False)], number=1)
+    check_diary(tmp_path / "run.h5", [(5, False), (40, True), (3, False)])
+
+
+@pytest.mark.parametrize("flushed", ["before", "after", "both"])
+def test_a_kill_between_a_commit_and_the_release_of_its_rows_shifts_no_row(flushed: str, tmp_path: Path) -> None:
+    """The file is newer than the words of the journal that say where its rows are."""
+    with Pen(tmp_path / "run.h5", DIARY, row_bytes=7100) as pen:
+        write_diary(pen, [(5, False), (40, False)], lambda: flushed != "after")
+        pen.rows.discard_episode()
+        if flushed != "before":
+            write_diary(pen, [(20, False)], number=1)
+        control = pen.session.journal.control
+        words = {word: control[word] for word in (Control.TAIL, Control.BLOB_TAIL)}
+        pen.flush()
+        assert flushed != "after" or control[Control.TAIL] > words[Control.TAIL]
+        path = elsewhere(tmp_path / "run.h5")
+        left = Journal.open(journal_path(path))
+        for word, number in words.items():
+            left.control[word] = number
+    recover(path)
+    more = [] if flushed == "before" else [(20, False)]
+    check_diary(path, [(5, False), (40, True), *more])
+
+
+def test_a_recording_can_be_appended_to_after_all_of_its_episodes_were_discarded(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5", DIARY, row_bytes=7100) as pen:
+        write_diary(pen, [(20, True), (0, True)])
+    for mode_number, episode in enumerate([(7, False), (9, True), (18, False)]):
+        with Pen(tmp_path / "run.h5", mode="a", row_bytes=7100) as pen:
+            write_diary(pen, [episode], number=int(mode_number > 0))
+    episodes = [(20, True), (0, True), (7, False), (9, True), (18, False)]
+    check_diary(tmp_path / "run.h5", episodes)
+
+
+def test_positions_and_rows_of_a_commit_part_where_episodes_are_discarded(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5", make_schema(PICTURE), row_bytes=7100) as pen:
+        picture = np.zeros((84, 84), np.uint8)
+        commits = []
+        for length, is_discarded in [(9, False), (29, True), (29, False), (29, True)]:
+            pen.begin(picture)
+            for _ in range(length):
+                pen.step(picture)
+            if is_discarded:
+                pen.rows.discard_episode()
+            pen.flush()
+            commits.append(pen.session._worker._file.committed)  # type: ignore[attr-defined]
+    assert commits == [
+        Commit(10, 0, head=10, tail=0, tail_row=0),
+        Commit(10, 1, head=40, tail=0, tail_row=0),
+        Commit(40, 1, discarded_episodes=1, discarded_steps=29, head=70, tail=62, tail_row=32),
+        Commit(40, 2, discarded_episodes=1, discarded_steps=29, head=100, tail=62, tail_row=32),
+    ]
+    file = RecordingFile(tmp_path / "run.h5")
+    assert file.committed == Commit(40, 2, 2, 58, head=100, tail=100, tail_row=40)
+    file.close()
 
 
 # The writer process ------------------------------------------------------------------------------
@@ -453,7 +644,7 @@ def test_a_flush_waits_for_a_writer_that_is_stopped(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGCONT)
         thread.join()
         with open_live(tmp_path / "run.h5") as file:
-            assert file["commit"][:].tolist() == [6, 1]
+            assert file["commit"][:2].tolist() == [6, 1]
 
 
 READER = """
@@ -471,7 +662,7 @@ READER = """
     while last[0] < rows:
         assert time.monotonic() < deadline, last
         file["commit"].refresh()
-        now = tuple(file["commit"][:].tolist())
+        now = tuple(file["commit"][:2].tolist())
         assert now[0] >= last[0] and now[1] >= last[1], (now, last)
         if now != last:
             count, episodes = last = now

@@ -6,10 +6,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.format import names as fmt
+from gym_h5record.format.claims import Commit
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.format_checks import open_metadata
@@ -26,23 +28,22 @@ from tests.leftovers import (
     left_everything,
     left_open,
     left_pairs,
+    snapshot,
     spoil_header,
     spoil_segments,
 )
-from tests.writing import recover
+from tests.writing import Pen, make_schema, pair, recover
 
 
-def rehearse_left(path: Path) -> None:
+def rehearse_left(path: Path) -> tuple[Commit, bool]:
     """Rehearse the repair of an interrupted recording."""
     journal = Journal.open(journal_path(path))
     if not path.exists():
-        rehearse(journal)
-        return
+        return rehearse(journal)
     with closing(Handle(path, Access.DAMAGED)) as handle:
         storage = ColumnReader(handle)
         schema = schema_from_json(open_metadata(handle.file)["schema"])
-        rows, episodes = storage.items(fmt.COMMIT, 0, 2).tolist()
-        rehearse(journal, schema, storage, rows, episodes)
+        return rehearse(journal, schema, storage, Commit.read(storage.items))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ def rehearse_left(path: Path) -> None:
     [
         *("nothing-committed", "some-committed", "all-committed", "released", "open-committed"),
         *("appended", "twice", "everything", "pictures", "journal-without-rows"),
+        *("discarded", "discarded-committed", "discarded-at-last"),
     ],
 )
 def test_a_journal_that_can_be_drained_passes_and_nothing_is_changed(name: str, tmp_path: Path) -> None:
@@ -65,10 +67,35 @@ def test_every_row_is_drained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     path = left_pairs(tmp_path, [3, 2], [50, 7])
     runs: list[Any] = []
     run = Drain.run
-    monkeypatch.setattr(Drain, "run", lambda drain: (run(drain), runs.append(drain.journal.control[Control.TAIL])))
+
+    def watched(drain: Drain, **how: Any) -> None:
+        run(drain, **how)
+        runs.append(drain.journal.control[Control.TAIL])
+
+    monkeypatch.setattr(Drain, "run", watched)
     rehearse_left(path)
     assert runs == [66]
     assert Journal.open(journal_path(path)).control[Control.TAIL] < 66
+
+
+def test_a_journal_all_of_whose_rows_are_discarded_passes_whatever_the_shape_of_a_reward(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5", make_schema(reward=np.zeros(2))) as pen:
+        pen.begin(pair(0))
+        pen.step(pair(1), reward=np.ones(2))
+        pen.flush()
+        pen.rows.discard_episode()
+        path = snapshot(tmp_path / "run.h5")
+    rehearse_left(path)
+    recover(path)
+    assert h5r.Recording(path).num_rows == 0
+
+
+def test_what_the_last_commit_would_be_counts_no_discarded_episode(tmp_path: Path) -> None:
+    for name, rows, episodes in (("discarded", 7, 2), ("discarded-committed", 7, 2), ("discarded-at-last", 4, 1)):
+        (tmp_path / name).mkdir()
+        found, is_running = rehearse_left(INTERRUPTED[name](tmp_path / name))
+        assert (found.rows, found.episodes, found.discarded_episodes, found.discarded_steps) == (rows, episodes, 1, 40)
+        assert not is_running
 
 
 @pytest.mark.parametrize(

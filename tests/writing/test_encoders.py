@@ -14,13 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gym_h5record.format import nodes
-from gym_h5record.format.column_planning import plan_infos, plan_space
+from gym_h5record.format.column_planning import plan_keys, plan_space
 from gym_h5record.format.names import NUMPY_SCALARS, SCALAR_TYPES, TypeCode, numpy_scalar_code
-from gym_h5record.format.schema import Schema
+from gym_h5record.format.schema import NUMBER_REWARD, Schema
 from gym_h5record.values.exact import identical
-from gym_h5record.writing.encoders import Ring, make_encoder, make_infos_encoder
+from gym_h5record.values.tagged_json import TaggedText, dumps, loads
+from gym_h5record.writing.encoders import Ring, make_dict_encoder, make_encoder
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_rows import CODES
+from tests.custom_spaces import Anything
 from tests.writing import small_journal
 from tests.zoo import DTYPES, NAN_WITH_PAYLOAD, NEGATIVE_NAN, check_identical
 
@@ -43,14 +45,23 @@ class Slot:
 
     def __init__(self, node: nodes.Node, tmp_path: Path) -> None:
         self.node = node
-        self.schema = Schema(node, nodes.Scalar("actions", np.dtype(np.int64)), None, None)
+        number = nodes.Scalar("observations", np.dtype(np.int64))
+        action = nodes.Scalar("actions", np.dtype(np.int64))
+        is_reward = node.name == "rewards"
+        self.schema = Schema(number, action, None, None, reward=node) if is_reward else Schema(node, action, None, None)
         (tmp_path / "journal").unlink(missing_ok=True)
         self.journal = Journal.reserve(tmp_path / "journal", 64, 4096)
         assert self.journal.lay_out({}, self.schema.ring_fields, len(self.schema.coded), 0)
         self.segments: list[tuple[str, bytes]] = []
         self.misfits: dict[str, Any] = {}
         self.foreign: list[str] = []
-        ring = Ring(self.journal, self.schema, lambda name, *_: self.foreign.append(name))
+        self.inexact: list[tuple[str, object]] = []
+        ring = Ring(
+            self.journal,
+            self.schema,
+            lambda name, *_: self.foreign.append(name),
+            lambda *noted: self.inexact.append(noted),
+        )
         self._encode = make_encoder(node, ring, self._on_misfit, self.segments)
 
     def _on_misfit(self, name: str, value: Any) -> int:
@@ -259,6 +270,25 @@ def test_a_value_that_is_no_number_is_an_exception_and_the_column_gets_zero(valu
         slot.encode(dtype(9))
         check_exception(slot, value)
         assert slot.stored() != 9
+
+
+@pytest.mark.parametrize("value", [None, "1.5", b"1", [1.5], (1.0,), np.array([1.5]), 10**400, object()], ids=type)
+def test_a_reward_that_is_no_number_leaves_nan_in_its_column(value: Any, tmp_path: Path) -> None:
+    """No sum over the column passes over it in silence."""
+    slot = Slot(NUMBER_REWARD, tmp_path)
+    slot.encode(value)
+    assert slot.misfits["rewards"] is value
+    assert np.isnan(slot.stored("rewards"))
+    slot.encode(2**53 + 1)  # a number beside it: the nearest one
+    assert slot.stored("rewards") == 2.0**53
+
+
+@pytest.mark.parametrize("value", [None, "text", 1.5, [1.0, 2.0], np.zeros(3), np.array(["a", "b"])], ids=type)
+def test_a_reward_of_another_form_leaves_nan_in_all_its_components(value: Any, tmp_path: Path) -> None:
+    slot = Slot(nodes.Array("rewards", np.dtype(np.float32), (2,)), tmp_path)
+    slot.encode(value)
+    assert slot.misfits["rewards"] is value
+    assert np.isnan(slot.stored("rewards")).tolist() == [True, True]
 
 
 class Metres(float):
@@ -495,6 +525,46 @@ def test_a_ragged_value_of_another_form_is_an_exception_without_segments(value: 
     assert slot.segments == []
 
 
+class Page:
+    """An object without a form in JSON."""
+
+    def __repr__(self) -> str:
+        return "<Page>"
+
+
+def test_json_text_takes_every_value(tmp_path: Path) -> None:
+    slot = Slot(nodes.Json("observations"), tmp_path)
+    for value in (None, 5, "text", {"a": [1, (2, b"")]}, np.arange(3), float("nan")):
+        slot.encode(value)
+        text = dumps(value).encode()
+        assert slot.segments == [
+            ("observations/ends", np.int64(len(text)).tobytes()),
+            ("observations/values", text),
+        ]
+        assert slot.code() == TypeCode.VALUE
+    assert (slot.misfits, slot.inexact, slot.foreign) == ({}, [], [])
+
+
+def test_json_text_has_the_repr_of_an_object_without_a_form_and_tells_its_place(tmp_path: Path) -> None:
+    slot = Slot(plan_space(spaces.Dict(a=spaces.Discrete(2), b=Anything()), "observations"), tmp_path)
+    page = Page()
+    slot.encode({"a": 1, "b": [page, 2]})
+    assert slot.misfits == {}
+    assert slot.inexact == [("observations/b", page)]
+    text = dict(slot.segments)["observations/b/values"]
+    assert loads(text) == [TaggedText("<Page>"), 2]
+
+
+def test_a_value_that_is_not_as_the_first_one_of_its_custom_space_is_an_exception(tmp_path: Path) -> None:
+    slot = Slot(plan_space(Anything(), "observations", {"text": "go", "count": 5}), tmp_path)
+    slot.encode({"text": "go", "count": 2})
+    assert slot.misfits == {}
+    slot.encode({"text": None, "count": 2})
+    assert slot.misfits == {"observations/text": None}
+    slot.encode({"text": "go"})
+    assert slot.misfits == {"observations": {"text": "go"}}
+
+
 # Infos -------------------------------------------------------------------------------------------
 
 
@@ -506,12 +576,12 @@ class Infos:
             nodes.Scalar("actions", np.dtype(np.int64)),
             nodes.Scalar("observations", np.dtype(np.int64)),
         )
-        self.schema = Schema(observation, action, None, plan_infos([first]))
+        self.schema = Schema(observation, action, None, plan_keys("infos", [first]))
         self.journal = Journal.reserve(tmp_path / "journal", 64, 4096)
         assert self.journal.lay_out({}, self.schema.ring_fields, len(self.schema.coded), 0)
         self.rest: Any = None
-        ring = Ring(self.journal, self.schema, lambda name, value: None)
-        self._encode = make_infos_encoder(self.schema, ring, self._keep_rest)
+        ring = Ring(self.journal, self.schema, lambda *_: None, lambda *_: None)
+        self._encode = make_dict_encoder(self.schema.infos or (), ring, self._keep_rest)
 
     def _keep_rest(self, rest: Any) -> None:
         self.rest = dict(rest) if type(rest) is dict else rest  # the dict is used again for the next row

@@ -23,7 +23,7 @@ from gym_h5record.values.exact import add_up, identical
 from gym_h5record.writing.index_writer import close_open_episode
 from gym_h5record.writing.recovery import open_drain
 from gym_h5record.writing.session import Session
-from tests.writing import Pen, check_pairs, each_writer, elsewhere, pair, small_journal, write_pairs
+from tests.writing import Pen, check_pairs, each_writer, elsewhere, make_schema, pair, small_journal, write_pairs
 
 AWKWARD = {
     "tenths": [0.1] * 37,
@@ -91,6 +91,30 @@ def test_returns_of_any_rewards_drained_at_any_moments(
     check_returns(tmp_path / "run.h5", episodes)
 
 
+@pytest.mark.parametrize("flush_every", [1, 7, 10**6], ids=lambda each: f"flushed-every-{each}")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8], ids=lambda dtype: dtype.__name__)
+def test_returns_of_arrays_are_the_sums_of_each_component(
+    dtype: type, flush_every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_journal(monkeypatch, 16)
+    rewards = (np.random.default_rng(3).normal(size=(60, 2, 3)) * 100).astype(dtype)
+    episodes = [[*rewards], [], [*rewards[:1]], [*rewards[::-1]]]
+    with Pen(tmp_path / "run.h5", make_schema(reward=rewards[0])) as pen:
+        step = 0
+        for given_rewards in episodes:
+            pen.begin(pair(0))
+            for reward in given_rewards:
+                pen.step(pair(0), reward=reward)
+                step += 1
+                if step % flush_every == 0:
+                    pen.flush()
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        assert recording.returns.shape == (4, 2, 3)
+        for number, given_rewards in enumerate(episodes):
+            assert identical(recording.returns[number], sum(given_rewards, np.zeros((2, 3))))
+            assert identical(recording.episodes[number].rewards[:], np.array(given_rewards, dtype).reshape(-1, 2, 3))
+
+
 def test_rewards_are_added_one_by_one(tmp_path: Path) -> None:
     rewards = np.random.default_rng(1).normal(size=10_000)
     assert add_up(0.0, rewards) == sum(rewards.tolist())
@@ -147,7 +171,7 @@ def test_ten_thousand_episodes_of_one_step(writer: str, tmp_path: Path, monkeypa
     with Pen(tmp_path / "run.h5", writer=writer) as pen:
         write_pairs(pen, [1] * count)
     with h5py.File(tmp_path / "run.h5") as file:
-        assert file["commit"][:].tolist() == [2 * count, count]
+        assert file["commit"][:2].tolist() == [2 * count, count]
         assert np.array_equal(file["episodes/starts"][:count], np.arange(count) * 2)
         assert (file["episodes/lengths"][:count] == 1).all()
         assert np.array_equal(file["episodes/returns"][:count], np.arange(count) * 2.0)
@@ -202,6 +226,57 @@ def test_seeds_without_options_take_no_room(tmp_path: Path) -> None:
         write_pairs(pen, [1] * 100)
     with h5py.File(tmp_path / "run.h5") as file:
         assert file["episodes/json/ends"][99] == 100 * len("{}")
+
+
+# Discarded episodes -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flush_every", [1, 7, 10**6], ids=lambda each: f"flushed-every-{each}")
+@each_writer
+def test_a_discarded_episode_leaves_no_reward_flag_seed_or_options_behind(
+    writer: str, flush_every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_journal(monkeypatch, 16)
+    episodes = [AWKWARD["noise"], AWKWARD["infinite"], [], AWKWARD["tenths"], AWKWARD["nan"], AWKWARD["zeros"]]
+    kept = [AWKWARD["noise"], AWKWARD["tenths"], AWKWARD["zeros"]]
+    with Pen(tmp_path / "run.h5", writer=writer) as pen:
+        steps = 0
+        for number, rewards in enumerate(episodes):
+            is_discarded = rewards not in kept
+            pen.begin(pair(0), seed=2**70 + number, options={"number": number})
+            for step, reward in enumerate(rewards):
+                ends = step == len(rewards) - 1
+                pen.step(pair(0), reward=reward, terminated=ends and is_discarded, truncated=ends and not is_discarded)
+                steps += 1
+                if steps % flush_every == 0:
+                    pen.flush()
+            if is_discarded:
+                pen.rows.discard_episode()
+    check_returns(tmp_path / "run.h5", kept)
+    for episode, number in zip(h5r.Recording(tmp_path / "run.h5").episodes, (0, 3, 5), strict=True):
+        assert (episode.seed, episode.options, episode.episode_id) == (2**70 + number, {"number": number}, number)
+        assert (episode.terminated, episode.truncated, episode.complete) == (False, True, True)
+
+
+def test_an_episode_that_is_discarded_at_the_end_is_not_closed_as_an_open_one(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5") as pen:
+        write_pairs(pen, [3])
+        pen.begin(pair(4))
+        pen.step(pair(5))
+        pen.flush()
+        pen.rows.discard_episode()
+    check_pairs(tmp_path / "run.h5", [3])
+
+
+def test_an_episode_without_an_end_follows_upon_a_discarded_one(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5") as pen:
+        write_pairs(pen, [3])
+        write_pairs(pen, [5])
+        pen.rows.discard_episode()
+        pen.flush()
+        pen.begin(pair(4), seed=4)
+        pen.step(pair(5), action=0, reward=4.0)
+    check_pairs(tmp_path / "run.h5", [3, 1], complete=False)
 
 
 # Continuing where another drain stopped ----------------------------------------------------------

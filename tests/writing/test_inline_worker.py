@@ -32,7 +32,7 @@ def test_an_inline_writer_drains_once_in_a_flush_interval_however_short_the_epis
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs, run = [], Drain.run
-    monkeypatch.setattr(Drain, "run", lambda self: (runs.append(1), run(self))[1])
+    monkeypatch.setattr(Drain, "run", lambda self, **how: (runs.append(1), run(self, **how))[1])
     with Pen(tmp_path / "run.h5", flush_interval_s=NEVER_S) as pen:
         write_pairs(pen, [1] * 50)
         assert len(runs) == 0
@@ -114,7 +114,7 @@ def test_an_inline_writer_that_fails_says_what_and_where_and_goes_on_failing(
 def test_an_inline_close_that_fails_says_so_once_and_keeps_the_journal(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     pen = Pen(tmp_path / "run.h5")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gym_h5record.errors import CorruptRecordingError, RecordingExistsError, RecordingNotFoundError
+from gym_h5record.format.claims import Commit
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.writing import left_journal
 from gym_h5record.writing.journal import Journal
@@ -139,30 +140,31 @@ def test_a_journal_belongs_to_the_file_that_it_was_drained_into(tmp_path: Path) 
     path = leave(tmp_path, flush=True)
     journal = left(path)
     journal_id, tail = journal.header["journal_id"], journal.control[Control.TAIL]
-    assert check_belongs(path, journal, journal_id, rows=8)
-    for rows in (tail - 1, 9):
+    assert check_belongs(path, journal, journal_id, Commit(8, 2, head=8, tail=8, tail_row=8))
+    assert check_belongs(path, journal, journal_id, Commit(3, 1, head=8, tail=8, tail_row=3))  # five are discarded
+    for head in (tail - 1, 9):
         with pytest.raises(CorruptRecordingError, match="not of the same instant. One of the two files is an older"):
-            check_belongs(path, journal, journal_id, rows)
+            check_belongs(path, journal, journal_id, Commit(8, 2, head=head))
 
 
 def test_a_new_recording_without_a_file_gets_one_if_all_its_rows_are_in_the_journal(tmp_path: Path) -> None:
     journal = left(leave(tmp_path))
-    assert not check_belongs(tmp_path / "run.h5", journal, None, 0)
+    assert not check_belongs(tmp_path / "run.h5", journal, None, None)
     journal.control[Control.TAIL] = 2
     with pytest.raises(
         RecordingNotFoundError, match=r"run\.h5 has vanished; its journal run\.h5\.journal continues it"
     ):
-        check_belongs(tmp_path / "run.h5", journal, None, 0)
+        check_belongs(tmp_path / "run.h5", journal, None, None)
 
 
 @pytest.mark.parametrize("mode", ["x", "w"])
 def test_another_recording_is_replaced_by_mode_w_only(mode: str, tmp_path: Path) -> None:
     journal = left(leave(tmp_path, mode=mode))
     if mode == "w":
-        assert not check_belongs(tmp_path / "run.h5", journal, "another", 8)
+        assert not check_belongs(tmp_path / "run.h5", journal, "another", Commit(8, 2))
     else:
         with pytest.raises(RecordingExistsError, match="is another recording than the one its journal"):
-            check_belongs(tmp_path / "run.h5", journal, "another", 8)
+            check_belongs(tmp_path / "run.h5", journal, "another", Commit(8, 2))
 
 
 def test_appended_rows_belong_to_a_file_with_the_rows_before_them(tmp_path: Path) -> None:
@@ -172,11 +174,11 @@ def test_appended_rows_belong_to_a_file_with_the_rows_before_them(tmp_path: Path
         write_pairs(pen, [2], first_row=4)
         path = elsewhere(tmp_path / "run.h5")
     journal = left(path)
-    assert check_belongs(path, journal, "of the recorder before", 4)
+    assert check_belongs(path, journal, "of the recorder before", Commit(4, 1))
     with pytest.raises(CorruptRecordingError, match="continues a recording of 4 rows, .* has 5"):
-        check_belongs(path, journal, "of the recorder before", 5)
+        check_belongs(path, journal, "of the recorder before", Commit(5, 1))
     with pytest.raises(RecordingNotFoundError, match="has vanished"):
-        check_belongs(path, journal, None, 0)
+        check_belongs(path, journal, None, None)
 
 
 # The start of the machine -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gym_h5record.errors import OptionError, RecordingExistsError, RecordingPathError
-from gym_h5record.writing.options import Options, checked_on_error, make_options
+from gym_h5record.writing.options import Options, make_options
 
 
 def make(path: Any, mode: str = "x", **changes: Any) -> Options:
@@ -42,12 +42,6 @@ def test_an_unknown_value_is_named_with_the_known_ones(changes: dict[str, Any], 
         make(tmp_path / "run.h5", **changes)
 
 
-def test_on_error_has_two_values() -> None:
-    assert [checked_on_error(each) for each in ("raise", "warn")] == ["raise", "warn"]
-    with pytest.raises(OptionError, match="on_error: expected one of 'raise', 'warn', got 'ignore'"):
-        checked_on_error("ignore")
-
-
 # The path -----------------------------------------------------------------------------------------
 
 
@@ -66,6 +60,14 @@ def test_links_are_resolved(kind: str, tmp_path: Path) -> None:
 def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert make("run.h5").path == tmp_path / "run.h5"
+
+
+def test_the_home_directory_may_be_written_as_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert make("~/run.h5").path == make(Path("~/run.h5")).path == tmp_path / "run.h5"
+    (tmp_path / "~").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert make("./~/run.h5").path == tmp_path / "~" / "run.h5"
 
 
 def test_a_working_directory_that_has_been_deleted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import textwrap
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,10 @@ from gym_h5record.storage.paths import journal_path, lock_path
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control
-from gym_h5record.writing.recovery import is_interrupted
+from gym_h5record.writing.recovery import existing_recording, is_interrupted
 from gym_h5record.writing.session import Session
 from tests.leftovers import mark_torn
+from tests.stacking import START, Player, StackingEnv, check_stacks
 from tests.writing import (
     PICTURE,
     Pen,
@@ -56,7 +58,7 @@ from tests.writing import (
     wait_until,
     write_pairs,
 )
-from tests.zoo import Played, check_recorded, play
+from tests.zoo import Played, check_identical, check_recorded, play
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -282,7 +284,7 @@ def test_a_torn_file_without_a_journal_is_completed(tmp_path: Path) -> None:
     recover(path)
     assert not is_torn(path)
     with h5py.File(path) as file:
-        assert file["commit"][:].tolist() == [6, 2]
+        assert file["commit"][:2].tolist() == [6, 2]
         assert file["episodes/complete"][:2].tolist() == [True, False]
         assert file["metadata"].attrs["total_steps"] == 4
 
@@ -347,6 +349,67 @@ def test_an_empty_journal_makes_an_empty_recording(tmp_path: Path) -> None:
     recover(path)
     assert h5r.Recording(path).num_rows == 0
     check_alone(path)
+
+
+# What is appended to ------------------------------------------------------------------------------
+
+HOUR_NS = 3600 * 10**9
+
+
+def closed_recording(tmp_path: Path, created_at: object, *, last_ns: int | None = None, **schema: Any) -> Path:
+    """A closed recording of four rows that says when it was created."""
+    path = tmp_path / "run.h5"
+    with Pen(path, make_schema(**schema)) as pen:
+        write_pairs(pen, [3])
+    with h5py.File(path, "r+") as file:
+        file["metadata"].attrs["created_at"] = created_at
+        if last_ns is not None:
+            file["times"][3] = last_ns
+    return path
+
+
+def elapsed_ns(path: Path) -> int:
+    existing = existing_recording(path)
+    assert existing is not None
+    return existing.elapsed_ns
+
+
+def test_times_go_on_by_the_wall_clock(tmp_path: Path) -> None:
+    an_hour_ago = datetime.now(timezone(timedelta(hours=5))) - timedelta(hours=1)
+    assert HOUR_NS <= elapsed_ns(closed_recording(tmp_path, an_hour_ago.isoformat())) < HOUR_NS + 60 * 10**9
+
+
+@pytest.mark.parametrize(
+    "created_at",
+    [
+        (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat(),  # the clock has been set back
+        datetime.now(timezone.utc).isoformat(),
+        "2020-01-01T00:00:00",  # without a zone
+        "0001-01-01T00:00:00+00:00",
+        "yesterday",
+        "",
+        5,
+    ],
+    ids=["later", "now", "without-zone", "long-ago", "no-time", "empty", "a-number"],
+)
+def test_times_never_go_back_whatever_the_clock_says(created_at: object, tmp_path: Path) -> None:
+    assert elapsed_ns(closed_recording(tmp_path, created_at, last_ns=HOUR_NS)) == HOUR_NS
+
+
+def test_there_is_no_time_without_rows_or_without_times(tmp_path: Path) -> None:
+    long_ago = "2020-01-01T00:00:00+00:00"
+    assert elapsed_ns(closed_recording(tmp_path, long_ago, times=False)) == 0
+    (tmp_path / "run.h5").unlink()
+    recover(left_journal(tmp_path, []))
+    assert elapsed_ns(tmp_path / "copy" / "run.h5") == 0
+    assert existing_recording(tmp_path / "nothing.h5") is None
+
+
+@pytest.mark.parametrize("last_ns", [-1, 2**63 - 1, -(2**63)])
+def test_a_time_that_cannot_be_is_corruption(last_ns: int, tmp_path: Path) -> None:
+    path = closed_recording(tmp_path, "2020-01-01T00:00:00+00:00", last_ns=last_ns)
+    with pytest.raises(CorruptRecordingError, match=f"/times of the last row is {last_ns}"):
+        existing_recording(path)
 
 
 # Files that have changed -------------------------------------------------------------------------
@@ -550,3 +613,31 @@ def test_numbers_of_a_recovered_recording_are_those_of_a_closed_one(tmp_path: Pa
     with h5py.File(path) as recovered, h5py.File(tmp_path / "run.h5") as closed:
         assert dict(recovered["metadata"].attrs) == dict(closed["metadata"].attrs)
         assert np.array_equal(recovered["dones"][:17], closed["dones"][:17])
+
+
+def test_a_recorder_of_stacks_killed_at_any_operation_loses_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_journal(monkeypatch, 16)
+    monkeypatch.setattr(Session, "tick", lambda self: None)
+    parts = [(*START, *["slide"] * 12, "jump"), ("slide", "repeat", "reset fill"), ("slide", "end slide", "slide")]
+    parts += [(*["slide"] * 5, "reset jump", "slide"), ("slide", "end slide"), ("slide", "reset fill", "slide")]
+    chance = random.Random(1)
+    with monkeypatch.context() as patch:
+        photographer = Photographer(tmp_path / "run.h5", patch, lambda number: chance.random() < 0.03)
+        recorder = h5r.RecordToHDF5(StackingEnv(), tmp_path / "run.h5", writer="inline")
+        player, episodes = Player(recorder), []
+        for orders in parts:
+            episodes = player.perform(orders)
+            recorder.flush()
+        recorder.close()
+    check_stacks(tmp_path / "run.h5", episodes)
+    assert len({instant.rows for instant in photographer.instants}) > 5
+    observations = [each for episode in episodes for each in episode]
+    for instant in photographer.instants:
+        recover(instant.path)
+        with h5r.Recording(instant.path) as recording:
+            check_identical([*recording.observations], observations[: instant.rows], "observations")
+            check_identical([*recording.observations[:]], observations[: instant.rows], "a slice of all")
+        assert [each for each in h5r.validate(instant.path, deep=True) if each.severity is h5r.Severity.ERROR] == []
+        check_alone(instant.path)

@@ -18,10 +18,12 @@ from gym_h5record.values.exact import identical
 from gym_h5record.writing.journal_format import Control
 from gym_h5record.writing.row_writer import begin_json
 from tests.writing import (
+    MOMENT_NS,
     NEVER_S,
     PAIR,
     PICTURE,
     USUAL_BYTES,
+    CountingClock,
     Pen,
     check_alone,
     check_pairs,
@@ -103,7 +105,8 @@ def test_the_earlier_content_of_a_slot_is_never_seen_again(tmp_path: Path, monke
         env = h5r.RecordToHDF5(
             everything_env(length=50), path, writer="inline", flush_interval_s=NEVER_S, snapshots=False
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+            CountingClock(patch)
             warnings.simplefilter("ignore", RecordingWarning)
             play(env, [50, 3, 0, 49] * 2)
             env.close()
@@ -178,6 +181,65 @@ def test_the_action_of_a_step_that_raised_is_forgotten(tmp_path: Path) -> None:
     assert column(tmp_path / "run.h5", "types")[1][0] == column(tmp_path / "run.h5", "types")[3][0] == 0
 
 
+def test_a_row_that_raised_leaves_nothing_and_can_be_given_again(tmp_path: Path) -> None:
+    space = spaces.Dict(a=spaces.Text(9), b=spaces.Box(0, 1, (2,), np.float32), c=spaces.Text(9))
+
+    def value(text: str, size: int = 2) -> dict[str, Any]:
+        return {"a": text, "b": np.zeros(size, np.float32), "c": text * 2}
+
+    with Pen(tmp_path / "run.h5", make_schema(space)) as pen:
+        pen.begin(value("one"))
+        with pytest.raises(RecordingWarning, match="which its column cannot hold"):  # warnings are errors here
+            pen.step(value("two", 3), action=1, info={"key": "x"}, extras={"more": "y"})
+        pen.step(value("three"), action=2)
+        with pytest.raises(RecordingWarning, match="no exact form"):
+            pen.step(value("four"), action=3, info={"key": print})
+        pen.step(value("five"), action=3, terminated=True)
+        with pytest.raises(RecordingWarning, match="no exact form"):
+            pen.begin(value("six"), info={"key": object()})
+        pen.begin(value("seven"))
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        assert [each["c"] for each in recording.observations] == ["oneone", "threethree", "fivefive", "sevenseven"]
+        assert [*recording.actions] == [2, 3, None, None]
+        assert [*recording.infos] == [{}] * 4  # type: ignore[misc]
+        assert [*recording.extras] == [{}] * 4  # type: ignore[misc]
+        assert recording.lengths.tolist() == [2, 0]
+
+
+def test_the_extras_of_a_step_that_raised_are_forgotten(tmp_path: Path) -> None:
+    schema = make_schema(extras=[{"value": 1.0}])
+    with Pen(tmp_path / "run.h5", schema) as pen:
+        pen.begin(pair(0))
+        pen.rows.put_action(0, {"value": 0.5, "prompt": "lost"})  # and then the environment raises
+        pen.step(pair(1))
+        pen.rows.put_action(0, {"value": 0.5, "prompt": "lost"})
+        pen.step(pair(2), extras={"value": 1.5, "prompt": "kept"})
+        pen.rows.put_action(0, {"value": 0.5, "prompt": "lost"})
+        pen.begin(pair(3))
+        pen.rows.put_action(0, {"value": 0.5, "prompt": "lost"})
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        assert recording.extras[:] == [{}, {"value": 1.5, "prompt": "kept"}, {}, {}]  # type: ignore[index]
+    assert column(tmp_path / "run.h5", "extras/value") == [0, 1.5, 0, 0]
+
+
+def test_every_row_has_the_time_it_is_given_and_a_repeated_row_that_of_the_first(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5") as pen:
+        pen.begin(pair(0))
+        pen.step(pair(1), terminated=True)
+        pen.rows.repeat_last_row(begin_json(None, None, Origin.AFTER_DONE, 0))
+        pen.step(pair(2))
+    assert column(tmp_path / "run.h5", "times") == [0, MOMENT_NS, MOMENT_NS, 3 * MOMENT_NS]
+
+
+def test_a_row_without_a_time_comes_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gym_h5record.writing.row_writer.monotonic_ns", lambda: pen.session.began_ns + 5)
+    with Pen(tmp_path / "run.h5") as pen:
+        pen.rows.begin_episode(pair(0), {}, None, begin_json(None, None, Origin.RESET, 0))
+        pen.rows.put_action(0)
+        pen.rows.put_step(pair(1), 1.0, False, False, {}, None)
+    assert column(tmp_path / "run.h5", "times") == [5, 5]
+
+
 def test_an_action_may_be_changed_once_it_is_recorded(tmp_path: Path) -> None:
     with Pen(tmp_path / "run.h5", make_schema(action=PAIR)) as pen:
         action = pair(5)
@@ -203,7 +265,7 @@ def test_an_episode_ended_from_outside_is_incomplete_and_no_flag_is_invented(
             if flush:
                 pen.flush()
     with h5py.File(tmp_path / "run.h5") as file:
-        assert file["commit"][:].tolist() == [4, 2]
+        assert file["commit"][:2].tolist() == [4, 2]
         assert file["episodes/lengths"][:2].tolist() == [1, 1]
         assert not file["episodes/complete"][:2].any()
         assert not file["dones"][:4].any()
@@ -218,7 +280,7 @@ def test_an_episode_ended_from_outside_is_committed_without_another_row(writer: 
         pen.rows.end_episode()
         pen.flush()
         with open_live(tmp_path / "run.h5") as file:
-            assert file["commit"][:].tolist() == [2, 1]
+            assert file["commit"][:2].tolist() == [2, 1]
 
 
 @each_writer

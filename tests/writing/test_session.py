@@ -6,7 +6,9 @@ import errno
 import gc
 import os
 import threading
+import time
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from gym_h5record.writing.options import make_options
 from gym_h5record.writing.process_worker import ProcessWorker
 from gym_h5record.writing.session import Session
 from tests.writing import (
+    MOMENT_NS,
     Pen,
     check_alone,
     check_nothing_left,
@@ -50,6 +53,26 @@ pytestmark = pytest.mark.timeout(30)
 
 
 # Opening -----------------------------------------------------------------------------------------
+
+
+def test_a_recording_begins_when_it_is_opened(tmp_path: Path) -> None:
+    before_ns, before = time.monotonic_ns(), datetime.now(timezone.utc)
+    with Pen(tmp_path / "run.h5") as pen:
+        assert before_ns <= pen.session.began_ns <= time.monotonic_ns()
+        began = datetime.fromisoformat(pen.session.began_at)
+        assert began.utcoffset() == timedelta(0)
+        assert before <= began <= datetime.now(timezone.utc)
+
+
+def test_a_recording_that_is_appended_to_began_before(tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5") as pen:
+        write_pairs(pen, [3])
+    with Pen(tmp_path / "run.h5", mode="a") as pen:
+        assert pen.session.existing is not None
+        assert pen.session.existing.elapsed_ns == 3 * MOMENT_NS  # what the last row says, the clock says less
+        assert 0 <= time.monotonic_ns() - 3 * MOMENT_NS - pen.session.began_ns < 60 * 10**9
+        write_pairs(pen, [2], first_row=4)
+    check_pairs(tmp_path / "run.h5", [3, 2])
 
 
 @each_writer
@@ -199,7 +222,7 @@ def test_a_flush_commits_everything_so_far(writer: str, tmp_path: Path) -> None:
             write_pairs(pen, [3], first_row=(episodes - 1) * 4)
             pen.flush()
             with open_live(tmp_path / "run.h5") as file:
-                assert file["commit"][:].tolist() == [4 * episodes, episodes]
+                assert file["commit"][:2].tolist() == [4 * episodes, episodes]
 
 
 # Closing -----------------------------------------------------------------------------------------

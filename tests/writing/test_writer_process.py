@@ -138,7 +138,7 @@ def test_it_ignores_signals_meant_for_the_recorder(desks: Any) -> None:
 def test_any_error_is_left_in_the_journal_in_one_line(
     error: Exception, desks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: Drain) -> None:
+    def fail(self: Drain, **_: Any) -> None:
         raise error
 
     desk = desks([3])
@@ -185,7 +185,7 @@ def test_another_file_in_the_place_of_the_recording_is_an_error_and_left_alone(d
 
 
 def test_an_error_of_any_length_fits_into_the_journal(desks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Drain) -> None:
+    def fail(self: Drain, **_: Any) -> None:
         raise OSError("ü" * 100_000)
 
     desk = desks([3])

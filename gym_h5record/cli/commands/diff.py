@@ -12,6 +12,7 @@ import numpy as np
 
 import gym_h5record as h5r
 from gym_h5record.cli.output import json_value, print_json
+from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.cli.program import EXIT_PROBLEM
 from gym_h5record.cli.progress import row_progress
 from gym_h5record.display import printable, short_repr
@@ -22,8 +23,8 @@ _MAX_ELEMENTS = 100  # of a value in the JSON; a picture has 100,000
 
 
 @click.command("diff")
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a", type=GivenPath())
+@click.argument("b", type=GivenPath())
 @click.option(
     "--atol",
     type=click.FloatRange(min=0),

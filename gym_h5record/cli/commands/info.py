@@ -14,7 +14,10 @@ from rich.console import JustifyMethod
 from rich.table import Table
 
 from gym_h5record.cli.output import file_bytes, name_table, plain_table, print_json, safe, show, size_text, summary
-from gym_h5record.display import printable
+from gym_h5record.cli.parameters import GivenPath
+from gym_h5record.cli.returns import mean_return
+from gym_h5record.display import printable, reward_text
+from gym_h5record.format import names as fmt
 from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.reading.recording import Recording
 from gym_h5record.storage.usage import ColumnUsage, column_usage
@@ -22,11 +25,11 @@ from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["info_command"]
 
-_FRAMES = {"render": "rendered", "observation": "the observations", "none": "none"}
+_FRAMES = {"render": "rendered", "cameras": "of cameras", "observation": "the observations", "none": "none"}
 
 
 @click.command("info")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=GivenPath())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info_command(*, path: Path, as_json: bool) -> None:
     """Show what the recording PATH holds, and the size of each column."""
@@ -37,7 +40,7 @@ def info_command(*, path: Path, as_json: bool) -> None:
     if as_json:
         print_json({**facts, "columns": [{**asdict(column), "ratio": column.ratio} for column in columns]})
         return
-    show(_fact_table(facts, *spaces))
+    show(_fact_table(facts, *spaces, columns))
     click.echo()
     show(_column_table(columns))
     for column in columns:
@@ -47,7 +50,7 @@ def info_command(*, path: Path, as_json: bool) -> None:
 
 def _describe(recording: Recording) -> dict[str, Any]:
     """All facts but the columns, under the names that ``--json`` prints."""
-    metadata = recording.metadata
+    metadata, schema = recording.metadata, recording.schema
     return {
         "path": str(recording.path),
         "bytes": file_bytes(recording.path),
@@ -64,6 +67,8 @@ def _describe(recording: Recording) -> dict[str, Any]:
         "action_space": parse_json(metadata["action_space"]),
         "frames": metadata.get("frames"),
         "fps": recording.fps,
+        "extras": None if schema.extras is None else [column.key for column in schema.extras],
+        "times": schema.times,
         "created_at": metadata.get("created_at"),
         "run_id": metadata.get("run_id"),
         "agent_id": metadata.get("agent_id") or None,
@@ -87,13 +92,16 @@ def _spec(text: str | None) -> Any:
         return text
 
 
-def _spread(values: np.ndarray) -> dict[str, float] | None:
+def _spread(values: np.ndarray) -> dict[str, Any] | None:
+    """The least, mean and largest value; of arrays, those of each element."""
     if not len(values):
         return None
-    return {"min": float(values.min()), "mean": float(values.mean()), "max": float(values.max())}
+    return {"min": values.min(axis=0), "mean": mean_return(values), "max": values.max(axis=0)}
 
 
-def _fact_table(facts: Mapping[str, Any], observation_space: str, action_space: str) -> Table:
+def _fact_table(
+    facts: Mapping[str, Any], observation_space: str, action_space: str, columns: Sequence[ColumnUsage]
+) -> Table:
     environment, incomplete = facts["environment"], facts["incomplete_episodes"]
     frames, fps = str(facts["frames"]), facts["fps"]
     wrappers = [str(each).rpartition(":")[2] for each in environment["wrappers"]]  # without their modules
@@ -106,6 +114,8 @@ def _fact_table(facts: Mapping[str, Any], observation_space: str, action_space: 
         ("observations", " ".join(observation_space.split())),
         ("actions", " ".join(action_space.split())),
         ("frames", f"{_FRAMES.get(frames, frames)}{speed}"),
+        ("extras", _extras_text(facts["extras"], columns)),
+        ("times", "one for each row" if facts["times"] else "none"),
         ("created", facts["created_at"]),
         ("run id", facts["run_id"]),
         ("agent id", facts["agent_id"]),
@@ -121,8 +131,19 @@ def _fact_table(facts: Mapping[str, Any], observation_space: str, action_space: 
     return name_table(rows)
 
 
-def _spread_text(spread: Mapping[str, float] | None) -> str | None:
-    return None if spread is None else "  ".join(f"{name} {value:,.6g}" for name, value in spread.items())
+def _extras_text(keys: Sequence[str] | None, columns: Sequence[ColumnUsage]) -> str:
+    """The keys that have columns, and whether there are others."""
+    shown = list(keys or ())
+    if any(column.name == f"{fmt.EXTRAS_JSON}/{fmt.VALUES}" and column.shape[0] for column in columns):
+        shown.append("others as JSON text" if shown else "as JSON text")
+    return ", ".join(shown) or "none"
+
+
+def _spread_text(spread: Mapping[str, Any] | None) -> str | None:
+    if spread is None:
+        return None
+    texts = {name: reward_text(value) if np.ndim(value) else f"{value:,.6g}" for name, value in spread.items()}
+    return "  ".join(f"{name} {text}" for name, text in texts.items())
 
 
 def _column_table(columns: Sequence[ColumnUsage]) -> Table:

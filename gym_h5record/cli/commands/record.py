@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import click
@@ -14,9 +13,10 @@ import gymnasium as gym
 from gym_h5record.cli.environments import default_path, make_environment
 from gym_h5record.cli.interrupts import Interrupts
 from gym_h5record.cli.output import file_bytes, print_json, size_text
-from gym_h5record.cli.parameters import parse_pairs
+from gym_h5record.cli.parameters import GivenPath, parse_pairs
 from gym_h5record.cli.program import EXIT_INTERRUPTED, CommandError
 from gym_h5record.cli.progress import rollout_progress
+from gym_h5record.cli.returns import mean_return
 from gym_h5record.cli.rollout import Limits, RolloutStats, roll_out
 from gym_h5record.cli.user_code import (
     RANDOM,
@@ -25,7 +25,7 @@ from gym_h5record.cli.user_code import (
     load_callable,
     random_policy,
 )
-from gym_h5record.display import counted, printable
+from gym_h5record.display import counted, printable, reward_text
 from gym_h5record.errors import RecordingExistsError
 from gym_h5record.recorder.wrapper import RecordToHDF5
 
@@ -39,7 +39,7 @@ _COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", "none")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     help="The file to write.  [default: ENV_ID without its namespace, with .h5]",
 )
 @click.option(
@@ -69,7 +69,7 @@ _COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", "none")
     default="auto",
     show_default=True,
     help="The pictures to store. auto: the observations if they are the pictures of an Atari game, "
-    "else rendered pictures if --render-mode is rgb_array, else none.",
+    "else what --render-mode rgb_array, ansi, depth_array or rgbd_tuple renders, else none.",
 )
 @click.option("--atari-preprocessing", is_flag=True, help="Frame skip 4, grayscale, 84x84.")
 @click.option("--frame-stack", type=click.IntRange(min=1), metavar="N", help="Stack the last N observations.")
@@ -198,11 +198,11 @@ def _record(
             interrupts.requested = True
         finally:
             recorder.close()
-        stats.end_s = monotonic()
         return interrupts.requested and limits.fraction(stats) < 1
 
 
 def _as_json(path: Path, stats: RolloutStats, *, interrupted: bool) -> dict[str, Any]:
+    speed = stats.steps_per_second
     return {
         "path": str(path),
         "steps": stats.steps,
@@ -210,7 +210,7 @@ def _as_json(path: Path, stats: RolloutStats, *, interrupted: bool) -> dict[str,
         "incomplete_episodes": stats.incomplete,
         "returns": stats.returns,
         "seconds": round(stats.seconds, 6),
-        "steps_per_second": round(stats.steps_per_second, 3),
+        "steps_per_second": None if speed is None else round(speed, 3),
         "bytes": file_bytes(path),
         "interrupted": interrupted,
     }
@@ -219,11 +219,12 @@ def _as_json(path: Path, stats: RolloutStats, *, interrupted: bool) -> dict[str,
 def _as_line(path: Path, stats: RolloutStats) -> str:
     if not stats.returns:
         return "nothing was recorded"
-    facts = (
+    facts = [
         counted(len(stats.returns), "episode") + (f" ({stats.incomplete} incomplete)" if stats.incomplete else ""),
         counted(stats.steps, "step"),
-        f"mean return {sum(stats.returns) / len(stats.returns):g}",
+        f"mean return {reward_text(mean_return(stats.returns))}",
         size_text(file_bytes(path)),
-        f"{stats.steps_per_second:,.0f} steps/s",
-    )
+    ]
+    if stats.steps_per_second is not None:
+        facts.append(f"{stats.steps_per_second:,.0f} steps/s")
     return f"{printable(path)}: {', '.join(facts)}"

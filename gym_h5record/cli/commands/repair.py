@@ -11,6 +11,7 @@ import click
 import gym_h5record as h5r
 from gym_h5record.cli.interrupts import Interrupts
 from gym_h5record.cli.output import name_table, print_json, show, size_text
+from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.cli.program import EXIT_PROBLEM
 from gym_h5record.cli.progress import row_progress
 from gym_h5record.display import counted, printable
@@ -27,11 +28,11 @@ _JSON_NAMES = {"num_steps": "steps", "num_episodes": "episodes"}
 
 
 @click.command("repair")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=GivenPath())
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
 @click.option(
     "--salvage",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="NEW",
     help="Read every row. If rows are damaged, copy all readable rows into the new file NEW.",
 )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from rich.table import Table
 
 from gym_h5record.cli.evaluation_options import or_evaluate
 from gym_h5record.cli.output import plain_table, print_json, safe, safe_line, show, summary
+from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.cli.pictures import (
+    Pictures,
     Tile,
     animated_gif,
     check_targets,
@@ -23,10 +25,10 @@ from gym_h5record.cli.pictures import (
 )
 from gym_h5record.cli.playback import Step, choose_episode, describe_end, play
 from gym_h5record.cli.program import CommandError
-from gym_h5record.display import counted, printable
+from gym_h5record.cli.returns import running_returns
+from gym_h5record.display import counted, printable, reward_text
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
-from gym_h5record.values.exact import reward_number
 
 __all__ = ["replay_command"]
 
@@ -36,7 +38,7 @@ _MIN_FPS, _MAX_FPS = 0.1, 1000.0
 
 
 @click.command("replay")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=GivenPath())
 @click.option(
     "--episode", type=int, metavar="K", help="Number of the episode; -1 is the last.  [default: the first with a step]"
 )
@@ -46,8 +48,8 @@ _MIN_FPS, _MAX_FPS = 0.1, 1000.0
     metavar="N",
     help=f"Only the first N steps.  [default: {_SHOWN_STEPS} in the terminal, otherwise all]",
 )
-@click.option("--gif", type=click.Path(path_type=Path), help="Write the frames as an animated GIF.")
-@click.option("--png", type=click.Path(path_type=Path), help="Write evenly spaced frames as a contact sheet.")
+@click.option("--gif", type=GivenPath(), help="Write the frames as an animated GIF.")
+@click.option("--png", type=GivenPath(), help="Write evenly spaced frames as a contact sheet.")
 @click.option("--fps", type=click.FloatRange(_MIN_FPS, _MAX_FPS), help="Speed of the GIF.  [default: the recording's]")
 @click.option(
     "--columns", type=click.IntRange(1, 50), default=5, show_default=True, help="Columns of the contact sheet."
@@ -78,7 +80,8 @@ def replay_command(
     """Play one episode of the recording PATH without an environment.
 
     Shows the recorded steps. With --policy, compares the actions of a policy with the
-    recorded actions instead.
+    recorded actions instead. Of several cameras, a GIF or PNG shows the first one
+    that gives RGB pictures.
 
     \b
     Examples:
@@ -93,19 +96,20 @@ def replay_command(
         chosen = choose_episode(recording, episode)
         reset, steps = play(path, chosen, limit if limit or as_json else _SHOWN_STEPS)
         num_frames = min(limit or chosen.length, chosen.length) + 1
-        if gif is not None:
-            frames = _frames(recording, chosen)
+        frames = _pictures_of(recording, chosen) if pictures else None
+        if frames is not None and gif is not None:
             if fps is None:
                 fps = recording.fps if _MIN_FPS <= recording.fps <= _MAX_FPS else _DEFAULT_FPS
             shown = frame_delays(num_frames, fps)
             picture = animated_gif((frames[at] for at, _ in shown), [delay for _, delay in shown], scale or 1.0)
             write_picture(gif, picture, overwrite=overwrite)
-        if png is not None:
+        if frames is not None and png is not None:
             title = f"{recording.metadata.get('env_name')}   {_headline(chosen)}"
-            tiles = _tiles(chosen, _frames(recording, chosen), evenly_spaced(num_frames, columns * rows))
+            tiles = _tiles(chosen, frames, evenly_spaced(num_frames, columns * rows))
             write_picture(png, contact_sheet(tiles, printable(title), columns, scale), overwrite=overwrite)
         if as_json:
             written = {kind: str(target) for kind, target in pictures.items()}
+            written |= {} if frames is None or frames.camera is None else {"camera": frames.camera}
             print_json({"path": str(path), **_describe(chosen, *reset, steps), **written})
             return
         click.echo(_headline(chosen))
@@ -113,8 +117,9 @@ def replay_command(
         show(_step_table(chosen, *reset, steps))
         if len(steps) < chosen.length:
             click.echo(f"... {chosen.length - len(steps):,} more; show them with --limit {chosen.length}")
+    camera = "" if frames is None or frames.camera is None else f" (camera {printable(frames.camera)})"
     for target in pictures.values():
-        click.echo(f"wrote {printable(target)}")
+        click.echo(f"wrote {printable(target)}{camera}")
 
 
 def _describe(episode: Episode, observation: Any, info: dict[str, Any], steps: list[Step]) -> dict[str, Any]:
@@ -132,7 +137,7 @@ def _describe(episode: Episode, observation: Any, info: dict[str, Any], steps: l
 
 
 def _headline(episode: Episode) -> str:
-    parts = [counted(episode.length, "step"), f"return {episode.total_reward:g}", describe_end(episode)]
+    parts = [counted(episode.length, "step"), f"return {reward_text(episode.total_reward)}", describe_end(episode)]
     if episode.seed is not None:
         parts.append(f"seed {episode.seed}")
     return f"episode {episode.number}: {', '.join(parts)}"
@@ -151,7 +156,7 @@ def _step_table(episode: Episode, observation: Any, info: dict[str, Any], steps:
             str(step.number),
             safe(summary(step.action)),
             safe(summary(step.reward)),
-            f"{step.total:g}",
+            summary(step.total) if np.ndim(step.total) else f"{step.total:g}",
             describe_end(episode) if step.number == episode.length else "",
             safe_line(summary(step.observation)),
             safe_line(summary(step.info)),
@@ -159,23 +164,23 @@ def _step_table(episode: Episode, observation: Any, info: dict[str, Any], steps:
     return table
 
 
-def _frames(recording: Recording, episode: Episode) -> Sequence[Any]:
+def _pictures_of(recording: Recording, episode: Episode) -> Pictures:
     if episode.frames is None:
         raise CommandError(
             f"{recording.path} has no frames to make a picture of; record it with --frames render, "
             'or in Python from an environment with render_mode="rgb_array".'
         )
-    return episode.frames
+    return Pictures(episode.frames)
 
 
-def _tiles(episode: Episode, frames: Sequence[Any], numbers: Sequence[int]) -> list[Tile]:
+def _tiles(episode: Episode, frames: Pictures, numbers: Sequence[int]) -> list[Tile]:
     """The tiles of a contact sheet; each tells the return of the steps before its frame."""
-    returns = [0.0, *itertools.accumulate(map(reward_number, episode.rewards))]
+    returns = running_returns(episode, max(numbers))
     return [
         Tile(
             frame=frames[number],
             left=f"step {number:,}",
-            right=f"return {returns[number]:g}",
+            right=f"return {reward_text(returns[number])}",
             is_end=number == episode.length and episode.complete,
         )
         for number in numbers

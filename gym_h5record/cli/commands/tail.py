@@ -12,13 +12,14 @@ from gym_h5record.cli.follower import Follower
 from gym_h5record.cli.follower_printers import make_printer
 from gym_h5record.cli.interrupts import Interrupts
 from gym_h5record.cli.output import make_console
+from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.errors import InterruptedRecordingError, RecordingError
 
 __all__ = ["tail_command"]
 
 
 @click.command("tail")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=GivenPath())
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.01),

@@ -11,6 +11,7 @@ from rich.table import Table
 
 import gym_h5record as h5r
 from gym_h5record.cli.output import plain_table, print_json, safe, show
+from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.cli.program import EXIT_PROBLEM
 from gym_h5record.cli.progress import row_progress
 from gym_h5record.display import counted, printable
@@ -19,9 +20,11 @@ __all__ = ["validate_command"]
 
 
 @click.command("validate")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=GivenPath())
 @click.option(
-    "--deep", is_flag=True, help="Also read every row: chunks, types, flags, returns, NaN, values outside spaces."
+    "--deep",
+    is_flag=True,
+    help="Also read every row: chunks, types, flags, returns, NaN, times, values outside spaces.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and no progress.")
 @click.pass_context

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import click
 import gym_h5record as h5r
 from gym_h5record.cli.output import plain_table, print_json, safe, show
 from gym_h5record.cli.parameters import parse_episodes
-from gym_h5record.cli.program import EXIT_PROBLEM
+from gym_h5record.cli.program import EXIT_PROBLEM, CommandError
 from gym_h5record.cli.user_code import check_callable_name, load_callable, running_episodes
 from gym_h5record.display import printable, short_repr
+from gym_h5record.errors import UnbuildableEnvError
 
 __all__ = ["verify_command"]
+
+_ADVICE = "pass a function that makes it, --env MODULE:CALLABLE."
 
 
 @click.command("verify")
@@ -65,7 +70,10 @@ def verify_command(
     """  # noqa: D301  # click's mark for a paragraph that is not wrapped
     with running_episodes(path, as_json=as_json) as on_progress:
         env = None if make_env is None else load_callable(make_env, "environment")
-        report = h5r.verify(path, episodes, env=env, atol=atol, ignore=ignore, workers=workers, on_progress=on_progress)
+        with _unbuildable_explained():
+            report = h5r.verify(
+                path, episodes, env=env, atol=atol, ignore=ignore, workers=workers, on_progress=on_progress
+            )
     if as_json:
         print_json(_as_json(report))
     else:
@@ -74,8 +82,19 @@ def verify_command(
         ctx.exit(EXIT_PROBLEM)
 
 
+@contextmanager
+def _unbuildable_explained() -> Iterator[None]:
+    """Say with which option the environment is given; the message of the error is for programs."""
+    try:
+        yield
+    except UnbuildableEnvError as error:
+        from gym_h5record.replay.rebuild import ADVICE  # here: it loads Gymnasium, which --help does not need
+
+        raise CommandError(str(error).removesuffix(ADVICE) + _ADVICE) from error
+
+
 def _show(report: h5r.VerifyReport) -> None:
-    for sentence in report.differences:
+    for sentence in (*report.differences, *report.not_compared):
         click.echo(printable(sentence))
     table = plain_table()
     table.add_column("episode", justify="right")
@@ -101,6 +120,7 @@ def _as_json(report: h5r.VerifyReport) -> dict[str, Any]:
         "atol": report.atol,
         "steps": report.num_steps,
         "differences": list(report.differences),
+        "not_compared": list(report.not_compared),
         "episodes": [
             {
                 "episode": each.episode,

@@ -42,7 +42,9 @@ class ReadableRow:
     Attributes:
         frame: The picture, None if the recording has none.
         info: The info, empty if the recording has none.
+        time_ns: When it came, in nanoseconds since the recording began; None in a recording without times.
         action: The action, None if there is no step.
+        extras: What the agent added to the step.
         outcome: Reward, terminated and truncated; each None if there is no step.
         is_last: Whether it is the last row of its episode, so that there is no step.
     """
@@ -50,7 +52,9 @@ class ReadableRow:
     observation: Any
     frame: Any
     info: Any
+    time_ns: int | None
     action: Any
+    extras: Any
     outcome: tuple[Any, ...]
     is_last: bool
 
@@ -122,8 +126,10 @@ class DamagedRecording:
         return ReadableRow(
             observation=value(schema.observation, row),
             frame=None if schema.frame is None else value(schema.frame, row),
-            info={} if schema.infos is None else self._decoder.info(row),
+            info={} if schema.infos is None else self._decoder.keyed(fmt.INFOS, row),
+            time_ns=int(self._storage.row(fmt.TIMES, row)[0]) if schema.times else None,
             action=value(schema.action, row),
+            extras={} if schema.extras is None else self._decoder.keyed(fmt.EXTRAS, row),
             outcome=tuple(value(schema.node(name), row) for name in _OUTCOME),
             is_last=bool(reward_code == TypeCode.ABSENT),
         )
@@ -164,7 +170,8 @@ def read_or(read: Callable[[], T], default: T) -> T:
 def _stored_rows(handle: Handle) -> int:
     """How many rows the file has room for, by its size and not by its claims."""
     try:
-        # No row can be read without its type codes.
-        return StoredChunks(open_dataset(handle.file, fmt.TYPES)).stored_items(handle.size_bytes)
+        # No row can be read without its type codes. Of /dones, which is never compressed, it takes a byte in the file.
+        stored = StoredChunks(open_dataset(handle.file, fmt.TYPES)).stored_items(handle.size_bytes)
+        return min(stored, handle.size_bytes)
     except (OSError, RuntimeError, ValueError):
         return 0

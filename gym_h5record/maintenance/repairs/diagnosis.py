@@ -9,17 +9,17 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from gym_h5record.display import printable_lines
 from gym_h5record.errors import NotARecordingError, RecordingError, RecordingPathError
+from gym_h5record.format import names as fmt
+from gym_h5record.format.claims import Commit
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.maintenance.validation.problems import Problem, reason
 from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
-from gym_h5record.storage.hdf5.objects import READ_ERRORS
+from gym_h5record.storage.hdf5.objects import READ_ERRORS, has_link
 from gym_h5record.storage.hdf5.superblock import cut_bytes
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.storage.state import cut_short_text
@@ -38,6 +38,8 @@ from gym_h5record.writing.left_journal import (
 
 __all__ = ["Diagnosis", "diagnose", "problem_text"]
 
+_EMPTY = Commit(0, 0)
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -45,21 +47,31 @@ class Diagnosis:
 
     Attributes:
         journal_id: The journal that was last drained into the file; None without a file, or if the journal replaces it.
-        num_rows: Committed rows of the file.
-        num_episodes: Committed episodes of the file.
-        open_start: The first row behind these episodes.
+        committed: The last commit of the file.
+        open_start: The first row behind its episodes.
         journal: The journal, if it has rows to drain into the file.
+        drained: What draining it would commit, and whether an episode would then be running. None without a journal.
         outlived: The journal, if a power cut made it worthless.
         problem: Why the recording cannot be repaired, "" if it can.
     """
 
     journal_id: str | None = None
-    num_rows: int = 0
-    num_episodes: int = 0
+    committed: Commit = _EMPTY
     open_start: int = 0
     journal: Journal | None = None
+    drained: tuple[Commit, bool] | None = None
     outlived: Journal | None = None
     problem: str = ""
+
+    @property
+    def num_rows(self) -> int:
+        """Committed rows of the file."""
+        return self.committed.rows
+
+    @property
+    def num_episodes(self) -> int:
+        """Committed episodes of the file."""
+        return self.committed.episodes
 
     @property
     def num_steps(self) -> int:
@@ -69,17 +81,23 @@ class Diagnosis:
     @property
     def rows_after(self) -> int:
         """Rows of the file after a repair."""
-        return self.num_rows if self.journal is None else self.journal.control[Control.HEAD]
+        return self.num_rows if self.drained is None else self.drained[0].rows
 
     @property
     def episodes_after(self) -> int:
         """Episodes of the file after a repair; the one that was running counts."""
-        return self._ended()[0] + self.has_running_episode
+        ended = self.num_episodes if self.drained is None else self.drained[0].episodes
+        return ended + self.has_running_episode
+
+    @property
+    def newly_discarded(self) -> int:
+        """Episodes that the journal says were discarded and the file does not know of."""
+        return 0 if self.drained is None else self.drained[0].discarded_episodes - self.committed.discarded_episodes
 
     @property
     def has_running_episode(self) -> bool:
         """Whether an episode was running: rows lie behind the last episode that ended, journal included."""
-        return self._ended()[1] < self.rows_after
+        return self.open_start < self.num_rows if self.drained is None else self.drained[1]
 
     @property
     def journal_bytes(self) -> int:
@@ -87,9 +105,10 @@ class Diagnosis:
         journal = self.journal
         if journal is None:
             return 0
-        start = max(self.num_rows, journal.control[Control.TAIL])
+        head, tail = journal.control[Control.HEAD], journal.control[Control.TAIL]
+        start = max(self.committed.head if self.is_continued else 0, tail)
         row_bytes = sum(int(each[0].nbytes) for name, each in journal.columns.items() if name not in (FLAGS, BLOB_ENDS))
-        return row_bytes * (self.rows_after - start) + journal.blob_head - journal.blob_start(start)
+        return row_bytes * (head - start) + journal.blob_head - journal.blob_start(start)
 
     @property
     def outlived_rows(self) -> int:
@@ -103,16 +122,12 @@ class Diagnosis:
             return 0
         head, tail = journal.control[Control.HEAD], journal.control[Control.TAIL]
         is_ours = self.journal_id == journal.header.get("journal_id")
-        return max(0, head - (max(self.num_rows, tail) if is_ours else tail))
+        return max(0, head - (max(self.committed.head, tail) if is_ours else tail))
 
-    def _ended(self) -> tuple[int, int]:
-        """How many episodes have ended, journal included, and the first row behind them."""
-        if self.journal is None:
-            return self.num_episodes, self.open_start
-        tail = self.journal.control[Control.TAIL]
-        last = tail + np.flatnonzero(self.journal.last_rows(tail, self.rows_after))
-        last = last[last >= self.open_start]  # earlier ones are in the index of the file
-        return self.num_episodes + len(last), int(last[-1]) + 1 if len(last) else self.open_start
+    @property
+    def is_continued(self) -> bool:
+        """Whether rows of the journal have been drained into the file."""
+        return self.journal is not None and self.journal_id == self.journal.header.get("journal_id")
 
 
 def diagnose(path: Path) -> Diagnosis:
@@ -126,8 +141,13 @@ def diagnose(path: Path) -> Diagnosis:
     outlived = journal if journal is not None and is_outlived(journal) else None
     journal = None if outlived else journal
     diagnosis = _diagnose_target(path, journal)
-    problem = diagnosis.problem or problem or _misfit(path, diagnosis, journal)
-    return replace(diagnosis, journal=journal, outlived=outlived, problem=problem)
+    problem, drained = diagnosis.problem or problem, None
+    if journal is not None and not problem:
+        try:
+            drained = _rehearsed(path, diagnosis, journal)
+        except RecordingError as error:
+            problem = reason(error, path)
+    return replace(diagnosis, journal=journal, outlived=outlived, drained=drained, problem=problem)
 
 
 def problem_text(problem: Problem) -> str:
@@ -170,7 +190,10 @@ def _diagnose_file(path: Path) -> Diagnosis:
     try:
         with closing(Handle(path, Access.DAMAGED)) as handle:
             journal_id = str(handle.metadata().get("journal_id"))
-            index = EpisodeIndex.committed(ColumnReader(handle))
+            reader = ColumnReader(handle)
+            index = EpisodeIndex.committed(reader)
+            has_positions = has_link(handle.file, fmt.POSITIONS)  # an earlier version of this package wrote none
+            committed = Commit.read(reader.items) if has_positions else Commit(index.num_rows, index.num_episodes)
             problems = Structure(handle).problems
             open_start = index.num_rows if problems else index.open_start
     except NotARecordingError:
@@ -178,23 +201,22 @@ def _diagnose_file(path: Path) -> Diagnosis:
     except (RecordingError, *READ_ERRORS) as error:
         return Diagnosis("", problem=cut_short or reason(error, path))
     problem = cut_short or next(map(problem_text, problems), "")
-    return Diagnosis(journal_id, index.num_rows, index.num_episodes, open_start, problem=problem)
+    return Diagnosis(journal_id, committed, open_start, problem=problem)
 
 
-def _misfit(path: Path, diagnosis: Diagnosis, journal: Journal | None) -> str:
-    """Say why a journal cannot be drained into the file, "" if it can."""
-    if journal is None:
-        return ""
-    try:
-        with damage_as_corrupt(f"the header of {journal.path.name} cannot be read"):
-            continues = check_belongs(path, journal, diagnosis.journal_id, diagnosis.num_rows)
-            rehearsed = Journal.open(journal.path)
-            if not continues:
-                rehearse(rehearsed)
-                return ""
-            with closing(Handle(path, Access.DAMAGED)) as handle:
-                schema = schema_from_json(str(handle.metadata().get("schema")))
-                rehearse(rehearsed, schema, ColumnReader(handle), diagnosis.num_rows, diagnosis.num_episodes)
-    except RecordingError as error:
-        return reason(error, path)
-    return ""
+def _rehearsed(path: Path, diagnosis: Diagnosis, journal: Journal) -> tuple[Commit, bool]:
+    """What draining the journal would commit, and whether an episode would then be running.
+
+    Raises:
+        RecordingError: If the journal cannot be drained into the file.
+    """
+    with damage_as_corrupt(f"the header of {journal.path.name} cannot be read"):
+        continues = check_belongs(path, journal, diagnosis.journal_id, diagnosis.committed)
+        rehearsed = Journal.open(journal.path)
+        if not continues:
+            return rehearse(rehearsed)
+        is_known = diagnosis.journal_id == journal.header["journal_id"]
+        committed = diagnosis.committed if is_known else diagnosis.committed.for_another_journal
+        with closing(Handle(path, Access.DAMAGED)) as handle:
+            schema = schema_from_json(str(handle.metadata().get("schema")))
+            return rehearse(rehearsed, schema, ColumnReader(handle), committed)

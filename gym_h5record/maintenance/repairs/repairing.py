@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from gym_h5record.maintenance.validation.problems import Severity, reason
 from gym_h5record.maintenance.validation.validator import validate
 from gym_h5record.storage.hdf5.superblock import is_torn
 from gym_h5record.storage.lock import RecordingLock
-from gym_h5record.storage.paths import has_journal
+from gym_h5record.storage.paths import given_path, has_journal, partial_path
 from gym_h5record.storage.state import State, recording_state
 from gym_h5record.writing.claim import PATIENCE_S
 from gym_h5record.writing.recovery import recover_locked
@@ -65,7 +66,8 @@ class RepairReport:
         num_steps: Steps in the file. After a dry run, steps that a repair would leave. Of a damaged file, steps that
             it claims.
         num_episodes: Episodes, likewise; the last one may be incomplete.
-        recovered: Rows that only the journal had, and episodes that the index did not have.
+        recovered: Rows that only the journal had, and episodes that the index did not have. Rows of the file whose
+            episode had been discarded count against them.
         lost: Of a damaged file, committed rows that cannot be read and episodes that are not whole any more. Of an
             interrupted one, rows in a journal that a power cut made worthless.
         actions: What was done, in words; after a dry run, what would be done.
@@ -122,9 +124,12 @@ def repair(
         RecordingPathError: If the file to salvage into cannot be made, or the recording cannot be changed.
         WriterError: If writing fails, for example because the disk is full. Nothing is lost.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(given_path(path)))
     state = recording_state(target)
+    if state is State.CLOSED and not dry_run:
+        _remove_partial_file(target)
     if salvage is not None:
+        salvage = given_path(salvage)
         check_can_be_made(salvage)
     if state is State.LIVE and dry_run:
         raise RecordingInUseError(f"{target} is being recorded: there is nothing to repair.")
@@ -135,6 +140,17 @@ def repair(
         return _report(target, recording_state(target, is_ours=True), salvage, on_progress, dry_run=False)
     finally:
         lock.release()
+
+
+def _remove_partial_file(path: Path) -> None:
+    """Remove what a compaction that was killed has left beside a closed recording."""
+    if os.path.lexists(partial_path(path)):
+        with suppress(RecordingInUseError, OSError):  # it still runs, or nothing can be changed in the directory
+            lock = RecordingLock(path)
+            try:
+                partial_path(path).unlink(missing_ok=True)
+            finally:
+                lock.release()
 
 
 def _lock(path: Path) -> RecordingLock:
@@ -182,6 +198,8 @@ def _foresee_recovery(path: Path, diagnosis: Diagnosis) -> RepairReport:
     rows, episodes = diagnosis.rows_after, diagnosis.episodes_after
     if rows > diagnosis.num_rows:
         actions.append(f"bring in {counted(rows - diagnosis.num_rows, 'row')} that only the journal has")
+    if diagnosis.newly_discarded:
+        actions.append(f"leave out {counted(diagnosis.newly_discarded, 'discarded episode')}")
     if diagnosis.has_running_episode:
         actions.append("close the episode that was running as incomplete")
     without_journal = not has_journal(path)
@@ -195,7 +213,11 @@ def _foresee_recovery(path: Path, diagnosis: Diagnosis) -> RepairReport:
         State.INTERRUPTED.value,
         rows - episodes,
         episodes,
-        recovered=RowCount(rows - diagnosis.num_rows, episodes - diagnosis.num_episodes, diagnosis.journal_bytes),
+        recovered=RowCount(
+            max(rows - diagnosis.num_rows, 0),  # fewer where the file has rows of an episode that has been discarded
+            max(episodes - diagnosis.num_episodes, 0),
+            diagnosis.journal_bytes,
+        ),
         lost=RowCount(diagnosis.outlived_rows),
         actions=tuple(actions),
         without_journal=without_journal,

@@ -110,16 +110,18 @@ class _Copy(Sink):
         self._options = make_options(out, "x", codec.name, codec.opts, "inline", 1.0, checksum=source.has_checksums)
         self._session: Session | None = None
         self._writer: RowWriter | None = None
+        self._began_ns = 0
         self._journal_id: str | None = None  # None: there is no journal yet, "": the journal has no id yet
 
     def begin(self, row: ReadableRow, begin: dict[str, Any]) -> None:
-        self._opened().begin_episode(row.observation, row.info, row.frame, begin)
+        writer = self._opened()
+        writer.begin_episode(row.observation, row.info, row.frame, begin, self._clock_ns(row))
 
     def step(self, before: ReadableRow, row: ReadableRow) -> None:
         writer = self._opened()
-        writer.put_action(before.action)
+        writer.put_action(before.action, before.extras)
         reward, terminated, truncated = before.outcome
-        writer.put_step(row.observation, reward, terminated, truncated, row.info, row.frame)
+        writer.put_step(row.observation, reward, terminated, truncated, row.info, row.frame, self._clock_ns(row))
 
     def end(self) -> None:
         self._opened().end_episode()
@@ -142,6 +144,10 @@ class _Copy(Sink):
                 for each in leftovers:
                     each.unlink(missing_ok=True)
 
+    def _clock_ns(self, row: ReadableRow) -> int | None:
+        """The time of a row, as if the new recording had begun when the damaged one did."""
+        return None if row.time_ns is None else self._began_ns + row.time_ns
+
     def _opened(self) -> RowWriter:
         if self._writer is None:
             source = self._source
@@ -152,6 +158,7 @@ class _Copy(Sink):
             }
             session = self._session = Session(self._options)
             session.open()
+            self._began_ns = session.began_ns
             session.reserve(source.row_bytes, 2 * len(json.dumps(metadata)) + (1 << 20))
             self._journal_id = ""
             session.lay_out(source.schema, source.fps, metadata)

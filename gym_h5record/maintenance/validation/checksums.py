@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from gym_h5record.display import counted
 from gym_h5record.errors import CorruptRecordingError, RecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.claims import Commit
 from gym_h5record.format.nodes import Field
 from gym_h5record.maintenance.validation.problems import Problem, make_problem, reason
 from gym_h5record.maintenance.validation.structure import Structure
@@ -19,7 +20,6 @@ from gym_h5record.maintenance.validation.target import Target
 from gym_h5record.storage.checksums import block_checksum, checksum_field
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.hdf5.objects import has_group, open_dataset
-from gym_h5record.writing.journal_format import Control
 from gym_h5record.writing.left_journal import DRAIN_ERRORS, check_belongs, is_outlived, open_left_journal
 
 __all__ = ["checksum_problems", "first_journal_row"]
@@ -49,10 +49,12 @@ def first_journal_row(target: Target) -> int:
         if journal is None or is_outlived(journal):
             return num_rows
         journal_id = str(target.handle.metadata().get("journal_id"))
-        continues = check_belongs(path, journal, journal_id, num_rows)
+        reader = target.storage
+        committed = Commit.read(reader.items)
+        continues = check_belongs(path, journal, journal_id, committed)
     except (RecordingError, OSError, *DRAIN_ERRORS):  # a repair cannot drain this journal
         return num_rows
-    return min(journal.control[Control.TAIL], num_rows) if continues else num_rows
+    return min(committed.tail_row, num_rows) if continues else num_rows
 
 
 class _BlockComparison:

@@ -69,7 +69,9 @@ class EpisodeChecks:
         self._findings = columns.findings
         self._decoder = Decoder(columns.target.storage, columns.target.schema)
         self._entries = _Entries(0, {name: np.empty(0, np.int64) for name in ("starts", "lengths")})
-        self._total: float | None = 0.0  # rewards so far of the episode that the next row continues; None if unreadable
+        shape = columns.target.schema.return_shape
+        self._no_reward: Any = np.zeros(shape) if shape else 0.0
+        self._total: Any = self._no_reward  # so far of the episode that the next row continues; None if unreadable
         self._was_last = True  # whether the row before the next one is the last of its episode
 
     def check(self, rows: RowBlock) -> np.ndarray:
@@ -153,9 +155,9 @@ class EpisodeChecks:
             for number, end in enumerate(entries.ends.tolist()):
                 self._add_up(rewards, at - rows.start, end - rows.start)
                 if self._total is not None and found is not None and not _same(self._total, found[number]):
-                    detail = f"it is {found[number]}, the rewards add up to {self._total}"
+                    detail = f"it is {_quote(found[number])}, the rewards add up to {_quote(self._total)}"
                     self._findings.add("episode-return", f"{fmt.EPISODES}/returns", entries.first + number, detail)
-                self._total, at = 0.0, end + 1
+                self._total, at = self._no_reward, end + 1
         self._add_up(rewards, at - rows.start, len(rows))
 
     def _add_up(self, rewards: np.ndarray | None, start: int, stop: int) -> None:
@@ -189,7 +191,7 @@ class EpisodeChecks:
         schema = self._target.schema
         yield self._decoder.value(schema.observation, row)
         yield None if schema.frame is None else self._decoder.value(schema.frame, row)
-        yield None if schema.infos is None else self._decoder.info(row)
+        yield None if schema.infos is None else self._decoder.keyed(fmt.INFOS, row)
 
     def _check_json(self, entries: _Entries) -> None:
         seeds = entries.columns.get("seeds")
@@ -227,6 +229,11 @@ class EpisodeChecks:
             low = high
 
 
-def _same(first: float, second: float) -> bool:
-    """Whether two sums are equal bit by bit, or both NaN."""
-    return np.float64(first).tobytes() == np.float64(second).tobytes() or (first != first and second != second)
+def _same(first: Any, second: Any) -> bool:
+    """Whether two sums, or two arrays of sums, are equal bit by bit but for NaN, which has many forms."""
+    one, other = (np.where(np.isnan(each), np.nan, each) for each in (first, second))
+    return one.tobytes() == other.tobytes()
+
+
+def _quote(total: Any) -> str:
+    return quote(np.asarray(total).tolist())

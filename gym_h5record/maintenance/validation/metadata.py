@@ -20,6 +20,7 @@ __all__ = ["metadata_problems"]
 _COLUMNS = {"observation_space": fmt.OBSERVATIONS, "action_space": fmt.ACTIONS}
 _CODES = {"observation_space": "space-unreadable", "action_space": "space-unreadable", "env_spec": "env-spec"}
 _TOTALS = ("total_steps", "total_episodes")
+_DISCARDED = ("discarded_episodes", "discarded_steps")
 _NEEDED = (*_TOTALS, "compression")  # and the schema, which ``structure`` reads
 _WANTED = (
     *("run_id", "agent_id", "user", "env_name", "env_class", "env_wrappers", "env_spec", "env_spec_problem"),
@@ -60,6 +61,10 @@ def _attribute_problems(attributes: dict[str, Any], spaces: dict[str, Space[Any]
         if name in _TOTALS or name == "schema":  # checked by ``_total_problems``, and by ``structure``
             continue
         place = f"/{fmt.METADATA} {name}"
+        if name in _DISCARDED:
+            if not isinstance(value, int) or value < 0:
+                yield make_problem("metadata-unreadable", place, f"expected a number, found {quote(value)}")
+            continue
         if not isinstance(value, str):
             yield make_problem("metadata-unreadable", place, f"expected text, found {quote(value)}")
             continue

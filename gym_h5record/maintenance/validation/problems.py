@@ -96,9 +96,10 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
     "episode-id": (Severity.ERROR, _SALVAGE),
     "episode-origin": (Severity.ERROR, _SALVAGE),
     "episode-json": (Severity.ERROR, _SALVAGE),
-    # Contents: values of the environment and of the agent.
+    # Contents: values of the environment and of the agent, and when they came.
     "not-finite": (Severity.WARNING, ""),
     "out-of-space": (Severity.WARNING, ""),
+    "time-order": (Severity.WARNING, "Do not compute with the times of these rows; nothing else depends on /times."),
 }
 """Severity and remedy by code. In a remedy, FILE is the recording and NEW a file to make."""
 

@@ -37,7 +37,7 @@ class RaggedChecks:
         Returns:
             ``(stop - start,)`` int64, or None if the values cannot be decoded.
         """
-        if isinstance(node, nodes.Text):
+        if isinstance(node, (nodes.Text, nodes.Json)):
             return self._lengths(node.characters, start, stop)
         if isinstance(node, nodes.Sequence):
             return self._lengths(node.items, start, stop)
@@ -46,6 +46,27 @@ class RaggedChecks:
         if isinstance(node, nodes.OneOf):
             return self._one_of(node, start, stop, chosen)
         return _sum([self.sizes(child, start, stop) for child in node.children()], stop - start)
+
+    def check_stacks(self, node: nodes.Stack, start: int, stop: int, begins: np.ndarray) -> bool:
+        """Check that each row has all earlier frames of its stack or none, and the first row of an episode has them.
+
+        Args:
+            node: The node.
+            start: The first row.
+            stop: The row behind the last.
+            begins: Which rows are the first of their episode, ``(stop - start,)`` bool.
+        """
+        counts = self._lengths(node.earlier, start, stop)
+        if counts is None:
+            return False
+        all_frames = node.shape[0] - 1
+        wrong = (counts != all_frames) & ((counts != 0) | begins)
+
+        def detail(at: int) -> str:
+            expected = f"{all_frames}, as it begins an episode" if begins[at] else f"{all_frames} or none"
+            return f"it has {counts[at]} earlier frames, expected {expected}"
+
+        return not self._findings.add_where("ragged", node.earlier.ends, wrong, start, detail)
 
     def _graph(self, node: nodes.Graph, start: int, stop: int) -> np.ndarray | None:
         name = node.parts.name

@@ -10,8 +10,8 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format.claims import committed_items
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import Schema, all_fields
+from gym_h5record.storage.column_layout import chunk_rows, is_compressed
 from gym_h5record.storage.column_reader import ColumnReader
-from gym_h5record.storage.column_writer import chunk_rows, is_compressed
 from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.paths import has_journal
 from gym_h5record.storage.state import State

@@ -18,6 +18,7 @@ from gym_h5record.errors import (
     RecordingNotFoundError,
 )
 from gym_h5record.format import names as fmt
+from gym_h5record.format.nodes import Stack
 from gym_h5record.maintenance.validation.checksums import checksum_problems
 from gym_h5record.maintenance.validation.episodes import EpisodeChecks
 from gym_h5record.maintenance.validation.metadata import metadata_problems
@@ -31,7 +32,7 @@ from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.hdf5.objects import hdf5_errors_as_corrupt
 from gym_h5record.storage.hdf5.superblock import cut_bytes
 from gym_h5record.storage.lock import is_locked
-from gym_h5record.storage.paths import lock_path, partial_path, redo_path, spare_path
+from gym_h5record.storage.paths import given_path, lock_path, partial_path, redo_path, spare_path
 from gym_h5record.storage.state import State, cut_short_text, recording_state
 
 __all__ = ["validate"]
@@ -53,8 +54,8 @@ def validate(
 
     Args:
         path: The recording: closed, interrupted or damaged, or a file that is no recording at all.
-        deep: Whether to check the contents too: every chunk, type, flag and return, NaN, and values outside their
-            space. The memory needed does not grow with the file.
+        deep: Whether to check the contents too: every chunk, type, flag and return, NaN, times, and values outside
+            their space. The memory needed does not grow with the file.
         on_progress: With ``deep``, called after each block with the number of checked rows and the number of all rows.
 
     Returns:
@@ -69,7 +70,7 @@ def validate(
         >>> h5r.validate(cartpole_path, deep=True)
         []
     """
-    real_path = Path(os.path.realpath(path))
+    real_path = Path(os.path.realpath(given_path(path)))
     problems: list[Problem] = []
     try:
         state = recording_state(real_path)
@@ -144,5 +145,6 @@ def _content_problems(
 def _block_rows(target: Target) -> int:
     """Rows in a block: a power of two like those of chunks, so that each chunk is decoded once."""
     row_bytes = sum(field.item_bytes for field in target.fields.values() if field.axis == "row")
+    row_bytes += sum(node.value_bytes for node in target.schema.observation.walk() if isinstance(node, Stack))
     fitting = min(_BLOCK_BYTES // row_bytes, _MAX_BLOCK_ROWS)
     return 1 << max(fitting.bit_length() - 1, 0)

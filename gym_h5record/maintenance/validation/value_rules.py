@@ -11,6 +11,7 @@ from gymnasium import Space, spaces
 from gym_h5record.format import nodes
 from gym_h5record.format.column_planning import contains
 from gym_h5record.format.names import SCALAR_TYPES, TypeCode
+from gym_h5record.values.custom_spaces import is_registered
 
 __all__ = ["allowed_codes", "children_spaces", "every_element", "fits_type", "make_inside"]
 
@@ -21,7 +22,7 @@ def allowed_codes(node: nodes.Node) -> np.ndarray:
     """Which codes a value of a node may have, ``(256,)`` bool. ``ABSENT`` is not among them: it means no value."""
     allowed = np.zeros(256, np.bool_)
     allowed[TypeCode.EXCEPTION] = True
-    if isinstance(node, nodes.Array):
+    if isinstance(node, (nodes.Array, nodes.Stack)):
         allowed[TypeCode.ARRAY] = True
     elif isinstance(node, nodes.Scalar):
         allowed[[*SCALAR_TYPES]] = True
@@ -58,6 +59,8 @@ def every_element(each: np.ndarray) -> np.ndarray:
 
 def children_spaces(node: nodes.Node, space: Space[Any] | None) -> tuple[Space[Any] | None, ...] | None:
     """The spaces of the children of a node, None if the node was not planned from this space."""
+    if space is None or is_registered(space):  # a class derived from Dict has its own idea of what it contains
+        return None
     if isinstance(node, nodes.DictOf) and isinstance(space, spaces.Dict):
         if {key for key, _ in node.items} == space.spaces.keys():
             return tuple(space.spaces[key] for key, _ in node.items)
@@ -66,8 +69,10 @@ def children_spaces(node: nodes.Node, space: Space[Any] | None) -> tuple[Space[A
     return None
 
 
-def make_inside(node: nodes.Array | nodes.Scalar, space: Space[Any]) -> _Inside | None:
+def make_inside(node: nodes.Array | nodes.Scalar | nodes.Stack, space: Space[Any]) -> _Inside | None:
     """Make a check of whole columns, None if values of this space can only be checked one by one."""
+    if is_registered(space):
+        return None
     if isinstance(node, nodes.Scalar):
         return _discrete(space) if isinstance(space, spaces.Discrete) else None
     if not isinstance(space, (spaces.Box, spaces.MultiDiscrete, spaces.MultiBinary)):

@@ -1,4 +1,4 @@
-"""Check the values of a block of rows: can they be decoded, are they finite, are they in their space?"""
+"""Check the values of a block of rows: can they be decoded, are they finite, are they in their space and in order?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium import Space
 
+from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
 from gym_h5record.format.column_planning import contains
@@ -24,8 +25,11 @@ from gym_h5record.maintenance.validation.value_rules import (
     make_inside,
 )
 from gym_h5record.reading.decoder import Decoder
+from gym_h5record.values.custom_spaces import OpaqueSpace
 
 __all__ = ["ValueChecks"]
+
+_Fixed = nodes.Array | nodes.Scalar | nodes.Stack
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class _Part:
         codes: The type codes of all nodes, ``(rows, K)`` uint8.
         present: Which rows have a value, ``(rows,)`` bool.
         blank: Which rows must have none, ``(rows,)`` bool.
+        begins: Which rows are the first of their episode, ``(rows,)`` bool.
         is_measured: Whether NaN and infinity are worth a warning.
     """
 
@@ -43,6 +48,7 @@ class _Part:
     codes: np.ndarray
     present: np.ndarray
     blank: np.ndarray
+    begins: np.ndarray
     is_measured: bool = False
 
     def only(self, chosen: np.ndarray) -> _Part:
@@ -68,11 +74,12 @@ class ValueChecks:
         self._ragged = ragged
         self._spaces = spaces
         self._allowed = {node.name: allowed_codes(node) for node in target.schema.coded}
-        for column in target.schema.infos or ():  # an info that does not fit its column is in /infos/json
+        for column in (*(target.schema.infos or ()), *(target.schema.extras or ())):  # a misfit is in their JSON
             self._allowed[column.node.name][TypeCode.EXCEPTION] = False
+        self._begins_next = True  # whether the next row is the first of its episode
 
     def check(self, rows: RowBlock, padding: np.ndarray | None) -> None:
-        """Check a block of rows.
+        """Check a block of rows. Call it with one block after the other.
 
         Args:
             rows: The rows.
@@ -81,6 +88,7 @@ class ValueChecks:
         schema = self._schema
         codes = rows.items(fmt.TYPES)
         if codes is None:  # values cannot be decoded; reading the columns finds their damaged chunks
+            self._begins_next = padding is not None and bool(padding[-1])
             for field in schema.ring_fields:
                 rows.items(field.name)
             return
@@ -89,8 +97,10 @@ class ValueChecks:
         else:
             self._check_padding(rows, codes, padding)
         self._ragged.sizes(nodes.Text(fmt.EXCEPTIONS), rows.start, rows.stop)
-        step = _Part(rows, codes, ~padding, padding, is_measured=True)
-        row = _Part(rows, codes, np.ones(len(rows), np.bool_), np.zeros(len(rows), np.bool_))
+        begins = np.concatenate([[self._begins_next], padding[:-1]])
+        self._begins_next = bool(padding[-1])
+        step = _Part(rows, codes, ~padding, padding, begins, is_measured=True)
+        row = _Part(rows, codes, np.ones(len(rows), np.bool_), np.zeros(len(rows), np.bool_), begins)
         self._check(schema.action, step, self._spaces.get(fmt.ACTIONS))
         self._check(schema.node(fmt.REWARDS), step)
         for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS):
@@ -99,7 +109,11 @@ class ValueChecks:
         if schema.frame is not None:
             self._check(schema.frame, row)
         if schema.infos is not None:
-            self._check_infos(row)
+            self._check_keyed(fmt.INFOS, fmt.INFOS_JSON, row)
+        if schema.extras is not None:
+            self._check_keyed(fmt.EXTRAS, fmt.EXTRAS_JSON, step)
+        if schema.times:
+            self._check_times(rows)
 
     def _check_padding(self, rows: RowBlock, codes: np.ndarray, padding: np.ndarray) -> None:
         """Check that the last row of an episode, which has no step, has zeros and no type codes there."""
@@ -116,21 +130,41 @@ class ValueChecks:
         detail = "the last row of its episode has no step, but this is not zero"
         self._findings.add_where("padding", name, wrong, rows.start, lambda at: detail)
 
-    def _check_infos(self, part: _Part) -> None:
-        for column in self._schema.infos or ():
+    def _check_keyed(self, group: str, json_name: str, part: _Part) -> None:
+        """Check infos or extras: they may hold any values, NaN included."""
+        part = replace(part, is_measured=False)
+        for column in self._decoder.key_columns(group):
             codes = part.codes[:, self._schema.code_index[column.node.name]]
             self._check(column.node, part.only(codes != TypeCode.ABSENT))
-        sizes = self._ragged.sizes(nodes.Text(fmt.INFOS_JSON), part.rows.start, part.rows.stop)
-        for at in np.flatnonzero(sizes) if sizes is not None else ():
-            row = part.rows.start + int(at)
+        sizes = self._ragged.sizes(nodes.Text(json_name), part.rows.start, part.rows.stop)
+        if sizes is None:
+            return
+        self._note_padding(json_name, part.blank & (sizes != 0), part.rows)
+        for at in np.flatnonzero(part.present & (sizes != 0)).tolist():
+            row = part.rows.start + at
             try:
-                self._decoder.info(row)
+                values = self._decoder.keyed(group, row)
             except Exception as error:  # noqa: BLE001  # decoding damaged bytes can raise anything
-                self._findings.add("undecodable", fmt.INFOS_JSON, row, reason(error, self._path))
+                self._findings.add("undecodable", json_name, row, reason(error, self._path))
+            else:
+                if group == fmt.EXTRAS and type(values) is not dict:  # an info may be any value
+                    self._findings.add("undecodable", json_name, row, f"{quote(values)} is not an object")
+
+    def _check_times(self, rows: RowBlock) -> None:
+        times, before = rows.items(fmt.TIMES), rows.shifted(fmt.TIMES)
+        if times is not None and before is not None:
+            self._findings.add_where(
+                "time-order",
+                fmt.TIMES,
+                times < before,
+                rows.start,
+                lambda at: f"it is {times[at]} ns, less than the {before[at]} ns before it",
+            )
 
     # One node ------------------------------------------------------------------------------------------
 
     def _check(self, node: nodes.Node, part: _Part, space: Space[Any] | None = None) -> None:
+        space = None if isinstance(space, OpaqueSpace) else space  # it contains every value
         codes = part.codes[:, self._schema.code_index[node.name]]
         allowed = self._allowed[node.name][codes]
         wrong = part.only(~allowed)
@@ -140,6 +174,8 @@ class ValueChecks:
         in_columns = part.only(allowed & ~is_exception)
         if isinstance(node, nodes.Ragged):
             self._check_ragged(node, in_columns, space)
+        elif isinstance(node, nodes.Stack):
+            self._check_stack(node, in_columns, codes, space)
         elif isinstance(node, (nodes.Array, nodes.Scalar)):
             self._check_column(node, in_columns, codes, space)
         else:
@@ -159,6 +195,18 @@ class ValueChecks:
             self._note_padding(node.name, part.blank & (sizes != 0), part.rows)
             self._decode(node, part, space)
 
+    def _check_stack(self, node: nodes.Stack, part: _Part, codes: np.ndarray, space: Space[Any] | None) -> None:
+        rows = part.rows
+        is_whole = self._ragged.check_stacks(node, rows.start, rows.stop, part.begins)
+        if not is_whole or rows.items(node.newest.name) is None:
+            return
+        try:
+            stacks = self._decoder.stacks(node, rows.start, rows.stop)
+        except CorruptRecordingError:
+            self._decode(node, part, space)  # finds out in which rows
+        else:
+            self._check_items(node, part, codes, stacks, space)
+
     def _check_column(
         self, node: nodes.Array | nodes.Scalar, part: _Part, codes: np.ndarray, space: Space[Any] | None
     ) -> None:
@@ -167,6 +215,11 @@ class ValueChecks:
             return
         if isinstance(node, nodes.Scalar):
             part = part.only(self._check_types(node, part, codes, items))
+        self._check_items(node, part, codes, items, space)
+
+    def _check_items(
+        self, node: _Fixed, part: _Part, codes: np.ndarray, items: np.ndarray, space: Space[Any] | None
+    ) -> None:
         if part.is_measured and node.dtype.kind == "f":
             finite = every_element(np.isfinite(items))
             self._note("not-finite", node, part.only(~finite), lambda at: _first_not_finite(items[at]))
@@ -184,9 +237,7 @@ class ValueChecks:
         self._note("type-code", node, wrong, lambda at: f"the type of code {codes[at]} cannot represent {items[at]}")
         return fits
 
-    def _check_inside(
-        self, node: nodes.Array | nodes.Scalar, part: _Part, codes: np.ndarray, items: np.ndarray, space: Space[Any]
-    ) -> None:
+    def _check_inside(self, node: _Fixed, part: _Part, codes: np.ndarray, items: np.ndarray, space: Space[Any]) -> None:
         inside = make_inside(node, space)
         if inside is None:
             self._decode(node, part, space)

@@ -30,6 +30,7 @@ class SnapshotSet:
 
     def __init__(self, providers: Sequence[SnapshotProvider]) -> None:
         self._providers = {provider.name: provider for provider in providers}
+        self._is_bare = True  # whether the last reset that ``take`` was called for had neither seed nor options
 
     def take(self, env: gym.Env[Any, Any], *, is_bare: bool = True) -> dict[str, bytes]:
         """The states that the next reset of ``env`` depends on, by the name of the provider.
@@ -37,6 +38,7 @@ class SnapshotSet:
         Empty if that reset changes nothing: the first reset of ``gym_h5record.replay.branching.Branch`` that is bare,
         without a seed and without options.
         """
+        self._is_bare = is_bare
         if is_bare and getattr(env, "continues_episode", False):
             return {}
         taken = {name: provider.take(env) for name, provider in self._providers.items()}
@@ -46,7 +48,16 @@ class SnapshotSet:
         """After the reset, add the generators that the reset has created to the result of ``take``."""
         for name, provider in self._providers.items():
             if name in taken and isinstance(provider, GeneratorProvider):
-                taken[name] = provider.complete(env, taken[name])
+                taken[name] = provider.complete(env, taken[name], is_bare=self._is_bare)
+
+    def missing(self, env: gym.Env[Any, Any], taken: Mapping[str, bytes]) -> list[str]:
+        """The places of recorded generators that ``env`` does not have, or not yet: ``restore`` leaves them out."""
+        return [
+            place
+            for name, provider in self._providers.items()
+            if name in taken and isinstance(provider, GeneratorProvider)
+            for place in provider.missing(env, taken[name])
+        ]
 
     def restore(self, env: gym.Env[Any, Any], taken: Mapping[str, bytes]) -> None:
         """Restore states before a reset. A missing provider or a misfitting state raises ``SnapshotError``."""

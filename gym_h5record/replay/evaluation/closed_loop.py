@@ -41,7 +41,9 @@ def run_live(
     """
     recorded = (episode.number, episode.length, episode.total_reward, episode.complete)
     try:
-        live, observation, info = branch(recording.path, episode.number, 0, env=env, ignore=ignore, snapshots=snapshots)
+        live, observation, info = branch(
+            *(recording.path, episode.number, 0), env=env, ignore=ignore, snapshots=snapshots, lookahead_steps=0
+        )
     except (NotReplayableError, SnapshotError, DivergedError) as error:
         return EpisodeEvaluation(*recorded, reason=str(error))
     try:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
+
 from gym_h5record.errors import OptionError
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
@@ -58,7 +60,8 @@ def evaluate(
         on_progress: Called with the number of episodes that are done, and the number of all.
 
     Raises:
-        OptionError: If an episode does not exist, or options do not fit each other.
+        OptionError: If an episode does not exist, options do not fit each other, or rewards are arrays in a closed
+            loop, which compares returns.
         UnbuildableEnvError: If the environment cannot be made from the file.
         EnvMismatchError: If its spaces are not the recorded ones.
         Exception: Any error of the policy or the environment, with a note that names episode and step.
@@ -79,6 +82,8 @@ def evaluate(
     if max_steps is not None and max_steps < 1:
         raise OptionError(f"max_steps={max_steps}: expected 1 or more, or None.")
     with Recording(path) as recording:
+        if closed_loop:
+            _check_rewards(recording)
         overall = make_agreement_counter(recording.action_space)
         if closed_loop:
             run = partial(run_live, policy, recording, env=env, max_steps=max_steps, ignore=ignore, snapshots=snapshots)
@@ -95,6 +100,17 @@ def evaluate(
         return EvaluationReport(recording.path, closed_loop, tuple(done), overall.agreement())
 
 
+def _check_rewards(recording: Recording) -> None:
+    """Refuse returns that are no single numbers."""
+    shape = recording.schema.return_shape
+    if shape:
+        raise OptionError(
+            f"{recording.path}: its rewards are arrays of shape {shape}, and a closed loop compares returns that are "
+            "single numbers. Record the environment in a wrapper that makes one number of each reward, such as "
+            "gymnasium.wrappers.TransformReward, or compare actions in an open loop."
+        )
+
+
 def _compare(policy: Policy, recording: Recording, overall: AgreementCounter, episode: Episode) -> EpisodeEvaluation:
     """Call the policy with the recorded observations of an episode and count how its actions agree."""
     counter = make_agreement_counter(recording.action_space)
@@ -106,9 +122,9 @@ def _compare(policy: Policy, recording: Recording, overall: AgreementCounter, ep
             chosen = policy(observation)
         counter.add(recorded, chosen)
         overall.add(recorded, chosen)
-    return EpisodeEvaluation(
-        episode.number, episode.length, episode.total_reward, episode.complete, agreement=counter.agreement()
-    )
+    total = episode.total_reward
+    total = total.tolist() if isinstance(total, np.ndarray) else total
+    return EpisodeEvaluation(episode.number, episode.length, total, episode.complete, agreement=counter.agreement())
 
 
 def _closed_report(recording: Recording, done: list[EpisodeEvaluation], seed: int) -> EvaluationReport:

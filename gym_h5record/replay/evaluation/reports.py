@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gym_h5record.replay.evaluation.bootstrap import Interval
 
@@ -135,7 +136,7 @@ class EpisodeEvaluation:
 
     Attributes:
         num_steps: How many steps were recorded.
-        total_reward: Sum of the recorded rewards.
+        total_reward: Sum of the recorded rewards: a float, or nested lists of floats if rewards are arrays.
         complete: Whether the environment ended the recorded episode; False if recording stopped before.
         agreement: Of the actions; None in a closed loop.
         live: The episode of the policy; None in an open loop, or if it could not begin.
@@ -144,7 +145,7 @@ class EpisodeEvaluation:
 
     episode: int
     num_steps: int
-    total_reward: float
+    total_reward: Any
     complete: bool
     agreement: Agreement | None = None
     live: LiveEpisode | None = None

@@ -14,8 +14,9 @@ import re
 import struct
 from collections.abc import Callable
 
+from gym_h5record.format.descriptions import DESCRIPTION_ATTRIBUTES
 from gym_h5record.format.names import METADATA_ATTRIBUTES, ROOT_ATTRIBUTES
-from gym_h5record.limits import MAX_HEAP_BYTES, MAX_TEXT_BYTES
+from gym_h5record.limits import MAX_HEAP_BYTES, MAX_RANK, MAX_TEXT_BYTES
 from gym_h5record.storage.hdf5.lookup3 import lookup3_hash
 
 __all__ = ["check_block", "header_messages"]
@@ -177,7 +178,10 @@ _ATTRIBUTE = struct.Struct("<BBHHH")  # version, flags, bytes of the name, of th
 _TYPE_ELSEWHERE = 0x01
 _CLASS, _WHOLE_NUMBER, _STRING, _VARIABLE_LENGTH = 0x0F, 0, 3, 9
 _TYPE = struct.Struct("<B3xI")  # class and version, bytes of a value
-_NAMES = frozenset(name.encode() for name in (*ROOT_ATTRIBUTES, *METADATA_ATTRIBUTES))  # no others are ever read
+_NAMES = frozenset(name.encode() for name in (*ROOT_ATTRIBUTES, *METADATA_ATTRIBUTES))  # of our own attributes
+_USUAL_NAMES = frozenset(name.encode() for name in DESCRIPTION_ATTRIBUTES)  # users may give them to objects of theirs
+_DIMENSIONS_AT = {1: 8, 2: 4}  # in a dataspace, by its version
+_TEXT_BYTES = 16  # of a text in an attribute: its length, and its place in a heap
 _BEGIN = rb"(?=[\x01-\x03].[\x02-\x40]\x00)"  # version, flags, size of the name; a lookahead: matches may overlap
 _IN_BLOCKS = re.compile(_BEGIN, re.DOTALL)
 
@@ -194,7 +198,8 @@ def _check_attribute(data: memoryview, at: int) -> None:
     version, flags, *sizes = _ATTRIBUTE.unpack_from(data, at)
     name_at = at + _ATTRIBUTE.size + (version == 3)  # version 3 has a byte for the encoding of the name
     name = bytes(data[name_at : name_at + sizes[0] - 1])  # HDF5 ignores the last byte
-    if name.partition(b"\0")[0] not in _NAMES:
+    name = name.partition(b"\0")[0]
+    if name not in _NAMES and name not in _USUAL_NAMES:  # no others are ever read
         return
     name_bytes, type_bytes, space_bytes = (-(-size // 8) * 8 if version == 1 else size for size in sizes)
     type_at = name_at + name_bytes
@@ -206,9 +211,20 @@ def _check_attribute(data: memoryview, at: int) -> None:
     if data[type_at] & _CLASS != _VARIABLE_LENGTH:
         return
     kind, character_bytes = _TYPE.unpack_from(data, type_at + _TYPE.size)
-    (length,) = _UINT32.unpack_from(data, length_at)
-    if kind & _CLASS not in (_WHOLE_NUMBER, _STRING) or character_bytes != 1 or length > MAX_TEXT_BYTES:
-        raise _refuse(f"an attribute of {length} times {character_bytes} bytes")
+    count = _num_texts(data[type_at + type_bytes : length_at])
+    for at in range(length_at, min(length_at + count * _TEXT_BYTES, len(data) - _UINT32.size + 1), _TEXT_BYTES):
+        (length,) = _UINT32.unpack_from(data, at)
+        is_text = kind & _CLASS in (_WHOLE_NUMBER, _STRING) and character_bytes == 1
+        if length > MAX_TEXT_BYTES or not (is_text or name in _USUAL_NAMES):
+            raise _refuse(f"an attribute of {length} times {character_bytes} bytes")
+
+
+def _num_texts(space: memoryview) -> int:
+    """How many values an attribute has, by its dataspace; one if that is cut short or of an unknown version."""
+    if len(space) < 4 or space[0] not in _DIMENSIONS_AT or space[1] != 1:  # 1: the number of axes
+        return 1
+    at = _DIMENSIONS_AT[space[0]]
+    return min(int.from_bytes(space[at : at + 8], "little"), MAX_RANK + 1)
 
 
 # Headers of groups and datasets, and their other parts -----------------------------------------------

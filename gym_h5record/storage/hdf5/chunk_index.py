@@ -14,7 +14,7 @@ import h5py
 
 from gym_h5record.storage.hdf5.block_checks import header_messages
 
-__all__ = ["indexed_chunks"]
+__all__ = ["indexed_chunks", "stored_bytes"]
 
 _HEADER_BYTES = 4096  # read of the header of a dataset; those of recordings have some 300
 _LAYOUT_MESSAGE = 8
@@ -38,6 +38,17 @@ def indexed_chunks(descriptor: int, dataset: h5py.Dataset) -> int | None:
     except (LookupError, struct.error):
         return None
     return int(chunks) if signature == b"EAHD" else None
+
+
+def stored_bytes(descriptor: int, dataset: h5py.Dataset) -> int:
+    """The bytes of the chunks of a dataset; 0 if the index claims more entries than the file has bytes.
+
+    HDF5 walks through all entries.
+    """
+    chunks = indexed_chunks(descriptor, dataset)
+    if chunks is None or chunks > os.fstat(descriptor).st_size:
+        return 0
+    return int(dataset.id.get_storage_size())
 
 
 def _index_address(header: bytes) -> int:

@@ -16,6 +16,7 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.limits import UNCHECKED_BYTES
 from gym_h5record.storage.hdf5.codecs import SZIP, decode_chunk
 from gym_h5record.storage.hdf5.objects import READ_ERRORS, filter_ids
+from gym_h5record.storage.hdf5.shuffle import unshuffled
 from gym_h5record.storage.hdf5.szip import SzipDecoder
 
 __all__ = ["StoredChunks"]
@@ -31,10 +32,10 @@ class StoredChunks:
     """Reads chunks of one dataset. Several threads may do so at the same time.
 
     Args:
-        dataset: From ``open_dataset``: it has at most one filter, of ``FILTERS``.
+        dataset: From ``open_dataset``: it has at most one filter of ``FILTERS``, perhaps with shuffle in front.
 
     Attributes:
-        filter_id: The number of its filter, 0 if it has none.
+        filter_id: The number of the filter that compresses it, 0 if none does.
     """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
@@ -42,7 +43,8 @@ class StoredChunks:
         self._dtype, self._shape = dataset.dtype, dataset.chunks
         self._rows = int(self._shape[0])
         self._size_bytes = math.prod(self._shape) * self._dtype.itemsize
-        self.filter_id = next(iter(filter_ids(dataset.id)), 0)
+        self._filters = filter_ids(dataset.id)
+        self.filter_id = self._filters[-1] if self._filters else 0
         self._szip = SzipDecoder(dataset) if self.filter_id == SZIP else None
         self._own = range(0)  # items of the chunks that check_overwritten has checked
         self._spare: list[np.ndarray] = []  # the last buffer: to get new memory takes longer than to read a chunk
@@ -58,11 +60,22 @@ class StoredChunks:
             buffer = self._spare.pop()  # atomic: no other thread gets the same buffer
         except IndexError:
             buffer = self._new_buffer()
-        mask, data = self._dataset.id.read_direct_chunk(self._at(first), out=buffer)
+        mask, data = self.stored(first, buffer)
         items = np.frombuffer(self._decoded(mask, data), self._dtype).reshape(self._shape)
         if buffer.nbytes <= _MAX_SPARE_BYTES:
             self._spare = [buffer]
         return items
+
+    def stored(self, first: int, buffer: np.ndarray | None = None) -> tuple[int, memoryview]:
+        """The chunk that begins with item ``first`` as it is stored, in ``buffer``, and its mask of unused filters.
+
+        Raises:
+            OSError, RuntimeError, ValueError: If it is missing, or larger than any compressed chunk.
+        """
+        mask, data = self._dataset.id.read_direct_chunk(
+            self._at(first), out=self._new_buffer() if buffer is None else buffer
+        )
+        return mask, data
 
     def read_to_append(self, first: int) -> np.ndarray:
         """``read`` a chunk that is about to be written again with more items.
@@ -86,7 +99,7 @@ class StoredChunks:
         aligned = start - start % self._rows
         for first in range(aligned, stop, self._rows):
             is_read = first < start or first + self._rows > stop
-            if is_read and first not in self._own and self._is_indexed(first):
+            if is_read and first not in self._own and self.is_indexed(first):
                 self.read_to_append(first)
         own = self._own or range(aligned, stop)
         self._own = range(min(own.start, aligned), max(own.stop, stop))
@@ -122,7 +135,7 @@ class StoredChunks:
             chunks = bisect_left(range(chunks), 1, key=lambda number: not self._is_stored(number))
         return min(len(self._dataset), chunks * self._rows)
 
-    def _is_indexed(self, first: int) -> bool:
+    def is_indexed(self, first: int) -> bool:
         """Whether the index of chunks has one that begins with item ``first``, be it damaged or not."""
         return self._dataset.id.get_chunk_info_by_coord(self._at(first)).byte_offset is not None
 
@@ -144,8 +157,13 @@ class StoredChunks:
         return np.empty(self._size_bytes * 9 // 8 + _MARGIN_BYTES, np.uint8)
 
     def _decoded(self, mask: int, data: memoryview) -> bytes:
-        if mask & 1:  # stored as it is: the filter could not make it smaller
-            return decode_chunk(0, data, self._size_bytes)
-        if self._szip is not None:
-            return self._szip.decode(bytes(data))
-        return decode_chunk(self.filter_id, data, self._size_bytes)
+        """Undo the filters of a chunk, last one first, but not those that its mask says were left out."""
+        last = max(len(self._filters) - 1, 0)
+        if mask >> last & 1:
+            decoded = decode_chunk(0, data, self._size_bytes)
+        elif self._szip is not None:
+            decoded = self._szip.decode(bytes(data))
+        else:
+            decoded = decode_chunk(self.filter_id, data, self._size_bytes)
+        is_shuffled = last and not mask & 1  # shuffle is the only filter that stands in front of another one
+        return unshuffled(decoded, self._dtype.itemsize) if is_shuffled else decoded

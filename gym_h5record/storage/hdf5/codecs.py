@@ -19,11 +19,12 @@ from isal import isal_zlib
 from gym_h5record.errors import CorruptRecordingError, MissingDependencyError, OptionError
 from gym_h5record.options import check_one_of
 
-__all__ = ["COMPRESSIONS", "FILTERS", "SZIP", "Codec", "decode_chunk", "make_codec"]
+__all__ = ["COMPRESSIONS", "FILTERS", "GZIP", "SHUFFLE", "SZIP", "Codec", "decode_chunk", "make_codec"]
 
 GZIP, SZIP, LZF, LZ4, ZSTD = 1, 4, 32000, 32004, 32015
+SHUFFLE = 2  # compresses nothing itself; it may stand in front of gzip
 FILTERS = {GZIP: "gzip", SZIP: "szip", LZF: "lzf", LZ4: "lz4", ZSTD: "zstd"}
-"""The HDF5 filters that the chunks of a recording may have, one of them at most."""
+"""The HDF5 filters that compress the chunks of a recording, one of them at most."""
 
 _ISAL_LEVEL = 1  # Atari frames: level 2 gives the same size, level 3 saves 5 % in 11 to 17 times the time
 _LZ4_BLOCK_BYTES = 1 << 30

@@ -16,8 +16,15 @@ import h5py
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, RecordingError
-from gym_h5record.limits import MAX_CHUNK_BYTES, MAX_METADATA_BYTES, MAX_TEXT_BYTES, MIN_FILTERED_ITEM_BYTES
-from gym_h5record.storage.hdf5.codecs import FILTERS
+from gym_h5record.format.names import COMMIT, POSITIONS
+from gym_h5record.limits import (
+    MAX_CHUNK_BYTES,
+    MAX_METADATA_BYTES,
+    MAX_PACKED_CHUNK_BYTES,
+    MAX_TEXT_BYTES,
+    MIN_FILTERED_ITEM_BYTES,
+)
+from gym_h5record.storage.hdf5.codecs import FILTERS, GZIP, SHUFFLE
 from gym_h5record.values.exact import storable
 
 __all__ = [
@@ -30,6 +37,7 @@ __all__ = [
     "open_attribute",
     "open_dataset",
     "read_attributes",
+    "read_texts",
 ]
 
 READ_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, OverflowError)
@@ -130,6 +138,20 @@ def read_attributes(file: h5py.File, group: str, names: Iterable[str]) -> dict[s
     return found
 
 
+def read_texts(dataset: h5py.Dataset, name: str) -> list[str]:
+    """The texts of an attribute of a dataset: one, or a list with one for each axis.
+
+    Raises:
+        READ_ERRORS: If HDF5 cannot read them, or they are no such texts.
+    """
+    attribute = h5py.h5a.open(dataset.id, name.encode())
+    is_text = attribute.get_type().get_class() == h5py.h5t.STRING and attribute.shape in ((), (dataset.ndim,))
+    if not is_text or attribute.get_storage_size() > MAX_TEXT_BYTES:
+        raise CorruptRecordingError(f"the attribute {name!r} of {dataset.name} is no text, or too large")
+    texts = np.atleast_1d(np.asarray(dataset.attrs[name], object)).tolist()
+    return [each.decode("utf-8") if isinstance(each, bytes) else each for each in texts]
+
+
 def _member(file: h5py.File, name: str) -> Any:
     """The object at a path of hard links only. Such a path does not leave the file."""
     place = file.id
@@ -166,12 +188,25 @@ def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
         raise CorruptRecordingError(f"/{name} has chunks of {chunk_bytes} bytes, at most {MAX_CHUNK_BYTES} are read")
     if create.get_fill_time() == h5py.h5d.FILL_TIME_NEVER:
         raise CorruptRecordingError(f"/{name} leaves items undefined that were never written")
+    _check_filters(name, dataset, chunk_bytes, chunk_bytes // chunk[0])
+
+
+def _check_filters(name: str, dataset: h5py.h5d.DatasetID, chunk_bytes: int, item_bytes: int) -> None:
     filters = filter_ids(dataset)
-    if len(filters) > 1 or not FILTERS.keys() >= {*filters}:
-        raise CorruptRecordingError(f"/{name} has the filters {filters}, a recording has at most one of {[*FILTERS]}")
-    if filters and chunk_bytes // chunk[0] < MIN_FILTERED_ITEM_BYTES:
+    if filters == [SHUFFLE, GZIP]:
+        values = dataset.get_create_plist().get_filter(0)[2]
+        if values != (dataset.get_type().get_size(),):
+            raise CorruptRecordingError(f"/{name} is shuffled by {values} bytes, which is not the size of its elements")
+    elif len(filters) > 1 or not FILTERS.keys() >= {*filters}:
         raise CorruptRecordingError(
-            f"/{name} is compressed, but a recording compresses only items of {MIN_FILTERED_ITEM_BYTES} bytes or more"
+            f"/{name} has the filters {filters}, a recording has at most one of {[*FILTERS]}, or shuffle and gzip"
+        )
+    if not filters or item_bytes >= MIN_FILTERED_ITEM_BYTES:
+        return
+    if name in (COMMIT, POSITIONS) or filters[-1] != GZIP or chunk_bytes > MAX_PACKED_CHUNK_BYTES:
+        raise CorruptRecordingError(
+            f"/{name} has items of {item_bytes} bytes, and chunks of {chunk_bytes} bytes with the filters {filters}; a "
+            f"recording compresses such items with gzip, in chunks of at most {MAX_PACKED_CHUNK_BYTES} bytes"
         )
 
 

@@ -8,9 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
 
-from tests.paintings import record_paintings
+import gym_h5record as h5r
+from tests.paintings import FRAMES, record_paintings
+from tests.treasures import DeepSea
 
 
 def facts(stdout: str) -> dict[str, str]:
@@ -35,6 +38,16 @@ def test_it_tells_what_was_recorded(cli: Any, paintings: Path) -> None:
     assert told["steps"] == "10, in 12 rows"
     assert told["returns"] == "min 3  mean 8.5  max 14"
     assert told["lengths"] == "min 3  mean 5  max 7"
+
+
+def test_every_camera_has_a_line(cli: Any, tmp_path: Path) -> None:
+    record_paintings(tmp_path / "run.h5", (2,), **FRAMES["cameras"])
+    stdout = cli("info", "run.h5").stdout
+    assert facts(stdout)["frames"] == "of cameras, 25 per second"
+    names = ["depth", "front", "map%2Ftext/ends", "map%2Ftext/values", "wrist/depth", "wrist/rgb"]
+    assert sorted(line.split()[0] for line in stdout.splitlines() if line.startswith("frames/")) == [
+        f"frames/{name}" for name in names
+    ]
 
 
 def test_every_column_has_a_line(cli: Any, paintings: Path) -> None:
@@ -103,3 +116,53 @@ def test_what_is_no_recording_is_one_line(
     result = cli("info", name)
     assert (result.exit_code, result.stdout) == (1, "")
     assert re.match(f"error: .*{message}.*\n$", result.stderr)
+
+
+# Extras, times, and rewards that are arrays ---------------------------------------------------------
+
+
+def test_extras_and_times_are_told(cli: Any, treasures: Path) -> None:
+    told = facts(cli("info", treasures).stdout)
+    assert told["extras"] == "log_prob, values, others as JSON text"
+    assert told["times"] == "one for each row"
+    content = json.loads(cli("info", treasures, "--json").stdout)
+    assert (content["extras"], content["times"]) == (["log_prob", "values"], True)
+
+
+def test_without_extras_and_times_that_is_told(cli: Any, tmp_path: Path) -> None:
+    recorder = h5r.RecordToHDF5(DeepSea(), tmp_path / "run.h5", writer="inline", times=False)
+    recorder.reset()
+    recorder.step(0)
+    recorder.close()
+    told = facts(cli("info", "run.h5").stdout)
+    assert (told["extras"], told["times"]) == ("none", "none")
+    content = json.loads(cli("info", "run.h5", "--json").stdout)
+    assert (content["extras"], content["times"]) == ([], False)
+
+
+def test_extras_may_all_be_json(cli: Any, tmp_path: Path) -> None:
+    recorder = h5r.RecordToHDF5(DeepSea(), tmp_path / "run.h5", writer="inline")
+    recorder.reset()
+    recorder.add_extras(prompt="dive?")
+    recorder.step(0)
+    recorder.close()
+    assert facts(cli("info", "run.h5").stdout)["extras"] == "as JSON text"
+
+
+def test_returns_that_are_arrays_are_told_element_by_element(cli: Any, treasures: Path) -> None:
+    told = facts(cli("info", treasures).stdout)
+    assert told["returns"] == "min [0, -0.5]  mean [6.33333, -0.433333]  max [9.5, -0.3]"
+    returns = json.loads(cli("info", treasures, "--json").stdout)["returns"]
+    assert returns["min"] == pytest.approx([0.0, -0.5])
+    assert returns["max"] == pytest.approx([9.5, -0.3])
+
+
+def test_returns_that_are_nan_are_null_in_json(cli: Any, tmp_path: Path) -> None:
+    env = gym.wrappers.TransformReward(DeepSea(), lambda _: float("nan"))
+    recorder = h5r.RecordToHDF5(env, tmp_path / "run.h5", writer="inline")
+    recorder.reset()
+    recorder.step(0)
+    recorder.close()
+    assert facts(cli("info", "run.h5").stdout)["returns"] == "min nan  mean nan  max nan"
+    content = json.loads(cli("info", "run.h5", "--json").stdout, parse_constant=pytest.fail)
+    assert content["returns"] == {"min": None, "mean": None, "max": None}

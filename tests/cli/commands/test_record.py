@@ -196,7 +196,28 @@ def test_json_is_one_object_on_one_line_and_nothing_else_is_printed(cli: Any, tm
         "bytes": (tmp_path / "run.h5").stat().st_size,
         "interrupted": False,
     }
-    assert steps_per_second == pytest.approx(10 / seconds, rel=0.01)
+    assert steps_per_second == pytest.approx(9 / seconds, rel=0.01)  # of the steps behind the first one
+
+
+def test_a_single_step_has_no_speed(cli: Any) -> None:
+    assert cli("record", "Painter-v0", "-o", "a.h5", "--steps", 1).stdout.endswith(" kB\n")
+    content = json.loads(cli("record", "Painter-v0", "-o", "b.h5", "--steps", 1, "--json").stdout)
+    assert (content["seconds"], content["steps_per_second"]) == (0, None)
+
+
+def test_rewards_that_are_arrays_are_added_up_element_by_element(cli: Any, deep_sea: str) -> None:
+    result = cli("record", deep_sea, "-o", "a.h5", "--policy", "tests.treasures:dive", "--episodes", 2)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("a.h5: 2 episodes, 2 steps, mean return [1.5, -0.1], ")
+    arguments = ("record", deep_sea, "-o", "b.h5", "--policy", "tests.treasures:dive", "--episodes", 2, "--json")
+    assert json.loads(cli(*arguments).stdout)["returns"] == [[1.5, -0.1], [1.5, -0.1]]
+
+
+def test_a_home_directory_is_found(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    result = cli("record", "CartPole-v1", "-o", "~/run.h5", "--json")
+    assert json.loads(result.stdout)["bytes"] == (tmp_path / "home" / "run.h5").stat().st_size
 
 
 def test_quiet_prints_nothing(cli: Any) -> None:

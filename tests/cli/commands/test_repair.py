@@ -111,11 +111,11 @@ def test_damage_is_1_and_says_what_is_wrong_what_is_left_and_how_to_save_it(cli:
     assert (result.exit_code, result.stderr) == (1, "")
     told = facts(result.stdout)
     assert told["found"] == "damaged beyond repair"
-    assert told["problem"] == "/rewards has 5 items, 7 are needed"
+    assert told["problem"] == "/rewards: 7 items are committed, it has 5"
     assert told["done"] == "nothing"
     assert told["claims"] == "5 steps in 2 episodes"
-    assert told["readable"] == "6 rows, 3 episodes, 204 B"
-    assert told["lost"] == "1 row, 1 episode, 34 B"
+    assert told["readable"] == "6 rows, 3 episodes, 252 B"
+    assert told["lost"] == "1 row, 1 episode, 42 B"
     assert result.stdout.splitlines()[-1] == (
         "It has not been changed. Save the readable rows: gym-h5record repair run.h5 --salvage NEW.h5"
     )

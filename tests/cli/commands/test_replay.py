@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 import gym_h5record as h5r
+from tests.paintings import FRAMES, expected_frame, record_paintings
 
 
 def test_it_shows_the_first_episode_step_by_step(cli: Any, paintings: Path) -> None:
@@ -99,6 +100,48 @@ def test_what_cannot_be_is_one_line(cli: Any, paintings: Path, arguments: tuple[
     assert re.match(f"error: .*{message}", result.stderr)
 
 
+# Rewards that are arrays, or no numbers -----------------------------------------------------------------
+
+
+def test_rewards_that_are_arrays_are_shown_with_their_returns(cli: Any, treasures: Path) -> None:
+    lines = cli("replay", treasures).stdout.splitlines()
+    assert lines[0] == "episode 0: 5 steps, return [9.5, -0.5], terminated, seed 0"
+    cells = [re.split(" {2,}", line.strip()) for line in lines[4:]]
+    assert cells[1][:4] == ["2", "0", "[0 -0.1]", "[0 -0.2]"]
+    assert cells[4][:5] == ["5", "1", "[9.5 -0.1]", "[9.5 -0.5]", "terminated"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_json_holds_arrays_of_rewards_as_lists(cli: Any, treasures: Path) -> None:
+    content = json.loads(cli("replay", treasures, "--json").stdout)
+    assert content["return"] == pytest.approx([9.5, -0.5])
+    assert [step["reward"] for step in content["steps"]] == [[0.0, -0.1]] * 4 + [[9.5, -0.1]]
+    assert content["steps"][1]["return"] == [0.0, -0.2]
+
+
+def test_a_contact_sheet_shows_such_returns(cli: Any, tmp_path: Path) -> None:
+    env = gym.wrappers.TransformReward(gym.make("Painter-v0", render_mode="rgb_array"), lambda r: np.array([r, -1.0]))
+    recorder = h5r.RecordToHDF5(env, tmp_path / "run.h5", writer="inline")
+    recorder.reset()
+    recorder.step(0)
+    recorder.close()
+    assert cli("replay", "run.h5", "--png", "run.png").exit_code == 0
+
+
+@pytest.mark.filterwarnings("ignore:/rewards. got:gym_h5record.errors.RecordingWarning")
+@pytest.mark.parametrize("reward", [float("nan"), "much"])
+def test_a_return_that_is_nan_is_null_in_json(cli: Any, reward: Any, tmp_path: Path) -> None:
+    env = gym.wrappers.TransformReward(gym.make("CartPole-v1"), lambda _: reward)
+    recorder = h5r.RecordToHDF5(env, tmp_path / "run.h5", writer="inline")
+    recorder.reset()
+    recorder.step(0)
+    recorder.close()
+    assert cli("replay", "run.h5").stdout.startswith("episode 0: 1 step, return nan, ")
+    content = json.loads(cli("replay", "run.h5", "--json").stdout, parse_constant=pytest.fail)
+    assert content["return"] is content["steps"][0]["return"] is None
+    assert content["steps"][0]["reward"] == (None if isinstance(reward, float) else reward)
+
+
 # Pictures ---------------------------------------------------------------------------------------------
 
 
@@ -140,6 +183,26 @@ def test_without_frames_there_is_no_picture(cli: Any, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert re.match("error: .*run.h5 has no frames to make a picture of; record it with --frames render", result.stderr)
     assert not (tmp_path / "run.gif").exists()
+
+
+def test_a_picture_of_cameras_says_which_one_it_shows(cli: Any, tmp_path: Path) -> None:
+    record_paintings(tmp_path / "run.h5", (5,), **FRAMES["cameras"])
+    result = cli("replay", "run.h5", "--gif", "run.gif", "--png", "run.png")
+    assert result.stdout.endswith("wrote run.gif (camera front)\nwrote run.png (camera front)\n")
+    with Image.open(tmp_path / "run.gif") as gif:
+        frames = [np.asarray(each.convert("RGB")) for each in ImageSequence.Iterator(gif)]
+    assert np.array_equal(frames, [expected_frame("rgb_array", step) for step in range(6)])
+    content = json.loads(cli("replay", "run.h5", "--json", "--gif", "again.gif").stdout)
+    assert (content["gif"], content["camera"]) == ("again.gif", "front")
+
+
+@pytest.mark.parametrize(("mode", "what"), [("ansi", "text"), ("depth_array", "depth")])
+def test_no_picture_is_made_of_text_or_depth(cli: Any, mode: str, what: str, tmp_path: Path) -> None:
+    record_paintings(tmp_path / "run.h5", (5,), render_mode=mode)
+    result = cli("replay", "run.h5", "--png", "run.png")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: the frames are {what}: no picture is made of them.")
+    assert not (tmp_path / "run.png").exists()
 
 
 @pytest.mark.parametrize("option", ["--gif", "--png"])

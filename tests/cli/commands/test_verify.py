@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from gymnasium.envs.classic_control import AcrobotEnv
 
 from gym_h5record.cli import main
+from tests.paintings import FRAMES, record_paintings
 from tests.replay.recordings import record, tamper
 
 
@@ -28,6 +29,15 @@ def test_an_exact_recording_is_one_line_and_exit_code_0(path: Path) -> None:
     result = run(path)
     assert result.exit_code == 0, result.output
     assert result.output == f"{path}: 3 exact; 67 steps compared\n"
+
+
+def test_frames_of_cameras_are_said_not_to_be_compared(tmp_path: Path) -> None:
+    path = record_paintings(tmp_path / "run.h5", (5,), **FRAMES["cameras"])
+    sentence = "frames are not compared: the file does not hold the cameras that took them"
+    result = run(path)
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{sentence}\n{path}: 1 exact; 5 steps compared\n"
+    assert json.loads(run(path, "--json").output)["not_compared"] == [sentence]
 
 
 def test_a_divergence_is_shown_with_its_place_and_exit_code_1(path: Path) -> None:
@@ -107,3 +117,12 @@ def test_an_episode_that_there_is_not_is_exit_code_1(path: Path) -> None:
     result = run(path, "--episodes", "7")
     assert result.exit_code == 1
     assert "has 3 episodes, there is no [7]" in result.output
+
+
+def test_an_environment_that_the_file_cannot_make_is_asked_for_with_the_option(tmp_path: Path) -> None:
+    result = run(record(AcrobotEnv(), tmp_path / "run.h5"))
+    assert result.exit_code == 1
+    told = " ".join(result.output.split())
+    assert told.endswith("; pass a function that makes it, --env MODULE:CALLABLE.")
+    assert "AcrobotEnv cannot be made again: the file has no spec of it" in told
+    assert "lambda" not in told

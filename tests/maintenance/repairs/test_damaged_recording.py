@@ -14,6 +14,8 @@ from gym_h5record.format import names as fmt
 from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording
 from gym_h5record.storage.handle import Access, Handle
 from tests.leftovers import closed, cut, edited, pictures, set_item, shorter, unreadable_chunk
+from tests.treasures import extras, record_treasures
+from tests.zoo import check_identical
 
 
 @contextmanager
@@ -37,7 +39,19 @@ def test_a_whole_recording_is_all_there(tmp_path: Path) -> None:
         assert (rows[1].action, rows[1].outcome) == (1, (1.0, False, False))
         assert (rows[3].action, rows[3].outcome) == (None, (None, None, None))
         assert rows[1].observation.tolist() == [1.0, -1.0]
-        assert (rows[1].frame, rows[1].info) == (None, {})
+        assert (rows[1].frame, rows[1].info, rows[1].extras) == (None, {}, {})
+
+
+def test_a_row_knows_its_extras_and_its_time(tmp_path: Path) -> None:
+    path = edited(record_treasures(tmp_path / "run.h5"), set_item(fmt.TIMES, 1, 7))
+    with opened(path) as found:
+        rows = [found.row(row) for row in (1, 5)]
+        assert next(each.time_ns for each in rows if each) == 7
+        check_identical([each.extras for each in rows if each], [extras(1), {}], "extras")
+    with opened(record_treasures(tmp_path / "b.h5", times=False)) as found:
+        row = found.row(1)
+        assert row is not None
+        assert row.time_ns is None
 
 
 def test_rows_of_a_damaged_chunk_are_none(tmp_path: Path) -> None:

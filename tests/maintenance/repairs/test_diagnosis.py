@@ -46,6 +46,23 @@ def test_an_episode_that_was_running_counts_after_the_repair(
     assert (found.num_steps, found.open_start, found.has_running_episode) == (steps, 4, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after", "discarded"),
+    [
+        ("discarded", (45, 2), (7, 2), 1),
+        ("discarded-committed", (4, 1), (7, 2), 0),
+        ("discarded-at-last", (45, 2), (4, 1), 1),
+        ("appended-after-discards", (7, 2), (12, 3), 0),
+    ],
+)
+def test_discarded_episodes_are_foreseen(
+    name: str, before: tuple[int, int], after: tuple[int, int], discarded: int, tmp_path: Path
+) -> None:
+    found = diagnose(INTERRUPTED[name](tmp_path))
+    assert before_and_after(found) == (before, after)
+    assert (found.newly_discarded, found.has_running_episode, found.problem) == (discarded, False, "")
+
+
 @pytest.mark.parametrize("name", ["replacing", "replacing-a-text", "nothing-committed"])
 def test_a_file_that_is_still_to_be_made_or_replaced_holds_nothing(name: str, tmp_path: Path) -> None:
     found = diagnose(INTERRUPTED[name](tmp_path))
@@ -76,7 +93,7 @@ def test_a_journal_that_a_power_cut_made_worthless_is_set_aside(
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("rewards-short", "/rewards has 5 items, 7 are needed"),
+        ("rewards-short", "/rewards: 7 items are committed, it has 5"),
         ("cut-short-a-little", "bytes are missing at its end"),
         ("journal-header", "the header of run.h5.journal cannot be read"),
         ("journal-no-journal", "run.h5.journal is no journal"),

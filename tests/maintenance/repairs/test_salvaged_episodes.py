@@ -25,7 +25,7 @@ class Source:
         if kind == "x":
             return None
         outcome = (1.0, kind == "T", False) if kind != "|" else (None, None, None)
-        return ReadableRow(self._observations[number], None, {}, 0, outcome, is_last=kind == "|")
+        return ReadableRow(self._observations[number], None, {}, None, 0, {}, outcome, is_last=kind == "|")
 
 
 class Log:

@@ -33,13 +33,16 @@ from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing import journal
 from gym_h5record.writing.session import Session
 from tests.leftovers import closed, contents, edited, left_open, pictures, set_item, shorter, unreadable_chunk
-from tests.reading import record
+from tests.paintings import FRAMES, every_kind_of_frames, record_paintings
+from tests.reading import damage_chunk, record
+from tests.stacking import MOVES, START, StackingEnv, check_stacks, record_stacks
+from tests.treasures import extras, record_treasures, without_extras
 from tests.writing import MODEST_BYTES, Pen, check_pairs, everything_env, make_schema, pair, run_script, write_pairs
 from tests.zoo import SPACES, ZooEnv, check_identical, check_recorded, passing_infos
 
 pytestmark = pytest.mark.timeout(60)
 
-COLUMNS = ("observations", "frames", "infos", "actions", "rewards", "terminations", "truncations")
+COLUMNS = ("observations", "frames", "infos", "times", "actions", "rewards", "terminations", "truncations", "extras")
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +67,7 @@ def check_equal(first: Path, second: Path) -> None:
             for name in COLUMNS:
                 found, expected = getattr(twin, name), getattr(episode, name)
                 assert (found is None) == (expected is None)
-                for at in range(len(expected or ())):
+                for at in range(0 if expected is None else len(expected)):
                     check_identical(found[at], expected[at], f"{name}[{at}] of episode {number}")
 
 
@@ -124,6 +127,52 @@ class Filmed(ZooEnv):
     def render(self) -> np.ndarray:  # type: ignore[override]
         self._pictures += 1
         return np.full((8, 9, 3), self._pictures, np.uint8)
+
+
+@every_kind_of_frames
+def test_frames_of_every_kind_come_out_as_they_were(kind: str, tmp_path: Path) -> None:
+    path = record_paintings(tmp_path / "run.h5", (4, 3), **FRAMES[kind])
+    salvage(path, tmp_path / "saved.h5")
+    check_equal(path, tmp_path / "saved.h5")
+    assert h5r.diff(path, tmp_path / "saved.h5").ok
+
+
+@pytest.mark.parametrize("options", [{}, {"times": False}, {"dtype": np.float32}])
+def test_extras_times_and_arrays_of_rewards_come_out_as_they_were(options: Any, tmp_path: Path) -> None:
+    path = record_treasures(tmp_path / "run.h5", **options)
+    salvage(path, tmp_path / "saved.h5")
+    check_equal(path, tmp_path / "saved.h5")
+    assert h5r.diff(path, tmp_path / "saved.h5").ok
+    assert h5r.validate(tmp_path / "saved.h5", deep=True) == []
+
+
+def test_rows_around_a_lost_one_keep_their_extras_and_times(tmp_path: Path) -> None:
+    path = edited(record_treasures(tmp_path / "run.h5"), set_item(f"{fmt.EXTRAS_JSON}/{fmt.VALUES}", 0, ord("!")))
+    found = salvage(path, tmp_path / "saved.h5")
+    assert (found.rows, found.episodes, found.whole_episodes) == (15, 4, 2)
+    with h5r.Recording(path) as recording, h5r.Recording(tmp_path / "saved.h5") as saved:
+        assert saved.times is not None
+        assert recording.times is not None
+        check_identical(saved.times, np.delete(recording.times, 1), "times")
+        kept = [saved.episodes[1].extras[step] for step in range(3)]  # type: ignore[index]
+        check_identical(kept, [extras(step) for step in (2, 3, 4)], "extras behind the lost row")
+        assert saved.metadata["created_at"] == recording.metadata["created_at"]
+
+
+def test_times_that_make_no_sense_come_out_as_they_were(tmp_path: Path) -> None:
+    limits = np.iinfo(np.int64)
+    path = edited(record_treasures(tmp_path / "run.h5"), set_item(fmt.TIMES, slice(2, 4), [limits.min, limits.max]))
+    salvage(path, tmp_path / "saved.h5")
+    with h5py.File(path) as file, h5py.File(tmp_path / "saved.h5") as saved:
+        check_identical(saved[fmt.TIMES][:], file[fmt.TIMES][:16], "times")
+
+
+def test_a_recording_without_extras_stays_without(tmp_path: Path) -> None:
+    path = without_extras(record_treasures(tmp_path / "run.h5"))
+    salvage(path, tmp_path / "saved.h5")
+    check_equal(path, tmp_path / "saved.h5")
+    with h5r.Recording(tmp_path / "saved.h5") as saved:
+        assert saved.extras is None
 
 
 def test_frames_origins_seeds_and_metadata_come_out_as_they_were(tmp_path: Path) -> None:
@@ -428,6 +477,7 @@ def test_what_is_not_as_its_checksum_says_is_not_passed_on(tmp_path: Path) -> No
         ZooEnv(spaces.Discrete(5), rewards=[1.0], length=300, infos=lambda step: {}),
         [300, 300, 300],
         checksum=True,
+        compression=None,  # a chunk of compressed rewards would hold all of them
     )
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         size = file[fmt.REWARDS].chunks[0]
@@ -479,7 +529,7 @@ def test_what_can_be_read_is_counted_without_writing(tmp_path: Path) -> None:
     assert counted == salvage(path, tmp_path / "saved.h5")
     with h5py.File(path) as file:
         row_bytes = sum(file[name][:1].nbytes for name in ("observations", "actions", "rewards", "terminations"))
-        row_bytes += file["truncations"][:1].nbytes + file["infos/row"][:1].nbytes
+        row_bytes += sum(file[name][:1].nbytes for name in ("truncations", "infos/row", "times"))
     assert counted == Salvaged(46, 3, 1, 62, 2, row_bytes)
 
 
@@ -637,3 +687,36 @@ def test_what_somebody_else_has_put_in_the_place_of_the_copy_meanwhile_is_left(
         salvage(path, out)
     assert out.read_bytes() == content
     assert sorted(each.name for each in tmp_path.iterdir()) == ["out.h5", "run.h5"]
+
+
+# Stacks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nest", ["", "both"])
+def test_stacks_come_out_as_they_were(nest: str, tmp_path: Path) -> None:
+    orders = (*START, *["slide"] * 9, *MOVES, "slide", "end slide", "slide", "jump", "reset text", "slide", "slide")
+    episodes = record_stacks(tmp_path / "run.h5", orders, StackingEnv(3, np.float32, nest, seed=1), writer="inline")
+    salvage(tmp_path / "run.h5", tmp_path / "saved.h5")
+    check_stacks(tmp_path / "saved.h5", episodes)
+    check_equal(tmp_path / "run.h5", tmp_path / "saved.h5")
+    assert h5r.diff(tmp_path / "run.h5", tmp_path / "saved.h5").ok
+
+
+def test_with_a_lost_frame_all_stacks_that_had_it_are_lost(tmp_path: Path) -> None:
+    orders = (*START, *["slide"] * 60, "jump", *["slide"] * 90, "reset fill", *["slide"] * 40)
+    (first, second) = record_stacks(tmp_path / "run.h5", orders, writer="inline")
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert file["observations/newest"].chunks[0] == 64
+    damage_chunk(tmp_path / "run.h5", "observations/newest", lambda data: b"damaged", chunk=1)
+    salvage(tmp_path / "run.h5", tmp_path / "saved.h5")
+    check_stacks(tmp_path / "saved.h5", [first[:64], first[131:], second])
+    assert errors(tmp_path / "saved.h5") == []
+
+
+def test_lost_earlier_frames_cost_the_rows_that_need_them(tmp_path: Path) -> None:
+    orders = (*START, *["slide"] * 8, "jump", *["slide"] * 8)
+    (episode,) = record_stacks(tmp_path / "run.h5", orders, writer="inline")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["observations/earlier/ends"][10:] += 1
+    salvage(tmp_path / "run.h5", tmp_path / "saved.h5")
+    check_stacks(tmp_path / "saved.h5", [episode[:10], episode[13:]])

@@ -106,6 +106,16 @@ def test_returns_are_unknown_where_the_rewards_cannot_be_read(path: Path) -> Non
     assert found(path) == [("column-missing", "/truncations"), ("episode-return", "/episodes/returns episode 1")]
 
 
+def test_a_return_of_rewards_that_are_no_numbers_is_nan(tmp_path: Path) -> None:
+    path = record(tmp_path / "run.h5", ZooEnv(spaces.Discrete(2), rewards=[1.0, "much", 2.0]), (9, 1))
+    with h5r.Recording(path) as recording:
+        assert recording.returns.tolist() == [pytest.approx(np.nan, nan_ok=True), 1.0]
+    assert found(path) == []
+    with spoiling(path) as file:
+        file["episodes/returns"][0] = 3.0
+    assert only_problem(path).message == "it is 3.0, the rewards add up to nan"
+
+
 # How episodes began --------------------------------------------------------------------------------
 
 

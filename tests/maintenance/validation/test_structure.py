@@ -34,12 +34,14 @@ def test_a_good_recording_has_a_good_structure(path: Path) -> None:
     assert found(path, deep=False) == []
 
 
-@pytest.mark.parametrize("name", ["rewards", "observations/words/values/values", "types", "episodes/returns", "dones"])
+@pytest.mark.parametrize(
+    "name", ["terminations", "rewards", "observations/words/values/values", "types", "episodes/returns", "dones"]
+)
 def test_a_column_that_is_missing_is_found(name: str, path: Path) -> None:
     with spoiling(path) as file:
         del file[name]
-    code = "commit" if name == "rewards" else "column-missing"  # without rewards /commit cannot be believed
-    place = "/commit" if name == "rewards" else f"/{name}"
+    code = "commit" if name == "terminations" else "column-missing"  # without flags /commit cannot be believed
+    place = "/commit" if name == "terminations" else f"/{name}"
     assert found(path, deep=False) == [(code, place)]
 
 
@@ -118,7 +120,7 @@ def test_a_schema_that_is_missing_is_found(path: Path) -> None:
 @pytest.mark.parametrize("commit", [(-1, 0), (34, 35), (35, 5), (1 << 60, 5), (34, 6)])
 def test_a_commit_that_claims_too_much_is_found(commit: tuple[int, int], path: Path) -> None:
     with spoiling(path) as file:
-        file["commit"][:] = commit
+        file["commit"][:2] = commit
     assert found(path, deep=False) == [("commit", "/commit")]
 
 

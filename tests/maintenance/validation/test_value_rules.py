@@ -13,6 +13,7 @@ from gym_h5record.format import nodes
 from gym_h5record.format.column_planning import contains, plan_space
 from gym_h5record.format.names import NUMPY_SCALARS, TypeCode, numpy_scalar_code
 from gym_h5record.maintenance.validation.value_rules import allowed_codes, children_spaces, fits_type, make_inside
+from tests.custom_spaces import Grid, grids_registered, registered
 from tests.zoo import SPACES, samples
 
 BYTE = np.dtype(np.uint8)
@@ -144,6 +145,18 @@ def test_children_have_the_spaces_of_their_keys() -> None:
     pair = spaces.Tuple((spaces.Discrete(2), spaces.Text(3)))
     assert children_spaces(plan_space(pair, "a"), pair) == pair.spaces
     assert children_spaces(plan_space(pair, "a"), spaces.Tuple((spaces.Discrete(2),))) is None
+
+
+def test_only_single_values_tell_of_a_registered_class_whatever_it_is_derived_from() -> None:
+    class Branch(spaces.Dict):
+        pass
+
+    grid, branch = nodes.Array("a", np.dtype(np.uint8), (3, 3)), Branch(a=spaces.Discrete(2))
+    assert make_inside(grid, Grid(3)) is not None
+    assert children_spaces(plan_space(branch, "a"), branch) is not None
+    with grids_registered(), registered(Branch, lambda space: None, lambda json: branch):
+        assert make_inside(grid, Grid(3)) is None
+        assert children_spaces(nodes.DictOf("a", (("a", grid),)), branch) is None
 
 
 def test_a_space_that_fails_says_nothing() -> None:

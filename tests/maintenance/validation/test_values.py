@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from gymnasium import spaces
 
 import gym_h5record as h5r
+from gym_h5record.maintenance.validation import validator
 from tests.maintenance.validation import STARTS, code_column, found, only_problem, record, spoiling
+from tests.reading import damage_chunk
+from tests.stacking import START, StackingEnv, record_stacks
+from tests.treasures import DeepSea, record_treasures
 from tests.zoo import REWARDS, ZooEnv
 
 
@@ -270,3 +275,162 @@ def test_rows_are_looked_at_even_if_the_index_makes_no_sense(path: Path) -> None
         ("episode-span", "/episodes episode 1"),
         ("out-of-space", f"/observations/number row {STARTS[3]}"),
     ]
+
+
+# Extras --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"times": False}, {"infos": False, "checksum": True}])
+def test_nothing_is_wrong_with_extras_and_times(options: Any, tmp_path: Path) -> None:
+    assert found(record_treasures(tmp_path / "run.h5", **options)) == []
+
+
+def test_extras_may_hold_whatever_they_like(tmp_path: Path) -> None:
+    recorder = h5r.RecordToHDF5(DeepSea(), tmp_path / "run.h5", writer="inline")
+    recorder.reset()
+    for value in (0.5, float("nan"), "text", np.zeros(2), None):
+        recorder.add_extras(value=value, other={"x": float("inf")})
+        recorder.step(0)
+    recorder.step(0)
+    recorder.close()
+    assert found(tmp_path / "run.h5") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("extras/log_prob", 1), ("extras/log_prob", 255), ("extras/values", 4), ("extras/values", 255)]
+)
+def test_a_type_code_that_extras_cannot_have_is_found(name: str, code: int, treasures: Path) -> None:
+    set_code(treasures, name, 2, code)
+    assert found(treasures) == [("type-code", f"/{name} row 2")]
+
+
+def test_extras_may_be_absent(treasures: Path) -> None:
+    set_code(treasures, "extras/log_prob", 3, 0)
+    assert found(treasures) == []
+
+
+@pytest.mark.parametrize("name", ["extras/log_prob", "extras/values"])
+def test_extras_in_the_padding_are_found(name: str, treasures: Path) -> None:
+    with spoiling(treasures) as file:
+        file[name][9] = 1
+    assert found(treasures) == [("padding", f"/{name} row 9")]
+
+
+def test_types_of_extras_in_the_padding_are_found(treasures: Path) -> None:
+    set_code(treasures, "extras/log_prob", 9, 4)
+    assert found(treasures) == [("padding", "/types row 9")]
+
+
+def test_text_of_extras_in_the_padding_is_found(treasures: Path) -> None:
+    with spoiling(treasures) as file:
+        ends = file["extras/json/ends"]
+        ends[7:9] = ends[6]  # the text of row 7 belongs to the last row now
+    assert ("padding", "/extras/json row 9") in found(treasures)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [(b"!", "/extras/json row 1 is no tagged JSON"), (b"[1]", "[1] is not an object")]
+)
+def test_extras_that_are_no_json_object_are_found(text: bytes, reason: str, treasures: Path) -> None:
+    with spoiling(treasures) as file:
+        stop = int(file["extras/json/ends"][1])
+        file["extras/json/values"][:stop] = np.frombuffer(text.ljust(stop), np.uint8)
+    problem = only_problem(treasures)
+    assert (problem.code, problem.place) == ("undecodable", "/extras/json row 1")
+    assert reason in problem.message
+
+
+def test_ends_of_extras_that_go_back_are_found(treasures: Path) -> None:
+    with spoiling(treasures) as file:
+        file["extras/json/ends"][4] = 0
+    assert found(treasures)[0] == ("ragged", "/extras/json/ends row 4")
+
+
+# Times ---------------------------------------------------------------------------------------------
+
+
+def test_a_time_before_the_one_before_it_is_a_warning(treasures: Path) -> None:
+    with spoiling(treasures) as file:
+        file["times"][:] = 5 * np.arange(len(file["times"]))
+        file["times"][6:8] = 21, 20
+    problem = only_problem(treasures)
+    assert (problem.severity, problem.code, problem.place) == ("warning", "time-order", "/times row 6")
+    assert problem.message == "it is 21 ns, less than the 25 ns before it; likewise 1 more row"
+    assert problem.remedy == "Do not compute with the times of these rows; nothing else depends on /times."
+
+
+def test_times_may_stand_still(treasures: Path) -> None:
+    with spoiling(treasures) as file:
+        file["times"][:] = 0
+    assert found(treasures) == []
+
+
+def test_no_row_came_before_the_recording_began(treasures: Path) -> None:
+    with spoiling(treasures) as file:
+        file["times"][0] = -1
+    assert only_problem(treasures).message == "it is -1 ns, less than the 0 ns before it"
+
+
+def test_times_are_compared_across_blocks(treasures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validator, "_MAX_BLOCK_ROWS", 4)
+    with spoiling(treasures) as file:
+        file["times"][7:9] = 1 << 62, 0
+    assert [place for _, place in found(treasures)] == ["/times row 8"]
+
+
+# Stacks --------------------------------------------------------------------------------------------
+
+
+def record_floats(path: Path, script: tuple[str, ...] = (*START, *["slide"] * 9), nest: str = "") -> Path:
+    """Stacks of four frames that are all finite."""
+    record_stacks(path, script, StackingEnv(4, np.int16, nest), writer="inline")
+    return path
+
+
+def test_a_frame_that_is_not_finite_is_in_all_stacks_that_have_it(tmp_path: Path) -> None:
+    record_stacks(tmp_path / "run.h5", (*START, *["slide"] * 9), FiniteStacks(4, np.float32), writer="inline")
+    assert found(tmp_path / "run.h5") == []
+    with spoiling(tmp_path / "run.h5") as file:
+        file["observations/newest"][5, 1, 7] = np.nan
+    problem = only_problem(tmp_path / "run.h5")
+    assert (problem.code, problem.place) == ("not-finite", "/observations row 5")
+    assert problem.message == "it holds nan; likewise 3 more rows"
+
+
+class FiniteStacks(StackingEnv):
+    """Of ones and zeros."""
+
+    def _jump(self) -> np.ndarray:
+        return np.isfinite(super()._jump()).astype(np.float32)
+
+
+@pytest.mark.parametrize("block_rows", [1, 4, 1 << 14])
+def test_a_stack_outside_of_its_space_is_found(
+    block_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validator, "_MAX_BLOCK_ROWS", block_rows)
+    env = StackingEnv(3, nest="tuple")
+    env.observation_space = spaces.Tuple((spaces.Box(0, 254, (3, 2, 512), np.uint8), spaces.Discrete(3)))
+    script = ("reset slide", "slide", *["slide"] * 20, "reset slide", "jump", "slide")
+    episodes = record_stacks(tmp_path / "run.h5", script, env, writer="inline")
+    stacks = [each[0] for episode in episodes for each in episode]
+    outside = [row for row, stack in enumerate(stacks) if stack.max() == 255]
+    problem = only_problem(tmp_path / "run.h5")
+    assert (problem.code, problem.place) == ("out-of-space", f"/observations/0 row {outside[0]}")
+    assert problem.message.endswith(f"; likewise {len(outside) - 1} more rows")
+
+
+def test_frames_that_cannot_be_read_are_found(tmp_path: Path) -> None:
+    path = record_floats(tmp_path / "run.h5", (*START, *["slide"] * 200, "jump", "slide"))
+    with h5py.File(path) as file:
+        rows = file["observations/newest"].chunks[0]
+    damage_chunk(path, "observations/newest", lambda data: b"damaged", chunk=1)
+    assert found(path) == [("chunk-unreadable", f"/observations/newest row {rows}")]
+
+
+def test_earlier_frames_that_cannot_be_read_are_found_in_the_rows_that_need_them(tmp_path: Path) -> None:
+    path = record_floats(tmp_path / "run.h5", (*START, *["slide"] * 9, "jump", *["slide"] * 5))
+    with spoiling(path) as file:
+        file["observations/earlier/values"].resize(5, axis=0)
+    codes = [code for code, _ in found(path)]
+    assert "column-short" in codes

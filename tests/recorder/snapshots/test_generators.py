@@ -18,6 +18,15 @@ import gym_h5record as h5r
 from gym_h5record.errors import SnapshotError
 from gym_h5record.recorder.snapshots.generators import GeneratorProvider
 from gym_h5record.values.exact import identical
+from tests.recorder.snapshots.nested_envs import (
+    FOUND,
+    Holder,
+    InListsAndDicts,
+    LikeMinAtar,
+    LikeTetris,
+    MakesItsGame,
+    Replacing,
+)
 from tests.zoo import SPACES
 
 
@@ -216,6 +225,167 @@ def test_generators_that_were_two_when_recorded_are_two_again_and_one_is_one() -
     assert apart.np_random is apart.unwrapped.rng is apart.noise
 
 
+# Inside objects -------------------------------------------------------------------------------------
+
+
+def draws(env: Any) -> list[float]:
+    return [env.draw() for _ in range(5)]
+
+
+@pytest.mark.parametrize("make_env", FOUND)
+@pytest.mark.parametrize("wrap", [lambda env: env, Noise], ids=["bare", "wrapped"])
+def test_generators_inside_objects_go_on_in_another_environment_as_they_would_have(make_env: Any, wrap: Any) -> None:
+    env, other, twin = wrap(make_env()), wrap(make_env()), make_env()
+    for each in (env.unwrapped, twin):
+        each.seed(3)
+        each.draw()
+    state = GeneratorProvider().take(env)
+    GeneratorProvider().restore(other, state)
+    assert draws(env.unwrapped) == draws(other.unwrapped) == draws(twin)
+
+
+@pytest.mark.parametrize("make_env", FOUND)
+def test_a_generator_that_was_replaced_between_resets_is_taken_as_it_is(make_env: Any) -> None:
+    provider, env, other = GeneratorProvider(), make_env(), make_env()
+    for seed in (5, None, 6, 7):
+        if seed is not None:
+            env.seed(seed)
+        provider.restore(other, provider.take(env))
+        assert draws(other) == draws(env)
+
+
+def test_a_shared_generator_inside_objects_is_one_entry_and_stays_shared() -> None:
+    env, other = LikeMinAtar(), LikeMinAtar()
+    state = GeneratorProvider().take(env)
+    assert state is not None
+    assert [entry[:3] for entry in json.loads(state)] == [
+        [0, ["game", "random"], "numpy-legacy"],
+        [0, ["game", "env", "random"], "same"],
+    ]
+    other.game.env.random = np.random.RandomState(5)
+    GeneratorProvider().restore(other, state)
+    assert other.game.random is other.game.env.random
+
+
+def test_a_generator_of_gymnasium_that_an_object_shares_stays_shared() -> None:
+    env, other = Gambler(), Gambler()
+    for each in (env, other):
+        each.reset(seed=1)
+        each.road = Holder(np_random=each.np_random)  # type: ignore[attr-defined]
+    other.reset(seed=2)
+    state = GeneratorProvider().take(env)
+    assert state is not None
+    GeneratorProvider().restore(other, state)
+    assert other.road.np_random is other.np_random  # type: ignore[attr-defined]
+    assert other.np_random.random() == env.np_random.random()
+
+
+def test_a_generator_is_put_where_an_object_has_none_yet_and_nowhere_else() -> None:
+    provider = GeneratorProvider()
+    state = provider.take(Replacing())
+    assert state is not None
+    for game, missing in (
+        (Holder(rng=None), []),
+        (Holder(rng=random.Random(3)), []),
+        (Holder(rng="text"), ["game.rng"]),
+        (Holder(), ["game.rng"]),
+        (None, ["game.rng"]),
+    ):
+        env = Replacing()
+        env.game = game
+        assert provider.missing(env, state) == missing
+        provider.restore(env, state)
+        if missing:
+            assert game is None or vars(game) in ({}, {"rng": "text"})
+        else:
+            assert type(env.game.rng) is np.random.Generator
+            assert provider.take(env) == state
+
+
+def test_what_an_earlier_version_recorded_has_no_missing_places() -> None:
+    provider, env = GeneratorProvider(), make(rng=np.random.default_rng(3))
+    state = provider.take(env)
+    assert state is not None
+    assert all(type(entry[1]) is str for entry in json.loads(state))
+    assert provider.missing(Gambler(), b"[]") == []
+    assert provider.missing(env, state) == []
+
+
+def test_a_generator_of_an_environment_inside_another_is_no_generator_of_its_own() -> None:
+    provider, env = GeneratorProvider(), Lazy()
+    env.inner = Lazy()  # type: ignore[attr-defined]
+    env.inner.reset(seed=3)  # type: ignore[attr-defined]
+    state = provider.take(env)
+    assert state is not None
+    assert [entry[1] for entry in json.loads(state)] == [
+        ["inner", "_np_random"],
+        ["inner", "observation_space", "_np_random"],
+    ]
+    env.reset()
+    completed = [entry[1] for entry in json.loads(provider.complete(env, state))]
+    assert completed[2:] == ["_np_random", "observation_space/0/_np_random", "_np_random_seed"]
+
+
+def test_two_generators_inside_objects_are_two_again() -> None:
+    env, other = InListsAndDicts(), InListsAndDicts()
+    env.seed(3)
+    other.rngs["wind"] = other.rngs[7]
+    state = GeneratorProvider().take(env)
+    assert state is not None
+    GeneratorProvider().restore(other, state)
+    assert other.rngs["wind"] is not other.rngs[7]
+    assert draws(other) == draws(env)
+
+
+def test_what_the_first_reset_has_made_inside_an_object_is_put_back_as_it_was_made() -> None:
+    provider, env, other = GeneratorProvider(), LikeTetris(), LikeTetris()
+    env.twin = Holder()  # type: ignore[attr-defined]
+    taken = provider.take(env)
+    assert taken == b"[]"
+    env.reset()
+    env.twin.rng = env.randomizer.rng  # type: ignore[attr-defined]
+    completed = provider.complete(env, taken, is_bare=True)
+    assert [entry[1:3] for entry in json.loads(completed)] == [
+        [["randomizer", "rng"], "numpy"],
+        [["twin", "rng"], "same"],
+    ]
+    provider.restore(other, completed)
+    assert draws(other) == draws(env)
+
+
+def test_what_a_reset_has_made_is_left_out_if_it_has_a_seed_or_is_a_later_one() -> None:
+    provider, env = GeneratorProvider(), LikeTetris()
+    state = provider.take(env)
+    assert state is not None
+    env.reset(seed=3)
+    assert b"randomizer" not in provider.complete(env, state)
+    state = provider.take(env)
+    assert state is not None
+    env.more = Holder(rng=np.random.default_rng(3))  # type: ignore[attr-defined]
+    assert provider.complete(env, state, is_bare=True) == state
+
+
+def test_what_was_found_before_the_first_reset_is_not_what_the_reset_has_made() -> None:
+    provider, env = GeneratorProvider(), Replacing()
+    env.own = np.random.default_rng(4)  # type: ignore[attr-defined]
+    state = provider.take(env)
+    assert state is not None
+    env.reset()
+    env.game, env.other = Holder(rng=np.random.default_rng(3)), env.game  # type: ignore[attr-defined]
+    env.third = Holder(rng=env.own)  # type: ignore[attr-defined]
+    assert provider.complete(env, state, is_bare=True) == state
+
+
+def test_an_object_that_only_a_reset_makes_is_missing_before_it() -> None:
+    provider, env, other = GeneratorProvider(), MakesItsGame(), MakesItsGame()
+    env.reset(seed=3)
+    state = provider.take(env)
+    assert state is not None
+    assert provider.missing(other, state) == ["game.rng"]
+    other.reset()
+    assert provider.missing(other, state) == []
+
+
 def test_an_environment_that_makes_its_own_generator_is_left_alone() -> None:
     class Own(Gambler):
         asked = 0
@@ -246,8 +416,14 @@ def test_an_environment_that_makes_its_own_generator_is_left_alone() -> None:
         json.dumps([[0, "rng", "numpy", {"bit_generator": "system"}]]).encode(),
         json.dumps([[0, "rng", "numpy", {"bit_generator": "PCG64", "state": 3}]]).encode(),
         json.dumps([[0, "rng", "python", [3, [1, 2], None]]]).encode(),
+        json.dumps([[9, ["game", "rng"], "numpy", {}]]).encode(),
+        json.dumps([[0, ["game", "rng"], "unknown", {}]]).encode(),
+        json.dumps([[0, ["game", "rng"], "numpy", {"bit_generator": "system"}]]).encode(),
+        json.dumps([[0, ["players", []], "same", 0]]).encode(),
+        json.dumps([[0, ["items", -1], "seed", 3]]).encode(),
+        json.dumps([[0, [None], "seed", None]]).encode(),
     ],
 )
 def test_a_state_that_does_not_fit_is_an_error_of_ours(state: bytes) -> None:
     with pytest.raises(SnapshotError):
-        GeneratorProvider().restore(make(), state)
+        GeneratorProvider().restore(make(game=Holder(rng=None), players={}, items=[1]), state)

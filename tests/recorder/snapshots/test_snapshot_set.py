@@ -13,6 +13,7 @@ import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.recorder.snapshots import snapshot_set
 from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet, make_snapshot_set
+from tests.recorder.snapshots.nested_envs import Holder, Replacing
 from tests.replay.recordings import record
 
 
@@ -76,6 +77,16 @@ def test_what_is_no_provider_is_an_error(tmp_path: Path) -> None:
 def test_installed_providers_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot_set, "_installed", lambda: (Revealing(),))
     assert make_snapshot_set(True).take(Hidden())["secret"] == b"1"
+
+
+def test_the_missing_places_are_those_of_generators_inside_objects() -> None:
+    snapshots, env = make_snapshot_set(True), Replacing()
+    taken = snapshots.take(env)
+    assert snapshots.missing(env, taken) == []
+    env.game = Holder()
+    assert snapshots.missing(env, {**taken, "other": b""}) == ["game.rng"]
+    assert snapshots.missing(env, {}) == []
+    assert SnapshotSet(()).missing(env, taken) == []
 
 
 def test_recording_draws_nothing_and_reseeds_nothing(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -13,10 +13,12 @@ import pytest
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
-from gym_h5record.storage.column_writer import ColumnWriter, create_column
+from gym_h5record.storage.column_layout import create_column, recording_layout
+from gym_h5record.storage.column_writer import ColumnWriter
 from gym_h5record.storage.hdf5.chunks import StoredChunks
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.hdf5.objects import open_dataset
+from gym_h5record.storage.hdf5.shuffle import shuffle_and_compress
 
 PICTURE = Field("x", np.dtype(np.uint8), (84, 84))
 """Sixteen in a chunk."""
@@ -29,7 +31,7 @@ def pictures(count: int = 40) -> np.ndarray:
 def write(path: Path, compression: str | None = "gzip") -> Path:
     codec = make_codec(compression)
     with h5py.File(path, "w", libver="v110") as file:
-        create_column(file, PICTURE, codec)
+        create_column(file, PICTURE, recording_layout(PICTURE, codec))
         ColumnWriter(file["x"], PICTURE, codec).write(0, pictures())
     return path
 
@@ -57,7 +59,7 @@ def test_a_chunk_is_there_or_not(tmp_path: Path) -> None:
     with h5py.File(write(tmp_path / "run.h5"), "r+") as file:
         file["x"].resize(100, axis=0)
         chunks = StoredChunks(file["x"])
-        assert [chunks._is_indexed(first) for first in (0, 16, 32, 48, 96)] == [True, True, True, False, False]
+        assert [chunks.is_indexed(first) for first in (0, 16, 32, 48, 96)] == [True, True, True, False, False]
         with pytest.raises((OSError, RuntimeError, ValueError)):
             chunks.read(48)
 
@@ -177,3 +179,35 @@ def test_items_that_are_only_claimed_are_not_there(file: h5py.File) -> None:
 def test_a_chunk_is_read_as_it_is_stored(file: h5py.File) -> None:
     chunks = StoredChunks(open_dataset(file, "group/data"))
     assert chunks.read(30).tolist() == [*range(30, 40)]
+
+
+# Filters that were left out of a chunk -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mask", "change"),
+    [
+        (0b00, lambda items: shuffle_and_compress(items)),
+        (0b01, lambda items: zlib.compress(items.tobytes())),
+        (0b10, lambda items: items.view(np.uint8).reshape(-1, 8).T.tobytes()),
+        (0b11, lambda items: items.tobytes()),
+        (0xFFFFFFFF, lambda items: items.tobytes()),
+    ],
+    ids=["none", "shuffle", "gzip", "both", "all-there-could-be"],
+)
+def test_a_filter_that_was_left_out_of_a_chunk_is_not_undone(
+    file: h5py.File, mask: int, change: Callable[[np.ndarray], bytes]
+) -> None:
+    items = np.arange(10) * 1000
+    file.create_dataset("x", (10,), "i8", chunks=(10,), maxshape=(None,), compression=1, shuffle=True)
+    file["x"].id.write_direct_chunk((0,), change(items), mask)
+    assert np.array_equal(StoredChunks(open_dataset(file, "x")).read(0), items)
+    assert np.array_equal(file["x"][:], items)  # HDF5 agrees
+
+
+@pytest.mark.parametrize("data", [b"no gzip", zlib.compress(bytes(79)), zlib.compress(bytes(81))])
+def test_a_shuffled_chunk_of_another_size_is_damaged(file: h5py.File, data: bytes) -> None:
+    file.create_dataset("x", (10,), "i8", chunks=(10,), maxshape=(None,), compression=1, shuffle=True)
+    file["x"].id.write_direct_chunk((0,), data)
+    with pytest.raises((CorruptRecordingError, OSError)):
+        StoredChunks(open_dataset(file, "x")).read(0)

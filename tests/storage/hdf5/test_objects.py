@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.names import FORMAT, FORMAT_VERSION
 from gym_h5record.limits import MAX_CHUNK_BYTES, MAX_TEXT_BYTES
 from gym_h5record.storage.hdf5 import objects
+from tests.storage.hdf5.test_block_checks import reseal
 
 ROWS = 100
 
@@ -74,8 +76,11 @@ ODD = {
     "of complex numbers": {"dtype": "c16"},
     "of structs": {"dtype": [("a", "f8"), ("b", "i4")]},
     "of references": {"dtype": h5py.ref_dtype},
-    "with two filters": {**WIDE, "compression": 1, "shuffle": True},
-    "of small items, compressed": {"compression": 1},
+    "with two filters": {**WIDE, "compression": 1, "fletcher32": True},
+    "with shuffle in front of another filter": {**WIDE, "compression": "lzf", "shuffle": True},
+    "with shuffle alone": {"shuffle": True},
+    "of small items, with another filter": {"compression": "lzf"},
+    "of small items, compressed in large chunks": {"compression": 1, "chunks": (8193,), "maxshape": (None,)},
     "with checksums of HDF5": {"fletcher32": True},
 }
 
@@ -84,6 +89,33 @@ ODD = {
 def test_a_dataset_that_no_recording_has_is_refused(file: h5py.File, words: str) -> None:
     file.create_dataset("odd", **{**USUAL, **ODD[words]})
     with pytest.raises(CorruptRecordingError, match="/odd"):
+        objects.open_dataset(file, "odd")
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("chunks", [5, 8192])
+def test_small_items_may_be_compressed_with_gzip_and_shuffled(file: h5py.File, chunks: int, shuffle: bool) -> None:
+    file.create_dataset("small", **{**USUAL, "compression": 1, "shuffle": shuffle, "chunks": (chunks,)})
+    assert objects.open_dataset(file, "small").shape == (10,)
+
+
+@pytest.mark.parametrize("name", ["commit", "positions"])
+def test_the_numbers_of_a_commit_are_not_compressed(file: h5py.File, name: str) -> None:
+    file.create_dataset(name, (2,), "i8", chunks=(2,), maxshape=(None,), compression=1)
+    with pytest.raises(CorruptRecordingError, match=f"/{name}"):
+        objects.open_dataset(file, name)
+
+
+def test_bytes_shuffled_by_another_size_than_that_of_an_element_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        file.create_dataset("odd", **{**USUAL, "compression": 1, "shuffle": True})
+    data = bytearray(path.read_bytes())
+    shuffle = struct.pack("<3HI", 2, 1, 1, 8)  # filter, flags, number of values, bytes of an element
+    at = data.index(shuffle) + len(shuffle) - 4
+    data[at : at + 4] = struct.pack("<I", 4)
+    path.write_bytes(reseal(data))
+    with h5py.File(path) as file, pytest.raises(CorruptRecordingError, match="shuffled by"):
         objects.open_dataset(file, "odd")
 
 
@@ -136,6 +168,16 @@ def test_attributes_are_read_by_name_and_others_left_out(file: h5py.File) -> Non
         objects.read_attributes(file, "nothing", ("a",))
     with pytest.raises(objects.READ_ERRORS):
         objects.read_attributes(file, "group/data", ("a",))
+
+
+def test_texts_of_a_dataset_are_one_or_one_for_each_axis(file: h5py.File) -> None:
+    data = file["group/data"]
+    data.attrs["one"], data.attrs["bytes"], data.attrs["list"] = "text", np.bytes_(b"text"), ["a"]
+    assert [objects.read_texts(data, name) for name in ("one", "bytes", "list")] == [["text"], ["text"], ["a"]]
+    data.attrs["number"], data.attrs["many"] = 3, ["a", "b"]
+    for name in ("number", "many", "nothing"):
+        with pytest.raises(objects.READ_ERRORS):
+            objects.read_texts(data, name)
 
 
 # Names ----------------------------------------------------------------------------------------------

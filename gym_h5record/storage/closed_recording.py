@@ -1,0 +1,118 @@
+"""A closed recording that has in it what this package makes, and nothing else.
+
+Compaction copies only such recordings. To copy unknown objects of an untrusted file, HDF5 would have to read them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import h5py
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format import names as fmt
+from gym_h5record.format.claims import Commit, committed_items
+from gym_h5record.format.nodes import Field
+from gym_h5record.format.schema import all_fields
+from gym_h5record.format.schema_json import schema_from_json
+from gym_h5record.storage.checksums import checksum_field
+from gym_h5record.storage.column_layout import packed_layout, recording_layout
+from gym_h5record.storage.column_reader import ColumnReader
+from gym_h5record.storage.description_attributes import read_description
+from gym_h5record.storage.handle import Handle
+from gym_h5record.storage.hdf5.chunk_index import stored_bytes
+from gym_h5record.storage.hdf5.codecs import make_codec
+from gym_h5record.storage.hdf5.objects import has_group, is_same_object, open_dataset
+from gym_h5record.values.tagged_json import parse_json
+
+__all__ = ["ClosedRecording"]
+
+
+class ClosedRecording:
+    """A closed recording that has in it what this package makes, and nothing else.
+
+    Args:
+        handle: The recording.
+
+    Attributes:
+        path: The file.
+        size_bytes: Its size.
+        root: The attributes of the root.
+        metadata: The attributes of ``/metadata``.
+        schema: The columns.
+        codec: Compression of the large columns.
+        commit: The last commit.
+        packed: The fields that compaction packs, each with the number of its committed items.
+        copied: The other fields.
+        has_checksums: Whether there are checksums of the chunks.
+        datasets: All datasets by name, also those of checksums, ``/commit`` and ``/positions``.
+        descriptions: What each of them says about itself, by name.
+        reader: Reads the items of the datasets.
+
+    Raises:
+        CorruptRecordingError: If there is something else in it, or it is damaged.
+    """
+
+    def __init__(self, handle: Handle) -> None:
+        self.path, self.size_bytes, self._file = handle.path, handle.size_bytes, handle.file
+        self.root: dict[str, Any] = {name: handle.attribute(name) for name in fmt.ROOT_ATTRIBUTES}
+        self.metadata = handle.metadata()
+        self.schema = schema_from_json(str(self.metadata.get("schema")))
+        self.codec = make_codec(*parse_json(str(self.metadata.get("compression"))))
+        self.has_checksums = has_group(handle.file, fmt.CHECKSUMS)
+        fields = {field.name: field for field in all_fields(self.schema)}
+        checks = [checksum_field(field) for field in fields.values()] if self.has_checksums else []
+        names = [*fields, *(field.name for field in checks), fmt.COMMIT, fmt.POSITIONS]
+        self.datasets = {name: open_dataset(handle.file, name) for name in names}
+        self._check_tree()
+        self.descriptions = {name: read_description(dataset) for name, dataset in self.datasets.items()}
+        self.commit = Commit.read(lambda name, start, stop: self.datasets[name][start:stop])
+        self.reader = ColumnReader(handle)
+        self.reader.expect([*fields.values(), *checks])
+        self.packed = {
+            field: self._committed(field, fields) for field in fields.values() if packed_layout(field) is not None
+        }
+        self.copied = [field for field in fields.values() if field not in self.packed]
+        for field in self.copied:
+            if not recording_layout(field, self.codec).matches(self.datasets[field.name]):
+                raise CorruptRecordingError(f"/{field.name} has other chunks or filters than this package makes")
+
+    @cached_property
+    def copied_bytes(self) -> int:
+        """The bytes of the chunks that are copied as they are, and of their checksums."""
+        names = [field.name for field in self.copied]
+        if self.has_checksums:
+            names += [checksum_field(field).name for field in self.copied]
+        with self.path.open("rb") as stream:
+            return sum(stored_bytes(stream.fileno(), self.datasets[name]) for name in names)
+
+    def _committed(self, field: Field, fields: dict[str, Field]) -> int:
+        count = committed_items(field, fields, self.commit.rows, self.commit.episodes, self._end_at)
+        self.reader.check_stored(field.name, count)
+        return count
+
+    def _end_at(self, name: str, index: int) -> int:
+        return int(self.reader.row(name, index)[0])
+
+    def _check_tree(self) -> None:
+        """Compare the numbers of links and attributes. Nothing is listed: HDF5 would read all of it, of any size."""
+        children: dict[str, set[str]] = defaultdict(set)
+        for name in [*self.datasets, fmt.METADATA, *([fmt.FRAMES] if self.schema.linked_frames else [])]:
+            for part in _and_its_groups(name):
+                children[part.rpartition("/")[0]].add(part)
+        num_attributes = {"": len(self.root), fmt.METADATA: len(self.metadata)}
+        if self.schema.linked_frames and not is_same_object(self._file, fmt.FRAMES, fmt.OBSERVATIONS):
+            raise CorruptRecordingError(f"/{fmt.FRAMES} is not another name of /{fmt.OBSERVATIONS}")
+        for name in {*children, fmt.METADATA}:
+            group = self._file[name or "/"].id  # by hard links only, as its datasets have been opened
+            found = group.get_num_objs(), h5py.h5a.get_num_attrs(group)
+            if found != (len(children[name]), num_attributes.get(name, 0)):
+                raise CorruptRecordingError(f"/{name} has {found} members and attributes, more than this package makes")
+
+
+def _and_its_groups(name: str) -> Iterable[str]:
+    return itertools.accumulate(name.split("/"), lambda group, part: f"{group}/{part}")

@@ -1,0 +1,178 @@
+"""Compaction: a closed recording is written anew, with its small items compressed and without lost space.
+
+While a recording is made, small items are uncompressed, so that a flush rewrites them in place. They are compressed
+here, once, by the process that has closed the file (docs/decisions/0012). The new file takes the place of the old one
+when it is complete. So a kill at any instant leaves one or the other, and perhaps a partial file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from gym_h5record.errors import RecordingError
+from gym_h5record.format.nodes import Field
+from gym_h5record.storage.checksums import BlockChecksums, checksum_field
+from gym_h5record.storage.closed_recording import ClosedRecording
+from gym_h5record.storage.column_layout import is_compressed, packed_layout, recording_layout
+from gym_h5record.storage.empty_recording import LIBVER, empty_recording
+from gym_h5record.storage.handle import Handle
+from gym_h5record.storage.hdf5.atomic import atomic_path
+from gym_h5record.storage.hdf5.chunks import StoredChunks
+from gym_h5record.storage.hdf5.new_file import NewFile
+from gym_h5record.storage.hdf5.objects import READ_ERRORS
+from gym_h5record.storage.hdf5.plain_chunks import open_plain_chunks
+from gym_h5record.storage.hdf5.shuffle import shuffle_and_compress
+from gym_h5record.storage.hdf5.thread_lock import open_through_python
+from gym_h5record.storage.lock import check_only_name
+
+__all__ = ["compact"]
+
+_LEAST_SAVING = 1 / 16  # of the file
+_FREE_COPY_BYTES = 1 << 30
+_LEAST_SAVING_OF_COPY = 1 / 4
+"""Chunks that are copied as they are bring nothing. Of more than a gigabyte of them, a quarter has to be saved."""
+_BLOCK_ITEMS = 1 << 16
+
+
+class _NotWorthwhileError(Exception):
+    """The new file would not be much smaller."""
+
+
+def compact(path: Path) -> bool:
+    """Write a closed recording anew, if that makes it much smaller. The caller holds its lock.
+
+    It never fails: the recording is complete. If the disk is full, or the recording has something that this package
+    does not make, it stays as it is.
+
+    Returns:
+        Whether there is a new file.
+    """
+    try:
+        with closing(Handle(path)) as handle:
+            check_only_name(handle.path)  # the other names would keep the old file
+            old = ClosedRecording(handle)
+            if old.codec.name is None:
+                return False  # the user wants no compression
+            _compact(old)
+    except (_NotWorthwhileError, RecordingError, *READ_ERRORS):
+        return False
+    return True
+
+
+def _compact(old: ClosedRecording) -> None:
+    image = empty_recording(
+        old.schema,
+        root=old.root,
+        metadata={**old.metadata, "journal_id": np.bytes_(old.metadata["journal_id"])},
+        commit=old.commit,
+        layout=lambda field: packed_layout(field) or recording_layout(field, old.codec),
+        description=lambda field: old.descriptions[field.name],
+        checksum=old.has_checksums,
+    )
+    _check_worthwhile(old, len(image))
+    with atomic_path(old.path) as new:
+        new.write_bytes(image)
+        with closing(NewFile(new)) as stream:
+            with open_through_python(stream, "r+", libver=LIBVER) as file:
+                filling = _Filling(old, file, stream)
+                _check_worthwhile(old, len(image) + filling.pack())
+                filling.copy()
+            stream.check()
+        _keep_owner(old.path, new)
+
+
+def _check_worthwhile(old: ClosedRecording, new_bytes: int) -> None:
+    """Make sure that a file of ``new_bytes``, and the chunks that are copied as they are, save enough."""
+    least_bytes = old.size_bytes * _LEAST_SAVING
+    if old.copied_bytes > _FREE_COPY_BYTES:
+        least_bytes = max(least_bytes, old.copied_bytes * _LEAST_SAVING_OF_COPY)
+    if old.size_bytes - old.copied_bytes - new_bytes < least_bytes:
+        raise _NotWorthwhileError
+
+
+def _keep_owner(old: Path, new: Path) -> None:
+    """Give the new file the owner, the permissions and the extended attributes of the old one."""
+    status = old.stat()
+    if (status.st_uid, status.st_gid) != (new.stat().st_uid, new.stat().st_gid):
+        os.chown(new, status.st_uid, status.st_gid)
+    shutil.copystat(old, new)
+
+
+class _Filling:
+    """Brings the rows of a recording into the new file.
+
+    Args:
+        old: The recording.
+        file: The new file, without rows.
+        stream: What HDF5 writes the new file through.
+    """
+
+    def __init__(self, old: ClosedRecording, file: h5py.File, stream: NewFile) -> None:
+        self._old = old
+        self._file = file
+        self._stream = stream
+
+    def pack(self) -> int:
+        """Compress the small items.
+
+        Returns:
+            The bytes of their chunks, and of the checksums of these.
+        """
+        with self._old.path.open("rb") as stream:
+            return sum(self._pack(field, count, stream.fileno()) for field, count in self._old.packed.items())
+
+    def _pack(self, field: Field, count: int, descriptor: int) -> int:
+        plain = open_plain_chunks(descriptor, self._old.datasets[field.name])
+        read = partial(self._old.reader.items, field.name) if plain is None else plain.items
+        dataset = self._grown(field.name, count)
+        rows, packed_bytes = int(dataset.chunks[0]), 0
+        checks = self._file[checksum_field(field).name] if self._old.has_checksums else None
+        checksums = None if checks is None else BlockChecksums(checks, rows)
+        for first in range(0, count, rows):
+            items = read(first, min(first + rows, count))
+            chunk = np.zeros((rows, *field.shape), field.dtype)
+            chunk[: len(items)] = items
+            data = shuffle_and_compress(chunk)
+            self._write_chunk(dataset, first, data)
+            packed_bytes += len(data)
+            if checksums is not None:
+                checksums.update(first, items, partial(self._old.reader.items, field.name))
+        return packed_bytes + (0 if checks is None else int(checks.id.get_storage_size()))
+
+    def copy(self) -> None:
+        """Copy the other datasets: compressed chunks as they are."""
+        for field in self._old.copied:
+            (self._copy_chunks if is_compressed(field) else self._copy_items)(field.name)
+            if self._old.has_checksums:
+                self._copy_items(checksum_field(field).name)
+
+    def _copy_chunks(self, name: str) -> None:
+        chunks, count = StoredChunks(self._old.datasets[name]), len(self._old.datasets[name])
+        dataset = self._grown(name, count)
+        for first in range(0, count, int(dataset.chunks[0])):
+            mask, data = chunks.stored(first)
+            self._write_chunk(dataset, first, data, mask)
+
+    def _copy_items(self, name: str) -> None:
+        count = len(self._old.datasets[name])
+        dataset = self._grown(name, count)
+        for first in range(0, count, _BLOCK_ITEMS):
+            stop = min(first + _BLOCK_ITEMS, count)
+            dataset[first:stop] = self._old.reader.items(name, first, stop)
+            self._stream.check()
+
+    def _grown(self, name: str, count: int) -> h5py.Dataset:
+        dataset = self._file[name]
+        dataset.id.set_extent((count, *dataset.shape[1:]))
+        return dataset
+
+    def _write_chunk(self, dataset: h5py.Dataset, first: int, data: bytes | memoryview, mask: int = 0) -> None:
+        dataset.id.write_direct_chunk((first, *(0,) * (dataset.ndim - 1)), data, mask)
+        self._stream.check()
