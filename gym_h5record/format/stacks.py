@@ -79,9 +79,11 @@ def read_stacks(node: Stack, reader: ItemReader, start: int, stop: int) -> np.nd
         missing = max(low + age - start, 0)
         stacks[missing:, depth - 1 - age] = frames[start + missing - age - low : stop - age - low]
     for row, end in _restarts(node, reader, low, stop):
-        earlier = reader.items(node.earlier.item.name, end - depth + 1, end)
-        for at in range(max(row, start), min(row + depth - 1, stop)):
-            stacks[at - start, : depth - 1 - (at - row)] = earlier[at - row :]
+        rows = range(max(row, start), min(row + depth - 1, stop))
+        if rows:
+            earlier = reader.items(node.earlier.item.name, end - depth + 1, end)
+            for at in rows:
+                stacks[at - start, : depth - 1 - (at - row)] = earlier[at - row :]
     return stacks
 
 

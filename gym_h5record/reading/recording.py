@@ -108,7 +108,8 @@ class Recording(RowColumns):
     def refresh(self) -> bool:
         """Show the rows that have been committed since.
 
-        Episodes and columns taken from the recording before stay as they were.
+        Episodes and columns taken from the recording before stay as they were, but for the newest episode: where it has
+        been discarded since, its rows may become those of the next one.
 
         Returns:
             Whether a recorder still writes the file. If not, all its rows are in the file.

@@ -25,6 +25,7 @@ from gym_h5record.writing.claim import PATIENCE_S
 __all__ = ["check_not_recorded", "close_when_dropped", "enroll"]
 
 _POLL_S = 0.01
+_GLANCE_S = 0.05  # a process that was killed gives its lock up a moment later
 
 
 class _Recorder(Protocol):
@@ -62,7 +63,7 @@ def check_not_recorded(path: Path, *, waits: bool) -> None:
             f"{path} belongs to another recorder of this program. Close that one first, or record to another path: "
             "every environment needs a path of its own."
         )
-    deadline_s = time.monotonic() + (PATIENCE_S if waits else 0.0)
+    deadline_s = time.monotonic() + (PATIENCE_S if waits else _GLANCE_S)
     while is_locked(path):
         if time.monotonic() >= deadline_s:
             raise RecordingInUseError(

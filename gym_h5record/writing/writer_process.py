@@ -29,9 +29,10 @@ __all__ = ["main"]
 
 # Short enough for a ring of RGB frames, long enough not to disturb the recorder: docs/performance.md
 _POLL_S = 0.02
-# While rows come so fast that they fill a quarter of the ring between two commits: the recorder then fills another
-# quarter while this process drains the first one, instead of waiting for it.
+# Rows that came so fast that they filled a quarter of the ring may go on to come: the recorder then fills the next
+# quarter while this process drains one, instead of the whole ring and then waiting.
 _CROWDED_POLL_S = 0.005
+_CROWDED_S = 0.5
 
 
 class _Writer:
@@ -42,7 +43,7 @@ class _Writer:
         self._pipe_has_ended = False
         self._committed_at_s = time.monotonic()
         self._flushes = 0
-        self._poll_s = _POLL_S
+        self._crowded_until_s = self._committed_at_s
         self._drain: Drain | None = None
         self._file: RecordingFile | None = None
         self.journal = Journal.open(journal_path(path))
@@ -104,10 +105,12 @@ class _Writer:
             self._flushes = control[Control.FLUSH]
             self._drain.run()
             self._committed_at_s = now_s
-            self._poll_s = _CROWDED_POLL_S if crowded else _POLL_S
+            if crowded:
+                self._crowded_until_s = now_s + _CROWDED_S
 
     def _wait(self) -> None:
-        if select.select([self._pipe], [], [], self._poll_s)[0] and not os.read(self._pipe, 4096):
+        poll_s = _CROWDED_POLL_S if time.monotonic() < self._crowded_until_s else _POLL_S
+        if select.select([self._pipe], [], [], poll_s)[0] and not os.read(self._pipe, 4096):
             self._pipe_has_ended = True  # the recorder has closed its end, or has been replaced by ``exec``
 
 

@@ -171,6 +171,9 @@ def test_a_row_within_an_episode_needs_no_more_than_its_frames() -> None:
     stored = Stored(sliding(4, 100, (50,)), set())
     read_stacks(stored.node, stored, 70, 71)
     assert stored.asked == [("x/newest", 4), ("x/earlier/ends", 4)]
+    stored.asked.clear()
+    read_stacks(stored.node, stored, 3, 4)  # of row 0, the newest frame only
+    assert stored.asked == [("x/newest", 4), ("x/earlier/ends", 4)]
 
 
 def test_the_stacks_belong_to_the_caller() -> None:

@@ -61,7 +61,7 @@ def _texts(data: bytes) -> Callable[[h5py.File], None]:
 for _words, _data in {
     "zeros": bytes(24 << 20),
     "open brackets": b"[" * (8 << 20),
-    "ones": b"[" + b"1," * (3 << 20) + b"1]",
+    "ones": b"[" + b"1," * (1 << 19) + b"1]",
     "an object": b'{"a":"' + b"x" * (24 << 20) + b'"}',
 }.items():
     CASES.add_edited(f"a packed text of megabytes of {_words}", _texts(_data), expect="any")

@@ -19,6 +19,7 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format.claims import Commit
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.hdf5 import chunks as module
@@ -43,7 +44,7 @@ def write(path: Path, compression: str | None = "gzip", rows: int = ROWS) -> Pat
     file = RecordingFile(path)
     file.write("observations", 0, pictures()[:rows])
     file.write("rewards", 0, np.arange(5000.0))
-    file.commit(rows, 0)
+    file.commit(Commit(rows, 0))
     file.close()
     return path
 
@@ -140,6 +141,17 @@ def test_a_chunk_is_decoded_once_for_all_its_rows(
         reader.row("observations", row)
         reader.items("observations", row, row + 1)
     assert len(decoded) == 5
+
+
+def test_a_window_that_moves_over_the_edge_of_a_chunk_decodes_one_chunk_at_a_time(
+    paths: dict[str | None, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded, decode = [], codecs.decode_chunk
+    monkeypatch.setattr(module, "decode_chunk", lambda *each: (decoded.append(1), decode(*each))[1])
+    reader, expected = ColumnReader(Handle(paths["gzip"])), pictures()
+    for start in (12, 13, 14, 15):
+        assert np.array_equal(reader.items("observations", start, start + 4), expected[start : start + 4])
+    assert len(decoded) == 4  # 0 and 1; 0; 1
 
 
 # Again and again ---------------------------------------------------------------------------------

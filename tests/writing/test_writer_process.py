@@ -33,6 +33,7 @@ from tests.writing import (
     open_live,
     pair,
     run_script,
+    small_journal,
     wait_until,
     write_pairs,
     writer_pid,
@@ -101,6 +102,25 @@ def test_it_drains_completes_the_file_and_ends_when_the_recorder_closes(desks: A
     assert not journal_path(desk.path).exists()
     assert lock_path(desk.path).exists()  # the recorder's
     check_pairs(desk.path, [3, 0, 50])
+
+
+@pytest.mark.parametrize(("lengths", "is_crowded"), [([3], False), ([40], True)])
+def test_it_looks_more_often_after_rows_have_filled_a_quarter_of_the_ring(
+    lengths: list[int], is_crowded: bool, desks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_journal(monkeypatch, 64)
+    desk, waits = desks(lengths), []
+
+    def select(readable: list[int], writable: list[int], odd: list[int], timeout_s: float) -> tuple[list[int], ...]:
+        waits.append(timeout_s)
+        desk.journal.control[Control.RECORDER] = RecorderState.CLOSING
+        return [], [], []
+
+    with monkeypatch.context() as patch:
+        patch.setattr("select.select", select)
+        assert desk.run() == 0
+    assert waits == [writer_process._CROWDED_POLL_S if is_crowded else writer_process._POLL_S]
+    check_pairs(desk.path, lengths)
 
 
 def test_it_completes_the_file_and_gives_the_lock_up_when_the_recorder_is_dead(desks: Any) -> None:
