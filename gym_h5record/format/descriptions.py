@@ -12,13 +12,7 @@ import numpy as np
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Field
 
-__all__ = ["DESCRIPTION_ATTRIBUTES", "Description", "describe"]
-
-DESCRIPTION_ATTRIBUTES = (
-    *("description", "unit", "DIMENSION_LABELS"),
-    *("CLASS", "IMAGE_VERSION", "IMAGE_SUBCLASS", "INTERLACE_MODE"),
-)
-"""The names of the attributes of a dataset: our own two, that of HDF5's dimension scales, and those of its images."""
+__all__ = ["Description", "describe"]
 
 _PICTURE_AXES = ("height", "width", "channel")
 _LEAST_PICTURE = 16

@@ -13,6 +13,7 @@ __all__ = [
     "ACTIONS",
     "CHECKSUMS",
     "COMMIT",
+    "DESCRIPTION_ATTRIBUTES",
     "DONES",
     "ENDS",
     "EPISODES",
@@ -96,6 +97,12 @@ METADATA_ATTRIBUTES = (
     "compression",
     "journal_id",
 )
+
+DESCRIPTION_ATTRIBUTES = (
+    *("description", "unit", "DIMENSION_LABELS"),
+    *("CLASS", "IMAGE_VERSION", "IMAGE_SUBCLASS", "INTERLACE_MODE"),
+)
+"""The names of the attributes of a dataset: our own two, that of HDF5's dimension scales, and those of its images."""
 
 # The two children of every ragged column.
 VALUES = "values"

@@ -21,7 +21,7 @@ from gym_h5record.format.nodes import Field
 from gym_h5record.storage.checksums import BlockChecksums, checksum_field
 from gym_h5record.storage.closed_recording import ClosedRecording
 from gym_h5record.storage.column_layout import is_compressed, packed_layout, recording_layout
-from gym_h5record.storage.empty_recording import LIBVER, empty_recording
+from gym_h5record.storage.empty_recording import LIBVER, recording_image
 from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.hdf5.atomic import atomic_path
 from gym_h5record.storage.hdf5.chunks import StoredChunks
@@ -67,7 +67,7 @@ def compact(path: Path) -> bool:
 
 
 def _compact(old: ClosedRecording) -> None:
-    image = empty_recording(
+    image = recording_image(
         old.schema,
         root=old.root,
         metadata={**old.metadata, "journal_id": np.bytes_(old.metadata["journal_id"])},

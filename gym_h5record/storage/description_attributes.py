@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.format.descriptions import DESCRIPTION_ATTRIBUTES, Description
+from gym_h5record.format.descriptions import Description
+from gym_h5record.format.names import DESCRIPTION_ATTRIBUTES
 from gym_h5record.storage.hdf5.objects import read_texts
 
 __all__ = ["read_description", "write_description"]

@@ -22,7 +22,7 @@ from gym_h5record.storage.description_attributes import write_description
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.hdf5.thread_lock import open_through_python
 
-__all__ = ["LIBVER", "empty_recording"]
+__all__ = ["LIBVER", "recording_image"]
 
 LIBVER = ("v110", "v110")
 """Every HDF5 since 1.10 (2016) reads the file: with the second value, HDF5 refuses to write anything newer."""
@@ -30,7 +30,7 @@ LIBVER = ("v110", "v110")
 _PLAIN = make_codec(None)
 
 
-def empty_recording(
+def recording_image(
     schema: Schema,
     *,
     root: Mapping[str, Any],

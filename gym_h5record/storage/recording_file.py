@@ -24,7 +24,7 @@ from gym_h5record.format.schema_json import schema_from_json, schema_to_json
 from gym_h5record.storage.checksums import checksum_field
 from gym_h5record.storage.column_layout import recording_layout
 from gym_h5record.storage.column_writer import ColumnWriter
-from gym_h5record.storage.empty_recording import LIBVER, empty_recording
+from gym_h5record.storage.empty_recording import LIBVER, recording_image
 from gym_h5record.storage.format_checks import check_format, open_metadata
 from gym_h5record.storage.hdf5.atomic import atomic_path
 from gym_h5record.storage.hdf5.codecs import Codec, make_codec
@@ -70,7 +70,7 @@ def create_file(
     attributes["schema"] = schema_to_json(schema)
     attributes["compression"] = json.dumps([codec.name, codec.opts])
     attributes[_JOURNAL_ID] = np.bytes_(journal_id)  # of fixed size: start changes it in place
-    image = empty_recording(
+    image = recording_image(
         schema,
         root={"format": fmt.FORMAT, "format_version": np.int64(fmt.FORMAT_VERSION), "fps": np.float64(fps)},
         metadata=attributes,

@@ -106,7 +106,8 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 limit = 2 << 20
 if writer == "process":
     import subprocess
-    resource.prlimit(env._recorder.stream.session._worker._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    pid = env._recorder.stream.session._worker._process.pid
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 else:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 steps = 0

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gym_h5record.format import names as fmt
-from gym_h5record.format.descriptions import DESCRIPTION_ATTRIBUTES, Description, describe
+from gym_h5record.format.descriptions import Description, describe
+from gym_h5record.format.names import DESCRIPTION_ATTRIBUTES
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import all_fields
 from tests.writing import EVERYTHING, make_schema

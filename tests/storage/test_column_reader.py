@@ -10,7 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import h5py
@@ -325,6 +325,15 @@ def test_other_filters_and_layouts_are_refused(tmp_path: Path) -> None:
         reader.items("observations", 5, 60)
     with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/rewards is not chunked"):
         reader.row("rewards", 7)
+
+
+def test_a_file_cannot_have_more_rows_than_bytes(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.h5")
+    with closing(Handle(path)) as handle:
+        reader = ColumnReader(handle)
+        reader.check_rows(path.stat().st_size)
+        with pytest.raises(CorruptRecordingError, match=r"run\.h5.*claims \d+ rows, more than \d+ bytes can hold"):
+            reader.check_rows(path.stat().st_size + 1)
 
 
 def test_a_closed_file_is_an_error(tmp_path: Path) -> None:

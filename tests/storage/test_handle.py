@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import pickle
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from gym_h5record.errors import (
     FormatVersionError,
     InterruptedRecordingError,
     NotARecordingError,
+    RecordingClosedError,
     RecordingError,
     RecordingInUseError,
     RecordingNotFoundError,
@@ -334,3 +337,64 @@ def test_threads_that_read_one_recording_at_once_get_the_right_values(tmp_path: 
 
         with ThreadPoolExecutor(4) as pool:
             assert all(pool.map(read, range(4)))
+
+
+# A file that is replaced -------------------------------------------------------------------------
+
+
+def replaced(path: Path, change: Callable[[h5py.File], object]) -> Path:
+    """Put a changed copy in the place of a recording, as compaction does with the new file."""
+    new = path.with_name("new.h5")
+    shutil.copy(path, new)
+    with h5py.File(new, "r+") as file:
+        change(file)
+    new.replace(path)
+    return path
+
+
+def test_a_file_that_was_written_anew_is_opened_in_the_place_of_the_old_one(path: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(path, tmp_path / "run.h5"))
+    with closing(Handle(copy)) as handle:
+        replaced(copy, lambda file: file["rewards"].attrs.update(note="new"))
+        assert "note" not in handle.file["rewards"].attrs
+        handle.renew()
+        assert handle.file["rewards"].attrs["note"] == "new"
+
+
+@pytest.mark.parametrize("name", ["run_id", "created_at"])
+@pytest.mark.parametrize("is_gone", [False, True], ids=["another", "gone"])
+def test_the_file_of_another_recording_is_not_opened_in_its_place(
+    name: str, is_gone: bool, path: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copy(path, tmp_path / "run.h5"))
+
+    def change(file: h5py.File) -> None:
+        attributes = file["metadata"].attrs
+        attributes.pop(name) if is_gone else attributes.update({name: "another"})
+
+    with closing(Handle(copy)) as handle:
+        lengths = handle.file["episodes/lengths"][:].tolist()
+        replaced(copy, change)
+        with pytest.raises(RecordingNotFoundError, match="replaced by another recording"):
+            handle.renew()
+        assert handle.file["episodes/lengths"][:].tolist() == lengths  # the old one is still open
+
+
+def test_recordings_without_an_identity_are_not_taken_for_each_other(path: Path, tmp_path: Path) -> None:
+    copy = replaced(Path(shutil.copy(path, tmp_path / "run.h5")), lambda file: file["metadata"].attrs.pop("run_id"))
+    with closing(Handle(copy)) as handle:
+        replaced(copy, lambda file: file["rewards"].attrs.update(note="new"))
+        with pytest.raises(RecordingNotFoundError, match="replaced by another recording"):
+            handle.renew()
+
+
+def test_the_size_is_that_of_the_file_that_is_open(path: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(path, tmp_path / "run.h5"))
+    size_bytes = copy.stat().st_size
+    with closing(Handle(copy)) as handle:
+        replaced(copy, lambda file: file.create_dataset("mine", data=np.zeros(10_000)))
+        assert handle.size_bytes == size_bytes
+        handle.renew()
+        assert handle.size_bytes == copy.stat().st_size > size_bytes
+    with pytest.raises(RecordingClosedError):
+        _ = handle.size_bytes

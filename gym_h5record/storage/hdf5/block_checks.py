@@ -14,8 +14,7 @@ import re
 import struct
 from collections.abc import Callable
 
-from gym_h5record.format.descriptions import DESCRIPTION_ATTRIBUTES
-from gym_h5record.format.names import METADATA_ATTRIBUTES, ROOT_ATTRIBUTES
+from gym_h5record.format.names import DESCRIPTION_ATTRIBUTES, METADATA_ATTRIBUTES, ROOT_ATTRIBUTES
 from gym_h5record.limits import MAX_HEAP_BYTES, MAX_RANK, MAX_TEXT_BYTES
 from gym_h5record.storage.hdf5.lookup3 import lookup3_hash
 
@@ -205,6 +204,8 @@ def _check_attribute(data: memoryview, at: int) -> None:
     type_at = name_at + name_bytes
     length_at = type_at + type_bytes + space_bytes
     if version > 1 and flags & _TYPE_ELSEWHERE:
+        if name in _USUAL_NAMES:  # ``read_texts`` refuses it
+            return
         raise _refuse("an attribute whose type is in another object")
     if length_at + _UINT32.size > len(data) or type_at + 2 * _TYPE.size > len(data):
         return

@@ -145,7 +145,8 @@ def read_texts(dataset: h5py.Dataset, name: str) -> list[str]:
         READ_ERRORS: If HDF5 cannot read them, or they are no such texts.
     """
     attribute = h5py.h5a.open(dataset.id, name.encode())
-    is_text = attribute.get_type().get_class() == h5py.h5t.STRING and attribute.shape in ((), (dataset.ndim,))
+    kind = attribute.get_type()
+    is_text = kind.get_class() == h5py.h5t.STRING and attribute.shape in ((), (dataset.ndim,)) and not kind.committed()
     if not is_text or attribute.get_storage_size() > MAX_TEXT_BYTES:
         raise CorruptRecordingError(f"the attribute {name!r} of {dataset.name} is no text, or too large")
     texts = np.atleast_1d(np.asarray(dataset.attrs[name], object)).tolist()

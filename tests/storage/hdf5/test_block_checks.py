@@ -254,6 +254,47 @@ def test_an_attribute_that_says_it_is_too_long_is_refused_before_hdf5_reads_it(
         assert "a damaged file: an attribute of" in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize("number", [0, 1, 2, None])
+@pytest.mark.parametrize("libver", ["earliest", "v110"])
+def test_of_a_list_of_texts_none_may_say_that_it_is_too_long(libver: str, number: int | None) -> None:
+    whole = io.BytesIO()
+    with h5py.File(whole, "w", libver=libver) as file:
+        dataset = file.create_dataset("x", (3, 3, 3), "u1", chunks=(1, 3, 3))
+        for axis, label in zip(dataset.dims, ("a" * 33, "b" * 44, "c" * 55), strict=True):
+            axis.label = label
+    data = bytearray(whole.getvalue())
+    if number is not None:
+        heap = data.index(b"GCOL")
+        at = data.index(struct.pack("<IQ", (33, 44, 55)[number], heap))
+        data[at : at + 4] = struct.pack("<I", TOO_LONG)
+
+    def read() -> list[str]:
+        with h5py.File(Spy(reseal(data)), "r") as file:
+            return [len(text) for text in file["x"].attrs["DIMENSION_LABELS"]]
+
+    if number is None:
+        assert read() == [33, 44, 55]
+    else:
+        with pytest.raises((OSError, RuntimeError, KeyError)) as caught:
+            read()
+        assert "a damaged file: an attribute of" in "".join(traceback.format_exception(caught.value))
+
+
+def test_users_may_give_attributes_with_usual_names_to_their_objects() -> None:
+    whole = io.BytesIO()
+    with h5py.File(whole, "w", libver="v110") as file:
+        group = file.create_group("mine")
+        file["type"] = np.dtype("i4")
+        group.attrs.create("unit", 3, dtype=file["type"])
+        numbers = np.empty((), object)
+        numbers[()] = np.array([1, 2, 3], np.int32)
+        group.attrs.create("description", numbers, dtype=h5py.vlen_dtype(np.int32))
+        group.attrs["CLASS"] = np.arange(4)
+    with h5py.File(Spy(whole.getvalue()), "r") as file:
+        assert file["mine"].attrs["unit"] == 3
+        assert file["mine"].attrs["description"].tolist() == [1, 2, 3]
+
+
 def test_an_image_of_the_metadata_in_which_no_block_could_be_looked_at_is_refused() -> None:
     with pytest.raises(OSError, match="an image"):
         check_block(memoryview(b"MDCI" + bytes(100)))

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from gym_h5record.storage.hdf5.chunk_index import indexed_chunks
+from gym_h5record.storage.hdf5.chunk_index import indexed_chunks, stored_bytes
 
 GROWING = {"shape": (0,), "chunks": (10,), "maxshape": (None,), "dtype": "i8"}
 
@@ -79,3 +79,23 @@ def test_an_index_that_is_damaged_is_not_told(change: Callable[[bytes], bytes], 
         (tmp_path / "damaged").write_bytes(change(path.read_bytes()))
         with (tmp_path / "damaged").open("rb") as stream:
             assert indexed_chunks(stream.fileno(), file["group/x"]) is None
+
+
+# The bytes of all chunks ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": 1}, {"compression": 1, "shuffle": True}])
+def test_the_bytes_of_the_chunks_are_added_up(options: dict[str, object], tmp_path: Path) -> None:
+    path = make(tmp_path / "a.h5", items=1000, **options)
+    with h5py.File(path) as file, path.open("rb") as stream:
+        assert 0 < stored_bytes(stream.fileno(), file["group/x"]) == file["group/x"].id.get_storage_size()
+
+
+def test_an_index_that_claims_more_entries_than_the_file_has_bytes_is_not_walked_through(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.h5", items=10)
+    with h5py.File(path, "r+", libver="v110") as file:
+        file["group/x"].resize(1 << 40, axis=0)
+        file["group/x"][(1 << 25) * 10] = 1
+    with h5py.File(path) as file, path.open("rb") as stream:
+        assert indexed_chunks(stream.fileno(), file["group/x"]) > path.stat().st_size
+        assert stored_bytes(stream.fileno(), file["group/x"]) == 0

@@ -175,7 +175,9 @@ def test_texts_of_a_dataset_are_one_or_one_for_each_axis(file: h5py.File) -> Non
     data.attrs["one"], data.attrs["bytes"], data.attrs["list"] = "text", np.bytes_(b"text"), ["a"]
     assert [objects.read_texts(data, name) for name in ("one", "bytes", "list")] == [["text"], ["text"], ["a"]]
     data.attrs["number"], data.attrs["many"] = 3, ["a", "b"]
-    for name in ("number", "many", "nothing"):
+    file["type"] = np.dtype("S4")
+    data.attrs.create("elsewhere", b"text", dtype=file["type"])
+    for name in ("number", "many", "nothing", "elsewhere"):
         with pytest.raises(objects.READ_ERRORS):
             objects.read_texts(data, name)
 
