@@ -20,7 +20,7 @@ from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.checksums import checksum_field
-from gym_h5record.storage.column_layout import packed_layout, recording_layout
+from gym_h5record.storage.column_layout import Layout, packed_layout, recording_layout
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.description_attributes import read_description
 from gym_h5record.storage.handle import Handle
@@ -47,7 +47,7 @@ class ClosedRecording:
         codec: Compression of the large columns.
         commit: The last commit.
         packed: The fields that compaction packs, each with the number of its committed items.
-        copied: The other fields.
+        copied: The other fields, likewise. What lies behind, such as rows of a discarded episode, is left behind.
         has_checksums: Whether there are checksums of the chunks.
         datasets: All datasets by name, also those of checksums, ``/commit`` and ``/positions``.
         descriptions: What each of them says about itself, by name.
@@ -73,22 +73,31 @@ class ClosedRecording:
         self.commit = Commit.read(lambda name, start, stop: self.datasets[name][start:stop])
         self.reader = ColumnReader(handle)
         self.reader.expect([*fields.values(), *checks])
+        counts = {field: self._committed(field, fields) for field in fields.values()}
+        is_packed = self.codec.name is not None  # else the user wants no compression
         self.packed = {
-            field: self._committed(field, fields) for field in fields.values() if packed_layout(field) is not None
+            field: count for field, count in counts.items() if is_packed and packed_layout(field) is not None
         }
-        self.copied = [field for field in fields.values() if field not in self.packed]
+        self.copied = {field: count for field, count in counts.items() if field not in self.packed}
         for field in self.copied:
             if not recording_layout(field, self.codec).matches(self.datasets[field.name]):
                 raise CorruptRecordingError(f"/{field.name} has other chunks or filters than this package makes")
 
+    def new_layout(self, field: Field) -> Layout:
+        """How compaction stores a field."""
+        packed = packed_layout(field) if field in self.packed else None
+        return packed or recording_layout(field, self.codec)
+
     @cached_property
     def copied_bytes(self) -> int:
-        """The bytes of the chunks that are copied as they are, and of their checksums."""
-        names = [field.name for field in self.copied]
-        if self.has_checksums:
-            names += [checksum_field(field).name for field in self.copied]
+        """About the bytes of the chunks that are copied as they are, and of their checksums."""
+        total = 0
         with self.path.open("rb") as stream:
-            return sum(stored_bytes(stream.fileno(), self.datasets[name]) for name in names)
+            for field, count in self.copied.items():
+                names = [field.name, *([checksum_field(field).name] if self.has_checksums else [])]
+                num_bytes = sum(stored_bytes(stream.fileno(), self.datasets[name]) for name in names)
+                total += num_bytes * count // max(len(self.datasets[field.name]), 1)
+        return total
 
     def _committed(self, field: Field, fields: dict[str, Field]) -> int:
         count = committed_items(field, fields, self.commit.rows, self.commit.episodes, self._end_at)

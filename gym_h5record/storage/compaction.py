@@ -20,7 +20,7 @@ from gym_h5record.errors import RecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.checksums import BlockChecksums, checksum_field
 from gym_h5record.storage.closed_recording import ClosedRecording
-from gym_h5record.storage.column_layout import is_compressed, packed_layout, recording_layout
+from gym_h5record.storage.column_layout import is_compressed
 from gym_h5record.storage.empty_recording import LIBVER, recording_image
 from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.hdf5.atomic import atomic_path
@@ -35,9 +35,9 @@ from gym_h5record.storage.lock import check_only_name
 __all__ = ["compact"]
 
 _LEAST_SAVING = 1 / 16  # of the file
-_FREE_COPY_BYTES = 1 << 30
+_FREE_COPY_BYTES = 256 << 20
 _LEAST_SAVING_OF_COPY = 1 / 4
-"""Chunks that are copied as they are bring nothing. Of more than a gigabyte of them, a quarter has to be saved."""
+"""To copy chunks as they are saves nothing. If there are more bytes of them, a quarter as many have to be saved."""
 _BLOCK_ITEMS = 1 << 16
 
 
@@ -58,8 +58,8 @@ def compact(path: Path) -> bool:
         with closing(Handle(path)) as handle:
             check_only_name(handle.path)  # the other names would keep the old file
             old = ClosedRecording(handle)
-            if old.codec.name is None:
-                return False  # the user wants no compression
+            if old.codec.name is None and not old.commit.discarded_episodes:
+                return False  # there is nothing to compress, and no space was lost
             _compact(old)
     except (_NotWorthwhileError, RecordingError, *READ_ERRORS):
         return False
@@ -72,7 +72,7 @@ def _compact(old: ClosedRecording) -> None:
         root=old.root,
         metadata={**old.metadata, "journal_id": np.bytes_(old.metadata["journal_id"])},
         commit=old.commit,
-        layout=lambda field: packed_layout(field) or recording_layout(field, old.codec),
+        layout=old.new_layout,
         description=lambda field: old.descriptions[field.name],
         checksum=old.has_checksums,
     )
@@ -140,7 +140,8 @@ class _Filling:
             chunk = np.zeros((rows, *field.shape), field.dtype)
             chunk[: len(items)] = items
             data = shuffle_and_compress(chunk)
-            self._write_chunk(dataset, first, data)
+            dataset.id.write_direct_chunk((first, *(0 for _ in field.shape)), data)
+            self._stream.check()
             packed_bytes += len(data)
             if checksums is not None:
                 checksums.update(first, items, partial(self._old.reader.items, field.name))
@@ -148,20 +149,26 @@ class _Filling:
 
     def copy(self) -> None:
         """Copy the other datasets: compressed chunks as they are."""
-        for field in self._old.copied:
-            (self._copy_chunks if is_compressed(field) else self._copy_items)(field.name)
-            if self._old.has_checksums:
-                self._copy_items(checksum_field(field).name)
+        for field, count in self._old.copied.items():
+            (self._copy_chunks if is_compressed(field) else self._copy_items)(field.name, count)
+            if self._old.has_checksums and count:
+                self._copy_checksums(field.name, checksum_field(field).name, count)
 
-    def _copy_chunks(self, name: str) -> None:
-        chunks, count = StoredChunks(self._old.datasets[name]), len(self._old.datasets[name])
-        dataset = self._grown(name, count)
-        for first in range(0, count, int(dataset.chunks[0])):
-            mask, data = chunks.stored(first)
-            self._write_chunk(dataset, first, data, mask)
+    def _copy_checksums(self, name: str, checks: str, count: int) -> None:
+        rows = int(self._old.datasets[name].chunks[0])
+        last = (count - 1) // rows * rows
+        self._copy_items(checks, last // rows + 1)
+        # The one of the last chunk may cover rows of a discarded episode, which are left behind.
+        read = partial(self._old.reader.items, name)
+        BlockChecksums(self._file[checks], rows).update(last, read(last, count), read)
 
-    def _copy_items(self, name: str) -> None:
-        count = len(self._old.datasets[name])
+    def _copy_chunks(self, name: str, count: int) -> None:
+        new = self._grown(name, count).id
+        for at, mask, data in StoredChunks(self._old.datasets[name]).stored(count):
+            new.write_direct_chunk(at, data, mask)
+            self._stream.check()
+
+    def _copy_items(self, name: str, count: int) -> None:
         dataset = self._grown(name, count)
         for first in range(0, count, _BLOCK_ITEMS):
             stop = min(first + _BLOCK_ITEMS, count)
@@ -172,7 +179,3 @@ class _Filling:
         dataset = self._file[name]
         dataset.id.set_extent((count, *dataset.shape[1:]))
         return dataset
-
-    def _write_chunk(self, dataset: h5py.Dataset, first: int, data: bytes | memoryview, mask: int = 0) -> None:
-        dataset.id.write_direct_chunk((first, *(0,) * (dataset.ndim - 1)), data, mask)
-        self._stream.check()

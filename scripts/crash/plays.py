@@ -132,8 +132,10 @@ def recorder_options(name: str) -> dict[str, Any]:
 
 def make_env(name: str) -> gym.Env[Any, Any]:
     """One of ``ENVIRONMENTS``."""
-    if name in ("Ragged", "Studio"):
-        return Ragged() if name == "Ragged" else Studio()
+    if name == "Ragged":
+        return Ragged()
+    if name == "Studio":
+        return Studio()
     if name.startswith("ALE/"):
         import ale_py
 

@@ -322,7 +322,6 @@ def test_the_newest_episode_can_be_discarded_whether_it_is_open_or_has_ended(wri
     assert no_problems(tmp_path / "run.h5")
 
 
-@pytest.mark.xfail(strict=True, reason="compaction copies chunks of discarded rows, and skips uncompressed files")
 @pytest.mark.parametrize("compression", ["gzip", None])
 @pytest.mark.parametrize(("space", "length"), [(PAIR, 100_000), (PICTURE, 400)], ids=["small-rows", "pictures"])
 def test_a_long_discarded_episode_takes_no_space_in_the_closed_file(

@@ -187,6 +187,33 @@ def test_frames_that_are_observations_still_are(tmp_path: Path) -> None:
         assert filter_ids(file["frames"].id) == [1]
 
 
+@pytest.mark.parametrize("compression", ["gzip", None], ids=str)
+@pytest.mark.parametrize("space", [spaces.Discrete(5), spaces.Box(0, 255, (84, 84), np.uint8)], ids=["small", "large"])
+def test_rows_of_a_discarded_episode_are_left_behind(
+    space: spaces.Space[Any], compression: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.h5"
+    env: Any = h5r.RecordToHDF5(
+        ZooEnv(space, rewards=[1.0], length=50, infos=lambda step: {}),
+        path,
+        writer="inline",
+        compression=compression,
+        checksum=True,
+    )
+    played = play(env, [20, 20])
+    env.reset()
+    for _ in range(30):
+        env.step(env.action_space.sample())
+    env.flush()
+    env.discard_episode()
+    env.close()
+    check_sound(path)
+    with h5r.Recording(path) as recording:
+        check_recorded(recording, played)
+    with h5py.File(path) as file:
+        assert len(file["observations"]) == 42
+
+
 def test_dones_are_never_compressed(path: Path) -> None:
     assert compact(path)
     with h5py.File(path) as file:

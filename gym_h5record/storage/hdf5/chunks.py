@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -60,22 +61,25 @@ class StoredChunks:
             buffer = self._spare.pop()  # atomic: no other thread gets the same buffer
         except IndexError:
             buffer = self._new_buffer()
-        mask, data = self.stored(first, buffer)
+        mask, data = self._dataset.id.read_direct_chunk(self._at(first), out=buffer)
         items = np.frombuffer(self._decoded(mask, data), self._dtype).reshape(self._shape)
         if buffer.nbytes <= _MAX_SPARE_BYTES:
             self._spare = [buffer]
         return items
 
-    def stored(self, first: int, buffer: np.ndarray | None = None) -> tuple[int, memoryview]:
-        """The chunk that begins with item ``first`` as it is stored, in ``buffer``, and its mask of unused filters.
+    def stored(self, count: int) -> Iterator[tuple[tuple[int, ...], int, memoryview]]:
+        """The chunks of the first ``count`` items, as they are stored.
+
+        Yields:
+            Where a chunk begins, its mask of unused filters, and its bytes, which are valid until the next one.
 
         Raises:
-            OSError, RuntimeError, ValueError: If it is missing, or larger than any compressed chunk.
+            OSError, RuntimeError, ValueError: If one is missing, or larger than any compressed chunk.
         """
-        mask, data = self._dataset.id.read_direct_chunk(
-            self._at(first), out=self._new_buffer() if buffer is None else buffer
-        )
-        return mask, data
+        buffer, read = self._new_buffer(), self._dataset.id.read_direct_chunk
+        for first in range(0, count, self._rows):
+            at = self._at(first)
+            yield at, *read(at, out=buffer)
 
     def read_to_append(self, first: int) -> np.ndarray:
         """``read`` a chunk that is about to be written again with more items.

@@ -211,3 +211,11 @@ def test_a_shuffled_chunk_of_another_size_is_damaged(file: h5py.File, data: byte
     file["x"].id.write_direct_chunk((0,), data)
     with pytest.raises((CorruptRecordingError, OSError)):
         StoredChunks(open_dataset(file, "x")).read(0)
+
+
+def test_chunks_are_given_as_they_are_stored_with_their_masks(file: h5py.File) -> None:
+    file.create_dataset("x", (30, 2), "i8", chunks=(10, 2), maxshape=(None, 2), compression=1)
+    for first, data, mask in ((0, b"one", 0), (10, b"other", 1), (20, b"the last", 0)):
+        file["x"].id.write_direct_chunk((first, 0), data, mask)
+    found = [(at, mask, bytes(data)) for at, mask, data in StoredChunks(open_dataset(file, "x")).stored(11)]
+    assert found == [((0, 0), 0, b"one"), ((10, 0), 1, b"other")]
