@@ -46,7 +46,8 @@ EXPECTED_FAILURES = {
         "asks for the class of the outermost wrapper"
     ),
     r"tests/wrappers/test_record_constructor_args\.py::test_env_spec_roundtrip_keeps_wrapper_arguments": _SPEC_TWICE,
-    r"tests/vector/test_autoreset_mode\.py::test_(autoreset_(next_step|within_step|disabled)|same_step_final_obs)\[.*": (
+    r"tests/vector/test_autoreset_mode\.py::"
+    r"test_(autoreset_(next_step|within_step|disabled)|same_step_final_obs)\[.*": (
         "set_attr gives a new attribute to the outermost wrapper, and the environment below looks for it"
     ),
 }
