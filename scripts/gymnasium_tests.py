@@ -95,7 +95,8 @@ def print_part(part: Part) -> None:
             print(f"{part.name}, {label}: {figures}")
         if outcomes.ended is not None:
             print(f"{part.name}, {label}: NOT ALL TESTS RAN, {outcomes.ended}")
-    print(f"{part.name}: {found.files} files, {found.episodes} episodes, {found.steps} steps", flush=True)
+    print(f"{part.name}: {found.files} files ({found.interrupted} interrupted, and repaired), ", end="")
+    print(f"{found.episodes} episodes, {found.steps} steps", flush=True)
     for test in part.new_failures():
         print(f"\nNEW FAILURE {test}\n{part.recorded.texts[test][-2000:]}")
     for problem in found.problems:

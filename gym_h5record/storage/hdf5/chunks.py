@@ -16,7 +16,7 @@ import numpy as np
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.limits import UNCHECKED_BYTES
 from gym_h5record.storage.hdf5.codecs import SZIP, decode_chunk
-from gym_h5record.storage.hdf5.objects import READ_ERRORS, filter_ids
+from gym_h5record.storage.hdf5.objects import READ_ERRORS, filter_ids, hdf5_errors_as_corrupt
 from gym_h5record.storage.hdf5.shuffle import unshuffled
 from gym_h5record.storage.hdf5.szip import SzipDecoder
 
@@ -140,8 +140,13 @@ class StoredChunks:
         return min(len(self._dataset), chunks * self._rows)
 
     def is_indexed(self, first: int) -> bool:
-        """Whether the index of chunks has one that begins with item ``first``, be it damaged or not."""
-        return self._dataset.id.get_chunk_info_by_coord(self._at(first)).byte_offset is not None
+        """Whether the index of chunks has one that begins with item ``first``, be it damaged or not.
+
+        Raises:
+            CorruptRecordingError: If the index is damaged.
+        """
+        with hdf5_errors_as_corrupt(f"{self._dataset.name} cannot be appended to"):
+            return self._dataset.id.get_chunk_info_by_coord(self._at(first)).byte_offset is not None
 
     def _is_stored(self, number: int) -> bool:
         try:

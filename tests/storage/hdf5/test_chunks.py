@@ -219,3 +219,12 @@ def test_chunks_are_given_as_they_are_stored_with_their_masks(file: h5py.File) -
         file["x"].id.write_direct_chunk((first, 0), data, mask)
     found = [(at, mask, bytes(data)) for at, mask, data in StoredChunks(open_dataset(file, "x")).stored(11)]
     assert found == [((0, 0), 0, b"one"), ((10, 0), 1, b"other")]
+
+
+def test_a_damaged_index_of_chunks_is_damage(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.h5")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"EAHD") + 20] ^= 0xFF
+    path.write_bytes(data)
+    with h5py.File(path) as file, pytest.raises(CorruptRecordingError, match="/x cannot be appended to"):
+        StoredChunks(open_dataset(file, "x")).is_indexed(0)
