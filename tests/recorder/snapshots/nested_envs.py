@@ -12,8 +12,13 @@ import numpy as np
 class NestedEnv(gym.Env[Any, Any]):
     """Draws a number at every step after the fifth. It uses no generator of Gymnasium's."""
 
-    observation_space = gym.spaces.Box(-1, 1, (1,), np.float64)
-    action_space = gym.spaces.Discrete(2)
+    def __new__(cls, *_: Any, **__: Any) -> NestedEnv:
+        """Give every environment spaces of its own: a sample leaves a generator in a space that others share."""
+        env = super().__new__(cls)
+        env.observation_space = gym.spaces.Box(-1, 1, (1,), np.float64)
+        env.action_space = gym.spaces.Discrete(2)
+        return env
+
     steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
