@@ -48,7 +48,7 @@ MIN_FILTERED_ITEM_BYTES = 256
 """Smaller items may be compressed with gzip only, and in chunks of at most ``MAX_PACKED_CHUNK_BYTES``."""
 
 MAX_PACKED_CHUNK_BYTES = 64 << 10
-"""One chunk of compressed small items in memory: a kilobyte of the file cannot claim millions of them."""
+"""One chunk of compressed small items in memory. ``/dones`` is not compressed, and so bounds the rows of a file."""
 
 UNCHECKED_BYTES = 16 << 20
 """Up to this size, items are read without a check whether the file can hold as many."""
