@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # type checkers take only ``X as X`` for a public name
     from gym_h5record.errors import RecordingError as RecordingError
     from gym_h5record.maintenance.comparing import DiffReport as DiffReport
     from gym_h5record.maintenance.comparing import diff as diff
+    from gym_h5record.maintenance.masking import add_mask as add_mask
     from gym_h5record.maintenance.repairs.repairing import RepairReport as RepairReport
     from gym_h5record.maintenance.repairs.repairing import RowCount as RowCount
     from gym_h5record.maintenance.repairs.repairing import repair as repair
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # type checkers take only ``X as X`` for a public name
     from gym_h5record.reading.columns import Column as Column
     from gym_h5record.reading.episodes import Episode as Episode
     from gym_h5record.reading.recording import Recording as Recording
+    from gym_h5record.reading.selection import Selection as Selection
     from gym_h5record.recorder.snapshots.provider import SnapshotProvider as SnapshotProvider
     from gym_h5record.recorder.wrapper import RecordToHDF5 as RecordToHDF5
     from gym_h5record.recorder.writer import Writer as Writer
@@ -45,12 +47,14 @@ else:
     _NAMES_BY_MODULE = {
         "errors": ("RecordingError",),
         "maintenance.comparing": ("DiffReport", "diff"),
+        "maintenance.masking": ("add_mask",),
         "maintenance.repairs.repairing": ("RepairReport", "RowCount", "repair"),
         "maintenance.validation.problems": ("Problem", "Severity"),
         "maintenance.validation.validator": ("validate",),
         "reading.columns": ("Column",),
         "reading.episodes": ("Episode",),
         "reading.recording": ("Recording",),
+        "reading.selection": ("Selection",),
         "recorder.snapshots.provider": ("SnapshotProvider",),
         "recorder.wrapper": ("RecordToHDF5",),
         "recorder.writer": ("Writer",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
-__all__ = ["MAX_SHOWN", "counted", "printable", "printable_lines", "reward_text", "short_repr"]
+__all__ = ["MAX_SHOWN", "counted", "full_repr", "printable", "printable_lines", "reward_text", "short_repr"]
 
 MAX_SHOWN = 60
 """Characters of one shortened value."""
@@ -55,6 +55,22 @@ def short_repr(value: Any) -> str:
     """
     text = printable(_SHORT.repr(value))
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 4]} ..."
+
+
+def full_repr(value: object) -> str:
+    """The ``repr`` of a value, of any length.
+
+    It is shortened like ``short_repr`` where Python has none: of values nested too deep, of integers of more than 4,300
+    digits, and of objects whose own ``__repr__`` raises.
+
+    Example:
+        >>> full_repr([1, 2, 3, 4, 5]), full_repr([10**5000])
+        ('[1, 2, 3, 4, 5]', '[an integer of 16610 bits]')
+    """
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001  # the value's own code may raise anything
+        return _SHORT.repr(value)
 
 
 def printable(value: object) -> str:

@@ -20,6 +20,7 @@
     ├── UnbuildableEnvError         RuntimeError      no environment can be made from the file
     ├── EnvMismatchError            ValueError        an environment with other spaces than the recorded ones
     ├── EpisodeDataError            ValueError        arrays of an episode that do not fit together
+    ├── SelectionError              ValueError        episodes that cannot be chosen so, a mask that cannot be kept
     ├── OptionError                 ValueError        an unknown mode, codec, writer ...
     │   └── RenderModeError                           frames wanted from an env that has none
     ├── MissingDependencyError      ImportError       an extra that is not installed
@@ -65,6 +66,7 @@ __all__ = [
     "RenderModeError",
     "ReplayError",
     "SchemaMismatchError",
+    "SelectionError",
     "SnapshotError",
     "SpecError",
     "StepBeforeResetError",
@@ -149,6 +151,10 @@ class EnvMismatchError(RecordingError, ValueError):
 
 class EpisodeDataError(RecordingError, ValueError):
     """The arrays of an episode do not fit together."""
+
+
+class SelectionError(RecordingError, ValueError):
+    """Episodes cannot be chosen in this way, or a mask cannot be kept under this name."""
 
 
 class OptionError(RecordingError, ValueError):

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_HEAP_BYTES",
     "MAX_ITEM_BYTES",
     "MAX_LIST_ITEMS",
+    "MAX_MASKS",
     "MAX_METADATA_BYTES",
     "MAX_NODES",
     "MAX_PACKED_CHUNK_BYTES",
@@ -64,6 +65,9 @@ MAX_LIST_ITEMS = 1 << 20
 
 MAX_VALUE_BYTES = 4 * MAX_ITEM_BYTES
 """All items of one ragged value together."""
+
+MAX_MASKS = 1 << 10
+"""Masks of one recording; each is a dataset, and opening one takes a tenth of a millisecond."""
 
 MAX_NODES = 1 << 14
 """Spaces in a space, nodes in a schema; building one takes a tenth of a millisecond."""

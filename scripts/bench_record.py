@@ -199,7 +199,7 @@ def open_ours(folder: Path, space: Space) -> list[Reader]:
     """Plain h5py, and this package's own reader."""
     readers = open_h5(folder, space)
     recording = gym_h5record.Recording(folder / "run.h5")
-    readers.append(Reader(readers[0].rows, lambda index: recording.observations[index]))
+    readers.append(Reader(readers[0].rows, lambda index: recording.rows.observations[index]))
     return readers
 
 

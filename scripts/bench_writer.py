@@ -56,7 +56,7 @@ amount = observations[1:].nbytes / 1e6 if kind == "pictures" else length
 print(json.dumps([amount * episodes / returned_s, amount * episodes / closed_s]))
 """
 
-CASES = (("rows", 500, 400), ("rows", 20, 4000), ("pictures", 60, 5))
+CASES = (("rows", 500, 6000), ("rows", 20, 10_000), ("pictures", 60, 40))
 """What is written, steps of an episode, and how many episodes."""
 
 

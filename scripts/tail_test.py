@@ -287,13 +287,20 @@ class Reader:
             self._complain(Word.WRONG, f"row {start} is not the first row of a known episode")
             return
         right = expected(self._env, seed)
-        found = fingerprint([recording.observations[row], recording.infos[row] if recording.infos else None])
+        found = fingerprint(
+            [recording.rows.observations[row], recording.rows.infos[row] if recording.rows.infos else None]
+        )
         if at >= len(right.rows) or found != right.rows[at]:
             self._complain(Word.WRONG, f"row {row} is not row {at} of the episode with seed {seed}")
-        columns = (recording.actions, recording.rewards, recording.terminations, recording.truncations)
+        columns = (
+            recording.rows.actions,
+            recording.rows.rewards,
+            recording.rows.terminations,
+            recording.rows.truncations,
+        )
         step = [column[row] for column in columns]
         is_padding = row == (recording.num_rows if is_running else starts[number + 1]) - 1
-        if is_padding != (step[0] is None) or (is_padding and (step != [None] * 4 or recording.dones[row])):
+        if is_padding != (step[0] is None) or (is_padding and (step != [None] * 4 or recording.rows.dones[row])):
             self._complain(Word.WRONG, f"the step of row {row} is {str(step)[:200]}, padding is {is_padding}")
         elif not is_padding and (at >= len(right.steps) or fingerprint(step) != right.steps[at]):
             self._complain(Word.WRONG, f"the step of row {row} is {str(step)[:200]}: not step {at} of seed {seed}")
@@ -303,7 +310,9 @@ class Reader:
         before = recording.episodes[-1].seed if recording.num_episodes else None
         lives = range((-1 if before is None else before // LIFE) + 1, int(self._shared[Word.LIVES]))
         seeds = [*([] if before is None else [before + 1]), *(life * LIFE for life in lives)]
-        first = fingerprint([recording.observations[start], recording.infos[start] if recording.infos else None])
+        first = fingerprint(
+            [recording.rows.observations[start], recording.rows.infos[start] if recording.rows.infos else None]
+        )
         return next((seed for seed in seeds if expected(self._env, seed).rows[0] == first), None)
 
     def _compare_episode(self, recording: h5r.Recording, number: int) -> None:

@@ -24,6 +24,7 @@ from gym_h5record.storage.hdf5.superblock import SUPERBLOCK_BYTES, marked_live
 from gym_h5record.storage.paths import journal_path, lock_path, redo_path, spare_path
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control
+from tests.made_once import folder_made_once
 from tests.reading import damage_chunk, record
 from tests.writing import PICTURE, Pen, everything_env, make_schema, pair, small_journal, write_pairs
 
@@ -57,6 +58,7 @@ def mark_torn(path: Path) -> None:
 # Interrupted -----------------------------------------------------------------------------------------
 
 
+@folder_made_once
 def left_pairs(folder: Path, committed: Iterable[int], left: Iterable[int], **options: Any) -> Path:
     """A recording of ``write_pairs`` with some episodes committed, and some in the journal only."""
     committed = list(committed)
@@ -69,6 +71,7 @@ def left_pairs(folder: Path, committed: Iterable[int], left: Iterable[int], **op
         return snapshot(folder / "run.h5")
 
 
+@folder_made_once
 def left_open(folder: Path, *, is_committed: bool, steps: int = 2) -> Path:
     """An episode of three steps, and a second episode that is running."""
     with Pen(folder / "run.h5") as pen:
@@ -83,12 +86,14 @@ def left_open(folder: Path, *, is_committed: bool, steps: int = 2) -> Path:
         return snapshot(folder / "run.h5")
 
 
+@folder_made_once
 def _released(folder: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         small_journal(patch, 16)
         return left_pairs(folder, [3, 40], [5, 2])
 
 
+@folder_made_once
 def closed(folder: Path, lengths: Iterable[int] = (3, 2), name: str = "run.h5") -> Path:
     """A closed recording."""
     with Pen(folder / name) as pen:
@@ -96,6 +101,7 @@ def closed(folder: Path, lengths: Iterable[int] = (3, 2), name: str = "run.h5") 
     return folder / name
 
 
+@folder_made_once
 def left_appended(folder: Path, *, is_committed: bool) -> Path:
     """A closed recording of two episodes, to which two more are being appended."""
     path = closed(folder)
@@ -107,6 +113,7 @@ def left_appended(folder: Path, *, is_committed: bool) -> Path:
         return snapshot(path)
 
 
+@folder_made_once
 def left_discarded(folder: Path, *, is_committed: bool, more: bool = True) -> Path:
     """A recording of one episode, of another that was discarded after all of its 41 rows were committed, and a third.
 
@@ -125,6 +132,7 @@ def left_discarded(folder: Path, *, is_committed: bool, more: bool = True) -> Pa
         return snapshot(folder / "run.h5")
 
 
+@folder_made_once
 def _appended_after_discards(folder: Path) -> Path:
     with Pen(folder / "run.h5") as pen:
         write_pairs(pen, [40])
@@ -136,6 +144,7 @@ def _appended_after_discards(folder: Path) -> Path:
         return snapshot(folder / "run.h5")
 
 
+@folder_made_once
 def _twice(folder: Path) -> Path:
     path = left_pairs(folder, [3], [2])
     with Pen(path, mode="a") as pen:
@@ -161,6 +170,7 @@ def _with_journal(folder: Path, content: bytes | None, *, beside: bool) -> Path:
     return path
 
 
+@folder_made_once
 def left_everything(folder: Path) -> Path:
     """A recording with columns of every kind; only the journal has the newest rows."""
     with pytest.MonkeyPatch.context() as patch:
@@ -188,6 +198,7 @@ def record_until(path: Path, env: Any, lengths: Iterable[int], then: Callable[[A
         record(path, env, lengths, **options)
 
 
+@folder_made_once
 def _pictures(folder: Path) -> Path:
     with Pen(folder / "run.h5", make_schema(PICTURE), row_bytes=7056) as pen:
         pen.begin(np.zeros((84, 84), np.uint8))
@@ -198,6 +209,7 @@ def _pictures(folder: Path) -> Path:
         return snapshot(folder / "run.h5")
 
 
+@folder_made_once
 def left_replacing(folder: Path, old: bytes | None = None) -> Path:
     """A recorder with mode "w" that has not yet replaced the old file."""
     path = closed(folder, [9, 1, 1])
@@ -215,6 +227,7 @@ def _reserved_over_torn(folder: Path) -> Path:
     return path
 
 
+@folder_made_once
 def _amid_a_sync(folder: Path) -> Path:
     """A recorder killed when the redo log was complete and none of its changes was made."""
     found: list[Path] = []
@@ -353,6 +366,7 @@ def vanished(folder: Path) -> Path:
     return path
 
 
+@folder_made_once
 def pictures(folder: Path, lengths: Iterable[int] = (40, 20), **options: Any) -> Path:
     """A closed recording of infos and compressed pictures, sixteen in a chunk. All pixels of row r are r."""
     schema = make_schema(PICTURE, infos=[{"row": 0}])

@@ -13,6 +13,7 @@ import pytest
 from gymnasium import spaces
 
 import gym_h5record as h5r
+from tests.made_once import made_once
 
 
 class Painter(gym.Env[np.ndarray, int]):
@@ -112,6 +113,7 @@ def expected_frame(kind: str, step: int) -> Any:
     return painter.picture(kind.removesuffix("_list"))
 
 
+@made_once
 def record_paintings(
     path: Path,
     lengths: tuple[int, ...] = (7, 3),

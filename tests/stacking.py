@@ -176,7 +176,7 @@ def check_stacks(path: Path, episodes: Sequence[Sequence[Any]]) -> None:
                     check_identical(
                         entry(batch, at), value, f"entry {at} of [{start}:{stop}:{step}] of episode {number}"
                     )
-        whole = recording.observations[:]
+        whole = recording.rows.observations[:]
         for at, value in enumerate(value for each in episodes for value in each):
             check_identical(entry(whole, at), value, f"entry {at} of all")
 

@@ -23,7 +23,13 @@ every_module = pytest.mark.parametrize("path", MODULES.values(), ids=list(MODULE
 
 def nodes(path, *kinds):
     """The nodes of these kinds in a module's syntax tree."""
-    return [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, kinds)]
+    return [node for node in all_nodes(path) if isinstance(node, kinds)]
+
+
+@functools.cache
+def all_nodes(path):
+    """All nodes of a module's syntax tree."""
+    return [*ast.walk(ast.parse(path.read_text("utf-8")))]
 
 
 def lines(found):
@@ -66,13 +72,9 @@ def test_importing_the_package_starts_no_thread_or_process():
 
 def rooms_loaded_by(code):
     """The rooms of the package, and heavy libraries, that a fresh interpreter has loaded after ``code``."""
-    heavy = ("gymnasium", "h5py", "numpy", "click", "rich")
-    rooms = {
-        name.split(".")[1]
-        for name in run(f"{code}; import sys; print(*sys.modules)").split()
-        if "gym_h5record." in name
-    }
-    return rooms | {name for name in heavy if run(f"{code}; import sys; print({name!r} in sys.modules)") == "True"}
+    heavy = {"gymnasium", "h5py", "numpy", "click", "rich"}
+    loaded = run(f"{code}; import sys; print(*sys.modules)").split()
+    return {name.split(".")[1] for name in loaded if "gym_h5record." in name} | heavy.intersection(loaded)
 
 
 def test_importing_the_package_loads_no_room_and_no_library():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gym_h5record.display import MAX_SHOWN, counted, printable, printable_lines, short_repr
+from gym_h5record.display import MAX_SHOWN, counted, full_repr, printable, printable_lines, short_repr
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Grüße, 日本", "a 'quote' and a \\ backslash"])
@@ -68,6 +68,43 @@ def test_a_short_value_is_shown_whole(value: Any, text: str) -> None:
 def test_a_long_value_is_shortened(value: Any) -> None:
     assert len(short_repr(value)) <= MAX_SHOWN
     assert short_repr(value).isprintable()
+
+
+class Mute:
+    def __repr__(self) -> str:
+        raise ZeroDivisionError("no text")
+
+
+def nested(levels: int) -> list[Any]:
+    return [nested(levels - 1)] if levels else []
+
+
+def test_a_repr_is_not_shortened() -> None:
+    assert full_repr([*range(99)]) == repr([*range(99)])
+    assert full_repr(nested(150)) == repr(nested(150))
+
+
+@pytest.mark.parametrize(
+    ("value", "start"),
+    [
+        (-(10**5000), "an integer of 16610 bits"),
+        ({"a": 10**5000}, "{'a': an integer of 16610 bits}"),
+        (Mute(), "<Mute instance at 0x"),
+        ((1, [Mute()]), "(1, [<Mute instance at 0x"),
+    ],
+    ids=range(4),
+)
+def test_what_python_cannot_print_is_shortened(value: Any, start: str) -> None:
+    with pytest.raises((ValueError, ZeroDivisionError)):
+        repr(value)
+    assert full_repr(value).startswith(start)
+
+
+def test_what_is_nested_too_deep_to_print_is_shortened() -> None:
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    assert full_repr(value) == "[[[[...]]]]"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import types
 
 import gymnasium as gym
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import RecordConstructorArgs
 
 import gym_h5record as h5r
@@ -106,7 +107,7 @@ def always(count):
 def arguments(tmp_path):
     """A value other than the default for every parameter of the recorder."""
     return {
-        "path": tmp_path / "run.h5",
+        "path": str(tmp_path / "run.h5"),
         "mode": "a",
         "frames": False,
         "infos": False,
@@ -148,9 +149,9 @@ def test_every_parameter_is_recorded_under_its_own_name(tmp_path):
 
 
 def test_defaults_are_recorded_too(tmp_path):
-    env = h5r.RecordToHDF5(gym.make("CartPole-v1"), tmp_path / "run.h5")
+    env = h5r.RecordToHDF5(gym.make("CartPole-v1"), str(tmp_path / "run.h5"))
     defaults = {name: each.default for name, each in parameters().items() if name != "path"}
-    assert env._saved_kwargs == {"path": tmp_path / "run.h5", **defaults}
+    assert env._saved_kwargs == {"path": str(tmp_path / "run.h5"), **defaults}
     env.close()
 
 
@@ -179,6 +180,17 @@ def test_spec_makes_the_same_recorder_again(tmp_path):
     assert again._saved_kwargs == env._saved_kwargs
     assert list(tmp_path.iterdir()) == []  # nothing is opened before the first reset
     again.close()
+
+
+def test_spec_can_be_written_as_json_and_makes_the_same_recorder(tmp_path):
+    env = h5r.RecordToHDF5(gym.make("CartPole-v1"), tmp_path / "run.h5", writer="inline")
+    text = env.spec.to_json()
+    env.close()
+    again = gym.make(EnvSpec.from_json(text))
+    assert again._saved_kwargs == env._saved_kwargs == {**env._saved_kwargs, "path": str(tmp_path / "run.h5")}
+    again.reset()
+    again.close()
+    assert h5r.Recording(tmp_path / "run.h5").num_rows == 1
 
 
 def test_spec_says_x_in_the_place_of_w(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -216,9 +215,9 @@ def test_json_text_that_is_damaged_is_an_error_at_its_row_and_found_by_validate(
         start = int(file["observations/tree/ends"][2])
         file["observations/tree/values"][start] = ord("]")
     with h5r.Recording(path) as recording:
-        _ = recording.observations[2]["tree"]
+        _ = recording.rows.observations[2]["tree"]
         with pytest.raises(CorruptRecordingError, match="/observations/tree row 3 cannot be decoded"):
-            _ = recording.observations[3]["tree"]
+            _ = recording.rows.observations[3]["tree"]
     assert ("undecodable", "/observations/tree row 3") in {
         (each.code, each.place) for each in h5r.validate(path, deep=True)
     }
@@ -317,36 +316,18 @@ def test_a_reader_whose_from_json_fails_is_told(grids: None, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("id", ["MiniGrid-Empty-5x5-v0", "BabyAI-GoToRedBall-v0"])
-def test_minigrid_is_recorded_read_verified_branched_replayed_and_compared(id: str, tmp_path: Path) -> None:
+def test_the_missions_of_minigrid_are_text(id: str, tmp_path: Path) -> None:
+    """What such a recording is good for: ``tests/test_everything.py``."""
     pytest.importorskip("minigrid")
     path = tmp_path / "run.h5"
     with h5r.RecordToHDF5(gym.make(id), path, writer="inline") as env:
-        episodes = play(env, [12, 5, 8])
+        episodes = play(env, [12, 5])
         mission_space = env.observation_space["mission"]
     with h5r.Recording(path) as recording:
-        check_recorded(recording, episodes)
         kind = type(mission_space)
         assert recording.observation_space["mission"].class_name == f"{kind.__module__}:{kind.__qualname__}"
         observation = recording.episodes[1].observations[2]
         assert type(observation["mission"]) is str
         assert recording.schema.node("observations/mission") == nodes.Text("observations/mission")
         assert recording.episodes[0].observations[:3]["mission"] == [episodes[0].observations[0]["mission"]] * 3
-    assert h5r.validate(path, deep=True) == []
-    report = h5r.verify(path)
-    assert report.ok
-    assert all(each.independent for each in report.episodes)
-    branched, found, _ = h5r.branch(path, episode=1, step=2)
-    check_identical(found, episodes[1].observations[2], "branched observation")
-    branched.close()
-    with h5r.ReplayFromHDF5(path) as replay:
-        for played in episodes:
-            check_identical(replay.reset()[0], played.observations[0], "replayed observation")
-            for step, action in enumerate(played.actions):
-                check_identical(replay.step(action)[0], played.observations[step + 1], "replayed observation")
-    again = copy.deepcopy(episodes)
-    with h5r.RecordToHDF5(gym.make(id), tmp_path / "again.h5", writer="inline") as env:
-        play(env, [12, 5, 8], actions=[action for played in again for action in played.actions])
-    assert h5r.diff(path, tmp_path / "again.h5").metadata == ()
-    with h5r.RecordToHDF5(gym.make(id), path, mode="a", writer="inline") as env:
-        play(env, [3])
-    assert h5r.validate(path, deep=True) == []
+    assert h5r.verify(path).ok  # which makes the environment by its spec

@@ -15,6 +15,7 @@ import gym_h5record as h5r
 from gym_h5record.errors import OptionError, RecordingWarning
 from gym_h5record.maintenance.repairs.salvaging import salvage
 from tests.treasures import ACTIONS, RETURNS, DeepSea, record_treasures
+from tests.writing import run_script
 from tests.zoo import check_identical, check_recorded, play
 
 
@@ -40,7 +41,7 @@ def test_rewards_come_back_exactly(dtype: Any, tmp_path: Path) -> None:
     recorder.close()
     with h5r.Recording(tmp_path / "run.h5") as recording:
         check_recorded(recording, episodes)
-        assert (recording.rewards.shape, recording.rewards.dtype) == ((17, 2), dtype)
+        assert (recording.rows.rewards.shape, recording.rows.rewards.dtype) == ((17, 2), dtype)
         assert recording.returns.shape == (4, 2)
         for number, played in enumerate(episodes):
             total = sum(played.rewards, np.zeros(2))
@@ -71,6 +72,77 @@ def test_a_reward_that_is_no_such_array_makes_the_return_nan(tmp_path: Path) -> 
         check_recorded(recording, episodes)
         assert np.isnan(recording.returns).all()
     assert h5r.validate(tmp_path / "run.h5", deep=True) == []
+
+
+class Odd(DeepSea):
+    """Its third reward is another value."""
+
+    def __init__(self, dtype: Any, odd: Any) -> None:
+        super().__init__(dtype)
+        self._odd = odd
+
+    def step(self, action: int) -> Any:
+        observation, reward, *rest = super().step(action)
+        return (observation, self._odd if self._place.tolist() == [2, 1] else reward, *rest)
+
+
+class Flushing(gym.Wrapper[Any, Any, Any, Any]):
+    """Commits every step at once."""
+
+    def step(self, action: Any) -> Any:
+        result = super().step(action)
+        self.env.flush()
+        return result
+
+
+@pytest.mark.parametrize("flushes", [False, True], ids=["", "flushed"])
+@pytest.mark.parametrize(
+    "odd",
+    [1, None, np.array([1.5, 0.5]), np.array([1 << 40, 7]), np.zeros(3, np.int16)],
+    ids=["number", "none", "floats", "large", "longer"],
+)
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+def test_an_exception_among_rewards_of_integers_is_ignored_by_no_total(
+    dtype: Any, odd: Any, flushes: bool, tmp_path: Path
+) -> None:
+    """Integers have no NaN: the column holds another number there."""
+    recorder = h5r.RecordToHDF5(Odd(dtype, odd), tmp_path / "run.h5", writer="inline")
+    agent = Flushing(recorder) if flushes else recorder
+    with pytest.warns(RecordingWarning, match="/rewards: got .*, which its column cannot hold"):
+        episodes = play(agent, [5, 2, 5], actions=[*ACTIONS, 0, 1, *ACTIONS])
+        recorder.close()
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        check_recorded(recording, episodes)
+        assert np.isnan(recording.returns).tolist() == [[True, True], [False, False], [True, True]]
+        assert recording.returns[1].tolist() == sum(episodes[1].rewards, np.zeros(2)).tolist()
+    assert h5r.validate(tmp_path / "run.h5", deep=True) == []
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["episodes/returns"][0] = 0.0
+    assert [each.code for each in h5r.validate(tmp_path / "run.h5", deep=True)] == ["episode-return"]
+
+
+def test_such_an_exception_is_in_the_total_of_an_episode_that_was_cut_short(tmp_path: Path) -> None:
+    source = """
+        import os, signal, sys, warnings
+        import numpy as np
+        import gym_h5record as h5r
+        from tests.test_vector_rewards import ACTIONS, Odd
+        warnings.simplefilter("ignore")
+        env = h5r.RecordToHDF5(Odd(np.int16, None), sys.argv[1], writer="inline")
+        env.reset()
+        for number, action in enumerate(ACTIONS[:4]):
+            env.step(action)
+            if number == int(sys.argv[2]):
+                env.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    for flushed_after in (1, 3):
+        path = tmp_path / f"{flushed_after}.h5"
+        run_script(source, path, flushed_after, check=False)
+        h5r.repair(path)
+        with h5r.Recording(path) as recording:
+            assert recording.lengths.tolist() == [4]
+            assert np.isnan(recording.returns).all()
 
 
 # Played again --------------------------------------------------------------------------------------
@@ -178,7 +250,7 @@ def test_returns_of_another_shape_are_an_error_of_the_structure(treasures: Path)
 
 
 def test_the_element_that_differs_between_two_recordings_is_named(treasures: Path, tmp_path: Path) -> None:
-    other = record_treasures(tmp_path / "other.h5")
+    other = record_treasures.__wrapped__(tmp_path / "other.h5")
     assert h5r.diff(treasures, other).ok
     with h5py.File(other, "r+") as file:
         file["rewards"][8, 1] = -0.2
@@ -189,7 +261,7 @@ def test_the_element_that_differs_between_two_recordings_is_named(treasures: Pat
 def test_salvaged_rewards_are_what_they_were(treasures: Path, tmp_path: Path) -> None:
     salvage(treasures, tmp_path / "saved.h5")
     with h5r.Recording(treasures) as recording, h5r.Recording(tmp_path / "saved.h5") as saved:
-        check_identical(saved.rewards[:], recording.rewards[:], "rewards")
+        check_identical(saved.rows.rewards[:], recording.rows.rewards[:], "rewards")
         check_identical(saved.returns, recording.returns, "returns")
     assert h5r.validate(tmp_path / "saved.h5", deep=True) == []
 

@@ -15,6 +15,7 @@ from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.format.schema_json import schema_from_json, schema_to_json
+from tests.made_once import made_once
 
 DEPTHS = (1, 2, 3, 5)
 """How deep the treasure of each column lies; it is worth the square of its depth, and half a coin."""
@@ -62,6 +63,7 @@ def extras(step: int) -> dict[str, Any]:
     return known | ({"prompt": f"dive {step}?"} if step % 2 else {})
 
 
+@made_once
 def record_treasures(path: Path, lengths: tuple[int, ...] = (5, 3, 5), dtype: Any = np.float64, **options: Any) -> Path:
     """Record episodes of ``DeepSea``, each of the first ``ACTIONS``, with extras."""
     env = h5r.RecordToHDF5(DeepSea(dtype), path, **{"writer": "inline", **options})

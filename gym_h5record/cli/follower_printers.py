@@ -12,7 +12,7 @@ from rich.live import Live
 
 from gym_h5record.cli.output import file_bytes, print_json, safe, safe_line, size_text
 from gym_h5record.cli.playback import describe_end
-from gym_h5record.cli.returns import mean_return
+from gym_h5record.cli.returns import mean_return, mean_return_text
 from gym_h5record.display import counted, reward_text
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
@@ -115,8 +115,9 @@ class _LinePrinter(Printer):
             totals = _totals(recording)
             if totals["incomplete_episodes"]:
                 parts[0] += f" ({totals['incomplete_episodes']:,} incomplete)"
-            if totals["mean_return"] is not None:
-                parts.append(f"mean return {reward_text(totals['mean_return'])}")
+            if recording.num_episodes:
+                complete = recording.select("complete")
+                parts.append(mean_return_text(complete.returns, totals["incomplete_episodes"]))
             parts.append(size_text(totals["bytes"]))
         self._say(f"{reason}: {recording.path}: {', '.join(parts)}")
 
@@ -158,10 +159,11 @@ def _counts(recording: Recording) -> dict[str, int]:
 
 
 def _totals(recording: Recording) -> dict[str, Any]:
-    """Facts that are final when the recording is closed."""
+    """Facts that are final when the recording is closed. The mean return is that of the episodes that ended."""
+    complete = recording.select("complete")
     return {
-        "incomplete_episodes": sum(not episode.complete for episode in recording.episodes),
-        "mean_return": mean_return(recording.returns),
+        "incomplete_episodes": recording.num_episodes - complete.num_episodes,
+        "mean_return": mean_return(complete.returns),
         "bytes": file_bytes(recording.path),
     }
 

@@ -25,7 +25,7 @@ class Step:
     """One step of the replay: its action, and what ``step`` returned.
 
     Attributes:
-        number: Number of the step, from 1.
+        number: Number of the step, from 0.
         total: Sum of the rewards of the episode, this step included: a number, or an array if rewards are arrays.
     """
 
@@ -73,10 +73,10 @@ def play(path: Path, episode: Episode, limit: int | None) -> tuple[tuple[Any, di
     # "raise": the actions come from the file, so a mismatch would be a bug of this package.
     with ReplayFromHDF5(path, [episode.number], on_mismatch="raise") as env:
         reset = env.reset()
-        for number, action in enumerate(itertools.islice(episode.actions, limit), 1):
+        for number, action in enumerate(itertools.islice(episode.actions, limit)):
             observation, reward, terminated, truncated, info = env.step(action)
             flags = bool(terminated), bool(truncated)
-            steps.append(Step(number, action, observation, reward, *flags, info, totals[number]))
+            steps.append(Step(number, action, observation, reward, *flags, info, totals[number + 1]))
     return reset, steps
 
 

@@ -1,6 +1,7 @@
 """Returns as commands show them: sums of rewards that are numbers, or arrays of several.
 
-What is no number, or an array of another shape than the first, counts as NaN: no total ignores it.
+What is no number, or an array of another shape than the first, counts as NaN: no total ignores it. Of an episode that
+did not end only a part of the return is known: means leave such episodes out, and say how many.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gym_h5record.display import reward_text
 from gym_h5record.values.exact import foreign_array, reward_number
 
 if TYPE_CHECKING:
     from gym_h5record.reading.episodes import Episode  # loads h5py, which ``record`` does not need
 
-__all__ = ["mean_return", "running_returns", "with_reward", "zero_return"]
+__all__ = ["mean_return", "mean_return_text", "running_returns", "with_reward", "zero_return"]
 
 
 def zero_return(reward: Any) -> Any:
@@ -49,6 +51,24 @@ def mean_return(returns: Sequence[Any] | np.ndarray) -> Any:
     with np.errstate(all="ignore"):  # returns may be infinite or NaN
         mean = np.mean(np.asarray(returns, np.float64), axis=0)
     return mean if mean.ndim else float(mean)
+
+
+def mean_return_text(returns: Sequence[Any] | np.ndarray, num_incomplete: int) -> str:
+    """The mean return for a line of text.
+
+    Args:
+        returns: Those of the episodes that ended.
+        num_incomplete: How many episodes did not end.
+
+    Example:
+        >>> mean_return_text([1.0, 2.0], 1)
+        'mean return 1.5 without 1 incomplete'
+    """
+    mean = mean_return(returns)
+    if mean is None:
+        return "no complete episode"
+    left_out = f" without {num_incomplete:,} incomplete" if num_incomplete else ""
+    return f"mean return {reward_text(mean)}{left_out}"
 
 
 def _numbers(reward: Any) -> np.ndarray | None:

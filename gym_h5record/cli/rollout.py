@@ -56,6 +56,11 @@ class RolloutStats:
         return len(self.returns) - self.ended
 
     @property
+    def complete_returns(self) -> list[Any]:
+        """The returns of the episodes that the environment has ended: all but perhaps the last."""
+        return self.returns[: self.ended]
+
+    @property
     def seconds(self) -> float:
         """Seconds from the return of the first step to that of the last one.
 

@@ -45,6 +45,7 @@ _TEXTS = {  # short: together with the labels they take a kilobyte, longer ones 
     fmt.EPISODE_JSON: "Options and snapshot of the reset, as JSON",
     fmt.COMMIT: "Number of valid rows, of valid episodes",
     fmt.POSITIONS: "Numbers of the writer",
+    fmt.MASKS: "Numbers of the episodes of a named subset",
 }
 _UNITS = {fmt.TIMES: "ns"}
 
@@ -81,7 +82,8 @@ def describe(field: Field) -> Description:
         axes = _PICTURE_AXES[: len(field.shape)]
     elif field.name == fmt.TYPES:
         axes = ("value",)
-    first = "number" if field.name in (fmt.COMMIT, fmt.POSITIONS) else field.axis
+    is_list = field.name in (fmt.COMMIT, fmt.POSITIONS) or field.name.startswith(f"{fmt.MASKS}/")
+    first = "number" if is_list else field.axis
     return Description(_text(field), _UNITS.get(field.name, ""), (first, *axes), picture)
 
 

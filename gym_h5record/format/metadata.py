@@ -8,6 +8,7 @@ from typing import Any
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.masks import read_mask_names
 from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.values.space_json import space_from_json
 from gym_h5record.values.spec_json import spec_from_json
@@ -18,12 +19,17 @@ __all__ = ["metadata_values", "read_attribute", "readable_attributes"]
 _TOTALS = ("total_steps", "total_episodes", "discarded_episodes", "discarded_steps")
 _SPACES = ("observation_space", "action_space")
 _FRAMES = ("render", "cameras", "observation", "none")
-_SHOWN_AS_TEXT = frozenset({*_SPACES, "env_spec", "compression", "frames", "created_at"})
-"""``metadata_values`` gives the text of these: one that cannot be read does not hide the other attributes."""
+_TEXTS = ("frames", "created_at")
+"""``metadata_values`` gives the text of these."""
+_SHOWN_AS_JSON = (*_SPACES, "env_spec", "schema", "compression", fmt.MASK_NAMES)
+"""``metadata_values`` gives the JSON of these, or their text if it is none: it does not hide the other attributes."""
 
 
 def metadata_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Join the user's own metadata with that of the recorder. An attribute that cannot be read is an error."""
+    """Join the user's own metadata with that of the recorder. An attribute that cannot be read is an error.
+
+    JSON texts are parsed. Spaces and the spec are the JSON that describes them, the time is text in ISO 8601.
+    """
     found = {name: _shown(name, value) for name, value in attributes.items()}
     user = found.get("user", {})
     own = {key: value for key, value in user.items() if key not in fmt.METADATA_ATTRIBUTES}
@@ -57,9 +63,18 @@ def read_attribute(name: str, value: Any) -> Any:
 
 def _shown(name: str, value: Any) -> Any:
     try:
-        return _expect(str, value) if name in _SHOWN_AS_TEXT else read_attribute(name, value)
+        if name in _SHOWN_AS_JSON:
+            return _json_or_text(_expect(str, value))
+        return _expect(str, value) if name in _TEXTS else read_attribute(name, value)
     except (ValueError, TypeError) as error:
         raise CorruptRecordingError(f"/{fmt.METADATA} {name} cannot be read: {error}") from error
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return parse_json(text) if text else None
+    except ValueError:
+        return text
 
 
 def _expect(kind: type, value: Any) -> Any:
@@ -99,4 +114,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "compression": _compression,
     "frames": _frames,
     "created_at": datetime.fromisoformat,
+    fmt.MASK_NAMES: read_mask_names,
 }

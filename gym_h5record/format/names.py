@@ -27,6 +27,8 @@ __all__ = [
     "FRAMES",
     "INFOS",
     "INFOS_JSON",
+    "MASKS",
+    "MASK_NAMES",
     "METADATA",
     "METADATA_ATTRIBUTES",
     "NO_SEED",
@@ -69,6 +71,8 @@ EPISODES = "episodes"
 COMMIT = "commit"
 POSITIONS = "positions"
 CHECKSUMS = "checksums"
+MASKS = "masks"
+MASK_NAMES = "mask_names"  # the attribute of /metadata that lists the datasets of /masks
 
 ROOT_ATTRIBUTES = ("format", "format_version", "fps")
 METADATA_ATTRIBUTES = (
@@ -96,6 +100,7 @@ METADATA_ATTRIBUTES = (
     "schema",
     "compression",
     "journal_id",
+    MASK_NAMES,
 )
 
 DESCRIPTION_ATTRIBUTES = (

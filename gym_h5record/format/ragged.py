@@ -19,6 +19,7 @@ from gymnasium import Space, spaces
 from gymnasium.spaces import GraphInstance
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
+from gym_h5record.display import full_repr
 from gym_h5record.format import nodes
 from gym_h5record.format.meter import Meter
 from gym_h5record.values.exact import identical
@@ -66,7 +67,7 @@ def encode_nearest(node: nodes.Json, value: Any, on_repr: Callable[[object], Non
         loads(text)
     except ValueError:
         on_repr(value)
-        text = dumps(TaggedText(repr(value)))
+        text = dumps(TaggedText(full_repr(value)))
     items: Items = {field.name: [] for field in node.fields()}
     _put_text(node, text, items)
     return items

@@ -7,13 +7,14 @@ extras, and the datasets that every recording has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from gym_h5record.format import names as fmt
+from gym_h5record.format.names import TypeCode
 from gym_h5record.format.nodes import Array, Field, Node, Scalar, Stack, Text
 
 __all__ = ["NUMBER_REWARD", "KeyColumn", "Schema", "all_fields"]
@@ -67,6 +68,22 @@ class Schema:
     def return_shape(self) -> tuple[int, ...]:
         """The shape of a reward, and so of a return: ``()`` for a number."""
         return self.reward.shape if isinstance(self.reward, Array) else ()
+
+    def reward_terms(self, rewards: np.ndarray, codes: Callable[[], np.ndarray]) -> np.ndarray:
+        """What rewards add to their total: of an exception in a column of integers, which holds no NaN, NaN.
+
+        Args:
+            rewards: Rows of ``/rewards``, ``(n, *shape)``.
+            codes: Gives the same rows of ``/types``, ``(n, K)``. It is called for integers only.
+
+        Returns:
+            ``(n, *shape)``, floats.
+        """
+        if rewards.dtype.kind == "f":
+            return rewards
+        terms = rewards.astype(np.float64)
+        terms[codes()[:, self.code_index[fmt.REWARDS]] == TypeCode.EXCEPTION] = np.nan
+        return terms
 
     @cached_property
     def code_index(self) -> dict[str, int]:

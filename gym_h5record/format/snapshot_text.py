@@ -1,4 +1,4 @@
-"""The states of a snapshot as text in ``/episodes/json``: base64, compressed from 1 KiB on."""
+"""The states of a snapshot as text in ``/episodes/json``: zlib from 1 KiB on, ASCII as it is, anything else base64."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _MIN_COMPRESSED_BYTES = 1024
 
 
 def packed_state(state: bytes) -> tuple[str, str]:
-    """A state as a pair: the name of its form (``"zlib"`` or ``"plain"``), and text."""
+    """A state as a pair: the name of its form (``"text"``, ``"zlib"`` or ``"plain"``), and text."""
+    if len(state) < _MIN_COMPRESSED_BYTES and state.isascii():  # base64 would hide what states have in common from gzip
+        return "text", state.decode("ascii")
     form, data = ("zlib", zlib.compress(state)) if len(state) >= _MIN_COMPRESSED_BYTES else ("plain", state)
     return form, base64.b64encode(data).decode("ascii")
 
@@ -37,16 +39,18 @@ def unpacked_state(packed: object, max_bytes: int = limits.MAX_ITEM_BYTES) -> by
     """A state from the pair of ``packed_state``. Anything else, or a larger state, raises ``CorruptRecordingError``."""
     try:
         form, text = cast("tuple[str, str]", packed)  # anything else raises below
-        data = base64.b64decode(text, validate=True)
-        if form == "plain":
-            state, is_whole = data, True
+        is_whole = True
+        if form == "text":
+            state = text.encode("ascii")
+        elif form == "plain":
+            state = base64.b64decode(text, validate=True)
         elif form == "zlib":
             inflate = zlib.decompressobj()
-            state = inflate.decompress(data, max(1, max_bytes))
+            state = inflate.decompress(base64.b64decode(text, validate=True), max(1, max_bytes))
             is_whole = inflate.eof
         else:
             raise ValueError(f"unknown form {form!r:.80}")
-    except (TypeError, ValueError, zlib.error) as error:
+    except (AttributeError, TypeError, ValueError, zlib.error) as error:
         raise CorruptRecordingError(f"a snapshot cannot be unpacked: {error}") from error
     if not is_whole or len(state) > max_bytes:
         raise CorruptRecordingError(f"a snapshot is cut off, or has more than {max_bytes} bytes")

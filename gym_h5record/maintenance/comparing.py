@@ -157,7 +157,7 @@ class _Comparison:
         if difference is not None:
             return _different(difference, min(numbers), None, steps)
         for name in (fmt.FRAMES, fmt.INFOS, fmt.EXTRAS):
-            columns = [getattr(each, name) for each in (self._first, self._second)]
+            columns = [getattr(each.rows, name) for each in (self._first, self._second)]
             a, b = (each is not None for each in columns)
             if a != b and (name != fmt.EXTRAS or any(columns[b])):  # empty extras are as good as none
                 message = f"{name}: only {self._where[b]}"

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from gym_h5record.display import printable, short_repr
-from gym_h5record.format.names import METADATA_ATTRIBUTES
+from gym_h5record.format.names import MASK_NAMES, METADATA_ATTRIBUTES
 from gym_h5record.reading.recording import Recording
 from gym_h5record.values.differences import ABSENT, first_difference
 from gym_h5record.values.space_json import same_space
-from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["metadata_differences"]
 
@@ -30,11 +29,13 @@ _NOT_COMPARED = frozenset(
         "discarded_episodes",
         "discarded_steps",
         "schema",
+        MASK_NAMES,
         "user",
         *_SPACES,
     }
 )
-"""Attributes that differ between any two recordings, that follow from the content, or that are compared as objects."""
+"""Attributes that differ between any two recordings, that follow from the content, that were added later, or that are
+compared as objects."""
 
 
 def metadata_differences(first: Recording, second: Recording, where: tuple[str, str]) -> Iterator[str]:
@@ -59,8 +60,6 @@ def _facts(recording: Recording) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: metadata[name] for name in METADATA_ATTRIBUTES if name in metadata and name not in _NOT_COMPARED
     }
-    if found.get("env_spec"):
-        found["env_spec"] = parse_json(found["env_spec"])
     found |= {"metadata": metadata["user"], "fps": recording.fps}
     facts: dict[str, Any] = {}
     for name, value in found.items():

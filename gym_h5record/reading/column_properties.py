@@ -1,10 +1,11 @@
-"""The columns of a run of rows: what a recording and an episode show alike."""
+"""The columns of a run of rows: what the rows of a recording and an episode show alike."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +15,14 @@ from gym_h5record.format.schema import Schema
 from gym_h5record.reading.columns import Column
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.keyed_rows import KeyedRows
+from gym_h5record.storage.column_reader import ColumnReader
 
 __all__ = ["COLUMNS", "RowColumns", "RowRun"]
 
-COLUMNS = ("observations", "frames", "infos", "times", "actions", "rewards", "terminations", "truncations", "extras")
+COLUMNS = (
+    *("observations", "frames", "infos", "times"),
+    *("actions", "rewards", "terminations", "truncations", "dones", "extras"),
+)
 """The properties of ``RowColumns``."""
 
 
@@ -27,6 +32,7 @@ class RowRun:
 
     Attributes:
         decoder: Reads values.
+        storage: Reads items.
         start: First row.
         num_rows: Rows of the observations, frames and infos.
         num_steps: Rows of the actions, rewards and flags.
@@ -35,6 +41,7 @@ class RowRun:
     """
 
     decoder: Decoder
+    storage: ColumnReader
     start: int
     num_rows: int
     num_steps: int
@@ -87,7 +94,11 @@ class RowColumns(ABC):
     def times(self) -> np.ndarray | None:
         """When each row came, ``(rows,)`` float64, in seconds since the recording began; None without times."""
         run = self._run
-        return run.decoder.times(run.start, run.start + run.num_rows) if run.schema.times else None
+        if not run.schema.times:
+            return None
+        times = run.decoder.times(run.start, run.start + run.num_rows)
+        times.flags.writeable = False  # it is kept: who changed it would change what the next one reads
+        return times
 
     @cached_property
     def extras(self) -> KeyedRows | None:
@@ -99,23 +110,32 @@ class RowColumns(ABC):
 
     @cached_property
     def actions(self) -> Column:
-        """Actions: one per step in an episode, one per row in a recording.
+        """Actions: one per step in an episode, one per row in ``recording.rows``.
 
-        No action follows the last observation of an episode: a recording has None there, and zero in slices.
+        No action follows the last observation of an episode: ``recording.rows`` has None there, and zero in slices.
         """
         return self._run.of_steps(self._run.schema.action)
 
     @cached_property
-    def rewards(self) -> Column:
+    def rewards(self) -> Column[Any, np.ndarray]:
         """Rewards of the steps, in the rows of ``actions``."""
         return self._run.of_steps(self._run.schema.node(fmt.REWARDS))
 
     @cached_property
-    def terminations(self) -> Column:
+    def terminations(self) -> Column[Any, np.ndarray]:
         """``terminated`` of the steps, in the rows of ``actions``."""
         return self._run.of_steps(self._run.schema.node(fmt.TERMINATIONS))
 
     @cached_property
-    def truncations(self) -> Column:
+    def truncations(self) -> Column[Any, np.ndarray]:
         """``truncated`` of the steps, in the rows of ``actions``."""
         return self._run.of_steps(self._run.schema.node(fmt.TRUNCATIONS))
+
+    @cached_property
+    def dones(self) -> np.ndarray:
+        """Whether the step ended its episode, terminated or truncated, ``(steps,)`` bool; False in padding."""
+        run = self._run
+        dones = run.storage.items(fmt.DONES, run.start, run.start + run.num_steps)
+        if run.is_open:
+            dones[-1] = False
+        return dones

@@ -24,13 +24,22 @@ _LENGTHS = f"{fmt.EPISODES}/lengths"
 class EpisodeIndex:
     """The columns of ``/episodes``, each read when it is first asked for.
 
-    ``columns`` are the first entries of some columns, which need not be read again.
+    Args:
+        storage: Reads them.
+        num_episodes: Committed episodes.
+        num_rows: Committed rows.
+        columns: The first entries of some columns, which need not be read again.
+
+    Attributes:
+        storage: Reads items of the recording.
+        num_episodes: Committed episodes.
+        num_rows: Committed rows.
     """
 
     def __init__(
         self, storage: ColumnReader, num_episodes: int, num_rows: int, columns: Mapping[str, np.ndarray] | None = None
     ) -> None:
-        self._storage = storage
+        self.storage = storage
         self._columns: dict[str, np.ndarray] = dict(columns or {})
         self.num_episodes = num_episodes
         self.num_rows = num_rows
@@ -49,12 +58,12 @@ class EpisodeIndex:
 
         The newest episode may have been discarded since, and another one may have its entry.
         """
-        index = self._storage.reading(fmt.COMMIT, lambda: self._committed(self._storage))
+        index = self.storage.reading(fmt.COMMIT, lambda: self._committed(self.storage))
         if index.num_episodes < self.num_episodes:
             return index
         settled = max(self.num_episodes - 1, 0)
         columns = {name: column[:settled] for name, column in self._columns.items()}
-        return EpisodeIndex(self._storage, index.num_episodes, index.num_rows, columns)
+        return EpisodeIndex(self.storage, index.num_episodes, index.num_rows, columns)
 
     @classmethod
     def _committed(cls, storage: ColumnReader) -> EpisodeIndex:
@@ -72,7 +81,7 @@ class EpisodeIndex:
         if that entry says that the episode ends before the last row, the number of episodes is the older one.
         """
         start, number = self.open_start, self.num_episodes
-        if start < self.num_rows and self._storage.length(_STARTS) > number:
+        if start < self.num_rows and self.storage.length(_STARTS) > number:
             running, length = self._entry(number)
             if running == start and length >= 0 and start + length + 1 < self.num_rows:
                 raise CorruptRecordingError(
@@ -97,7 +106,7 @@ class EpisodeIndex:
         known = self._columns.get(name)
         if known is None or len(known) < self.num_episodes:
             start = 0 if known is None else len(known)
-            more = self._storage.items(f"{fmt.EPISODES}/{name}", start, self.num_episodes)
+            more = self.storage.items(f"{fmt.EPISODES}/{name}", start, self.num_episodes)
             known = self._columns[name] = more if known is None else np.concatenate([known, more])
         return known
 
@@ -105,13 +114,39 @@ class EpisodeIndex:
         """First row and number of steps of an episode. An entry that points outside the recording is an error."""
         return self._checked(episode, int(self.column("starts")[episode]), int(self.column("lengths")[episode]))
 
+    @cached_property
+    def spans(self) -> tuple[np.ndarray, np.ndarray]:
+        """First row and number of steps of every episode, two arrays ``(episodes,)`` int64, which no caller may change.
+
+        Raises:
+            CorruptRecordingError: If an entry points outside the recording, or the episodes have more rows together
+                than the recording.
+        """
+        starts, lengths = self.column("starts"), self.column("lengths")
+        wrong = (starts < 0) | (lengths < 0) | (lengths >= self.num_rows) | (starts >= self.num_rows - lengths)
+        if wrong.any():
+            self.span(int(wrong.argmax()))  # raises
+        if int(lengths.sum()) + len(lengths) > self.num_rows:
+            raise CorruptRecordingError(
+                f"/{fmt.EPISODES} claims {int(lengths.sum())} steps in {len(lengths)} episodes, "
+                f"more than {self.num_rows} rows can hold"
+            )
+        return starts, lengths
+
     def _entry(self, episode: int) -> tuple[int, int]:
         """First row and number of steps of one episode; nothing else is read."""
-        return int(self._storage.row(_STARTS, episode)[0]), int(self._storage.row(_LENGTHS, episode)[0])
+        return int(self.storage.item(_STARTS, episode)), int(self.storage.item(_LENGTHS, episode))
 
     def _checked(self, episode: int, start: int, length: int) -> tuple[int, int]:
         check_span(episode, start, length, self.num_rows)
         return start, length
+
+    def seed_in_json(self, episode: int) -> int:
+        """The seed of an episode whose entry says that it does not fit int64."""
+        seed = self.json(episode).get("seed")
+        if type(seed) is not int:
+            raise CorruptRecordingError(f"/{fmt.EPISODE_JSON} lacks the seed of episode {episode}")
+        return seed
 
     def json(self, episode: int) -> dict[str, Any]:
         """The JSON object of an episode: reset options, snapshot, a seed beyond int64."""
@@ -119,7 +154,7 @@ class EpisodeIndex:
         start, stop = int(ends[episode - 1]) if episode else 0, int(ends[episode])
         if stop - start > MAX_ITEM_BYTES:
             raise CorruptRecordingError(f"/{fmt.EPISODE_JSON} of episode {episode} has {stop - start} bytes")
-        text = self._storage.items(f"{fmt.EPISODE_JSON}/{fmt.VALUES}", start, stop).tobytes()
+        text = self.storage.items(f"{fmt.EPISODE_JSON}/{fmt.VALUES}", start, stop).tobytes()
         try:
             content = loads(text) if text else {}
         except ValueError as error:

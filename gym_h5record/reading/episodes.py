@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, overload
+
+import numpy as np
 
 from gym_h5record.display import reward_text
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
+from gym_h5record.format.schema import KeyColumn
 from gym_h5record.format.snapshot_text import unpacked_states
-from gym_h5record.reading.column_properties import RowColumns, RowRun
+from gym_h5record.reading.column_properties import COLUMNS, RowColumns, RowRun
+from gym_h5record.reading.columns import Column
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
+from gym_h5record.reading.html import episode_html
+from gym_h5record.reading.keyed_rows import KeyedRows
+from gym_h5record.reading.step_spans import StepSpans
+from gym_h5record.reading.table_columns import TableSource
+from gym_h5record.reading.tables import Tabular
 
-__all__ = ["Episode", "EpisodeList"]
+__all__ = ["Episode", "EpisodeList", "episode_position"]
 
 
-class Episode(RowColumns):
+class Episode(RowColumns, Tabular):
     """One recorded episode: T steps, T + 1 observations, frames and infos.
 
     Attributes:
@@ -40,6 +51,14 @@ class Episode(RowColumns):
     def __repr__(self) -> str:
         end = "terminated" if self.terminated else "truncated" if self.truncated else "incomplete"
         return f"<Episode {self.number}: {self.length} steps, total reward {reward_text(self.total_reward)}, {end}>"
+
+    def _repr_html_(self) -> str:
+        return episode_html(self, self._decoder)
+
+    @property
+    def num_steps(self) -> int:
+        """Its steps: ``length``, under the name that recordings and reports have for it."""
+        return self.length
 
     @property
     def total_reward(self) -> Any:
@@ -81,11 +100,7 @@ class Episode(RowColumns):
         """The seed that was passed to ``reset``, None without one."""
         seed = int(self._index.column("seeds")[self.number])
         if seed == SEED_IN_JSON:
-            kept = self._index.json(self.number)
-            if "seed" not in kept:
-                raise CorruptRecordingError(f"/{fmt.EPISODE_JSON} lacks the seed of episode {self.number}")
-            beyond: int = kept["seed"]
-            return beyond
+            return self._index.seed_in_json(self.number)
         return None if seed == NO_SEED else seed
 
     @property
@@ -102,15 +117,46 @@ class Episode(RowColumns):
         except CorruptRecordingError as error:
             raise CorruptRecordingError(f"episode {self.number}: {error}") from error
 
+    @cached_property
+    def next_observations(self) -> Column:
+        """The observation that each step led to, in the rows of ``actions``."""
+        node = self._decoder.schema.observation
+        return Column(self._decoder, node, self.start + 1, self.length, has_padding=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All columns as arrays, by name: those that a slice of each gives, without columns that were not recorded.
+
+        ``observations``, ``frames``, ``infos`` and ``times`` have T + 1 values, all others T. Dict and Tuple spaces
+        give dicts and tuples of arrays. ``infos`` and ``extras`` are dicts: with an array for each key that has a
+        column of its own and is in every row, and a list for every other key, with None in the rows without it.
+        """
+        run = self._run
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        keyed = {name: _by_key(columns.pop(name), run.decoder.key_columns(name)) for name in (fmt.INFOS, fmt.EXTRAS)}
+        found = {name: _values(column) for name, column in columns.items()} | keyed
+        return {name: found[name] for name in COLUMNS if found[name] is not None}
+
     @property
     def _run(self) -> RowRun:
-        return RowRun(self._decoder, self.start, self.length + 1, self.length, has_padding=False)
+        storage = self._index.storage
+        return RowRun(self._decoder, storage, self.start, self.length + 1, self.length, has_padding=False)
+
+    @property
+    def _table_source(self) -> TableSource:
+        spans = StepSpans(*(np.array([each], np.int64) for each in (self.number, self.start, self.length)))
+        return TableSource(self._decoder, self._index.storage, spans)
 
 
 class EpisodeList(Sequence[Episode]):
-    """Episodes by number; slices are again lists of episodes."""
+    """Episodes by number; slices, lists of integers and boolean masks give again lists of episodes.
 
-    def __init__(self, decoder: Decoder, index: EpisodeIndex, numbers: range) -> None:
+    Args:
+        decoder: Reads values.
+        index: The episodes of the recording.
+        numbers: Which of them are in the list, ``(n,)`` int64.
+    """
+
+    def __init__(self, decoder: Decoder, index: EpisodeIndex, numbers: np.ndarray) -> None:
         self._decoder = decoder
         self._index = index
         self._numbers = numbers
@@ -119,16 +165,69 @@ class EpisodeList(Sequence[Episode]):
         return len(self._numbers)
 
     @overload
-    def __getitem__(self, index: int) -> Episode: ...
+    def __getitem__(self, index: int | np.integer[Any]) -> Episode: ...
     @overload
-    def __getitem__(self, index: slice) -> EpisodeList: ...
-    def __getitem__(self, index: int | slice) -> Episode | EpisodeList:
+    def __getitem__(self, index: slice | Sequence[int] | np.ndarray) -> EpisodeList: ...
+    def __getitem__(self, index: int | np.integer[Any] | slice | Sequence[int] | np.ndarray) -> Episode | EpisodeList:
         """One episode, or a list of them."""
-        if isinstance(index, slice):
-            return EpisodeList(self._decoder, self._index, self._numbers[index])
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"episode {index} is out of range: there are {len(self)}")
-        return Episode(self._decoder, self._index, self._numbers[index])
+        position = episode_position(index, len(self))
+        if isinstance(position, int):
+            return Episode(self._decoder, self._index, int(self._numbers[position]))
+        return EpisodeList(self._decoder, self._index, self._numbers[position])
 
     def __repr__(self) -> str:
         return f"<EpisodeList of {len(self)} episodes>"
+
+
+def episode_position(index: Any, count: int) -> int | slice | np.ndarray:
+    """Which of ``count`` episodes an index means: one of them, a slice, or their positions as an array of integers.
+
+    Raises:
+        IndexError: If one of them does not exist, or a mask has another length.
+        TypeError: If it is no index.
+    """
+    if isinstance(index, slice):
+        return index
+    if isinstance(index, (list, np.ndarray)) and np.ndim(index):
+        return _positions(np.asarray(index) if len(index) else np.empty(0, np.int64), count)
+    try:
+        position = operator.index(index)
+    except TypeError:
+        raise TypeError(
+            f"episodes are chosen by an integer, a slice, a list of integers or a boolean mask, not by {index!r:.80}"
+        ) from None
+    if not -count <= position < count:
+        raise IndexError(f"episode {position} is out of range: there are {count}")
+    return position + count if position < 0 else position
+
+
+def _positions(index: np.ndarray, count: int) -> np.ndarray:
+    if index.ndim != 1 or index.dtype.kind not in "biu":
+        raise TypeError(
+            f"episodes are chosen by integers or booleans in one axis, not by an array of {index.dtype}{index.shape}"
+        )
+    if index.dtype.kind == "b":
+        if len(index) != count:
+            raise IndexError(f"the mask has {len(index)} entries, there are {count} episodes")
+        return np.flatnonzero(index)
+    wrong = (index < -count) | (index >= count)
+    if wrong.any():
+        raise IndexError(f"episode {index[wrong][0]} is out of range: there are {count}")
+    positions: np.ndarray = np.where(index < 0, index + count, index).astype(np.int64)
+    return positions
+
+
+def _values(column: Column | np.ndarray | None) -> Any:
+    return column.copy() if isinstance(column, np.ndarray) else None if column is None else column[:]
+
+
+def _by_key(rows: KeyedRows | None, columns: Sequence[KeyColumn]) -> Any:
+    """The values of infos or extras by key; as they are if one of the infos is no dict."""
+    if rows is None:
+        return None
+    values = rows[:]
+    if not all(type(each) is dict for each in values):
+        return values
+    own = {column.key for column in columns}
+    keys = dict.fromkeys(key for each in values for key in each)
+    return {key: rows[key][:] if key in own else [each.get(key) for each in values] for key in keys}

@@ -177,7 +177,7 @@ class EpisodeRecorder:
         if not _has_parts(result, 5) or not _are_flags(*result[2:4]):
             self.stop_after_malformed("step", result, STEP_RESULT)
             return
-        is_first = first is not None and stream.has_first_row
+        is_first = first is not None and (stream.has_first_row or self.rows is not None)  # flushed during the step
         try:
             if first is not None and is_first:
                 self.rows = stream.record_first_step(*first, result, self._frame_source.capture())

@@ -17,10 +17,11 @@ import numpy as np
 from gym_h5record.format import names as fmt
 from gym_h5record.format.column_planning import plan_columns
 from gym_h5record.format.names import Origin
+from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.notices import warn
 from gym_h5record.recorder.append_check import check_same
 from gym_h5record.recorder.recorded_env import RecordedEnv
-from gym_h5record.values.tagged_json import no_exact_form, tag, untag
+from gym_h5record.values.tagged_json import no_exact_form, tag_anything, untag
 from gym_h5record.writing.deferred_signals import signals_held
 from gym_h5record.writing.options import Existing
 from gym_h5record.writing.row_writer import RowWriter, begin_json
@@ -83,10 +84,10 @@ class EpisodeStream:
             return rows
         self.open()
         header_bytes = 2 * len(json.dumps(dict(self.recorded.attributes))) + (64 << 10)
-        self.session.reserve(_array_bytes(observation) + _array_bytes(frame), header_bytes)
+        self.session.reserve(_array_bytes((observation, frame), set()), header_bytes)
         # Environments reuse their buffers, so the row is kept as a copy.
         inexact: list[object] = []
-        kept_info = untag(tag(info, on_repr=inexact.append))
+        kept_info = untag(tag_anything(info, on_repr=inexact.append))
         time_ns = time.monotonic_ns() if time_ns is None else time_ns
         self._first_row = _FirstRow(kept_copy(observation), kept_info, kept_copy(frame), begin, time_ns, inexact)
         return None
@@ -99,7 +100,7 @@ class EpisodeStream:
         frame: Any,
         time_ns: int | None = None,
     ) -> RowWriter:
-        """Fix the columns by the first row and the first step, and record both.
+        """Fix the columns by the first row and the first step, and record both; the step alone if the row is recorded.
 
         Args:
             action: The action of the step.
@@ -109,10 +110,12 @@ class EpisodeStream:
             time_ns: When the step returned, on the monotonic clock; None for now.
         """
         self.session.check_not_closing()
-        if self._first_row is None:
-            raise RuntimeError("there is no first row")
+        first, rows = self._first_row, self.rows
         observation, reward, terminated, truncated, info = result
-        rows = self._lay_out(self._first_row, (action, extras, observation, reward, info))
+        if first is not None:
+            rows = self._lay_out(first, (action, extras, observation, reward, info))
+        if rows is None:
+            raise RuntimeError("there is no first row")
         rows.put_action(action, extras)
         rows.put_step(observation, reward, terminated, truncated, info, frame, time_ns)
         return rows
@@ -216,7 +219,7 @@ def kept_copy(value: Any) -> Any:
     try:
         return copy.deepcopy(value)
     except Exception:  # noqa: BLE001  # the value's own code may raise anything; a tensor in a gradient raises
-        return untag(tag(value, on_repr=warn_of_repr))
+        return untag(tag_anything(value, on_repr=warn_of_repr))
 
 
 def warn_of_repr(part: object) -> None:
@@ -236,12 +239,15 @@ class _FirstRow:
     inexact: list[object]  # parts of the info without an exact form
 
 
-def _array_bytes(value: Any) -> int:
-    """Bytes of the arrays in a value, to size the journal."""
+def _array_bytes(value: Any, seen: set[int], levels: int = MAX_DEPTH) -> int:
+    """Bytes of the arrays in a value, to size the journal.
+
+    A value may contain itself: every dict, tuple and list counts once, and is noted in ``seen``.
+    """
     if isinstance(value, np.ndarray):
         return value.nbytes
-    if isinstance(value, dict):
-        return sum(map(_array_bytes, value.values()))
-    if isinstance(value, (tuple, list)):
-        return sum(map(_array_bytes, value))
+    if levels and isinstance(value, (dict, tuple, list)) and id(value) not in seen:
+        seen.add(id(value))
+        values = value.values() if isinstance(value, dict) else value
+        return sum(_array_bytes(each, seen, levels - 1) for each in values)
     return 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from weakref import WeakMethod
 
 from gym_h5record.errors import RecordingPathError, WriterError
 from gym_h5record.notices import warn
@@ -20,7 +21,8 @@ class ErrorPolicy:
 
     Args:
         on_error: ``"raise"`` or ``"warn"``.
-        close: Ends the recording.
+        close: The method that ends the recording. Its object has this policy and is not kept alive by it: in a cycle,
+            a recorder that is dropped would wait for the garbage collector.
 
     Attributes:
         has_given_up: Whether the recording has been ended with a warning.
@@ -32,7 +34,7 @@ class ErrorPolicy:
     def __init__(self, on_error: str, close: Callable[[], None]) -> None:
         check_one_of("on_error", on_error, ("raise", "warn"))
         self._warns = on_error == "warn"
-        self._close = close
+        self._close = WeakMethod(close)
         self.has_given_up = False
 
     @contextmanager
@@ -48,9 +50,10 @@ class ErrorPolicy:
         """Whether the environment goes on without being recorded after an error. If so, the user has been warned."""
         if not self._warns or not isinstance(error, FAILURES):
             return False
-        causes = [error]
+        causes, close = [error], self._close()
         try:
-            self._close()
+            if close is not None:
+                close()
         except FAILURES as closing_error:
             causes.append(closing_error)
         self.has_given_up = True

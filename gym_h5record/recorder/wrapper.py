@@ -118,7 +118,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         frames = Cameras(frames) if isinstance(frames, Mapping) else frames
         RecordConstructorArgs.__init__(
             self,
-            path=path,
+            path=os.fspath(path),  # text: a spec with a Path cannot be written as JSON
             mode="x" if mode == "w" else mode,
             frames=frames,
             infos=infos,

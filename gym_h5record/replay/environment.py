@@ -179,7 +179,7 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
 
 def _render_mode(recording: Recording) -> str | None:
     """The render mode of an environment that renders frames like the recorded ones, None if there are none."""
-    if recording.frames is None:
+    if recording.rows.frames is None:
         return None
     node = recording.schema.frame  # None if the observations are the pictures
     if isinstance(node, Text):

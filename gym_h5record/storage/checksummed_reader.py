@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
@@ -30,9 +32,14 @@ class ChecksummedReader(ColumnReader):
             self._compare(field, start, stop)
         return super().items(field, start, stop)
 
-    def row(self, field: str, row: int) -> np.ndarray:
+    def take(self, field: str, indices: np.ndarray) -> np.ndarray:
+        for row in np.unique(indices).tolist():
+            self._compare(field, row, row + 1)
+        return super().take(field, indices)
+
+    def item(self, field: str, row: int) -> Any:
         self._compare(field, row, row + 1)
-        return super().row(field, row)
+        return super().item(field, row)
 
     def _compare(self, field: str, start: int, stop: int) -> None:
         if not self._has_checksums or field in (fmt.COMMIT, fmt.POSITIONS):  # these have none

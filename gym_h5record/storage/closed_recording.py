@@ -12,10 +12,13 @@ from functools import cached_property
 from typing import Any
 
 import h5py
+import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.claims import Commit, committed_items
+from gym_h5record.format.descriptions import describe
+from gym_h5record.format.masks import check_mask, check_mask_size, mask_field, mask_names
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
@@ -49,9 +52,10 @@ class ClosedRecording:
         packed: The fields that compaction packs, each with the number of its committed items.
         copied: The other fields, likewise. What lies behind, such as rows of a discarded episode, is left behind.
         has_checksums: Whether there are checksums of the chunks.
-        datasets: All datasets by name, also those of checksums, ``/commit`` and ``/positions``.
+        datasets: All datasets by name, also those of checksums and masks, ``/commit`` and ``/positions``.
         descriptions: What each of them says about itself, by name.
         reader: Reads the items of the datasets.
+        masks: The numbers of each mask by its name.
 
     Raises:
         CorruptRecordingError: If there is something else in it, or it is damaged.
@@ -66,13 +70,14 @@ class ClosedRecording:
         self.has_checksums = has_group(handle.file, fmt.CHECKSUMS)
         fields = {field.name: field for field in all_fields(self.schema)}
         checks = [checksum_field(field) for field in fields.values()] if self.has_checksums else []
-        names = [*fields, *(field.name for field in checks), fmt.COMMIT, fmt.POSITIONS]
+        masks = {name: mask_field(name) for name in mask_names(self.metadata)}
+        names = [*fields, *(field.name for field in (*checks, *masks.values())), fmt.COMMIT, fmt.POSITIONS]
         self.datasets = {name: open_dataset(handle.file, name) for name in names}
         self._check_tree()
         self.descriptions = {name: read_description(dataset) for name, dataset in self.datasets.items()}
         self.commit = Commit.read(lambda name, start, stop: self.datasets[name][start:stop])
         self.reader = ColumnReader(handle)
-        self.reader.expect([*fields.values(), *checks])
+        self.reader.expect([*fields.values(), *checks, *masks.values()])
         counts = {field: self._committed(field, fields) for field in fields.values()}
         is_packed = self.codec.name is not None  # else the user wants no compression
         self.packed = {
@@ -82,6 +87,8 @@ class ClosedRecording:
         for field in self.copied:
             if not recording_layout(field, self.codec).matches(self.datasets[field.name]):
                 raise CorruptRecordingError(f"/{field.name} has other chunks or filters than this package makes")
+
+        self.masks = {name: self._mask(name, field) for name, field in masks.items()}
 
     def new_layout(self, field: Field) -> Layout:
         """How compaction stores a field."""
@@ -99,13 +106,22 @@ class ClosedRecording:
                 total += num_bytes * count // max(len(self.datasets[field.name]), 1)
         return total
 
+    def _mask(self, name: str, field: Field) -> np.ndarray:
+        count = len(self.datasets[field.name])
+        check_mask_size(name, count, self.commit.episodes)
+        numbers = self.reader.items(field.name, 0, count)
+        check_mask(name, numbers, self.commit.episodes)
+        if self.descriptions[field.name] != describe(field):
+            raise CorruptRecordingError(f"/{field.name} has other attributes than this package makes")
+        return numbers
+
     def _committed(self, field: Field, fields: dict[str, Field]) -> int:
         count = committed_items(field, fields, self.commit.rows, self.commit.episodes, self._end_at)
         self.reader.check_stored(field.name, count)
         return count
 
     def _end_at(self, name: str, index: int) -> int:
-        return int(self.reader.row(name, index)[0])
+        return int(self.reader.item(name, index))
 
     def _check_tree(self) -> None:
         """Compare the numbers of links and attributes. Nothing is listed: HDF5 would read all of it, of any size."""

@@ -44,7 +44,8 @@ class Layout:
 
     def matches(self, dataset: h5py.Dataset) -> bool:
         """Whether a dataset has these chunks and these filters."""
-        return bool(dataset.chunks[0] == self.rows) and filter_ids(dataset.id) == [number for number, _ in self.filters]
+        rows = dataset.chunks[0] if dataset.chunks else None  # other programs make datasets without chunks
+        return bool(rows == self.rows) and filter_ids(dataset.id) == [number for number, _ in self.filters]
 
 
 def is_compressed(field: Field) -> bool:

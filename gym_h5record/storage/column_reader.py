@@ -1,25 +1,19 @@
-"""Items of the datasets of a recording, by any range of rows.
-
-The last chunk of each dataset is kept in memory: rows are mostly read one after the other.
-"""
+"""Items of the datasets of a recording, by name: the one way from the file to an array (docs/decisions/0016)."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import h5py
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, RecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Field
-from gym_h5record.limits import UNCHECKED_BYTES
+from gym_h5record.storage.dataset_reader import DatasetReader
 from gym_h5record.storage.format_checks import check_field
 from gym_h5record.storage.handle import Handle
-from gym_h5record.storage.hdf5.chunks import StoredChunks
 from gym_h5record.storage.hdf5.objects import READ_ERRORS, open_dataset
 
 __all__ = ["ColumnReader"]
@@ -48,8 +42,8 @@ class ColumnReader:
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
-        self._generation = handle.generation
-        self._datasets: dict[str, _Dataset] = {}
+        self._stamp = handle.stamp
+        self._datasets: dict[str, DatasetReader] = {}
         self._fields: dict[str, Field] = _FIXED
 
     @property
@@ -86,7 +80,7 @@ class ColumnReader:
             )
 
     def check_stored(self, field: str, count: int) -> None:
-        """See ``StoredChunks.check_stored``."""
+        """See ``ChunkReader.check_stored``."""
         self.reading(field, lambda: self._dataset(field).check_stored(count))
 
     def items(self, field: str, start: int, stop: int) -> np.ndarray:
@@ -97,12 +91,27 @@ class ColumnReader:
         """
         return self.reading(field, lambda: self._dataset(field).items(start, stop))
 
-    def row(self, field: str, row: int) -> np.ndarray:
-        """One item as ``items``, but as a view of the chunk in memory: not to be changed or returned to users."""
-        try:
-            return self._dataset(field).view(row)  # in 1 us; with ``reading`` around it 1.7 us
-        except READ_ERRORS:
-            return self.reading(field, lambda: self._dataset(field).view(row))
+    def take(self, field: str, indices: np.ndarray) -> np.ndarray:
+        """The items of these rows, ``(n, *shape)``, in the order of ``indices``, ``(n,)`` int64.
+
+        Raises:
+            CorruptRecordingError: If one is missing or damaged.
+        """
+        return self.reading(field, lambda: self._dataset(field).take(indices))
+
+    def item(self, field: str, row: int) -> Any:
+        """One item, a number or a view of the chunk in memory: not to be changed or returned to users.
+
+        Raises:
+            CorruptRecordingError: If it is missing or damaged.
+        """
+        dataset = self._datasets.get(field) if self._stamp is self._handle.stamp else None
+        if dataset is not None:  # what ``_dataset`` and ``reading`` do takes twice as long as the item
+            try:
+                return dataset.item(row)
+            except READ_ERRORS:
+                return self.reading(field, lambda: self._dataset(field).item(row))
+        return self.reading(field, lambda: self._dataset(field).item(row))
 
     def reading(self, field: str, read: Callable[[], T]) -> T:
         """Call ``read``, which reads ``field``. If it fails and a writer may change the file, call it again.
@@ -132,79 +141,15 @@ class ColumnReader:
         what = str(error) if isinstance(error, CorruptRecordingError) else f"/{field} cannot be read: {error}"
         return CorruptRecordingError(f"{self._handle.path}: {what}")
 
-    def _dataset(self, field: str) -> _Dataset:
+    def _dataset(self, field: str) -> DatasetReader:
         file = self._handle.file
-        if self._generation != self._handle.generation:
+        if self._stamp is not self._handle.stamp:
             self._datasets.clear()
-            self._generation = self._handle.generation
+            self._stamp = self._handle.stamp
         dataset = self._datasets.get(field)
         if dataset is None:
             found = open_dataset(file, field)
             if field in self._fields:
                 check_field(found, self._fields[field])
-            dataset = self._datasets[field] = _Dataset(found, self._handle)
+            dataset = self._datasets[field] = DatasetReader(found, self._handle)
         return dataset
-
-
-class _Dataset:
-    """One dataset, and the chunk that was read last."""
-
-    def __init__(self, dataset: h5py.Dataset, handle: Handle) -> None:
-        self._dataset = dataset
-        self._handle = handle
-        self._stored = StoredChunks(dataset)
-        self._dtype = dataset.dtype
-        self._length, self._shape = len(dataset), dataset.shape[1:]
-        self.rows = int(dataset.chunks[0])
-        self._last: tuple[int, np.ndarray] = (-1, np.empty(0))
-
-    def __len__(self) -> int:
-        return self._length
-
-    def check_stored(self, count: int) -> None:
-        self._stored.check_stored(count, self._handle.size_bytes)
-
-    def items(self, start: int, stop: int) -> np.ndarray:
-        self._check(start, stop)
-        chunks = range(start // self.rows, -(-stop // self.rows)) if start < stop else range(0)
-        if len(chunks) > 1:
-            if (stop - start) * math.prod(self._shape) * self._dtype.itemsize > UNCHECKED_BYTES:
-                self.check_stored(stop)
-            if not self._stored.filter_id:
-                return self._checked(self._dataset[start:stop])
-        items = np.empty((stop - start, *self._shape), self._dtype)
-        if self._last[0] in chunks[1:]:  # read it before another chunk takes its place
-            chunks = chunks[::-1]
-        for chunk in chunks:
-            offset = chunk * self.rows
-            low, high = max(start, offset), min(stop, offset + self.rows)
-            items[low - start : high - start] = self._chunk(chunk)[low - offset : high - offset]
-        return items
-
-    def view(self, row: int) -> np.ndarray:
-        self._check(row, row + 1)
-        chunk, at = divmod(row, self.rows)
-        return self._chunk(chunk)[at : at + 1]
-
-    def _check(self, start: int, stop: int) -> None:
-        if not 0 <= start <= stop <= self._length:
-            raise CorruptRecordingError(
-                f"{self._dataset.name} has {self._length} items, items {start} to {stop} are needed"
-            )
-
-    def _chunk(self, number: int) -> np.ndarray:
-        last, items = self._last  # both at once: another thread may read another chunk meanwhile
-        if number != last:
-            first = number * self.rows
-            if self._stored.filter_id:
-                items = self._checked(self._stored.read(first))
-            else:
-                items = self._checked(self._dataset[first : min(first + self.rows, self._length)])
-            self._last = (number, items)
-        return items
-
-    def _checked(self, items: np.ndarray) -> np.ndarray:
-        """The items; booleans must be 0 or 1, as NumPy computes wrongly with others."""
-        if self._dtype.kind == "b" and items.size and items.view(np.uint8).max() > 1:
-            raise CorruptRecordingError(f"{self._dataset.name} holds booleans that are neither true nor false")
-        return items

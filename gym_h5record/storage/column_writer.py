@@ -145,7 +145,8 @@ def _is_packed(dataset: h5py.Dataset, field: Field, codec: Codec) -> bool:
         return False
     if packed is not None and packed.matches(dataset):
         return True
+    chunks = f"chunks of {dataset.chunks[0]} items" if dataset.chunks else "no chunks"
     raise CorruptRecordingError(
-        f"/{field.name} has chunks of {dataset.chunks[0]} items and filters {filter_ids(dataset.id)}, this package "
-        f"makes {ours.rows} and {[number for number, _ in ours.filters]}: the file can be read, but not appended to"
+        f"/{field.name} has {chunks} and filters {filter_ids(dataset.id)}, this package makes chunks of "
+        f"{ours.rows} and {[number for number, _ in ours.filters]}: the file can be read, but not appended to"
     )

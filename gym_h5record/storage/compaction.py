@@ -31,8 +31,9 @@ from gym_h5record.storage.hdf5.plain_chunks import open_plain_chunks
 from gym_h5record.storage.hdf5.shuffle import shuffle_and_compress
 from gym_h5record.storage.hdf5.thread_lock import open_through_python
 from gym_h5record.storage.lock import check_only_name
+from gym_h5record.storage.mask_datasets import create_mask
 
-__all__ = ["compact"]
+__all__ = ["compact", "keep_owner"]
 
 _LEAST_SAVING = 1 / 16  # of the file
 _FREE_COPY_BYTES = 256 << 20
@@ -84,8 +85,10 @@ def _compact(old: ClosedRecording) -> None:
                 filling = _Filling(old, file, stream)
                 _check_worthwhile(old, len(image) + filling.pack())
                 filling.copy()
+                for name, numbers in old.masks.items():
+                    create_mask(file, name, numbers)
             stream.check()
-        _keep_owner(old.path, new)
+        keep_owner(old.path, new)
 
 
 def _check_worthwhile(old: ClosedRecording, new_bytes: int) -> None:
@@ -97,7 +100,7 @@ def _check_worthwhile(old: ClosedRecording, new_bytes: int) -> None:
         raise _NotWorthwhileError
 
 
-def _keep_owner(old: Path, new: Path) -> None:
+def keep_owner(old: Path, new: Path) -> None:
     """Give the new file the owner, the permissions and the extended attributes of the old one."""
     status = old.stat()
     if (status.st_uid, status.st_gid) != (new.stat().st_uid, new.stat().st_gid):

@@ -61,7 +61,8 @@ class Handle:
 
     Attributes:
         path: The recording, links resolved: its journal and its lock lie beside the file itself.
-        generation: Counts how often the file has been opened.
+        stamp: Stands for this opening of the file: another one after ``renew``, None after ``close``, and None in a
+            forked child until it opens the file for itself. To compare it takes a tenth of ``check_open``.
         state: The state of the recording when it was last opened.
 
     Raises:
@@ -75,16 +76,27 @@ class Handle:
     def __init__(self, path: Path, access: Access = Access.CLOSED) -> None:
         self.path = Path(os.path.realpath(path))
         self._access = access
-        self.generation = 0
+        self._is_known = False  # whether the file has been opened before
+        self.stamp: object | None = None
         self._open()
+        _handles.add(self)
 
     @property
     def file(self) -> h5py.File:
-        """The open file of this process."""
-        self.check_open()
-        if self._pid != os.getpid():  # opened before a fork, by the parent
-            self.renew()
+        """The open file of this process, as HDF5 reads it."""
+        self._open_in_this_process()
         return self._file
+
+    @property
+    def guarded(self) -> GuardedFile:
+        """The open file of this process, to be read without HDF5."""
+        self._open_in_this_process()
+        return self._guarded
+
+    def _open_in_this_process(self) -> None:
+        self.check_open()
+        if self.stamp is None:  # opened before a fork, by the parent
+            self.renew()
 
     def check_open(self) -> None:
         """Raise a ``RecordingClosedError`` if any thread has closed it."""
@@ -123,6 +135,7 @@ class Handle:
 
     def close(self) -> None:
         """Close the file. Reading from it is an error from now on."""
+        self.stamp = None
         self._release()
 
     def _open(self) -> None:
@@ -143,15 +156,15 @@ class Handle:
             file, guarded = self._open_file(opened, is_whole=is_whole)
             opened.callback(_close, file)
             check_format(file, self.path)
-            if self.generation and not self._continues(file, guarded):
+            if self._is_known and not self._continues(file, guarded):
                 raise RecordingNotFoundError(f"{self.path} has been replaced by another recording. Open it again.")
             # HDF5 calls the Python file object when it closes the file. weakref.finalize closes it before Python ends;
             # a file closed later crashes the process (docs/decisions/0009).
             self._release = weakref.finalize(self, opened.pop_all().close)
         self._file, self._guarded = file, guarded
-        self._pid = os.getpid()
         self.state = state
-        self.generation += 1
+        self._is_known = True
+        self.stamp = object()
 
     def _continues(self, file: h5py.File, guarded: GuardedFile) -> bool:
         """Whether the file that now has the name is the one that was open, or what compaction made of it."""
@@ -206,6 +219,17 @@ class Handle:
 
     def __reduce__(self) -> tuple[type[Handle], tuple[Path, Access]]:
         return Handle, (self.path, self._access)
+
+
+_handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+
+
+def _forget_after_fork() -> None:
+    for handle in _handles:
+        handle.stamp = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 def _close(file: h5py.File) -> None:

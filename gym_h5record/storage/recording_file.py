@@ -27,11 +27,14 @@ from gym_h5record.storage.column_writer import ColumnWriter
 from gym_h5record.storage.empty_recording import LIBVER, recording_image
 from gym_h5record.storage.format_checks import check_format, open_metadata
 from gym_h5record.storage.hdf5.atomic import atomic_path
+from gym_h5record.storage.hdf5.chunk_reader import ChunkReader
 from gym_h5record.storage.hdf5.codecs import Codec, make_codec
 from gym_h5record.storage.hdf5.crash_safe_file import CrashSafeFile
-from gym_h5record.storage.hdf5.objects import has_group, has_link, open_dataset
+from gym_h5record.storage.hdf5.guarded_file import GuardedFile
+from gym_h5record.storage.hdf5.objects import filter_ids, has_group, has_link, open_dataset
 from gym_h5record.storage.hdf5.superblock import read_superblock
 from gym_h5record.storage.hdf5.thread_lock import open_through_python
+from gym_h5record.storage.mask_datasets import put_mask
 from gym_h5record.storage.paths import redo_path
 from gym_h5record.values.tagged_json import parse_json
 
@@ -138,6 +141,10 @@ class RecordingFile:
         for name, numbers in Commit(0, 0).parts.items():
             if self._numbers[name].shape != (len(numbers),):
                 raise CorruptRecordingError(f"/{name} has the shape {self._numbers[name].shape}, not ({len(numbers)},)")
+            if filter_ids(self._numbers[name].id):  # a commit that is not in place could be half written
+                raise CorruptRecordingError(
+                    f"{self._path} was compressed anew by another program: it can be read, but not appended to."
+                )
         self.committed = Commit.read(lambda name, start, stop: self._numbers[name][start:stop])
         for name, kind in _CHANGED_IN_PLACE.items():
             if not isinstance(self._metadata[name], kind):
@@ -176,9 +183,10 @@ class RecordingFile:
         if self.rows > size_bytes:
             raise CorruptRecordingError(f"/{fmt.COMMIT} claims {self.rows} rows, more than {size_bytes} bytes can hold")
         end_at = functools.cache(self._end_at)  # several fields may have the same parent
-        for field in fields:  # parents come before their children: the ends that are read have been checked
-            count = committed_items(field, self._fields, self.rows, self.episodes, end_at)
-            self._columns[field.name].chunks.check_stored(count, size_bytes)
+        with GuardedFile(self._path) as file:
+            for field in fields:  # parents come before their children: the ends that are read have been checked
+                count = committed_items(field, self._fields, self.rows, self.episodes, end_at)
+                ChunkReader(open_dataset(self._file, field.name), file).check_stored(count, size_bytes)
 
     def _end_at(self, name: str, index: int) -> int:
         end = int(self.read(name, index, index + 1)[0])
@@ -235,6 +243,10 @@ class RecordingFile:
                 self._numbers[name][:] = numbers
                 self._numbers[name].flush()
         self.committed = commit
+
+    def put_mask(self, name: str, numbers: np.ndarray) -> None:
+        """See ``gym_h5record.storage.mask_datasets.put_mask``. ``close`` commits it."""
+        put_mask(self._file, name, numbers)
 
     def metadata(self) -> dict[str, Any]:
         """The attributes of ``/metadata``."""

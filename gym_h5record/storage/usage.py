@@ -12,7 +12,9 @@ from typing import BinaryIO
 
 import h5py
 
+from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.masks import mask_field, mask_names
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.handle import Handle
@@ -32,7 +34,7 @@ class ColumnUsage:
         name: Its path in the file, without the first slash.
         shape: Its shape; the first axis is that of the items.
         dtype: Name of its dtype in NumPy.
-        chunk_rows: Rows in one chunk.
+        chunk_rows: Rows in one chunk; all rows if it has no chunks.
         filter: Name of the filter that compresses it, None if none does.
         stored_bytes: Bytes of its chunks in the file, 0 if unknown.
         raw_bytes: Bytes of its items in memory.
@@ -64,9 +66,18 @@ def column_usage(path: str | os.PathLike[str]) -> list[ColumnUsage]:
         schema = schema_from_json(str(handle.metadata().get("schema")))
         aliases = {fmt.OBSERVATIONS: (fmt.FRAMES,)} if schema.linked_frames else {}
         own = [name for name in (fmt.COMMIT, fmt.POSITIONS) if has_link(handle.file, name)]
-        names = sorted([*(each.name for each in all_fields(schema)), *own])
+        masks = [mask_field(name).name for name in _mask_names(handle)]
+        names = sorted([*(each.name for each in all_fields(schema)), *own, *masks])
         with hdf5_errors_as_corrupt(f"{path} cannot be measured"):
             return [_measure(stream, open_dataset(handle.file, name), aliases.get(name, ())) for name in names]
+
+
+def _mask_names(handle: Handle) -> list[str]:
+    """The names of the masks; none if they cannot be read, as the other columns can."""
+    try:
+        return mask_names(handle.metadata())
+    except CorruptRecordingError:
+        return []
 
 
 def _measure(stream: BinaryIO, dataset: h5py.Dataset, aliases: tuple[str, ...]) -> ColumnUsage:
@@ -74,7 +85,7 @@ def _measure(stream: BinaryIO, dataset: h5py.Dataset, aliases: tuple[str, ...]) 
         name=dataset.name[1:],
         shape=dataset.shape,
         dtype=str(dataset.dtype),
-        chunk_rows=dataset.chunks[0],
+        chunk_rows=dataset.chunks[0] if dataset.chunks else len(dataset),
         filter=next((FILTERS[number] for number in filter_ids(dataset.id) if number in FILTERS), None),
         stored_bytes=stored_bytes(stream.fileno(), dataset),
         raw_bytes=dataset.size * dataset.dtype.itemsize,

@@ -61,7 +61,7 @@ def foreign_array(value: Any) -> np.ndarray | None:
     if not hasattr(value, "__array__"):
         return None
     try:
-        array = np.array(value, subok=False)
+        array = np.array(np.asarray(value), subok=False)  # in one step, NumPy 2.4 warns of torch tensors
     except (TypeError, ValueError, RuntimeError):  # on another device, or part of a gradient
         return None
     return None if array.dtype.hasobject else array

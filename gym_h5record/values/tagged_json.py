@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from gym_h5record.display import full_repr
 from gym_h5record.limits import MAX_DEPTH, MAX_VALUES, num_elements
 from gym_h5record.values.exact import base_value, foreign_array
 
@@ -43,6 +44,7 @@ __all__ = [
     "parse_json",
     "places_of_text",
     "tag",
+    "tag_anything",
     "untag",
 ]
 
@@ -189,7 +191,19 @@ def tag(value: Any, on_repr: Callable[[object], None] | None = None, depth: int 
         parts = {"data": np.asarray(value.data), "mask": np.ma.getmaskarray(value)}
         return {"$as": [name, tag(parts, on_repr, depth + 1)]}
     base = base_value(value)
-    return {"$repr": [name, repr(value)]} if base is None else {"$as": [name, tag(base, on_repr, depth + 1)]}
+    return {"$repr": [name, full_repr(value)]} if base is None else {"$as": [name, tag(base, on_repr, depth + 1)]}
+
+
+def tag_anything(value: Any, on_repr: Callable[[object], None] | None = None, depth: int = 0) -> Any:
+    """Like ``tag``, but of a value that is nested too deep or contains itself, also in a dict, the ``repr`` is kept."""
+    try:
+        return tag(value, on_repr, depth)
+    except ValueError:
+        if not depth and type(value) is dict and all(type(key) is str for key in value):
+            return {"$dict": [[tag(key), tag_anything(each, on_repr, 1)] for key, each in value.items()]}
+        if on_repr is not None:
+            on_repr(value)
+        return {"$repr": [type(value).__qualname__, full_repr(value)]}
 
 
 def untag(value: Any, depth: int = 0) -> Any:

@@ -111,9 +111,8 @@ class Drain:
         self._write_ring(kept, last)
         self._write_ragged(segments, kept.num_rows, num_released)
         rewards, terminations, truncations = (self._take(name, kept) for name in _OUTCOME)
-        return self._index.write(
-            kept.first_row, last, rewards, terminations, truncations, segments.begins, num_released
-        )
+        terms = self._schema.reward_terms(rewards, lambda: self._take(CODES, kept))
+        return self._index.write(kept.first_row, last, terms, terminations, truncations, segments.begins, num_released)
 
     def _count_items(self, row: int) -> None:
         """Set the cursors: how many items of each ragged field belong to the rows before this one."""

@@ -40,8 +40,8 @@ class IndexWriter:
         self._no_reward = _no_reward(file)
         self._row = file.committed.tail_row
         self._number, self.open_start = _episode_at(file, self._row)  # number of the episode
-        rewards = file.read(fmt.REWARDS, self.open_start, max(self._row, self.open_start))
-        self._total = add_up(self._no_reward, rewards)  # of its rewards before the row
+        terms = _reward_terms(file, self.open_start, max(self._row, self.open_start))
+        self._total = add_up(self._no_reward, terms)  # of its rewards before the row
         self._ended_by = (False, False)  # the flags of the step before the row
         if self._row > self.open_start:
             step = self._row - 1
@@ -67,7 +67,7 @@ class IndexWriter:
         Args:
             first_row: Number of the first row of the run.
             last: For each row, whether it is the last of its episode.
-            rewards: The reward of each row.
+            rewards: What the reward of each row adds to the total.
             terminations: The flag of each row.
             truncations: The flag of each row.
             begins: How an episode began, as ``begin_json`` gives it, by the number of its first row.
@@ -138,7 +138,7 @@ def close_open_episode(file: RecordingFile) -> None:
     entry = {
         "starts": start,
         "lengths": end - start,
-        "returns": add_up(_no_reward(file), file.read(fmt.REWARDS, start, end)),
+        "returns": add_up(_no_reward(file), _reward_terms(file, start, end)),
         "complete": end > start and bool(file.read(fmt.DONES, end - 1, end)[0]),
     }
     for name, value in entry.items():
@@ -153,6 +153,10 @@ def _episode_at(file: RecordingFile, row: int) -> tuple[int, int]:
         number -= 1
         start = int(file.read(f"{fmt.EPISODES}/starts", number, number + 1)[0])
     return number, start
+
+
+def _reward_terms(file: RecordingFile, start: int, stop: int) -> np.ndarray:
+    return file.schema.reward_terms(file.read(fmt.REWARDS, start, stop), lambda: file.read(fmt.TYPES, start, stop))
 
 
 def _no_reward(file: RecordingFile) -> Any:

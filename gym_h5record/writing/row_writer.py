@@ -17,7 +17,7 @@ from gym_h5record.errors import RecordingClosedError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin, RowFlag
 from gym_h5record.format.schema import Schema
-from gym_h5record.values.tagged_json import tag
+from gym_h5record.values.tagged_json import tag, tag_anything
 from gym_h5record.writing.encoders import Ring, make_dict_encoder, make_encoder
 from gym_h5record.writing.journal_format import Control, Segment, pack_segment, without_segments
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
@@ -322,8 +322,8 @@ def begin_json(
     """
     small = isinstance(seed, (int, np.integer)) and 0 <= seed <= _INT64_MAX
     column = NO_SEED if seed is None else int(seed) if small else SEED_IN_JSON
-    more: dict[str, Any] = {} if options is None else {"options": tag(options, on_repr=on_repr)}
+    more: dict[str, Any] = {} if options is None else {"options": tag_anything(options, on_repr)}
     if column == SEED_IN_JSON:
-        more["seed"] = tag(seed)
+        more["seed"] = tag(int(seed) if isinstance(seed, np.integer) else seed)  # as in the column
     columns = {"seeds": column, "ids": episode_id, "origins": int(origin)}
     return {"columns": columns, "json": more, "snapshot": dict(snapshot or {})}

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from gym_h5record.display import short_repr
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import TypeCode
 from gym_h5record.notices import warn
 from gym_h5record.values.exact import foreign_array
-from gym_h5record.values.tagged_json import IN_ITS_PLACE, tag
+from gym_h5record.values.tagged_json import IN_ITS_PLACE, tag_anything
 from gym_h5record.writing.encoders import Segments
 from gym_h5record.writing.journal_format import Segment, pack_segment
 
@@ -76,11 +77,7 @@ class UnslottedRow:
         return self._tag_anything(name, value)
 
     def _tag_anything(self, name: str, value: Any) -> Any:
-        try:
-            return tag(value, on_repr=lambda part: self.note_inexact(name, part))
-        except ValueError:  # nested too deep, or contains itself
-            self.note_inexact(name, value)
-            return {"$repr": [type(value).__qualname__, repr(value)]}
+        return tag_anything(value, on_repr=lambda part: self.note_inexact(name, part))
 
     def note_inexact(self, name: str, part: object) -> None:
         """Tell the user of an object that has no exact form."""
@@ -127,5 +124,4 @@ def _misfit(name: str, value: Any) -> str:
 def _describe(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} with shape {value.shape}"
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} of type {type(value).__qualname__}"
+    return f"{short_repr(value)} of type {type(value).__qualname__}"

@@ -78,10 +78,13 @@ def _take_everything(recording: h5r.Recording, harvest: Harvest) -> None:
     harvest.show(repr(recording))
     for name in ("metadata", "fps", "env_spec", "observation_space", "action_space", "schema", "is_live"):
         harvest.take(name, lambda name=name: getattr(recording, name), is_data=False)  # type: ignore[misc]
-    for name in ("num_rows", "num_episodes", "num_steps", "returns", "lengths", "dones"):
+    for name in ("num_rows", "num_episodes", "num_steps", "returns", "lengths", "masks"):
         harvest.take(name, lambda name=name: getattr(recording, name))  # type: ignore[misc]
     for name in _COLUMNS:
-        _take_column(name, lambda name=name: getattr(recording, name), harvest)  # type: ignore[misc]
+        _take_column(name, lambda name=name: getattr(recording.rows, name), harvest)  # type: ignore[misc]
+    harvest.take("dones", lambda: recording.rows.dones)
+    harvest.take("a condition", lambda: recording.select("total_reward > 0 and seed != 1").numbers)
+    harvest.take("a batch", lambda: next(recording.iter_batches(16), None))
     episodes = harvest.take("episodes", lambda: recording.episodes, is_data=False)
     if episodes is None:
         return

@@ -63,7 +63,7 @@ def test_returns_that_are_arrays_are_shown(capsys: pytest.CaptureFixture[str], t
         printer.end("complete", recording)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "episode 2: 5 steps, return [9.5, -0.5], terminated"
-    assert "(1 incomplete), 13 steps, mean return [6.33333, -0.433333], " in lines[2]
+    assert "(1 incomplete), 13 steps, mean return [9.5, -0.5] without 1 incomplete, " in lines[2]
 
 
 def test_returns_that_are_arrays_are_lists_in_json(capsys: pytest.CaptureFixture[str], treasures: Path) -> None:
@@ -73,4 +73,5 @@ def test_returns_that_are_arrays_are_lists_in_json(capsys: pytest.CaptureFixture
         printer.end("complete", recording)
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [event["return"] for event in events[:3]] == [pytest.approx(each) for each in RETURNS]
-    assert events[3]["mean_return"] == pytest.approx([19 / 3, -1.3 / 3])
+    assert events[3]["mean_return"] == pytest.approx([9.5, -0.5])
+    assert events[3]["incomplete_episodes"] == 1

@@ -48,12 +48,12 @@ def test_an_episode_is_played_with_its_actions_up_to_the_limit(paintings: Path) 
         (observation, info), steps = play(paintings, recording.episodes[0], 3)
     assert (summary(observation), info) == ("[0 0.5]", {"brush": "new"})
     assert [(step.number, step.action, step.reward, step.total) for step in steps] == [
-        (1, 0, 0.5, 0.5),
-        (2, 1, 1.0, 1.5),
-        (3, 2, 1.5, 3.0),
+        (0, 0, 0.5, 0.5),
+        (1, 1, 1.0, 1.5),
+        (2, 2, 1.5, 3.0),
     ]
     assert steps[0].as_json() == {
-        "step": 1,
+        "step": 0,
         "action": 0,
         "reward": 0.5,
         "return": 0.5,

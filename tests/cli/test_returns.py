@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gym_h5record as h5r
-from gym_h5record.cli.returns import mean_return, running_returns, with_reward, zero_return
+from gym_h5record.cli.returns import mean_return, mean_return_text, running_returns, with_reward, zero_return
 from tests.treasures import RETURNS, record_treasures
 from tests.zoo import REWARDS, ForeignArray, check_identical
 
@@ -55,6 +55,12 @@ def test_a_mean_is_a_number_an_array_or_none() -> None:
     check_identical(mean_return(np.array([1.0, 2.0])), 1.5, "mean")
     check_identical(mean_return([PAIR, 3 * PAIR]), 2 * PAIR, "mean")
     assert mean_return(np.array(RETURNS)).tolist() == pytest.approx([19 / 3, -1.3 / 3])
+
+
+def test_a_mean_says_how_many_episodes_it_leaves_out() -> None:
+    assert mean_return_text([1.0, 2.0], 0) == "mean return 1.5"
+    assert mean_return_text([PAIR, 3 * PAIR], 1_000) == "mean return [1, -4] without 1,000 incomplete"
+    assert mean_return_text([], 1) == "no complete episode"
 
 
 def test_infinities_that_cancel_out_are_nan_without_a_warning() -> None:

@@ -143,7 +143,7 @@ def test_a_full_disk_is_an_error_in_step_and_repair_then_brings_in_every_step(wr
     with h5r.Recording(path) as recording:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(0)))
         for row in range(recording.num_rows):
-            assert (recording.observations[row] == generator.integers(0, 256, (64, 64), np.uint8)).all()
+            assert (recording.rows.observations[row] == generator.integers(0, 256, (64, 64), np.uint8)).all()
 
 
 def test_the_error_of_a_directory_that_vanishes_names_the_path(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record import errors
+from gym_h5record.maintenance.repairs import repairing
+from gym_h5record.recorder import living
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.storage.paths import journal_path, lock_path
 from gym_h5record.writing import claim, process_worker
@@ -54,15 +56,17 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let mode "a" wait 0.05 s, not ``PATIENCE_S``, for a recorder that may have died."""
-    monkeypatch.setattr(claim, "PATIENCE_S", 0.05)
+    """Let mode "a" and ``repair`` wait 0.05 s, not ``PATIENCE_S``, for a recorder that may have died."""
+    for module in (claim, living, repairing):
+        monkeypatch.setattr(module, "PATIENCE_S", 0.05)
 
 
 # The second --------------------------------------------------------------------------------------
 
 RIVALS = """
+    from gym_h5record.recorder import living
     from gym_h5record.writing import claim
-    claim.PATIENCE_S = float(sys.argv[2])
+    claim.PATIENCE_S = living.PATIENCE_S = float(sys.argv[2])
 
     def say(*words):
         os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # in one piece: three threads print
@@ -155,8 +159,9 @@ def test_a_rival_that_was_refused_may_try_again(mode: str, path: Path, impatient
 @pytest.mark.parametrize("mode", ["x", "w", "a"])
 def test_one_of_six_processes_that_begin_at_once_records(mode: str, nursery: Nursery, path: Path) -> None:
     code = f"""
+        from gym_h5record.recorder import living
         from gym_h5record.writing import claim
-        claim.PATIENCE_S = 0.05
+        claim.PATIENCE_S = living.PATIENCE_S = 0.05
         (start, starting), (end, ending) = os.pipe(), os.pipe()
         children = []
         for number in range(6):
@@ -235,9 +240,8 @@ def test_two_recorders_never_write_one_file_under_two_names(mode: str, kind: str
 
 @pytest.mark.parametrize("kind", ["symlink", "hard link"])
 def test_a_recording_is_not_repaired_under_another_name_while_it_is_made(
-    kind: str, path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, path: Path, impatient: None
 ) -> None:
-    monkeypatch.setattr("gym_h5record.writing.claim.PATIENCE_S", 0.05)
     env = record(path, "process", 5)
     env.flush()
     name = other_name(kind, path)

@@ -9,6 +9,7 @@ import pytest
 
 from gym_h5record.format import nodes
 from gym_h5record.format.column_planning import plan_keys, plan_space, plan_value
+from gym_h5record.format.names import TypeCode
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_to_json
@@ -91,6 +92,26 @@ def test_returns_have_the_shape_of_a_reward():
     assert next(field for field in schema.step_fields if field.name == "rewards").shape == (2, 3)
     returns = next(field for field in all_fields(schema) if field.name == "episodes/returns")
     assert (returns.dtype, returns.shape) == (np.float64, (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rewards", "terms"),
+    [
+        (None, [1.5, 0.0, 2.0], [1.5, 0.0, 2.0]),
+        (np.float32, [[1, 2], [0, 3], [5, 6]], [[1, 2], [0, 3], [5, 6]]),
+        (np.int8, [[1, 2], [0, 3], [5, 6]], [[1, 2], [np.nan] * 2, [5, 6]]),
+        (np.uint64, [[1, 2], [0, 3], [5, 6]], [[1, 2], [np.nan] * 2, [5, 6]]),
+        (np.bool_, [[1, 0], [0, 0], [1, 1]], [[1, 0], [np.nan] * 2, [1, 1]]),
+    ],
+    ids=["number", "floats", "integers", "large", "booleans"],
+)
+def test_an_exception_adds_nan_to_a_total_of_integers(dtype, rewards, terms):
+    schema = make_schema() if dtype is None else make_schema(reward=nodes.Array("rewards", np.dtype(dtype), (2,)))
+    codes = np.full((3, len(schema.coded)), TypeCode.ARRAY)
+    codes[1, schema.code_index["rewards"]] = TypeCode.EXCEPTION
+    found = schema.reward_terms(np.array(rewards, schema.reward.dtype), lambda: codes)
+    assert found.dtype.kind == "f"
+    np.testing.assert_array_equal(found, terms)
 
 
 def test_frames_have_a_column_of_their_own_only_if_they_are_stored():

@@ -33,8 +33,8 @@ def test_a_golden_recording_has_the_recorded_values(path: Path) -> None:
         assert [each.complete for each in recording.episodes] == [True, False, True]
         assert [each.seed for each in recording.episodes] == [1, 2, 3]
         assert recording.episodes[1].options == {"n": (2,)}
-        assert recording.frames is not None
-        assert [int(frame[0, 0, 0]) for frame in recording.frames] == [0, 1, 2, 3, 4, 5, 0, 1, 2, 0, 1, 2, 3, 4, 5]
+        assert recording.rows.frames is not None
+        assert [int(frame[0, 0, 0]) for frame in recording.rows.frames] == [0, 1, 2, 3, 4, 5, 0, 1, 2, 0, 1, 2, 3, 4, 5]
         assert recording.metadata["user"] == {"note": (1, "ß")}
         assert recording.fps == 12.0
 

@@ -53,7 +53,7 @@ def _forget_types(file: h5py.File) -> None:
 
 def test_a_missing_reward_within_an_episode_is_an_error(change: Callable[[Change], Path]) -> None:
     with h5r.Recording(change(_forget_types)) as recording:
-        assert recording.rewards[0] is None  # asked for by row, it may be the padding at the end of an episode
+        assert recording.rows.rewards[0] is None  # asked for by row, it may be the padding at the end of an episode
         with pytest.raises(CorruptRecordingError, match="/rewards row 0 has no value"):
             recording.episodes[0].rewards[0]
 
@@ -177,7 +177,7 @@ def test_a_salvaged_recording_can_be_read(name: str, value: str, change: Callabl
     assert h5r.repair(path, salvage=saved).salvaged == saved
     with h5r.Recording(saved) as recording:
         assert recording.metadata["run_id"]
-        assert len(recording.frames[:]) == recording.num_rows
+        assert len(recording.rows.frames[:]) == recording.num_rows
 
 
 # Bytes ----------------------------------------------------------------------------------------------

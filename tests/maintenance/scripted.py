@@ -13,6 +13,7 @@ from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning
+from tests.made_once import made_once
 
 Changes = dict[tuple[int, int, str], Any]
 """By episode, row and column: what takes the place of the value there."""
@@ -71,6 +72,7 @@ class Scripted(gym.Env[Any, Any]):
         return value if change is None else change(copy.deepcopy(value)) if callable(change) else change
 
 
+@made_once
 def make(
     path: Path,
     changes: Changes | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from gym_h5record.errors import (
 )
 from gym_h5record.format import column_planning
 from gym_h5record.maintenance import comparing
+from tests.made_once import made_once
 from tests.maintenance.scripted import LENGTHS, Changes, make, put
 from tests.maintenance.validation import code_column
 from tests.paintings import FRAMES, record_paintings
@@ -33,7 +35,7 @@ from tests.zoo import NAN_WITH_PAYLOAD, NEGATIVE_NAN, ZooEnv, some_spaces
 
 
 def test_the_same_recorded_twice_is_the_same(script: Path, tmp_path: Path) -> None:
-    report = h5r.diff(script, make(tmp_path / "b.h5"))
+    report = h5r.diff(script, make.__wrapped__(tmp_path / "b.h5"))
     assert report == h5r.DiffReport(
         ok=True, message="the same in both: 3 episodes, 48 steps", num_episodes=3, num_steps=48
     )
@@ -219,6 +221,7 @@ def test_a_difference_before_the_end_of_the_shorter_comes_first(script: Path, tm
 # Extras and times -----------------------------------------------------------------------------------
 
 
+@made_once
 def record_extras(path: Path, *known: dict[str, Any]) -> Path:
     """Record an episode with a step for each dict of extras."""
     recorder = h5r.RecordToHDF5(DeepSea(), path, writer="inline")
@@ -242,7 +245,7 @@ def record_extras(path: Path, *known: dict[str, Any]) -> Path:
 def test_extras_are_compared_step_by_step(change: dict[str, Any], leaf: str, tmp_path: Path) -> None:
     usual = {"log_prob": -0.5, "text": "a"}
     first = record_extras(tmp_path / "a.h5", usual, usual, usual)
-    assert h5r.diff(first, record_extras(tmp_path / "b.h5", usual, usual, usual)).ok
+    assert h5r.diff(first, record_extras.__wrapped__(tmp_path / "b.h5", usual, usual, usual)).ok
     report = h5r.diff(first, record_extras(tmp_path / "c.h5", usual, usual, change))
     assert (report.ok, report.episode, report.step, report.leaf) == (False, 0, 2, leaf)
 
@@ -288,7 +291,8 @@ def test_times_are_not_compared(script: Path, tmp_path: Path) -> None:
     ],
 )
 def test_frames_of_every_kind_are_compared(kind: str, leaf: str, tmp_path: Path) -> None:
-    first, same = [record_paintings(tmp_path / f"{name}.h5", (4, 3), **FRAMES[kind]) for name in ("a", "b")]
+    record = record_paintings.__wrapped__  # each anew
+    first, same = [record(tmp_path / f"{name}.h5", (4, 3), **FRAMES[kind]) for name in ("a", "b")]
     assert h5r.diff(first, same) == h5r.DiffReport(
         ok=True, message="the same in both: 2 episodes, 7 steps", num_episodes=2, num_steps=7
     )
@@ -430,6 +434,20 @@ def make_stacks(path: Path, *, as_arrays: bool = False) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def twin_stacks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two recordings of the same stacks, made one by one; do not change them."""
+    folder = tmp_path_factory.mktemp("stacks")
+    return make_stacks(folder / "a.h5"), make_stacks(folder / "b.h5")
+
+
+@pytest.fixture
+def two_stacks(twin_stacks: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """Copies of ``twin_stacks``."""
+    one, other = (Path(shutil.copy(each, tmp_path)) for each in twin_stacks)
+    return one, other
+
+
 @pytest.fixture(params=[1, 2, 3, 5, 4096])
 def rows_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many rows are compared by their bytes at once."""
@@ -449,9 +467,9 @@ def test_stacks_are_compared_with_whole_arrays_by_value(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("row", "place"), [(4, (0, 4)), (15, (1, 0)), (20, (1, 5))])
 def test_a_frame_that_differs_is_found_where_it_comes(
-    row: int, place: tuple[int, int], rows_at_once: int, tmp_path: Path
+    row: int, place: tuple[int, int], rows_at_once: int, two_stacks: tuple[Path, Path]
 ) -> None:
-    one, other = make_stacks(tmp_path / "a.h5"), make_stacks(tmp_path / "b.h5")
+    one, other = two_stacks
     assert h5r.diff(one, other).ok
     with h5py.File(other, "r+") as file:
         file["observations/stack/newest"][row, 1, 300] ^= 7
@@ -459,17 +477,19 @@ def test_a_frame_that_differs_is_found_where_it_comes(
     assert (report.episode, report.step, report.leaf) == (*place, "observations/stack[3, 1, 300]")
 
 
-def test_an_earlier_frame_that_differs_is_found(rows_at_once: int, tmp_path: Path) -> None:
-    one, other = make_stacks(tmp_path / "a.h5"), make_stacks(tmp_path / "b.h5")
+def test_an_earlier_frame_that_differs_is_found(rows_at_once: int, two_stacks: tuple[Path, Path]) -> None:
+    one, other = two_stacks
     with h5py.File(other, "r+") as file:
         file["observations/stack/earlier/values"][9 + 1, 0, 5] ^= 7  # of row 15, the first of the second episode
     report = h5r.diff(one, other)
     assert (report.episode, report.step, report.leaf) == (1, 0, "observations/stack[1, 0, 5]")
 
 
-def test_a_frame_that_no_row_shows_is_found_where_a_stack_goes_on_from_it(rows_at_once: int, tmp_path: Path) -> None:
+def test_a_frame_that_no_row_shows_is_found_where_a_stack_goes_on_from_it(
+    rows_at_once: int, two_stacks: tuple[Path, Path]
+) -> None:
     """Another program may go on from a row whose value is an exception, in files that this package never makes."""
-    one, other = make_stacks(tmp_path / "a.h5"), make_stacks(tmp_path / "b.h5")
+    one, other = two_stacks
     for path in (one, other):
         with h5py.File(path, "r+") as file:
             counts = np.diff(file["observations/stack/earlier/ends"][:], prepend=0)

@@ -87,7 +87,7 @@ class Reads:
 
     def __init__(self, monkeypatch: Any) -> None:
         self.fields: list[str] = []
-        for name in ("items", "row"):
+        for name in ("items", "item", "take"):
             self._wrap(monkeypatch, name, getattr(ColumnReader, name))
 
     def _wrap(self, monkeypatch: Any, name: str, method: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""Columns of a run of rows: a recording and an episode show the same values, each with its own rows."""
+"""Columns of a run of rows: the rows of a recording and an episode show the same values, each with its own rows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gymnasium import spaces
 import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.reading.column_properties import COLUMNS, RowColumns
+from gym_h5record.reading.recording_rows import RecordingRows
 from tests.reading import record
 from tests.zoo import ZooEnv
 
@@ -33,32 +34,43 @@ def values(column: Any) -> list[Any]:
 
 def test_the_columns_are_properties_of_both() -> None:
     assert set(COLUMNS) == {name for name in vars(RowColumns) if not name.startswith("_")}
-    assert issubclass(h5r.Recording, RowColumns)
+    assert issubclass(RecordingRows, RowColumns)
     assert issubclass(h5r.Episode, RowColumns)
+    assert not any(hasattr(h5r.Recording, name) for name in COLUMNS)
 
 
 def test_a_recording_has_the_rows_of_its_episodes_and_none_where_no_step_was_taken(path: Path) -> None:
     recording = h5r.Recording(path)
     first, second = recording.episodes
     for name in ("observations", "infos", "times"):
-        assert values(getattr(recording, name)) == [*values(getattr(first, name)), *values(getattr(second, name))]
+        assert values(getattr(recording.rows, name)) == [*values(getattr(first, name)), *values(getattr(second, name))]
         assert (len(getattr(first, name)), len(getattr(second, name))) == (6, 3)
     for name in ("actions", "rewards", "terminations", "truncations"):
         steps = [values(getattr(each, name)) for each in (first, second)]
-        assert values(getattr(recording, name)) == [*steps[0], None, *steps[1], None]
+        assert values(getattr(recording.rows, name)) == [*steps[0], None, *steps[1], None]
         assert list(map(len, steps)) == [5, 2]
-        assert not getattr(recording, name)[5:6].any()
-    assert recording.frames is first.frames is None
-    assert values(recording.extras) == [{}] * 9
+        assert not getattr(recording.rows, name)[5:6].any()
+    dones = [each.dones.tolist() for each in (first, second)]
+    assert dones == [(each.terminations[:] | each.truncations[:]).tolist() for each in (first, second)]
+    assert recording.rows.dones.tolist() == [*dones[0], False, *dones[1], False]
+    assert recording.rows.frames is first.frames is None
+    assert values(recording.rows.extras) == [{}] * 9
     assert (len(first.extras), len(second.extras)) == (5, 2)  # type: ignore[arg-type]
+
+
+def test_times_that_are_kept_cannot_be_changed(path: Path) -> None:
+    with h5r.Recording(path) as recording:
+        for rows in (recording.rows, recording.episodes[1]):
+            with pytest.raises(ValueError, match="read-only"):
+                rows.times[0] = 5.0  # type: ignore[index]
 
 
 def test_times_are_seconds(path: Path) -> None:
     with h5r.Recording(path) as recording, h5py.File(path) as file:
-        assert recording.times is not None
-        assert (recording.times.dtype, recording.times.shape) == (np.float64, (9,))
-        assert recording.times.tolist() == [number / 1e9 for number in file["times"][:9].tolist()]
-        assert recording.episodes[1].times.tolist() == recording.times[6:].tolist()  # type: ignore[union-attr]
+        assert recording.rows.times is not None
+        assert (recording.rows.times.dtype, recording.rows.times.shape) == (np.float64, (9,))
+        assert recording.rows.times.tolist() == [number / 1e9 for number in file["times"][:9].tolist()]
+        assert recording.episodes[1].times.tolist() == recording.rows.times[6:].tolist()  # type: ignore[union-attr]
 
 
 def test_a_step_without_an_action_is_corruption_in_an_episode_and_none_in_a_recording(
@@ -70,14 +82,14 @@ def test_a_step_without_an_action_is_corruption_in_an_episode_and_none_in_a_reco
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         file["types"][3, code] = 0
     recording = h5r.Recording(tmp_path / "run.h5")
-    assert recording.actions[3] is None
+    assert recording.rows.actions[3] is None
     with pytest.raises(CorruptRecordingError, match="/actions row 3 has no value"):
         recording.episodes[0].actions[3]
 
 
 def test_a_column_is_made_once(path: Path) -> None:
     recording = h5r.Recording(path)
-    for each in (recording, recording.episodes[0]):
+    for each in (recording.rows, recording.episodes[0]):
         for name in COLUMNS:
             assert getattr(each, name) is getattr(each, name)
 
@@ -87,7 +99,7 @@ def test_linked_frames_are_the_observations(tmp_path: Path) -> None:
     record(tmp_path / "run.h5", ZooEnv(picture, length=3), [3], frames="observation")
     recording = h5r.Recording(tmp_path / "run.h5")
     assert recording.schema.linked_frames
-    for each in (recording, recording.episodes[0]):
+    for each in (recording.rows, recording.episodes[0]):
         assert each.frames is not None
         assert np.array_equal(each.frames[:], each.observations[:])
 
@@ -98,12 +110,12 @@ def test_a_refreshed_recording_has_new_columns_and_the_old_ones_stay(tmp_path: P
     recorder.step(recorder.action_space.sample())
     recorder.flush()
     recording = h5r.Recording(tmp_path / "run.h5", live=True)
-    before = {name: getattr(recording, name) for name in COLUMNS}
+    before = {name: getattr(recording.rows, name) for name in COLUMNS}
     assert (len(before["observations"]), len(before["actions"]), before["actions"][-1]) == (2, 2, None)
     recorder.step(recorder.action_space.sample())
     recorder.close()
     assert not recording.refresh()
     names = ("observations", "infos", "times", "actions", "extras")
     assert [len(before[name]) for name in names] == [2] * 5
-    assert [len(getattr(recording, name)) for name in names] == [3] * 5
-    assert (before["actions"][-1], recording.actions[1] is None) == (None, False)
+    assert [len(getattr(recording.rows, name)) for name in names] == [3] * 5
+    assert (before["actions"][-1], recording.rows.actions[1] is None) == (None, False)

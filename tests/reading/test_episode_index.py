@@ -67,7 +67,7 @@ def test_a_later_index_reads_only_the_newest_entry_and_those_behind_it(
 ) -> None:
     whole = committed(path)
     known = {name: whole.column(name)[:3] for name in ("starts", "lengths")}
-    earlier = EpisodeIndex(whole._storage, 3, 17, known)
+    earlier = EpisodeIndex(whole.storage, 3, 17, known)
     ranges = []
     items = ColumnReader.items
     monkeypatch.setattr(
@@ -117,3 +117,33 @@ def test_an_episode_that_claims_rows_that_are_not_there_is_corruption(
     assert episodes[3].length == 10
     with pytest.raises(CorruptRecordingError, match="episode 4"):
         episodes[4]
+
+
+def test_spans_are_those_of_all_episodes_at_once(path: Path) -> None:
+    index = committed(path)
+    starts, lengths = index.spans
+    assert [*zip(starts.tolist(), lengths.tolist(), strict=True)] == [index.span(episode) for episode in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "message"),
+    [
+        ("starts", -1, "episode 2 claims rows -1"),
+        ("starts", 30, "episode 2 claims rows 30"),
+        ("lengths", -1, "episode 2 claims"),
+        ("lengths", 2**63 - 1, "episode 2 claims"),
+        ("lengths", 13, "claims 38 steps in 5 episodes, more than 30 rows can hold"),
+    ],
+)
+def test_spans_outside_of_the_rows_or_over_each_other_are_corruption(
+    name: str, entry: int, message: str, copy: Path
+) -> None:
+    with h5py.File(copy, "r+") as file:
+        file[f"episodes/{name}"][2] = entry
+    with pytest.raises(CorruptRecordingError, match=message):
+        _ = committed(copy).spans
+
+
+def test_a_seed_in_the_json_is_a_number(copy: Path) -> None:
+    with pytest.raises(CorruptRecordingError, match="lacks the seed of episode 0"):
+        committed(copy).seed_in_json(0)

@@ -132,7 +132,13 @@ def test_values_are_python_values(episodes: Any) -> None:
 def test_what_was_not_recorded_is_none(tmp_path: Path) -> None:
     record(tmp_path / "run.h5", ZooEnv(spaces.Discrete(9)), [3], infos=False, frames=False)
     recording = h5r.Recording(tmp_path / "run.h5")
-    assert recording.infos is recording.frames is recording.episodes[0].infos is recording.episodes[0].frames is None
+    assert (
+        recording.rows.infos
+        is recording.rows.frames
+        is recording.episodes[0].infos
+        is recording.episodes[0].frames
+        is None
+    )
 
 
 def test_every_episode_has_exactly_what_was_played(tmp_path: Path) -> None:

@@ -70,6 +70,30 @@ def test_a_slice_is_a_list_of_dicts(part: slice, group: str, path: Path) -> None
 
 
 @each_group
+@pytest.mark.parametrize("index", [[2, 0, 0, -1], np.array([1, 3]), ..., []], ids=repr)
+def test_rows_in_any_order_are_a_list_of_dicts(index: Any, group: str, path: Path) -> None:
+    wanted = expected(group)
+    rows = [wanted[row] for row in np.arange(len(wanted))[index]]
+    assert identical(rows_of(group, path)[index], rows)
+
+
+@each_group
+def test_a_mask_chooses_dicts(group: str, path: Path) -> None:
+    rows, wanted = rows_of(group, path), expected(group)
+    assert identical(rows[[row == wanted[-2] for row in wanted]], [wanted[-2]])
+    with pytest.raises(IndexError, match=rf"a mask of 2 does not fit a KeyedRows of {len(wanted)} rows"):
+        rows[[True, False]]
+
+
+@each_group
+def test_dicts_have_no_further_axes_and_the_error_names_the_key(group: str, path: Path) -> None:
+    with pytest.raises(TypeError, match=rf"has no further axes: it has dicts; .* as in {group}\['value'\]\[:\]$"):
+        rows_of(group, path)[1:3, "value"]
+    with pytest.raises(TypeError, match=rf"as in {group}\[\"key\"\]\[:\]$"):
+        rows_of(group, path)[1:3, 0]
+
+
+@each_group
 def test_the_text_says_what_it_is(group: str, path: Path) -> None:
     rows = rows_of(group, path)
     assert repr(rows) == f"<{group.capitalize()} of {len(rows)} rows>"
@@ -90,15 +114,15 @@ def test_a_file_of_a_version_without_extras_has_none(tmp_path: Path) -> None:
         pen.begin(pair(0))
         pen.step(pair(1))
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        for each in (recording, recording.episodes[0]):
+        for each in (recording.rows, recording.episodes[0]):
             assert (each.extras, each.infos, each.times) == (None, None, None)
 
 
 def test_a_recording_has_the_rows_of_all_episodes_and_nothing_where_no_step_was_taken(path: Path) -> None:
     with h5r.Recording(path) as recording:
-        assert identical(recording.extras[:], [*VALUES, {}] * 2)  # type: ignore[index]
-        assert identical(recording.infos[:], [{}, *VALUES] * 2)  # type: ignore[index]
-        assert recording.extras["value"][5] is None  # type: ignore[index]
+        assert identical(recording.rows.extras[:], [*VALUES, {}] * 2)  # type: ignore[index]
+        assert identical(recording.rows.infos[:], [{}, *VALUES] * 2)  # type: ignore[index]
+        assert recording.rows.extras["value"][5] is None  # type: ignore[index]
 
 
 # One key ------------------------------------------------------------------------------------------
@@ -124,6 +148,52 @@ def test_a_slice_whose_rows_are_all_in_the_column_is_an_array(path: Path) -> Non
     assert identical(extras["value"][2:2], np.empty(0))
     assert np.asarray(extras["grid"][:2], np.float32).tolist() == [[0, 1], [2, 3]]
     assert np.asarray(extras["value"], object).tolist() == [0.5, pytest.approx(0.1), 0.0, 2, None]
+
+
+def test_a_key_with_a_column_is_a_column(path: Path) -> None:
+    extras = rows_of("extras", path)
+    assert all(isinstance(extras[key], h5r.Column) for key in ("value", "grid", "prompt"))
+    assert (extras["grid"].shape, extras["grid"].dtype, extras["grid"].ndim) == ((5, 2), np.int64, 2)
+    assert (extras["value"].shape, extras["value"].dtype, extras["value"].ndim) == ((5,), np.float64, 1)
+    assert (extras["value"].size, extras["grid"].nbytes) == (5, 80)
+
+
+def test_the_array_behind_a_key_is_indexed_as_by_numpy(path: Path) -> None:
+    grid = rows_of("extras", path)["grid"]
+    assert identical(grid[[3, 0, -2]], np.array([[4, 5], [0, 1], [4, 5]]))
+    assert identical(grid[[True, False, False, True, False], 1], np.array([1, 5]))
+    assert identical(grid[:2, ::-1], np.array([[1, 0], [3, 2]]))
+    assert identical(grid[0, 1], np.int64(1))
+    assert identical(grid[np.array([[0, 3]])], np.array([[[0, 1], [4, 5]]]))
+    with pytest.raises(IndexError, match="index 2 is out of bounds for axis 1 with size 2"):
+        grid[:2, 2]
+
+
+def test_rows_without_the_key_have_no_further_axes(path: Path) -> None:
+    grid = rows_of("extras", path)["grid"]
+    with pytest.raises(TypeError, match="in these rows: some values are missing or do not fit"):
+        grid[1:3, 0]
+    with pytest.raises(TypeError, match="row 4 of .* has no value"):
+        grid[4, 0]
+    with pytest.raises(TypeError, match="in these rows"):
+        grid[2, 0]  # an array of three
+
+
+def test_a_key_without_a_column_has_the_shape_of_its_rows(path: Path) -> None:
+    prompts = rows_of("extras", path)["prompt"]
+    assert (prompts.shape, prompts.dtype, prompts.ndim) == ((5,), object, 1)
+    assert prompts[[0, -1]] == ["go", None]
+    assert np.asarray(prompts).tolist() == ["go", None, None, None, None]
+    for take in (lambda: prompts[:, 0], lambda: np.from_dlpack(prompts)):
+        with pytest.raises(TypeError, match=r"its key has no column, so that values may be anything"):
+            take()
+
+
+def test_numbers_of_a_key_are_an_array_with_nan_where_the_key_is_not(path: Path) -> None:
+    values = rows_of("extras", path)["value"]
+    assert np.asarray(values).dtype == object
+    assert identical(np.asarray(values).tolist(), values[:])
+    assert np.isnan(np.asarray(values, np.float64)).tolist() == [False, False, False, False, True]
 
 
 def test_a_value_that_fits_no_column_makes_its_slice_a_list(path: Path) -> None:
@@ -158,15 +228,21 @@ def test_an_info_that_is_no_dict_has_no_key(tmp_path: Path) -> None:
         pen.begin(pair(0), {"x": 1})
         pen.rows.put_action(0)
         pen.rows.put_step(pair(1), 1.0, False, False, "text", None)
-    infos: Any = h5r.Recording(tmp_path / "run.h5").infos
+    infos: Any = h5r.Recording(tmp_path / "run.h5").rows.infos
     assert infos[:] == [{"x": 1}, "text"]
     assert infos["x"][:] == [1, None]
 
 
 def test_a_column_is_read_without_the_json_beside_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = rows_of("extras", path)["grid"]
     reads = Reads(monkeypatch)
+    values = rows_of("extras", path)["grid"]
+    reads.take()
     assert isinstance(values[:2], np.ndarray)
+    assert reads.take() == {"types", "extras/grid"}
+    assert values[1].tolist() == [2, 3]
+    assert reads.take() == {"types", "extras/grid"}
+    rows = iter(values)
+    assert [next(rows).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
     assert reads.take() == {"types", "extras/grid"}
 
 
@@ -186,7 +262,7 @@ def test_the_step_from_the_newest_row_has_no_extras_before_it_is_committed(tmp_p
         pen.step(pair(1), extras={"value": 0.5, "prompt": "go"})
         pen.flush()
         recording: Any = h5r.Recording(tmp_path / "run.h5", live=True)
-        taken = recording.extras
+        taken = recording.rows.extras
         values = taken["value"]
         pen.step(pair(2), extras={"value": 1.5, "prompt": "on"})
         pen.flush()
@@ -195,8 +271,8 @@ def test_the_step_from_the_newest_row_has_no_extras_before_it_is_committed(tmp_p
             assert (taken[1], taken[-1], values[1], values[:]) == ({}, {}, None, [0.5, None])
             assert not taken.surely_same(taken, 0, 1)
             recording.refresh()
-        assert recording.extras[1] == {"value": 1.5, "prompt": "on"}
-        assert recording.extras["value"][:2].tolist() == [0.5, 1.5]
+        assert recording.rows.extras[1] == {"value": 1.5, "prompt": "on"}
+        assert recording.rows.extras["value"][:2].tolist() == [0.5, 1.5]
 
 
 @pytest.mark.parametrize("text", [b"nonsense!", b'{"$eval":1'])

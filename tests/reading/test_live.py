@@ -182,7 +182,7 @@ def read_on_and_on(path: Path) -> None:
                 words[LOOKS] += 1
                 recording.refresh()
                 if recording.num_rows:
-                    recording.observations[-1], recording.rewards[:5]
+                    recording.rows.observations[-1], recording.rows.rewards[:5]
 
 
 PROCESSES: Any = multiprocessing.get_context("forkserver")
@@ -280,23 +280,23 @@ def running_seed(recording: h5r.Recording, name: str, lives: int) -> int:
     before = recording.episodes[-1].seed if recording.num_episodes else None
     possible = [0 if before is None else before + 1, *(life * LIFE for life in range(1, lives))]
     start = 0 if before is None else recording.episodes[-1].start + recording.episodes[-1].length + 1
-    first = recording.observations[start]
+    first = recording.rows.observations[start]
     return next(seed for seed in possible if identical(rehearse(name, seed).rows[0][0], first))
 
 
 def check_row(recording: h5r.Recording, row: int, played: Rehearsal, at: int, *, is_last: bool) -> None:
     observation, info = played.rows[at]
-    assert identical(recording.observations[row], observation), f"observation {row}"
-    assert identical(recording.infos[row] if recording.infos else None, info), f"info {row}"
-    if recording.frames is not None:
-        assert identical(recording.frames[row], observation), f"frame {row}"
+    assert identical(recording.rows.observations[row], observation), f"observation {row}"
+    assert identical(recording.rows.infos[row] if recording.rows.infos else None, info), f"info {row}"
+    if recording.rows.frames is not None:
+        assert identical(recording.rows.frames[row], observation), f"frame {row}"
     names = ("actions", "rewards", "terminations", "truncations")
-    step = tuple(getattr(recording, name)[row] for name in names)
+    step = tuple(getattr(recording.rows, name)[row] for name in names)
     expected = (None,) * 4 if is_last else played.steps[at]
     assert identical(step, expected), f"step {row}: {step}, expected {expected}"
-    rewards, expected = recording.rewards[row : row + 1], [0.0 if is_last else float(expected[1])]
+    rewards, expected = recording.rows.rewards[row : row + 1], [0.0 if is_last else float(expected[1])]
     assert [float(reward) for reward in rewards if reward is not None] == expected
-    assert recording.dones[row] == (not is_last and any(step[2:]))
+    assert recording.rows.dones[row] == (not is_last and any(step[2:]))
 
 
 def check_entry(episode: h5r.Episode, played: Rehearsal) -> None:
@@ -353,7 +353,7 @@ def test_nothing_is_shown_before_it_is_committed_and_everything_is_after(
         assert at_least <= recording.num_steps <= recorder.words[FLUSHING]
         assert recording.num_steps % 7 == 0
         shown.add(recording.num_steps)
-        assert len(recording.observations) == len(recording.dones) == recording.num_rows
+        assert len(recording.rows.observations) == len(recording.rows.dones) == recording.num_rows
 
 
 def test_the_steps_of_the_running_episode_are_counted(tmp_path: Path) -> None:
@@ -384,7 +384,12 @@ def test_the_step_from_the_newest_row_is_not_shown_before_it_is_committed(tmp_pa
         pen.step(pair(1), action={"move": np.int64(3), "say": "one"}, reward=1.5)
         pen.flush()
         recording = h5r.Recording(tmp_path / "run.h5", live=True)
-        taken = [recording.actions, recording.rewards, recording.terminations, recording.truncations]
+        taken = [
+            recording.rows.actions,
+            recording.rows.rewards,
+            recording.rows.terminations,
+            recording.rows.truncations,
+        ]
         pen.step(pair(2), action={"move": np.int64(4), "say": "two"}, reward=2**53 + 1, terminated=True)
         pen.flush()
         for column in taken:
@@ -396,11 +401,11 @@ def test_the_step_from_the_newest_row_is_not_shown_before_it_is_committed(tmp_pa
         assert np.asarray(taken[2]).tolist() == [False, False]
         assert identical(taken[0][:]["say"], ["one", None])
         assert taken[0][:]["move"].tolist() == [3, 0]
-        assert recording.dones.tolist() == [False, False]
+        assert recording.rows.dones.tolist() == [False, False]
         recording.refresh()
-        assert recording.actions[1] == {"move": 4, "say": "two"}
-        assert recording.rewards[1] == 2**53 + 1
-        assert recording.dones.tolist() == [False, True, False]
+        assert recording.rows.actions[1] == {"move": 4, "say": "two"}
+        assert recording.rows.rewards[1] == 2**53 + 1
+        assert recording.rows.dones.tolist() == [False, True, False]
         assert taken[0][1] is None
 
 
@@ -412,11 +417,11 @@ def test_a_value_that_no_column_holds_is_read_whole_while_the_step_after_it_is_c
         pen.step("no pair")
         pen.flush()
         recording = h5r.Recording(tmp_path / "run.h5", live=True)
-        assert recording.observations[0] == long  # it is in memory now where the next text ends, but not the text
+        assert recording.rows.observations[0] == long  # it is in memory now where the next text ends, but not the text
         pen.step("but a text", reward=2**53 + 1)  # which now goes on with the reward
         pen.flush()
-        assert recording.observations[1] == "no pair"
-        assert recording.observations[0] == long
+        assert recording.rows.observations[1] == "no pair"
+        assert recording.rows.observations[0] == long
 
 
 def test_what_was_taken_before_stays_as_it_was(tmp_path: Path) -> None:
@@ -424,13 +429,13 @@ def test_what_was_taken_before_stays_as_it_was(tmp_path: Path) -> None:
         write_pairs(pen, [3, 2])
         pen.flush()
         recording = h5r.Recording(tmp_path / "run.h5", live=True)
-        episodes, last, observations = recording.episodes, recording.episodes[-1], recording.observations
+        episodes, last, observations = recording.episodes, recording.episodes[-1], recording.rows.observations
         returns = recording.returns
         write_pairs(pen, [4] * 50, first_row=7)
         pen.flush()
         recording.refresh()
         assert (len(episodes), len(recording.episodes)) == (2, 52)
-        assert (len(observations), len(recording.observations)) == (7, 257)
+        assert (len(observations), len(recording.rows.observations)) == (7, 257)
         assert observations[:].tolist() == [pair(row).tolist() for row in range(7)]
         assert (last.number, last.length, last.total_reward, last.terminated) == (1, 2, 9.0, True)
         assert last.observations[-1].tolist() == pair(6).tolist()
@@ -488,8 +493,8 @@ def test_a_half_written_block_is_read_once_it_is_whole(name: str, tmp_path: Path
             recording = h5r.Recording(path, live=True)
             assert recording.refresh()
             assert recording.num_steps == 5
-            assert recording.rewards[:].tolist() == [0, 1, 2, 0, 4, 5, 0]
-            assert recording.observations[6].tolist() == pair(6).tolist()
+            assert recording.rows.rewards[:].tolist() == [0, 1, 2, 0, 4, 5, 0]
+            assert recording.rows.observations[6].tolist() == pair(6).tolist()
 
 
 @pytest.mark.timeout(30)
@@ -502,8 +507,8 @@ def test_a_block_that_stays_damaged_is_an_error_and_no_hang(tmp_path: Path) -> N
         with half_written(path, place_of(path, "rewards", "header") + 20, b"\xff" * 8, 1.5):
             recording.refresh()
             with pytest.raises(CorruptRecordingError, match="rewards"):
-                recording.rewards[0]
-        assert recording.rewards[1] == 1
+                recording.rows.rewards[0]
+        assert recording.rows.rewards[1] == 1
 
 
 @pytest.mark.parametrize(("rows", "episodes"), [(9, 1), (9, 0), (4, 2), (4, 3)])
@@ -531,7 +536,7 @@ def test_a_reader_holds_no_lock(tmp_path: Path) -> None:
         pen.flush()
         recording = h5r.Recording(tmp_path / "run.h5", live=True)
         recording.refresh()
-        assert len(recording.observations[:]) == 4
+        assert len(recording.rows.observations[:]) == 4
         with (tmp_path / "run.h5").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -563,16 +568,16 @@ def test_a_recording_that_is_opened_again_shows_what_has_been_appended_meanwhile
     with Pen(tmp_path / "run.h5") as pen:
         write_pairs(pen, [3])
     with h5r.Recording(tmp_path / "run.h5") as first:
-        assert first.rewards[:].tolist() == [0, 1, 2, 0]  # HDF5 has it in memory now
+        assert first.rows.rewards[:].tolist() == [0, 1, 2, 0]  # HDF5 has it in memory now
         with Pen(tmp_path / "run.h5", mode="a") as pen:
             write_pairs(pen, [2] * 2000, first_row=4)
         for live in (False, True):
             with h5r.Recording(tmp_path / "run.h5", live=live) as second:
                 assert (second.num_episodes, second.num_steps, second.num_rows) == (2001, 4003, 6004)
-                assert second.rewards[4:].tolist() == [0 if row % 3 == 0 else row for row in range(4, 6004)]
-                assert second.observations[6003].tolist() == pair(6003).tolist()
-        assert first.rewards[:].tolist() == [0, 1, 2, 0]
-        assert first.observations[3].tolist() == pair(3).tolist()
+                assert second.rows.rewards[4:].tolist() == [0 if row % 3 == 0 else row for row in range(4, 6004)]
+                assert second.rows.observations[6003].tolist() == pair(6003).tolist()
+        assert first.rows.rewards[:].tolist() == [0, 1, 2, 0]
+        assert first.rows.observations[3].tolist() == pair(3).tolist()
 
 
 def test_readers_killed_at_any_instant_are_not_noticed(recorders: Callable[..., Recorder], tmp_path: Path) -> None:
@@ -664,8 +669,8 @@ def test_a_recording_that_is_replaced_is_gone_but_what_was_shown_stays(tmp_path:
         for _ in range(2):
             with pytest.raises(RecordingNotFoundError, match="replaced"):
                 recording.refresh()
-        assert recording.observations[:].tolist() == [pair(row).tolist() for row in range(4)]
-        assert h5r.Recording(path, live=True).observations[0] == 1
+        assert recording.rows.observations[:].tolist() == [pair(row).tolist() for row in range(4)]
+        assert h5r.Recording(path, live=True).rows.observations[0] == 1
         path.unlink()
         with pytest.raises(RecordingNotFoundError):
             recording.refresh()
@@ -742,7 +747,7 @@ def test_a_pickled_recording_follows_on_by_itself(tmp_path: Path) -> None:
         pen.flush()
         twin = pickle.loads(pickle.dumps(recording))
         assert (recording.num_episodes, twin.num_episodes, twin.is_live) == (1, 2, True)
-        assert twin.rewards[:].tolist() == [0, 1, 2, 0, 4, 5, 0]
+        assert twin.rows.rewards[:].tolist() == [0, 1, 2, 0, 4, 5, 0]
         queue = PROCESSES.Queue()
         child = PROCESSES.Process(target=count_in_child, args=(recording, queue))
         child.start()

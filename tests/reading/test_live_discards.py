@@ -66,8 +66,8 @@ def reward(number: int, step: int) -> float:
 def check_rows(recording: h5r.Recording, start: int, number: int, count: int) -> None:
     """Fail unless these rows of a recording are the first ones of an episode."""
     for row in range(count):
-        check_identical(recording.observations[start + row], observe(number, row), f"observation {number} {row}")
-        check_identical(recording.infos[start + row], inform(number, row), f"info {number} {row}")
+        check_identical(recording.rows.observations[start + row], observe(number, row), f"observation {number} {row}")
+        check_identical(recording.rows.infos[start + row], inform(number, row), f"info {number} {row}")
 
 
 def check_episode(episode: h5r.Episode, number: int) -> None:

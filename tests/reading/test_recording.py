@@ -49,7 +49,7 @@ def test_opening_reads_only_the_commit(num_episodes: int, tmp_path: Path, monkey
     )
     assert recording.observation_space.shape == (1,)
     assert len(recording.episodes) == num_episodes
-    assert len(recording.observations) == 2 * num_episodes
+    assert len(recording.rows.observations) == 2 * num_episodes
     assert repr(recording)
     assert reads.take() == {"commit"}
 
@@ -152,13 +152,13 @@ def test_an_environment_without_a_spec_has_none(path: Path) -> None:
 def test_columns_by_row_line_up(path: Path) -> None:
     recording = h5r.Recording(path)
     for name in ("observations", "infos", "actions", "rewards", "terminations", "truncations", "dones"):
-        assert len(getattr(recording, name)) == recording.num_rows
+        assert len(getattr(recording.rows, name)) == recording.num_rows
     for episode in recording.episodes:
         rows = slice(episode.start, episode.start + episode.length)
-        assert np.array_equal(recording.actions[rows], episode.actions[:])
-        assert np.array_equal(recording.rewards[rows], episode.rewards[:])
-        assert np.array_equal(recording.dones[rows], episode.terminations[:] | episode.truncations[:])
-        pictures = recording.observations[episode.start : episode.start + episode.length + 1]["picture"]
+        assert np.array_equal(recording.rows.actions[rows], episode.actions[:])
+        assert np.array_equal(recording.rows.rewards[rows], episode.rewards[:])
+        assert np.array_equal(recording.rows.dones[rows], episode.terminations[:] | episode.truncations[:])
+        pictures = recording.rows.observations[episode.start : episode.start + episode.length + 1]["picture"]
         assert np.array_equal(pictures, episode.observations[:]["picture"])
 
 
@@ -167,7 +167,7 @@ def test_a_transition_is_one_row_and_the_next(path: Path) -> None:
     episode = recording.episodes[3]
     for step in range(episode.length):
         row = episode.start + step
-        following = recording.observations[row + 1]["picture"]
+        following = recording.rows.observations[row + 1]["picture"]
         assert np.array_equal(following, episode.observations[step + 1]["picture"])
 
 
@@ -178,9 +178,9 @@ def test_linked_frames_are_the_observations(writer: str, tmp_path: Path) -> None
     env.close()
     recording = h5r.Recording(tmp_path / "run.h5")
     check_recorded(recording, played)
-    assert recording.frames is not None
-    assert recording.frames.shape == (21, 210, 160, 3)
-    assert np.array_equal(recording.frames[5:9], recording.observations[5:9])
+    assert recording.rows.frames is not None
+    assert recording.rows.frames.shape == (21, 210, 160, 3)
+    assert np.array_equal(recording.rows.frames[5:9], recording.rows.observations[5:9])
     assert np.array_equal(recording.episodes[0].frames[20], played[0].observations[20])  # type: ignore[index]
 
 
@@ -204,11 +204,11 @@ def test_an_empty_recording_can_be_looked_at(tmp_path: Path) -> None:
         pass
     recording = h5r.Recording(tmp_path / "run.h5")
     assert (recording.num_rows, recording.num_steps, recording.num_episodes) == (0, 0, 0)
-    assert recording.observations[:].shape == (0, 84, 84)
-    assert recording.rewards[:].shape == recording.dones.shape == (0,)
-    assert recording.infos is not None
-    assert recording.infos[:] == []
-    assert list(recording.observations) == list(recording.episodes) == []
+    assert recording.rows.observations[:].shape == (0, 84, 84)
+    assert recording.rows.rewards[:].shape == recording.rows.dones.shape == (0,)
+    assert recording.rows.infos is not None
+    assert recording.rows.infos[:] == []
+    assert list(recording.rows.observations) == list(recording.episodes) == []
     assert recording.lengths.tolist() == recording.returns.tolist() == []
 
 
@@ -226,7 +226,7 @@ def test_leaving_the_context_closes_the_file_even_after_an_error(path: Path, tmp
 
 def test_pickling_keeps_nothing_but_the_path(path: Path) -> None:
     recording = h5r.Recording(path)
-    recording.observations[:]
+    recording.rows.observations[:]
     assert len(pickle.dumps(recording)) < 500
     assert pickle.loads(pickle.dumps(recording)).num_steps == 24
 
@@ -239,10 +239,10 @@ def test_memory_does_not_grow_while_a_large_file_is_read_through(tmp_path: Path)
         def peak():
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for row in range(100):
-            recording.observations[row]
+            recording.rows.observations[row]
         before = peak()
         for row in range(100, recording.num_rows):
-            recording.observations[row]
+            recording.rows.observations[row]
         assert peak() - before < 8 << 10, (before, peak())
     """
     with Pen(tmp_path / "run.h5", make_schema(PICTURE), row_bytes=7056) as pen:

@@ -40,7 +40,7 @@ def other(path: Path, tmp_path: Path) -> Path:
 
 def verdicts(first: Path, second: Path, start: int, stop: int) -> dict[str, bool]:
     with h5r.Recording(first) as one, h5r.Recording(second) as two:
-        return {name: getattr(one, name).surely_same(getattr(two, name), start, stop) for name in COLUMNS}
+        return {name: getattr(one.rows, name).surely_same(getattr(two.rows, name), start, stop) for name in COLUMNS}
 
 
 def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,13 +151,13 @@ def test_ends_beyond_the_items_are_an_error(path: Path, other: Path) -> None:
 @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (0, 10**6), (3, 2)])
 def test_rows_that_are_not_there_are_refused(start: int, stop: int, path: Path) -> None:
     with h5r.Recording(path) as recording, pytest.raises(IndexError, match="are not in both"):
-        recording.rewards.surely_same(recording.rewards, start, stop)
+        recording.rows.rewards.surely_same(recording.rows.rewards, start, stop)
 
 
 def test_a_column_whose_last_row_is_not_committed_is_not_compared(path: Path) -> None:
     with h5r.Recording(path) as recording:
         node, rows = recording.schema.action, recording.num_rows
-        whole, running = (Column(recording._decoder, node, 0, rows, is_open=is_open) for is_open in (False, True))
+        whole, running = (Column(recording._file.decoder, node, 0, rows, is_open=is_open) for is_open in (False, True))
         assert whole.surely_same(whole, 0, rows)
         assert not whole.surely_same(running, 0, rows)
         assert not running.surely_same(whole, 0, rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -316,7 +317,7 @@ def test_times_never_go_back_and_the_first_is_that_of_the_reset(writer: str, pat
             env.step(0)
     env.close()
     with h5r.Recording(path) as recording, h5py.File(path) as file:
-        times: Any = recording.times
+        times: Any = recording.rows.times
         assert (np.diff(times) > 0).all()
         assert 0 <= times[0] < times[-1] < 60
         assert file["times"].dtype == np.int64
@@ -330,7 +331,7 @@ def test_without_times_there_is_no_column(path: Path) -> None:
     env.step(0)
     env.close()
     with h5r.Recording(path) as recording, h5py.File(path) as file:
-        assert recording.times is recording.episodes[0].times is None
+        assert recording.rows.times is recording.episodes[0].times is None
         assert "times" not in file
 
 
@@ -431,6 +432,55 @@ def test_an_error_of_keep_is_raised_and_leaves_the_recording_in_order(path: Path
         assert all(episode.complete for episode in recording.episodes)
 
 
+@pytest.mark.parametrize("moment", ["reset", "close"])
+def test_an_error_of_keep_keeps_the_episode_that_it_was_asked_about(moment: str, path: Path) -> None:
+    def keep(summary: EpisodeSummary) -> bool:
+        if summary.length == 3:
+            raise ValueError("odd")
+        return True
+
+    env = record(path, keep=keep)
+    env.reset()
+    for _ in range(3):
+        env.step(0)
+    with pytest.raises(ValueError, match="odd"):
+        env.reset() if moment == "reset" else env.close()
+    if moment == "reset":
+        env.step(0)  # of the episode that the reset began
+        env.close()
+    with h5r.Recording(path) as recording:
+        assert recording.lengths.tolist() == ([3, 1] if moment == "reset" else [3])
+    assert [each.name for each in path.parent.iterdir()] == ["run.h5"]
+    assert h5r.validate(path, deep=True) == []
+
+
+@pytest.mark.parametrize("how", ["discard_episode", "keep"])
+@each_writer
+def test_a_discarded_episode_of_100_000_steps_leaves_nothing_behind(how: str, writer: str, path: Path) -> None:
+    def play(name: str, lengths: tuple[int, ...]) -> Path:
+        keep = (lambda summary: summary.length < 100_000) if how == "keep" else None
+        env = record(path.with_name(name), 10**9, writer=writer, keep=keep, times=False, metadata={"run_id": "r"})
+        for length in lengths:
+            env.reset()
+            for _ in range(length):
+                env.step(0)
+            if length == 100_000 and how == "discard_episode":
+                env.discard_episode()
+        env.close()
+        return path.with_name(name)
+
+    found, expected = play("found.h5", (30, 100_000, 50)), play("expected.h5", (30, 50))
+    assert h5r.diff(expected, found).ok
+    assert (
+        abs(found.stat().st_size - expected.stat().st_size) < 512
+    )  # the numbers of the reset and of what was discarded
+    with h5r.Recording(found) as recording:
+        numbers = recording.metadata["discarded_episodes"], recording.metadata["discarded_steps"]
+        assert (numbers, recording.num_rows) == ((1, 100_000), 82)
+        assert [each.episode_id for each in recording.episodes] == [0, 2]
+    assert h5r.validate(found, deep=True) == []
+
+
 # Malformed results --------------------------------------------------------------------------------
 
 
@@ -484,7 +534,7 @@ def test_the_recording_of_an_episode_stops_at_a_step_of_an_older_interface(steps
     with h5r.Recording(path) as recording:
         assert recording.lengths.tolist() == [steps, steps]
         assert not any(episode.complete for episode in recording.episodes)
-        assert recording.observations[:].tolist() == [*range(steps + 1)] * 2
+        assert recording.rows.observations[:].tolist() == [*range(steps + 1)] * 2
     assert h5r.validate(path, deep=True) == []
 
 
@@ -550,6 +600,33 @@ def test_a_list_in_the_place_of_a_tuple_is_recorded(path: Path, monkeypatch: pyt
         assert recording.lengths.tolist() == [3]
 
 
+@pytest.mark.parametrize("flushed_step", [1, 2])
+def test_a_flush_while_the_environment_steps_loses_no_step(flushed_step: int, path: Path) -> None:
+    """The environment may have the recorder, or another thread flushes."""
+    env = record(path)
+    step = env.unwrapped.step
+
+    def flushing(action: int) -> Any:
+        if env.unwrapped.rung + 1 == flushed_step:
+            env.flush()
+        return step(action)
+
+    env.unwrapped.step = flushing  # type: ignore[method-assign]
+    for _ in range(2):
+        env.reset()
+        for action in (1, 2, 0, 1, 2):
+            env.add_extras(chosen=action)
+            env.step(action)
+    env.close()
+    with h5r.Recording(path) as recording:
+        for episode in recording.episodes:
+            assert episode.observations[:].tolist() == [0, 1, 2, 3, 4, 5]
+            assert [*episode.actions] == [1, 2, 0, 1, 2]
+            assert [each["chosen"] for each in episode.extras] == [1, 2, 0, 1, 2]
+            assert episode.complete
+    assert h5r.validate(path, deep=True) == []
+
+
 # Life ---------------------------------------------------------------------------------------------
 
 
@@ -599,6 +676,28 @@ def test_a_recorder_that_its_own_options_refer_to_is_completed_when_it_is_droppe
     with h5r.Recording(path) as recording:
         assert recording.lengths.tolist() == [1]
     assert [each.name for each in path.parent.iterdir()] == ["run.h5"]
+
+
+@pytest.mark.parametrize("options", [{}, {"on_error": "warn"}, {"keep": lambda _: True}], ids=["", "warn", "keep"])
+@pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
+@each_writer
+def test_a_recorder_that_is_dropped_goes_with_its_environment_at_once(
+    writer: str, is_closed: bool, options: dict[str, Any], path: Path
+) -> None:
+    """A cycle would keep them, and the pictures that the environment holds, until the garbage collector comes."""
+    env = record(path, writer=writer, **options)
+    env.reset()
+    env.step(0)
+    parts = [env, env.unwrapped, env._recorder, env._recorder.stream, env._recorder.rows]
+    refs = [weakref.ref(each) for each in parts]
+    gc.disable()
+    try:
+        if is_closed:
+            env.close()
+        del env, parts
+        assert [each() for each in refs] == [None] * 5
+    finally:
+        gc.enable()
 
 
 def test_keep_is_asked_about_the_running_episode_when_the_recorder_is_dropped(path: Path) -> None:

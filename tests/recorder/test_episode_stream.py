@@ -112,7 +112,7 @@ def test_rows_may_have_times_of_their_own(path: Path) -> None:
     stream.begin_episode(START, {}, None, begin_json(None, None, Origin.RESET, 1), began_ns + 9)
     stream.close()
     with h5r.Recording(path) as recording:
-        assert recording.times.tolist() == [7e-9, 8e-9, 9e-9]  # type: ignore[union-attr]
+        assert recording.rows.times.tolist() == [7e-9, 8e-9, 9e-9]  # type: ignore[union-attr]
 
 
 def test_a_stream_without_times_has_no_column_of_them(path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_stream_without_times_has_no_column_of_them(path: Path) -> None:
     take_first_step(stream)
     stream.close()
     with h5r.Recording(path) as recording:
-        assert recording.times is None
+        assert recording.rows.times is None
 
 
 def test_a_recording_says_when_it_was_created(path: Path) -> None:

@@ -297,7 +297,7 @@ def test_videos_of_list_modes_take_no_frame_from_the_recording(inner, options, n
     assert (play_with_videos(env, renders=renders), dict(videos)) == alone
     assert len(videos) >= num_videos
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        assert numbers(recording.frames) == list(range(1, 21))
+        assert numbers(recording.rows.frames) == list(range(1, 21))
 
 
 # What is recorded -----------------------------------------------------------------------------------
@@ -307,11 +307,11 @@ def test_videos_of_list_modes_take_no_frame_from_the_recording(inner, options, n
 def test_frames_of_every_kind_come_back_exactly(kind, tmp_path):
     with h5r.Recording(record_paintings(tmp_path / "run.h5", (5, 2), **FRAMES[kind])) as recording:
         assert recording.metadata["frames"] == ("cameras" if kind == "cameras" else "render")
-        assert len(recording.frames) == 9
+        assert len(recording.rows.frames) == 9
         for episode in recording.episodes:
             for step in range(episode.length + 1):
                 assert identical(episode.frames[step], expected_frame(kind, step))
-                assert identical(recording.frames[6 * episode.number + step], expected_frame(kind, step))
+                assert identical(recording.rows.frames[6 * episode.number + step], expected_frame(kind, step))
         assert identical(episode.frames[-1], expected_frame(kind, 2))
     assert h5r.validate(tmp_path / "run.h5", deep=True) == []
 
@@ -326,7 +326,7 @@ def test_slices_of_frames_are_batches_or_lists(tmp_path):
     }  # fmt: skip
     for kind, batch in batches.items():
         with h5r.Recording(record_paintings(tmp_path / f"{kind}.h5", (5,), **FRAMES[kind])) as recording:
-            assert identical(recording.frames[:3], batch)
+            assert identical(recording.rows.frames[:3], batch)
 
 
 def cameras_of(*results):
@@ -398,7 +398,47 @@ def test_a_picture_unlike_the_first_is_kept_exactly_with_a_warning(odd, message,
     env.step(0)
     env.close()
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        assert identical([*recording.frames], [{"front": each} for each in (PICTURE, PICTURE, odd, PICTURE)])
+        assert identical([*recording.rows.frames], [{"front": each} for each in (PICTURE, PICTURE, odd, PICTURE)])
+    assert h5r.validate(tmp_path / "run.h5", deep=True) == []
+
+
+CAMERA_NAMES = ("a/b", "a%2Fb", ".", "..", "~1", "front", "front~1", "rgb", "values", "ключ 😀", "\ud800")
+
+
+def test_cameras_may_have_names_that_cannot_stand_in_a_file_as_they_are(tmp_path):
+    pictures = {name: np.full((4, 5), number, np.uint8) for number, name in enumerate(CAMERA_NAMES)}
+    frames = {name: lambda env, each=each: each for name, each in pictures.items()}
+    env = h5r.RecordToHDF5(PictureEnv(None), tmp_path / "run.h5", frames=frames, writer="inline")
+    env.reset(seed=0)
+    env.step(0)
+    env.close()
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        assert identical([*recording.episodes[0].frames], [pictures, pictures])
+        assert list(recording.episodes[0].frames[0]) == list(CAMERA_NAMES)
+    assert h5r.validate(tmp_path / "run.h5", deep=True) == []
+
+
+def test_rendered_pictures_of_changing_size_are_kept_exactly_and_told_once(tmp_path):
+    class Zooming(PictureEnv):
+        def render(self):
+            self.num_renders += 1
+            return np.full((self.num_renders % 3 + 2, 5, 3), self.num_renders, np.uint8)
+
+    env = h5r.RecordToHDF5(Zooming(), tmp_path / "run.h5", writer="inline")
+    env.reset(seed=0)
+    message = (
+        r"^/frames: got an array of uint8 with shape \(4, 5, 3\), which its column cannot hold. It is kept as text"
+    )
+    with pytest.warns(RecordingWarning, match=message) as caught:
+        for _ in range(5):
+            env.step(0)
+    env.close()
+    assert len(caught) == 1
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        sizes = (3, 4, 2, 3, 4, 2)
+        expected = [np.full((size, 5, 3), number, np.uint8) for number, size in enumerate(sizes, start=1)]
+        assert identical([*recording.episodes[0].frames], expected)
+        assert identical(recording.episodes[0].frames[:], expected)  # a list, as they are no batch
     assert h5r.validate(tmp_path / "run.h5", deep=True) == []
 
 
@@ -412,7 +452,7 @@ def test_rendering_no_picture_at_all_is_said(tmp_path):
     with pytest.warns(RecordingWarning, match="^/frames: got None of type NoneType, which is no picture."):
         env.step(0)
     env.close()
-    assert [*h5r.Recording(tmp_path / "run.h5").frames] == [None, None]
+    assert [*h5r.Recording(tmp_path / "run.h5").rows.frames] == [None, None]
 
 
 def test_the_user_may_change_the_pictures_that_are_returned(tmp_path):
@@ -426,7 +466,7 @@ def test_the_user_may_change_the_pictures_that_are_returned(tmp_path):
         env.step(0)
     env.close()
     assert shown == [1, 2, 3, 4]
-    assert numbers(h5r.Recording(tmp_path / "run.h5").frames) == [1, 2, 3, 4, 5]
+    assert numbers(h5r.Recording(tmp_path / "run.h5").rows.frames) == [1, 2, 3, 4, 5]
 
 
 def test_rows_that_are_not_recorded_are_rendered_when_the_user_asks(tmp_path):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -274,7 +274,7 @@ def check_kept(path: Path, twins: Twins, steps: int) -> None:
     with h5r.Recording(path) as recording:
         assert recording.num_steps >= steps
         for row in range(recording.num_rows):
-            assert np.array_equal(recording.observations[row], twins.observations[row])
+            assert np.array_equal(recording.rows.observations[row], twins.observations[row])
 
 
 @each_case
@@ -338,17 +338,23 @@ def test_the_caller_gets_an_error(failure: Failure, writer: str, tmp_path: Path)
 # The policy alone ---------------------------------------------------------------------------------
 
 
-def make_policy(on_error: str, *closing_errors: Exception) -> tuple[ErrorPolicy, list[str]]:
-    """A policy, and a list that grows with every end of the recording; the first ends raise these errors."""
-    ends: list[str] = []
-    errors = iter(closing_errors)
+class Ends(list[str]):
+    """How often a recording was ended; the first ends raise these errors."""
 
-    def close() -> None:
-        ends.append("closed")
-        for error in errors:
+    def __init__(self, errors: Iterable[Exception]) -> None:
+        super().__init__()
+        self._errors = iter(errors)
+
+    def close(self) -> None:
+        self.append("closed")
+        for error in self._errors:
             raise error
 
-    return ErrorPolicy(on_error, close), ends
+
+def make_policy(on_error: str, *closing_errors: Exception) -> tuple[ErrorPolicy, list[str]]:
+    """A policy, and a list that grows with every end of the recording; the first ends raise these errors."""
+    ends = Ends(closing_errors)
+    return ErrorPolicy(on_error, ends.close), ends
 
 
 def test_there_are_two_policies() -> None:

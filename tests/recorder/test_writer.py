@@ -293,7 +293,7 @@ def test_either_all_rows_have_a_frame_or_none(has_frames: bool, tmp_path: Path) 
         writer.append_episode(**arrays(3), **(whole if has_frames else {}))
     with h5r.Recording(tmp_path / "run.h5") as recording:
         assert [each.length for each in recording.episodes] == [2, 3]
-        assert (recording.frames is not None) == has_frames
+        assert (recording.rows.frames is not None) == has_frames
     assert no_problems(tmp_path / "run.h5")
 
 

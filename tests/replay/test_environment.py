@@ -132,7 +132,7 @@ def test_frames_of_any_kind_can_be_recorded_again(kind: str, tmp_path: Path) -> 
     env.close()
     with h5r.Recording(path) as first, h5r.Recording(tmp_path / "again.h5") as second:
         assert second.schema.frame == first.schema.frame
-        assert identical([*second.frames], [*first.frames])
+        assert identical([*second.rows.frames], [*first.rows.frames])
 
 
 @pytest.fixture
@@ -292,8 +292,8 @@ def test_it_can_be_recorded_again(cartpole_path: Path, tmp_path: Path) -> None:
                 env.step(action)
         env.close()
         with h5r.Recording(tmp_path / "again.h5") as again:
-            assert identical(again.observations[:], recording.observations[:])
-            assert identical(again.rewards[:], recording.rewards[:])
+            assert identical(again.rows.observations[:], recording.rows.observations[:])
+            assert identical(again.rows.rewards[:], recording.rows.rewards[:])
 
 
 def test_bad_options_are_refused(cartpole_path: Path, tmp_path: Path) -> None:

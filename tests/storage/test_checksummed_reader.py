@@ -29,9 +29,9 @@ def test_items_of_a_block_that_is_not_as_its_checksum_says_are_not_read(tmp_path
     with closing(Handle(path)) as handle:
         reader = ChecksummedReader(handle)
         assert reader.items(fmt.REWARDS, 0, 512).sum() == 511
-        assert reader.row(fmt.REWARDS, 3)[0] == 1.0
+        assert reader.item(fmt.REWARDS, 3) == 1.0
         assert reader.items(fmt.REWARDS, 600, 600).size == 0
-        for read in (lambda: reader.items(fmt.REWARDS, 500, 520), lambda: reader.row(fmt.REWARDS, 700)):
+        for read in (lambda: reader.items(fmt.REWARDS, 500, 520), lambda: reader.item(fmt.REWARDS, 700)):
             for _ in range(2):
                 with pytest.raises(CorruptRecordingError, match="512 to 1024 do not match their checksum"):
                     read()
@@ -43,13 +43,13 @@ def test_items_of_a_block_that_is_not_as_its_checksum_says_are_not_read(tmp_path
 def test_a_checksum_that_makes_no_sense_is_a_contradiction(value: tuple[int, int], tmp_path: Path) -> None:
     path = edited(checked(tmp_path), set_item(f"{fmt.CHECKSUMS}/{fmt.REWARDS}", 0, value))
     with closing(Handle(path)) as handle, pytest.raises(CorruptRecordingError):
-        ChecksummedReader(handle).row(fmt.REWARDS, 3)
+        ChecksummedReader(handle).item(fmt.REWARDS, 3)
 
 
 def test_a_checksum_that_is_not_there_is_none(tmp_path: Path) -> None:
     path = edited(checked(tmp_path), shorter(f"{fmt.CHECKSUMS}/{fmt.REWARDS}", 1))
     with closing(Handle(path)) as handle:
-        assert ChecksummedReader(handle).row(fmt.REWARDS, 600)[0] == 1.0
+        assert ChecksummedReader(handle).item(fmt.REWARDS, 600) == 1.0
 
 
 def test_a_recording_without_checksums_is_read_as_ever(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from gymnasium import spaces
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.maintenance.masking import add_mask
 from gym_h5record.storage.closed_recording import ClosedRecording
 from gym_h5record.storage.handle import Handle
 from tests.reading import record
@@ -89,6 +90,38 @@ CHANGES: dict[str, Callable[[h5py.File], Any]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_recording_with_something_else_is_refused(change: Callable[[h5py.File], Any], path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with closing(Handle(path)) as handle, pytest.raises(CorruptRecordingError):
+        ClosedRecording(handle)
+
+
+def test_masks_are_known_and_other_members_of_their_group_are_refused(path: Path) -> None:
+    add_mask(path, "train", [1])
+    with closing(Handle(path)) as handle:
+        found = ClosedRecording(handle)
+        assert {name: numbers.tolist() for name, numbers in found.masks.items()} == {"train": [1]}
+    with h5py.File(path, "r+") as file:
+        file["masks/mine"] = np.arange(3)
+    with closing(Handle(path)) as handle, pytest.raises(CorruptRecordingError, match="/masks has"):
+        ClosedRecording(handle)
+
+
+def _behind(file: h5py.File) -> None:
+    file["masks/train"][0] = 9
+
+
+def _described(file: h5py.File) -> None:
+    file["masks/train"].attrs["description"] = "mine"
+
+
+def _unlisted(file: h5py.File) -> None:
+    del file["metadata"].attrs["mask_names"]
+
+
+@pytest.mark.parametrize("change", [_behind, _described, _unlisted])
+def test_masks_that_this_package_does_not_make_are_refused(change: Callable[[h5py.File], None], path: Path) -> None:
+    add_mask(path, "train", [1])
     with h5py.File(path, "r+") as file:
         change(file)
     with closing(Handle(path)) as handle, pytest.raises(CorruptRecordingError):

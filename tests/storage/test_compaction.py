@@ -461,7 +461,7 @@ def test_a_reader_that_follows_the_recording_sees_its_end_in_the_old_file_and_in
     play(env, [600])
     env.close()
     assert path.stat().st_ino != inode
-    assert follower.actions[:].tolist() == h5r.Recording(path).actions[:rows].tolist()  # the old file
+    assert follower.rows.actions[:].tolist() == h5r.Recording(path).rows.actions[:rows].tolist()  # the old file
     assert follower.refresh() is False  # the new one
     assert follower.num_rows == h5r.Recording(path).num_rows == rows + 601
     assert follower.returns.tolist() == h5r.Recording(path).returns.tolist()
@@ -472,7 +472,7 @@ def test_a_reader_of_the_closed_file_keeps_the_old_file(path: Path, plain: Path)
     with h5r.Recording(path) as recording:
         assert compact(path)
         assert recording.num_rows == h5r.Recording(plain).num_rows
-        assert str(recording.observations[:]) == str(h5r.Recording(plain).observations[:])
+        assert str(recording.rows.observations[:]) == str(h5r.Recording(plain).rows.observations[:])
 
 
 def test_a_file_left_by_a_compaction_that_was_killed_is_removed_by_repair(path: Path) -> None:

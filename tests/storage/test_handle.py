@@ -176,7 +176,7 @@ def test_a_file_can_be_open_more_than_once(path: Path) -> None:
     with h5py.File(path) as plain:
         assert first.num_rows == second.num_rows == plain["commit"][0]
         first.close()
-        assert second.observations[0] is not None
+        assert second.rows.observations[0] is not None
 
 
 def test_opening_changes_nothing_and_leaves_nothing(path: Path) -> None:
@@ -199,7 +199,7 @@ def test_close_frees_the_file(path: Path, tmp_path: Path) -> None:
 
 
 def read_in_child(recording: h5r.Recording, queue: Any) -> None:
-    queue.put([float(recording.observations[row][0]) for row in range(0, 4000, 37)])
+    queue.put([float(recording.rows.observations[row][0]) for row in range(0, 4000, 37)])
 
 
 def read_episode_in_child(episode: h5r.Episode, queue: Any) -> None:
@@ -223,9 +223,9 @@ def test_a_child_process_reads_the_right_values_and_so_does_its_parent(method: s
     write_ones(tmp_path / "run.h5", 2000)
     recording = h5r.Recording(tmp_path / "run.h5")
     expected = [float(row) for row in range(0, 4000, 37)]
-    assert float(recording.observations[17][0]) == 17  # something is cached before
+    assert float(recording.rows.observations[17][0]) == 17  # something is cached before
     assert run_child(method, read_in_child, recording) == expected
-    assert [float(recording.observations[row][0]) for row in range(0, 4000, 37)] == expected
+    assert [float(recording.rows.observations[row][0]) for row in range(0, 4000, 37)] == expected
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -241,16 +241,16 @@ def test_many_forked_children_read_at_once_each_with_a_handle_of_its_own(tmp_pat
         import os, sys
         import gym_h5record as h5r
         recording = h5r.Recording(sys.argv[1])
-        recording.observations[1999]
+        recording.rows.observations[1999]
         of_parent, children = recording._handle.file, []
         for child in range(6):
             pid = os.fork()
             if not pid:
                 rows = range(child, 4000, 6)
-                good = all(recording.observations[row][0] == row for row in rows)
+                good = all(recording.rows.observations[row][0] == row for row in rows)
                 os._exit(0 if good and recording._handle.file is not of_parent else 1)
             children.append(pid)
-        assert all(recording.observations[row][0] == row for row in range(4000))
+        assert all(recording.rows.observations[row][0] == row for row in range(4000))
         assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 6
         recording.close()
     """
@@ -263,7 +263,7 @@ def test_a_pickled_recording_opens_the_file_anew(path: Path) -> None:
     twin = pickle.loads(pickle.dumps(recording))
     recording.close()
     assert twin.path == path
-    assert twin.observations[0]["text"] == h5r.Recording(path).observations[0]["text"]
+    assert twin.rows.observations[0]["text"] == h5r.Recording(path).rows.observations[0]["text"]
 
 
 def test_a_pickled_recording_whose_file_is_gone_says_so(path: Path, tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_pickled_recording_whose_file_is_gone_says_so(path: Path, tmp_path: Pa
 def test_a_pickled_handle_and_all_that_holds_it_open_the_file_anew(path: Path) -> None:
     recording = h5r.Recording(path)
     recording.episodes[0].observations[0]
-    for each in (recording.observations, recording.infos, recording.episodes, recording.episodes[1]):
+    for each in (recording.rows.observations, recording.rows.infos, recording.episodes, recording.episodes[1]):
         twin = pickle.loads(pickle.dumps(each))
         assert len(twin) == len(each)
         assert str(twin) == str(each)
@@ -290,7 +290,7 @@ def test_a_pickled_handle_and_all_that_holds_it_open_the_file_anew(path: Path) -
         "import builtins; builtins.kept = recording, episode",
         "import ctypes; ctypes.pythonapi.Py_IncRef(ctypes.py_object(recording))",
         "os.fork() or sys.exit()",
-        "os.fork() or (recording.observations[7], sys.exit())",
+        "os.fork() or (recording.rows.observations[7], sys.exit())",
         "raise SystemExit",
     ],
     ids=["plain", "kept", "leaked", "forked", "forked-and-read", "exit"],
@@ -301,10 +301,10 @@ def test_a_recording_that_is_still_open_when_the_process_ends_does_not_crash_it(
         import os, sys
         import gym_h5record as h5r
         followed = h5r.Recording(sys.argv[1], live=True)
-        followed.observations[3]
+        followed.rows.observations[3]
         recording = h5r.Recording(sys.argv[1])
         episode = recording.episodes[0]
-        recording.observations[3]
+        recording.rows.observations[3]
         {ending}
     """
     assert run_script(script, path).stderr == ""
@@ -329,11 +329,11 @@ def test_threads_that_read_one_recording_at_once_get_the_right_values(tmp_path: 
     play(env, [150])
     env.close()
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        expected = [recording.observations[row] for row in range(recording.num_rows)]
+        expected = [recording.rows.observations[row] for row in range(recording.num_rows)]
 
         def read(seed: int) -> bool:
             rows = np.random.default_rng(seed).integers(len(expected), size=600)
-            return all(np.array_equal(recording.observations[row], expected[row]) for row in rows)
+            return all(np.array_equal(recording.rows.observations[row], expected[row]) for row in rows)
 
         with ThreadPoolExecutor(4) as pool:
             assert all(pool.map(read, range(4)))

@@ -80,3 +80,12 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         file["x"] = 1
     with pytest.raises(NotARecordingError, match="not a recording"):
         column_usage(tmp_path / "other.h5")
+
+
+def test_masks_are_columns_too_unless_their_names_cannot_be_read(tmp_path: Path) -> None:
+    path = record_paintings(tmp_path / "run.h5", (2, 3))
+    h5r.add_mask(path, "train", [1])
+    assert next(column for column in column_usage(path) if column.name == "masks/train").shape == (1,)
+    with h5py.File(path, "r+") as file:
+        file["metadata"].attrs["mask_names"] = "?"
+    assert "masks/train" not in {column.name for column in column_usage(path)}

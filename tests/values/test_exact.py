@@ -143,6 +143,24 @@ def test_array_of_another_library_is_given_as_numpys(array):
     check_identical(foreign_array(ForeignArray(array)), array, "foreign_array")
 
 
+class OlderArray:
+    """An array of a library whose ``__array__`` is that of NumPy 1, such as torch 2."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __array__(self, dtype=None):
+        return self._array if dtype is None else self._array.astype(dtype)
+
+
+@pytest.mark.parametrize("array", [np.arange(3, dtype=np.int8), np.array(1.5)], ids=["array", "rank0"])
+def test_an_array_of_a_library_made_for_numpy_1_is_copied_without_a_warning(array):
+    """NumPy 2.4 warns where such a library is asked for a copy; warnings are errors here."""
+    found = foreign_array(OlderArray(array))
+    check_identical(found, array, "foreign_array")
+    assert not np.shares_memory(found, array)
+
+
 @pytest.mark.parametrize("kind", [np.matrix, np.memmap], ids=["matrix", "memmap"])
 def test_special_arrays_of_numpy_are_given_as_plain_ones(kind):
     check_identical(foreign_array(np.array([[1, 2]]).view(kind)), np.array([[1, 2]]), "foreign_array")

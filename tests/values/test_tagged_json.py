@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from gymnasium.spaces import GraphInstance
 
-from gym_h5record.values.tagged_json import TaggedText, dumps, loads, parse_json, places_of_text, tag, untag
+from gym_h5record.values.tagged_json import (
+    TaggedText,
+    dumps,
+    loads,
+    parse_json,
+    places_of_text,
+    tag,
+    tag_anything,
+    untag,
+)
 from tests.zoo import (
     NAN_WITH_PAYLOAD,
     NEGATIVE_NAN,
@@ -316,6 +325,65 @@ def test_value_nested_too_deep_is_refused(wrap):
         value = wrap(value)
     with pytest.raises(ValueError, match="nested more than 100 deep"):
         dumps(value)
+
+
+def nested(levels, wrap=lambda each: [each]):
+    value = 0
+    for _ in range(levels):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [1.5, {"a": (1, None)}, {5: nested(99)}, nested(100)], ids=["n", "dict", "keys", "100"]
+)
+def test_what_has_a_form_is_tagged_as_it_is(value):
+    assert tag_anything(value) == tag(value)
+
+
+TOO_DEEP = {
+    "list": (nested(150), {"$repr": ["list", repr(nested(150))]}, ""),
+    "tuple": ((1, nested(150)), {"$repr": ["tuple", repr((1, nested(150)))]}, ""),
+    "dict": (
+        {"$a": 1, "b": nested(150), "c": (nested(98),)},
+        {"$dict": [["$a", 1], ["b", {"$repr": ["list", repr(nested(150))]}], ["c", {"$tuple": [nested(98)]}]]},
+        "/b",
+    ),
+    "dict-of-dicts": (
+        {"a": nested(150, lambda each: {"b": each})},
+        {"$dict": [["a", {"$repr": ["dict", repr(nested(150, lambda each: {"b": each}))]}]]},
+        "/a",
+    ),
+    "key": (
+        {nested(150, lambda each: (each,)): 1},
+        {"$repr": ["dict", f"{{{nested(150, lambda each: (each,))}: 1}}"]},
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("value", "tagged", "place"), TOO_DEEP.values(), ids=list(TOO_DEEP))
+def test_of_what_is_nested_too_deep_the_text_is_kept_and_it_is_reported(value, tagged, place):
+    reported = []
+    assert tag_anything(value, reported.append) == tag_anything(value) == tagged
+    assert len(reported) == 1
+    assert [*places_of_text(untag(tagged))] == [place]
+
+
+def test_depth_in_a_dict_is_counted_from_the_dict():
+    value = {"a": nested(100), "b": nested(101)}
+    assert untag(tag_anything(value))["a"] == nested(100)
+    assert type(untag(tag_anything(value))["b"]) is TaggedText
+
+
+def test_an_object_whose_repr_raises_leaves_a_shortened_one():
+    class Mute:
+        def __repr__(self):
+            raise ZeroDivisionError
+
+    (name, text) = tag(Mute())["$repr"]
+    assert name.endswith("Mute")
+    assert text.startswith("<Mute instance at 0x")
 
 
 HOSTILE = {

@@ -331,7 +331,7 @@ def test_a_file_that_may_not_grow_is_a_writer_error_and_no_step_is_lost(writer: 
     assert writer == "process" or done.stderr == ""
     for row in (*range(0, recording.num_rows, 40), recording.num_rows - 1):
         expected = np.random.default_rng(row).integers(0, 256, (84, 84), np.uint8)
-        assert np.array_equal(recording.observations[row], expected), row
+        assert np.array_equal(recording.rows.observations[row], expected), row
 
 
 # What it writes ----------------------------------------------------------------------------------

@@ -164,11 +164,10 @@ def test_episodes_of_no_step_are_counted(flush_every: int, writer: str, tmp_path
         assert not file["episodes/complete"][:10].any()
 
 
-@each_writer
-def test_ten_thousand_episodes_of_one_step(writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_episodes_of_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "tick", lambda self: None)
     count = 10_000
-    with Pen(tmp_path / "run.h5", writer=writer) as pen:
+    with Pen(tmp_path / "run.h5") as pen:
         write_pairs(pen, [1] * count)
     with h5py.File(tmp_path / "run.h5") as file:
         assert file["commit"][:2].tolist() == [2 * count, count]
@@ -232,14 +231,13 @@ def test_seeds_without_options_take_no_room(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flush_every", [1, 7, 10**6], ids=lambda each: f"flushed-every-{each}")
-@each_writer
 def test_a_discarded_episode_leaves_no_reward_flag_seed_or_options_behind(
-    writer: str, flush_every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flush_every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_journal(monkeypatch, 16)
     episodes = [AWKWARD["noise"], AWKWARD["infinite"], [], AWKWARD["tenths"], AWKWARD["nan"], AWKWARD["zeros"]]
     kept = [AWKWARD["noise"], AWKWARD["tenths"], AWKWARD["zeros"]]
-    with Pen(tmp_path / "run.h5", writer=writer) as pen:
+    with Pen(tmp_path / "run.h5") as pen:
         steps = 0
         for number, rewards in enumerate(episodes):
             is_discarded = rewards not in kept

@@ -152,6 +152,7 @@ def populates(path):
     return journal
 
 
+@pytest.mark.usefixtures("usual_journals")
 def test_pages_are_allocated_slice_by_slice_and_then_cause_no_fault(path):
     journal = populates(path)
     slices = [journal._populated_bytes]

@@ -199,10 +199,10 @@ def test_a_row_that_raised_leaves_nothing_and_can_be_given_again(tmp_path: Path)
             pen.begin(value("six"), info={"key": object()})
         pen.begin(value("seven"))
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        assert [each["c"] for each in recording.observations] == ["oneone", "threethree", "fivefive", "sevenseven"]
-        assert [*recording.actions] == [2, 3, None, None]
-        assert [*recording.infos] == [{}] * 4  # type: ignore[misc]
-        assert [*recording.extras] == [{}] * 4  # type: ignore[misc]
+        assert [each["c"] for each in recording.rows.observations] == ["oneone", "threethree", "fivefive", "sevenseven"]
+        assert [*recording.rows.actions] == [2, 3, None, None]
+        assert [*recording.rows.infos] == [{}] * 4  # type: ignore[misc]
+        assert [*recording.rows.extras] == [{}] * 4  # type: ignore[misc]
         assert recording.lengths.tolist() == [2, 0]
 
 
@@ -218,7 +218,7 @@ def test_the_extras_of_a_step_that_raised_are_forgotten(tmp_path: Path) -> None:
         pen.begin(pair(3))
         pen.rows.put_action(0, {"value": 0.5, "prompt": "lost"})
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        assert recording.extras[:] == [{}, {"value": 1.5, "prompt": "kept"}, {}, {}]  # type: ignore[index]
+        assert recording.rows.extras[:] == [{}, {"value": 1.5, "prompt": "kept"}, {}, {}]  # type: ignore[index]
     assert column(tmp_path / "run.h5", "extras/value") == [0, 1.5, 0, 0]
 
 
@@ -250,12 +250,9 @@ def test_an_action_may_be_changed_once_it_is_recorded(tmp_path: Path) -> None:
     assert column(tmp_path / "run.h5", "actions")[0] == [5, -5]
 
 
-@each_writer
 @pytest.mark.parametrize("flush", [False, True], ids=["", "flushed"])
-def test_an_episode_ended_from_outside_is_incomplete_and_no_flag_is_invented(
-    flush: bool, writer: str, tmp_path: Path
-) -> None:
-    with Pen(tmp_path / "run.h5", writer=writer) as pen:
+def test_an_episode_ended_from_outside_is_incomplete_and_no_flag_is_invented(flush: bool, tmp_path: Path) -> None:
+    with Pen(tmp_path / "run.h5") as pen:
         for row in (0, 2):
             pen.begin(pair(row))
             pen.step(pair(row + 1))
@@ -283,14 +280,13 @@ def test_an_episode_ended_from_outside_is_committed_without_another_row(writer: 
             assert file["commit"][:2].tolist() == [2, 1]
 
 
-@each_writer
 @pytest.mark.parametrize("rows", [8, 4096])
 def test_going_on_after_the_end_repeats_the_last_row_whole(
-    rows: int, writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_journal(monkeypatch, rows)
     schema = make_schema(spaces.Text(10), infos=[{"x": 1}])
-    with Pen(tmp_path / "run.h5", schema, writer=writer) as pen:
+    with Pen(tmp_path / "run.h5", schema) as pen:
         pen.begin("first", {"x": 5})
         for number in range(20):
             pen.step(f"end {number}", terminated=True, info={"x": number, "rest": [number]})
@@ -342,7 +338,7 @@ def test_an_info_that_contains_itself_is_recorded_as_text(tmp_path: Path) -> Non
     with Pen(tmp_path / "run.h5") as pen, pytest.warns(RecordingWarning):
         pen.begin(pair(0), info)
         pen.step(pair(1), info={"fine": 1})
-    found = h5r.Recording(tmp_path / "run.h5").infos
+    found = h5r.Recording(tmp_path / "run.h5").rows.infos
     assert found[0] is not None
     assert "self" in str(found[0])
     assert found[1] == {"fine": 1}
@@ -370,7 +366,7 @@ def test_infos_of_any_size_make_the_journal_grow_as_needed_and_nothing_is_lost(
             pen.step(pair(row), info=text_info(row, kilobytes << 10) if row % 4 else {"row": row})
         assert kilobytes < 30 or pen.session.journal.blob_bytes > before_bytes
     recording = h5r.Recording(tmp_path / "run.h5")
-    for row, info in enumerate(recording.infos):
+    for row, info in enumerate(recording.rows.infos):
         expected = {} if row == 0 else text_info(row, kilobytes << 10) if row % 4 else {"row": row}
         assert info == expected, row
     assert column(tmp_path / "run.h5", "observations") == [pair(row).tolist() for row in range(12)]
@@ -385,7 +381,12 @@ def test_infos_of_many_megabytes_are_kept_with_a_journal_of_the_usual_size(write
         for row in range(1, 4):
             pen.step(pair(row), info=text_info(row, 12 << 20))
     recording = h5r.Recording(tmp_path / "run.h5")
-    assert [info == text_info(row, 12 << 20) for row, info in enumerate(recording.infos)] == [False, True, True, True]
+    assert [info == text_info(row, 12 << 20) for row, info in enumerate(recording.rows.infos)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 @each_writer
@@ -395,7 +396,7 @@ def test_texts_of_five_megabytes_are_kept(writer: str, tmp_path: Path) -> None:
         for row in range(1, 4):
             pen.step(str(row) * (5 << 20))
     recording = h5r.Recording(tmp_path / "run.h5")
-    assert [text == str(row) * (5 << 20) for row, text in enumerate(recording.observations)] == [True] * 4
+    assert [text == str(row) * (5 << 20) for row, text in enumerate(recording.rows.observations)] == [True] * 4
 
 
 @each_writer
@@ -413,7 +414,7 @@ def test_texts_of_rows_that_wait_for_their_chunk_to_fill_are_kept(
             else:
                 pen.begin(observation)
     recording = h5r.Recording(tmp_path / "run.h5")
-    for row, observation in enumerate(recording.observations):
+    for row, observation in enumerate(recording.rows.observations):
         assert observation["text"] == texts[row], row
         assert (observation["picture"] == row).all()
 
@@ -456,7 +457,7 @@ def test_a_spare_journal_left_by_a_killed_recorder_is_no_hindrance(
     with Pen(tmp_path / "run.h5", writer=writer) as pen:
         pen.begin(pair(0))
         pen.step(pair(1), info=text_info(1, 200_000))
-    assert h5r.Recording(tmp_path / "run.h5").infos[1] == text_info(1, 200_000)
+    assert h5r.Recording(tmp_path / "run.h5").rows.infos[1] == text_info(1, 200_000)
     check_alone(tmp_path / "run.h5")
 
 
@@ -482,7 +483,7 @@ def test_first_values_larger_than_the_reset_promised_get_a_larger_journal(
         pen.begin(np.full((300, 300, 3), 0, np.uint8))
         for step in range(1, 20):
             pen.step(np.full((300, 300, 3), step, np.uint8))
-    found = h5r.Recording(tmp_path / "run.h5").observations
+    found = h5r.Recording(tmp_path / "run.h5").rows.observations
     assert [int(found[row][299, 299, 2]) for row in range(20)] == list(range(20))
 
 
@@ -499,7 +500,7 @@ def test_first_values_larger_than_the_reset_promised_get_a_larger_journal(
         (np.uint8(5), 5, None),
         (2**63, -2, 2**63),
         (2**200, -2, 2**200),
-        (np.uint64(2**64 - 1), -2, {"$numpy": ["<u8", "//////////8="]}),
+        (np.uint64(2**64 - 1), -2, 2**64 - 1),
         (-1, -2, -1),
     ],
     ids=repr,

@@ -62,8 +62,8 @@ def stored(path: Path, name: str = "observations") -> tuple[list[int], list[int]
 
 def observations(path: Path) -> list[Any]:
     with h5r.Recording(path) as recording:
-        found = list(recording.observations)
-        check_identical([*recording.observations[:]], found, "a slice")
+        found = list(recording.rows.observations)
+        check_identical([*recording.rows.observations[:]], found, "a slice")
         return found
 
 
@@ -147,7 +147,7 @@ def test_a_value_that_does_not_fit_is_continued_by_nothing(misfit: Any, path: Pa
         pen.step(stack(0, 0, 1))
     assert stored(path)[1] == [2, 2, 2, 2, 2, 2, 0, 2, 2]
     with h5r.Recording(path) as recording:
-        check_identical(list(recording.observations), [*values, misfit, stack(0, 0, 1)], "observations")
+        check_identical(list(recording.rows.observations), [*values, misfit, stack(0, 0, 1)], "observations")
 
 
 @pytest.mark.filterwarnings("ignore::gym_h5record.errors.RecordingWarning")
@@ -167,7 +167,7 @@ def test_a_tree_that_does_not_fit_is_continued_by_nothing(path: Path) -> None:
         pen.step({"n": 1, "s": stack(0, 0, 2)})
     assert stored(path, "observations/s")[1] == [2, 2, 2, 2, 2, 2, 2]
     with h5r.Recording(path) as recording:
-        found = list(recording.observations)
+        found = list(recording.rows.observations)
     check_identical(found, [*values, {}, {"n": 1, "s": stack(0, 0, 2)}], "observations")
 
 
@@ -201,7 +201,9 @@ def test_a_repeated_row_without_a_stack_is_continued_by_nothing(path: Path) -> N
         pen.step(stack(2, 3, 4))
     assert stored(path)[1] == [2, 2, 2, 2]
     with h5r.Recording(path) as recording:
-        check_identical(list(recording.observations), [stack(1, 2, 3), "none", "none", stack(2, 3, 4)], "observations")
+        check_identical(
+            list(recording.rows.observations), [stack(1, 2, 3), "none", "none", stack(2, 3, 4)], "observations"
+        )
 
 
 # Rows that are never published ------------------------------------------------------------------------

@@ -91,10 +91,12 @@ def test_a_value_that_does_not_fit_is_an_exception_of_its_step_or_row(of_step: b
     ("value", "shown"),
     [
         (np.zeros((2, 3), np.uint8), "an array of uint8 with shape (2, 3)"),
-        ("x" * 99, f"'{'x' * 56}... of type str"),
+        ("x" * 99, f"'{'x' * 27}...{'x' * 28}' of type str"),
         (1.5, "1.5 of type float"),
+        (10**5000, "an integer of 16610 bits of type int"),  # Python cannot print it
+        (np.float32(0.5), "0.5 of type float32"),
     ],
-    ids=["array", "long", "number"],
+    ids=["array", "long", "number", "huge", "numpy"],
 )
 def test_the_warning_describes_the_value(value: Any, shown: str) -> None:
     with pytest.warns(RecordingWarning, match=re.escape(f"/observations: got {shown}, which its column cannot hold")):
@@ -140,7 +142,7 @@ def test_a_value_that_no_text_can_hold_is_kept_as_its_repr_and_the_user_hears_of
         row.keep_other_infos({"x": value})
     assert [str(each.message) for each in caught if "no exact form" in str(each.message)]
     assert row.row.exceptions == {"observations": {"$repr": ["list", repr(value)]}}
-    assert json.loads(packed(row.row)[1][1]) == {"$repr": ["dict", repr({"x": value})]}
+    assert json.loads(packed(row.row)[1][1]) == {"$dict": [["x", {"$repr": ["list", repr(value)]}]]}
 
 
 # Once ---------------------------------------------------------------------------------------------

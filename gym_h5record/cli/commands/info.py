@@ -16,12 +16,10 @@ from rich.table import Table
 from gym_h5record.cli.output import file_bytes, name_table, plain_table, print_json, safe, show, size_text, summary
 from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.cli.returns import mean_return
-from gym_h5record.display import printable, reward_text
+from gym_h5record.display import counted, printable, reward_text
 from gym_h5record.format import names as fmt
-from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.reading.recording import Recording
 from gym_h5record.storage.usage import ColumnUsage, column_usage
-from gym_h5record.values.tagged_json import parse_json
 
 __all__ = ["info_command"]
 
@@ -49,22 +47,26 @@ def info_command(*, path: Path, as_json: bool) -> None:
 
 
 def _describe(recording: Recording) -> dict[str, Any]:
-    """All facts but the columns, under the names that ``--json`` prints."""
+    """All facts but the columns, under the names that ``--json`` prints.
+
+    Returns and lengths are those of the episodes that ended: of an incomplete one they say little.
+    """
     metadata, schema = recording.metadata, recording.schema
+    complete = recording.select("complete")
     return {
         "path": str(recording.path),
         "bytes": file_bytes(recording.path),
         "environment": {
             "name": metadata.get("env_name"),
             "class": metadata.get("env_class"),
-            "spec": _spec(metadata.get("env_spec")),
+            "spec": metadata.get("env_spec"),
             "spec_problem": metadata.get("env_spec_problem") or None,
             "wrappers": metadata.get("env_wrappers", []),
             "render_mode": metadata.get("render_mode") or None,
             "rom_md5": metadata.get("rom_md5"),
         },
-        "observation_space": parse_json(metadata["observation_space"]),
-        "action_space": parse_json(metadata["action_space"]),
+        "observation_space": metadata["observation_space"],
+        "action_space": metadata["action_space"],
         "frames": metadata.get("frames"),
         "fps": recording.fps,
         "extras": None if schema.extras is None else [column.key for column in schema.extras],
@@ -76,20 +78,13 @@ def _describe(recording: Recording) -> dict[str, Any]:
         "versions": metadata.get("versions", {}),
         "platform": metadata.get("platform", {}),
         "episodes": recording.num_episodes,
-        "incomplete_episodes": sum(not each.complete for each in recording.episodes),
+        "incomplete_episodes": recording.num_episodes - complete.num_episodes,
+        "masks": {name: len(numbers) for name, numbers in recording.masks.items()},
         "steps": recording.num_steps,
         "rows": recording.num_rows,
-        "returns": _spread(recording.returns),
-        "lengths": _spread(recording.lengths),
+        "returns": _spread(complete.returns),
+        "lengths": _spread(complete.lengths),
     }
-
-
-def _spec(text: str | None) -> Any:
-    """The environment's spec as JSON, or as it is if it is no valid JSON."""
-    try:
-        return parse_json(text, MAX_DEPTH) if text else None
-    except ValueError:
-        return text
 
 
 def _spread(values: np.ndarray) -> dict[str, Any] | None:
@@ -125,8 +120,10 @@ def _fact_table(
         ("", ""),
         ("episodes", f"{facts['episodes']:,}" + (f", {incomplete:,} of them incomplete" if incomplete else "")),
         ("steps", f"{facts['steps']:,}, in {facts['rows']:,} rows"),
-        ("returns", _spread_text(facts["returns"])),
-        ("lengths", _spread_text(facts["lengths"])),
+        ("returns", _spread_text(facts["returns"], incomplete)),
+        ("lengths", _spread_text(facts["lengths"], incomplete)),
+        ("left out", f"{counted(incomplete, 'incomplete episode')}, of returns and lengths" if incomplete else None),
+        ("masks", ", ".join(f"{name} {counted(count, 'episode')}" for name, count in facts["masks"].items()) or None),
     ]
     return name_table(rows)
 
@@ -139,9 +136,9 @@ def _extras_text(keys: Sequence[str] | None, columns: Sequence[ColumnUsage]) -> 
     return ", ".join(shown) or "none"
 
 
-def _spread_text(spread: Mapping[str, Any] | None) -> str | None:
+def _spread_text(spread: Mapping[str, Any] | None, num_incomplete: int) -> str | None:
     if spread is None:
-        return None
+        return "no complete episode" if num_incomplete else None
     texts = {name: reward_text(value) if np.ndim(value) else f"{value:,.6g}" for name, value in spread.items()}
     return "  ".join(f"{name} {text}" for name, text in texts.items())
 

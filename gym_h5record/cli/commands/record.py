@@ -16,7 +16,7 @@ from gym_h5record.cli.output import file_bytes, print_json, size_text
 from gym_h5record.cli.parameters import GivenPath, parse_pairs
 from gym_h5record.cli.program import EXIT_INTERRUPTED, CommandError
 from gym_h5record.cli.progress import rollout_progress
-from gym_h5record.cli.returns import mean_return
+from gym_h5record.cli.returns import mean_return, mean_return_text
 from gym_h5record.cli.rollout import Limits, RolloutStats, roll_out
 from gym_h5record.cli.user_code import (
     RANDOM,
@@ -25,7 +25,7 @@ from gym_h5record.cli.user_code import (
     load_callable,
     random_policy,
 )
-from gym_h5record.display import counted, printable, reward_text
+from gym_h5record.display import counted, printable
 from gym_h5record.errors import RecordingExistsError
 from gym_h5record.recorder.wrapper import RecordToHDF5
 
@@ -209,6 +209,7 @@ def _as_json(path: Path, stats: RolloutStats, *, interrupted: bool) -> dict[str,
         "episodes": len(stats.returns),
         "incomplete_episodes": stats.incomplete,
         "returns": stats.returns,
+        "mean_return": mean_return(stats.complete_returns),
         "seconds": round(stats.seconds, 6),
         "steps_per_second": None if speed is None else round(speed, 3),
         "bytes": file_bytes(path),
@@ -222,7 +223,7 @@ def _as_line(path: Path, stats: RolloutStats) -> str:
     facts = [
         counted(len(stats.returns), "episode") + (f" ({stats.incomplete} incomplete)" if stats.incomplete else ""),
         counted(stats.steps, "step"),
-        f"mean return {reward_text(mean_return(stats.returns))}",
+        mean_return_text(stats.complete_returns, stats.incomplete),
         size_text(file_bytes(path)),
     ]
     if stats.steps_per_second is not None:

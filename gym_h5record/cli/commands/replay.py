@@ -157,7 +157,7 @@ def _step_table(episode: Episode, observation: Any, info: dict[str, Any], steps:
             safe(summary(step.action)),
             safe(summary(step.reward)),
             summary(step.total) if np.ndim(step.total) else f"{step.total:g}",
-            describe_end(episode) if step.number == episode.length else "",
+            describe_end(episode) if step.number == episode.length - 1 else "",
             safe_line(summary(step.observation)),
             safe_line(summary(step.info)),
         )

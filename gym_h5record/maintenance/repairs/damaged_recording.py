@@ -22,7 +22,7 @@ from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.storage.checksummed_reader import ChecksummedReader
 from gym_h5record.storage.handle import Handle
-from gym_h5record.storage.hdf5.chunks import StoredChunks
+from gym_h5record.storage.hdf5.chunk_reader import ChunkReader
 from gym_h5record.storage.hdf5.objects import has_group, open_dataset
 
 __all__ = ["DamagedRecording", "ReadableRow", "Span", "read_or"]
@@ -122,12 +122,12 @@ class DamagedRecording:
 
     def _row(self, row: int) -> ReadableRow:
         schema, value = self.schema, self._decoder.value
-        reward_code = self._storage.row(fmt.TYPES, row)[0, schema.code_index[fmt.REWARDS]]
+        reward_code = self._storage.item(fmt.TYPES, row)[schema.code_index[fmt.REWARDS]]
         return ReadableRow(
             observation=value(schema.observation, row),
             frame=None if schema.frame is None else value(schema.frame, row),
             info={} if schema.infos is None else self._decoder.keyed(fmt.INFOS, row),
-            time_ns=int(self._storage.row(fmt.TIMES, row)[0]) if schema.times else None,
+            time_ns=int(self._storage.item(fmt.TIMES, row)) if schema.times else None,
             action=value(schema.action, row),
             extras={} if schema.extras is None else self._decoder.keyed(fmt.EXTRAS, row),
             outcome=tuple(value(schema.node(name), row) for name in _OUTCOME),
@@ -171,7 +171,7 @@ def _stored_rows(handle: Handle) -> int:
     """How many rows the file has room for, by its size and not by its claims."""
     try:
         # No row can be read without its type codes. Of /dones, which is never compressed, it takes a byte in the file.
-        stored = StoredChunks(open_dataset(handle.file, fmt.TYPES)).stored_items(handle.size_bytes)
+        stored = ChunkReader(open_dataset(handle.file, fmt.TYPES), handle.guarded).stored_items(handle.size_bytes)
         return min(stored, handle.size_bytes)
     except (OSError, RuntimeError, ValueError):
         return 0

@@ -17,6 +17,7 @@ from typing import Any
 
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.metadata import read_attribute, readable_attributes
+from gym_h5record.format.names import MASK_NAMES
 from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording, ReadableRow, read_or
 from gym_h5record.maintenance.repairs.salvaged_episodes import OnProgress, SalvagedEpisodes, Sink
 from gym_h5record.storage.handle import Access, Handle
@@ -28,8 +29,8 @@ from gym_h5record.writing.session import Session
 
 __all__ = ["Salvaged", "check_can_be_made", "salvage"]
 
-_OWN_ATTRIBUTES = ("schema", "compression", "journal_id")
-"""The new file writes these itself."""
+_OWN_ATTRIBUTES = ("schema", "compression", "journal_id", MASK_NAMES)
+"""The new file writes these itself. It has no masks: where episodes are lost, the others get new numbers."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.maintenance.validation.target import Target
 from gym_h5record.storage.checksums import block_checksum, checksum_field
 from gym_h5record.storage.column_reader import ColumnReader
-from gym_h5record.storage.hdf5.objects import has_group, open_dataset
+from gym_h5record.storage.hdf5.objects import has_group
 from gym_h5record.writing.left_journal import DRAIN_ERRORS, check_belongs, is_outlived, open_left_journal
 
 __all__ = ["checksum_problems", "first_journal_row"]
@@ -74,7 +74,7 @@ class _BlockComparison:
         target, checksums = self._target, checksum_field(field).name
         try:
             count = target.committed(field, target.num_rows)
-            size = open_dataset(target.handle.file, field.name).chunks[0]
+            size = self._storage.chunk_rows(field.name)
             # Later blocks are written again by a repair. In a copy of a live file they may be half written.
             needed = -(-target.committed(field, self._first_journal_row) // size)
             found = self._storage.length(checksums)
@@ -132,7 +132,7 @@ class _BlockComparison:
         if not self._is_indexed or not episodes:
             return ""
         first, last = (
-            bisect_right(episodes, row, key=lambda number: self._storage.row(f"{fmt.EPISODES}/starts", number)[0]) - 1
+            bisect_right(episodes, row, key=lambda number: self._storage.item(f"{fmt.EPISODES}/starts", number)) - 1
             for row in (start, stop - 1)
         )
         return f" of {_numbers('episode', first, last)}"

@@ -148,21 +148,28 @@ class EpisodeChecks:
             self._note("episode-flags", entries, name, partial(np.not_equal, flags), detail)
 
     def _check_returns(self, ended: list[_Entries], rows: RowBlock) -> None:
-        rewards = rows.items(fmt.REWARDS)
+        terms = self._reward_terms(rows)
         at = rows.start
         for entries in ended:
             found = entries.columns.get("returns")
             for number, end in enumerate(entries.ends.tolist()):
-                self._add_up(rewards, at - rows.start, end - rows.start)
+                self._add_up(terms, at - rows.start, end - rows.start)
                 if self._total is not None and found is not None and not _same(self._total, found[number]):
                     detail = f"it is {_quote(found[number])}, the rewards add up to {_quote(self._total)}"
                     self._findings.add("episode-return", f"{fmt.EPISODES}/returns", entries.first + number, detail)
                 self._total, at = self._no_reward, end + 1
-        self._add_up(rewards, at - rows.start, len(rows))
+        self._add_up(terms, at - rows.start, len(rows))
 
-    def _add_up(self, rewards: np.ndarray | None, start: int, stop: int) -> None:
+    def _reward_terms(self, rows: RowBlock) -> np.ndarray | None:
+        rewards = rows.items(fmt.REWARDS)
+        if rewards is None or rewards.dtype.kind == "f":
+            return rewards
+        codes = rows.items(fmt.TYPES)
+        return None if codes is None else self._target.schema.reward_terms(rewards, lambda: codes)
+
+    def _add_up(self, terms: np.ndarray | None, start: int, stop: int) -> None:
         if self._total is not None and start < stop:
-            self._total = None if rewards is None else add_up(self._total, rewards[start:stop])
+            self._total = None if terms is None else add_up(self._total, terms[start:stop])
 
     # How episodes began -------------------------------------------------------------------------------
 

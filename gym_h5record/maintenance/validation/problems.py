@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gym_h5record.display import counted, printable_lines
+from gym_h5record.display import counted, full_repr, printable_lines
 from gym_h5record.format.names import ENDS
 from gym_h5record.format.nodes import Field
 
@@ -79,6 +79,7 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
     "column-unreadable": (Severity.ERROR, _SALVAGE),
     "frames-link": (Severity.ERROR, _SALVAGE),
     "episode-span": (Severity.ERROR, _SALVAGE),
+    "mask": (Severity.ERROR, "Name its episodes again: gym_h5record.add_mask(FILE, name, episodes, replace=True)"),
     "rows-left-over": (Severity.WARNING, "They belong to no episode; all rows before them are good."),
     # Contents: how values are stored.
     "chunk-unreadable": (Severity.ERROR, _SALVAGE),
@@ -120,7 +121,7 @@ def quote(value: object) -> str:
         >>> quote("a" * 1000)[-5:]
         'aa...'
     """
-    return _shortened(repr(value[:80] if isinstance(value, str) else value), 80)
+    return _shortened(full_repr(value[:80] if isinstance(value, str) else value), 80)
 
 
 def reason(error: BaseException, path: Path) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.maintenance.validation.problems import Findings, reason
 from gym_h5record.maintenance.validation.target import Target
-from gym_h5record.storage.hdf5.objects import open_dataset
 
 __all__ = ["RowBlock", "TargetColumns"]
 
@@ -42,7 +41,7 @@ class TargetColumns:
     def _note_chunks(self, name: str, start: int, stop: int, error: CorruptRecordingError) -> None:
         """Note which chunks between two items cannot be read."""
         handle = self.target.handle
-        size = open_dataset(handle.file, name).chunks[0]
+        size = self.target.storage.chunk_rows(name)
         found = False
         for first in range(start // size * size, stop, size):
             low, high = max(first, start), min(first + size, stop)

@@ -80,4 +80,4 @@ class Target:
         return self.num_rows if self.is_settled else self.whole_rows
 
     def _item(self, name: str, at: int) -> int:
-        return int(self.storage.row(name, at)[0])
+        return int(self.storage.item(name, at))

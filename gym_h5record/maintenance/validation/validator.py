@@ -21,6 +21,7 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Stack
 from gym_h5record.maintenance.validation.checksums import checksum_problems
 from gym_h5record.maintenance.validation.episodes import EpisodeChecks
+from gym_h5record.maintenance.validation.masks import mask_problems
 from gym_h5record.maintenance.validation.metadata import metadata_problems
 from gym_h5record.maintenance.validation.problems import Findings, Problem, make_problem, reason
 from gym_h5record.maintenance.validation.ragged_ends import RaggedChecks
@@ -113,6 +114,7 @@ def _file_problems(handle: Handle, *, deep: bool, on_progress: Callable[[int, in
     yield from structure.problems
     if target is None:
         return
+    yield from mask_problems(handle, target)
     if target.is_settled and structure.is_indexed and target.is_open:
         message = f"row {target.num_rows - 1} is committed, but belongs to no episode"
         yield make_problem("rows-left-over", f"/{fmt.COMMIT}", message)

@@ -64,5 +64,8 @@ class FileObject(io.RawIOBase):
     def close(self) -> None:
         """Close the descriptor; may be called again."""
         if not self.closed:
-            os.close(self._descriptor)
+            self._close_descriptor()
         super().close()
+
+    def _close_descriptor(self) -> None:
+        os.close(self._descriptor)

@@ -13,7 +13,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from gym_h5record.storage.hdf5.descriptor import Descriptor
 from gym_h5record.storage.hdf5.file_object import FileObject
+from gym_h5record.storage.hdf5.redo_log import patch
 from gym_h5record.storage.hdf5.superblock import SUPERBLOCK_BYTES, closed_superblock
 
 __all__ = ["GuardedFile"]
@@ -36,6 +38,7 @@ class GuardedFile(FileObject):
 
     def __init__(self, path: Path, changes: Iterable[tuple[int, bytes]] = (), *, is_closed: bool = False) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self._shared = Descriptor(descriptor)
         super().__init__(descriptor, _SIZE_BYTES, changes)
         try:
             if is_closed:
@@ -48,10 +51,37 @@ class GuardedFile(FileObject):
             self.close()  # else the garbage collector closes it later, when the number may be that of another file
             raise
 
+    def size_bytes(self) -> int:
+        """The size of the file now."""
+        return os.fstat(self.fileno()).st_size
+
+    def bytes_at(self, offset: int, size: int) -> bytes | bytearray:
+        """The ``size`` bytes from ``offset`` on. Any thread may call it, also while HDF5 reads or the file is closed.
+
+        Raises:
+            OSError: If the file does not have them.
+            RecordingClosedError: If the file has been closed.
+        """
+        data = self.some_bytes_at(offset, size)
+        if len(data) < size:
+            raise OSError(errno.EIO, f"{size} bytes at {offset} are not in the file")
+        return data
+
+    def some_bytes_at(self, offset: int, size: int) -> bytes | bytearray:
+        """As ``bytes_at``, but fewer bytes where the file ends."""
+        data: bytes | bytearray = self._shared.read(size, offset)
+        if self._changes:
+            data = bytearray(data)
+            patch(memoryview(data), offset, self._changes)
+        return data
+
     def _check_end(self, start: int, done: int, count: int) -> None:
         """Allow for HDF5's guesses. A damaged or hostile file makes HDF5 ask for any bytes, as many as it likes."""
         if count - done > (_GUESSED_BYTES if done or not start else 0):
             raise OSError(errno.EIO, f"{count} bytes at {start} are not in the file")
 
     def fileno(self) -> int:
-        return self._descriptor
+        return self._shared.fileno()
+
+    def _close_descriptor(self) -> None:
+        self._shared.close()

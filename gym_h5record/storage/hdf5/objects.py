@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, RecordingError
-from gym_h5record.format.names import COMMIT, POSITIONS
 from gym_h5record.limits import (
     MAX_CHUNK_BYTES,
     MAX_METADATA_BYTES,
@@ -24,11 +24,13 @@ from gym_h5record.limits import (
     MAX_TEXT_BYTES,
     MIN_FILTERED_ITEM_BYTES,
 )
-from gym_h5record.storage.hdf5.codecs import FILTERS, GZIP, SHUFFLE
+from gym_h5record.storage.hdf5.codecs import FILTERS
+from gym_h5record.storage.hdf5.filters import check_filters
 from gym_h5record.values.exact import storable
 
 __all__ = [
     "READ_ERRORS",
+    "StorageLayout",
     "filter_ids",
     "has_group",
     "has_link",
@@ -38,12 +40,28 @@ __all__ = [
     "open_dataset",
     "read_attributes",
     "read_texts",
+    "storage_layout",
 ]
 
 READ_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, OverflowError)
 """What h5py raises for a damaged file. ``CorruptRecordingError`` is one of them, as a ``ValueError``."""
 
 _NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+
+
+@dataclass(frozen=True)
+class StorageLayout:
+    """How the items of a dataset are stored.
+
+    Attributes:
+        is_chunked: Whether in chunks, as those of a recording are.
+        is_compact: Whether in the header of the dataset.
+        offset: Where they are otherwise, None if nowhere.
+    """
+
+    is_chunked: bool = False
+    is_compact: bool = False
+    offset: int | None = None
 
 
 @contextmanager
@@ -176,38 +194,49 @@ def _check_type(name: str, dataset: h5py.h5d.DatasetID) -> None:
 
 
 def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
-    create = dataset.get_create_plist()
+    create, shape = dataset.get_create_plist(), dataset.shape
+    if not shape or 0 in shape[1:]:
+        raise CorruptRecordingError(f"/{name} of shape {shape} is no list of items")
     if create.get_layout() != h5py.h5d.CHUNKED:
-        raise CorruptRecordingError(f"/{name} is not chunked: contiguous, external and virtual data is not read")
-    shape, chunk = dataset.shape, create.get_chunk()
-    if not shape or len(chunk) != len(shape) or chunk[1:] != shape[1:] or min(chunk) < 1:
+        storage_layout(dataset)
+        return
+    chunk = create.get_chunk()
+    if len(chunk) != len(shape) or chunk[1:] != shape[1:] or min(chunk) < 1:
         raise CorruptRecordingError(f"/{name} of shape {shape} has chunks {chunk}, which do not hold whole items")
-    if dataset.get_space().get_simple_extent_dims(maxdims=True) != (h5py.h5s.UNLIMITED, *shape[1:]):
-        raise CorruptRecordingError(f"/{name} cannot grow along its first axis, as all columns of a recording can")
-    chunk_bytes = math.prod(chunk) * dataset.get_type().get_size()
+    item_bytes = math.prod(chunk[1:]) * dataset.get_type().get_size()
+    chunk_bytes = chunk[0] * item_bytes
     if chunk_bytes > MAX_CHUNK_BYTES:
         raise CorruptRecordingError(f"/{name} has chunks of {chunk_bytes} bytes, at most {MAX_CHUNK_BYTES} are read")
     if create.get_fill_time() == h5py.h5d.FILL_TIME_NEVER:
         raise CorruptRecordingError(f"/{name} leaves items undefined that were never written")
-    _check_filters(name, dataset, chunk_bytes, chunk_bytes // chunk[0])
+    check_filters(name, dataset)
+    _check_small_items(name, dataset, chunk_bytes, item_bytes)
 
 
-def _check_filters(name: str, dataset: h5py.h5d.DatasetID, chunk_bytes: int, item_bytes: int) -> None:
+def storage_layout(dataset: h5py.h5d.DatasetID) -> StorageLayout:
+    """How the items of a dataset are stored.
+
+    Raises:
+        CorruptRecordingError: If they are in other files or datasets.
+    """
+    create = dataset.get_create_plist()
+    layout = create.get_layout()
+    if layout == h5py.h5d.CHUNKED:
+        return StorageLayout(is_chunked=True)
+    if layout not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) or create.get_external_count():
+        raise CorruptRecordingError(f"{h5py.Dataset(dataset).name} is stored outside of it: such data is not read")
+    return StorageLayout(is_compact=layout == h5py.h5d.COMPACT, offset=dataset.get_offset())
+
+
+def _check_small_items(name: str, dataset: h5py.h5d.DatasetID, chunk_bytes: int, item_bytes: int) -> None:
+    """Refuse compressed chunks of small items that would take much memory for one item."""
     filters = filter_ids(dataset)
-    if filters == [SHUFFLE, GZIP]:
-        values = dataset.get_create_plist().get_filter(0)[2]
-        if values != (dataset.get_type().get_size(),):
-            raise CorruptRecordingError(f"/{name} is shuffled by {values} bytes, which is not the size of its elements")
-    elif len(filters) > 1 or not FILTERS.keys() >= {*filters}:
-        raise CorruptRecordingError(
-            f"/{name} has the filters {filters}, a recording has at most one of {[*FILTERS]}, or shuffle and gzip"
-        )
-    if not filters or item_bytes >= MIN_FILTERED_ITEM_BYTES:
+    if not FILTERS.keys() & {*filters} or item_bytes >= MIN_FILTERED_ITEM_BYTES:
         return
-    if name in (COMMIT, POSITIONS) or filters[-1] != GZIP or chunk_bytes > MAX_PACKED_CHUNK_BYTES:
+    if chunk_bytes > MAX_PACKED_CHUNK_BYTES:
         raise CorruptRecordingError(
             f"/{name} has items of {item_bytes} bytes, and chunks of {chunk_bytes} bytes with the filters {filters}; a "
-            f"recording compresses such items with gzip, in chunks of at most {MAX_PACKED_CHUNK_BYTES} bytes"
+            f"recording compresses such items in chunks of at most {MAX_PACKED_CHUNK_BYTES} bytes"
         )
 
 

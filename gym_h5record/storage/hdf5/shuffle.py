@@ -27,6 +27,6 @@ def shuffle_and_compress(items: np.ndarray) -> bytes:
     return b"".join([*parts, deflate.compress(last), deflate.flush()])
 
 
-def unshuffled(data: bytes, element_bytes: int) -> bytes:
+def unshuffled(data: bytes | bytearray | memoryview, element_bytes: int) -> bytes:
     """Undo the shuffle of elements of ``element_bytes``."""
     return np.frombuffer(data, np.uint8).reshape(element_bytes, -1).T.tobytes()

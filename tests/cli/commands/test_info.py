@@ -83,7 +83,34 @@ def test_json_says_it_all_in_one_object(cli: Any, paintings: Path) -> None:
 
 def test_incomplete_episodes_are_counted(cli: Any) -> None:
     cli("record", "Painter-v0", "-o", "run.h5", "--steps", 10)
-    assert facts(cli("info", "run.h5").stdout)["episodes"] == "2, 1 of them incomplete"
+    told = facts(cli("info", "run.h5").stdout)
+    assert told["episodes"] == "2, 1 of them incomplete"
+    assert told["returns"] == "min 14  mean 14  max 14"
+    assert told["lengths"] == "min 7  mean 7  max 7"
+    assert told["left out"] == "1 incomplete episode, of returns and lengths"
+    content = json.loads(cli("info", "run.h5", "--json").stdout)
+    assert (content["incomplete_episodes"], content["returns"]["mean"], content["lengths"]["mean"]) == (1, 14.0, 7.0)
+
+
+def test_without_a_complete_episode_there_are_no_means(cli: Any) -> None:
+    cli("record", "Painter-v0", "-o", "run.h5", "--steps", 3)
+    told = facts(cli("info", "run.h5").stdout)
+    assert (told["returns"], told["lengths"]) == ("no complete episode", "no complete episode")
+    content = json.loads(cli("info", "run.h5", "--json").stdout)
+    assert content["returns"] is content["lengths"] is None
+
+
+def test_masks_are_told_with_their_sizes(cli: Any, paintings: Path, tmp_path: Path) -> None:
+    path = shutil.copy(paintings, tmp_path / "run.h5")
+    assert "masks" not in facts(cli("info", path).stdout)
+    h5r.add_mask(path, "train", [1])
+    h5r.add_mask(path, "all", [0, 1])
+    told = cli("info", path).stdout
+    assert facts(told)["masks"] == "train 1 episode, all 2 episodes"
+    assert "masks/train" in told
+    content = json.loads(cli("info", path, "--json").stdout)
+    assert content["masks"] == {"train": 1, "all": 2}
+    assert {"masks/train", "masks/all"} <= {column["name"] for column in content["columns"]}
 
 
 def test_text_from_the_file_neither_drives_the_terminal_nor_is_markup(cli: Any, tmp_path: Path) -> None:
@@ -151,17 +178,18 @@ def test_extras_may_all_be_json(cli: Any, tmp_path: Path) -> None:
 
 def test_returns_that_are_arrays_are_told_element_by_element(cli: Any, treasures: Path) -> None:
     told = facts(cli("info", treasures).stdout)
-    assert told["returns"] == "min [0, -0.5]  mean [6.33333, -0.433333]  max [9.5, -0.3]"
+    assert told["returns"] == "min [9.5, -0.5]  mean [9.5, -0.5]  max [9.5, -0.5]"
+    assert told["left out"] == "1 incomplete episode, of returns and lengths"
     returns = json.loads(cli("info", treasures, "--json").stdout)["returns"]
-    assert returns["min"] == pytest.approx([0.0, -0.5])
-    assert returns["max"] == pytest.approx([9.5, -0.3])
+    assert returns["min"] == returns["mean"] == returns["max"] == pytest.approx([9.5, -0.5])
 
 
 def test_returns_that_are_nan_are_null_in_json(cli: Any, tmp_path: Path) -> None:
     env = gym.wrappers.TransformReward(DeepSea(), lambda _: float("nan"))
     recorder = h5r.RecordToHDF5(env, tmp_path / "run.h5", writer="inline")
     recorder.reset()
-    recorder.step(0)
+    while not recorder.step(1)[2]:
+        pass
     recorder.close()
     assert facts(cli("info", "run.h5").stdout)["returns"] == "min nan  mean nan  max nan"
     content = json.loads(cli("info", "run.h5", "--json").stdout, parse_constant=pytest.fail)

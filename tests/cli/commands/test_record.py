@@ -40,7 +40,7 @@ def test_it_stops_after_the_episodes_wanted(cli: Any) -> None:
 
 def test_it_stops_after_the_steps_wanted_in_the_middle_of_an_episode(cli: Any) -> None:
     result = cli("record", "Painter-v0", "-o", "run.h5", "--steps", 10)
-    assert "2 episodes (1 incomplete), 10 steps" in result.stdout
+    assert "2 episodes (1 incomplete), 10 steps, mean return 14 without 1 incomplete, " in result.stdout
     with h5r.Recording("run.h5") as recording:
         assert [(episode.length, episode.complete) for episode in recording.episodes] == [(7, True), (3, False)]
 
@@ -62,8 +62,8 @@ def test_a_seed_makes_everything_the_same_and_is_given_to_the_first_reset_only(c
     for name in ("a.h5", "b.h5"):
         cli("record", "CartPole-v1", "-o", name, "--seed", 5, "--episodes", 3)
     with h5r.Recording("a.h5") as first, h5r.Recording("b.h5") as second:
-        assert np.array_equal(first.observations[:], second.observations[:])
-        assert np.array_equal(first.actions[:], second.actions[:])
+        assert np.array_equal(first.rows.observations[:], second.rows.observations[:])
+        assert np.array_equal(first.rows.actions[:], second.rows.actions[:])
         assert [episode.seed for episode in first.episodes] == [5, None, None]
 
 
@@ -100,13 +100,13 @@ def test_pictures_are_rendered_when_asked_for(cli: Any, options: tuple[str, ...]
     assert cli("record", "Painter-v0", "-o", "run.h5", *options).exit_code == 0
     with h5r.Recording("run.h5") as recording:
         assert recording.metadata["frames"] == kind
-        assert (recording.frames is not None) == (kind == "render")
+        assert (recording.rows.frames is not None) == (kind == "render")
 
 
 def test_frames_none_stores_none_even_of_an_environment_that_renders(cli: Any) -> None:
     cli("record", "Painter-v0", "-o", "run.h5", "--render-mode", "rgb_array", "--frames", "none")
     with h5r.Recording("run.h5") as recording:
-        assert recording.frames is None
+        assert recording.rows.frames is None
 
 
 @pytest.mark.parametrize(
@@ -193,6 +193,7 @@ def test_json_is_one_object_on_one_line_and_nothing_else_is_printed(cli: Any, tm
         "episodes": 2,
         "incomplete_episodes": 1,
         "returns": [14.0, 3.0],
+        "mean_return": 14.0,
         "bytes": (tmp_path / "run.h5").stat().st_size,
         "interrupted": False,
     }

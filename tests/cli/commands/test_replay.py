@@ -24,8 +24,8 @@ def test_it_shows_the_first_episode_step_by_step(cli: Any, paintings: Path) -> N
     assert headline == "episode 0: 7 steps, return 14, terminated, seed 0"
     assert header.split() == ["step", "action", "reward", "return", "end", "observation", "info"]
     assert reset.split() == ["reset", "[0", "0.5]", "brush=new"]
-    assert [line.split()[:4] for line in steps[:2]] == [["1", "0", "0.5", "0.5"], ["2", "1", "1", "1.5"]]
-    assert steps[-1].split() == ["7", "1", "3.5", "14", "terminated", "[7", "0.5]", "paint=0.143"]
+    assert [line.split()[:4] for line in steps[:2]] == [["0", "0", "0.5", "0.5"], ["1", "1", "1", "1.5"]]
+    assert steps[-1].split() == ["6", "1", "3.5", "14", "terminated", "[7", "0.5]", "paint=0.143"]
 
 
 @pytest.mark.parametrize(("number", "length"), [(0, 7), (1, 3), (-1, 3), (-2, 7)])
@@ -36,7 +36,7 @@ def test_an_episode_is_chosen_by_its_number(cli: Any, paintings: Path, number: i
 def test_a_limit_says_how_much_it_hides(cli: Any, paintings: Path) -> None:
     lines = cli("replay", paintings, "--limit", 2).stdout.splitlines()
     assert lines[-1] == "... 5 more; show them with --limit 7"
-    assert lines[-2].split()[0] == "2"
+    assert lines[-2].split()[0] == "1"
 
 
 def test_a_long_episode_is_cut_unless_asked_for(cli: Any) -> None:
@@ -59,7 +59,7 @@ def test_json_holds_the_exact_steps(cli: Any, paintings: Path) -> None:
     assert (content["episode"], content["length"], content["return"], content["seed"]) == (0, 7, 14.0, 0)
     assert (content["terminated"], content["truncated"], content["complete"]) == (True, False, True)
     assert content["reset"] == {"observation": "[0 0.5]", "info": {"brush": "new"}}
-    assert [step["step"] for step in content["steps"]] == list(range(1, 8))
+    assert [step["step"] for step in content["steps"]] == list(range(7))
     assert [step["action"] for step in content["steps"]] == [0, 1, 2, 3, 4, 0, 1]
     assert [step["reward"] for step in content["steps"]] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
     assert content["steps"][1]["info"] == {"paint": 0.5}
@@ -107,8 +107,8 @@ def test_rewards_that_are_arrays_are_shown_with_their_returns(cli: Any, treasure
     lines = cli("replay", treasures).stdout.splitlines()
     assert lines[0] == "episode 0: 5 steps, return [9.5, -0.5], terminated, seed 0"
     cells = [re.split(" {2,}", line.strip()) for line in lines[4:]]
-    assert cells[1][:4] == ["2", "0", "[0 -0.1]", "[0 -0.2]"]
-    assert cells[4][:5] == ["5", "1", "[9.5 -0.1]", "[9.5 -0.5]", "terminated"]
+    assert cells[1][:4] == ["1", "0", "[0 -0.1]", "[0 -0.2]"]
+    assert cells[4][:5] == ["4", "1", "[9.5 -0.1]", "[9.5 -0.5]", "terminated"]
     assert max(map(len, lines)) <= 80
 
 

@@ -250,7 +250,7 @@ def test_every_compression_is_repaired(compression: str | None, tmp_path: Path) 
                 pen.flush()  # in the middle of a chunk
         path = elsewhere(tmp_path / "run.h5")
     h5r.repair(path)
-    found = h5r.Recording(path).observations
+    found = h5r.Recording(path).rows.observations
     assert [int(found[row][83, 83]) for row in range(40)] == list(range(40))
 
 
@@ -473,7 +473,7 @@ def test_an_interrupted_recording_with_a_damaged_chunk_is_completed_first_then_a
     assert (report.readable.rows, report.lost.rows) == (44, 16)
     assert report.actions[0] == "bring in 9 rows that only the journal has"
     assert report.actions[-1] == f"copy 44 rows in 2 episodes to {tmp_path / 'saved.h5'}"
-    found = h5r.Recording(tmp_path / "saved.h5").observations
+    found = h5r.Recording(tmp_path / "saved.h5").rows.observations
     assert [int(found[row][0, 0]) for row in range(44)] == [*range(16), *range(32, 60)]
     assert not journal_path(path).exists()
 

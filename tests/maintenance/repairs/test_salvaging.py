@@ -151,9 +151,9 @@ def test_rows_around_a_lost_one_keep_their_extras_and_times(tmp_path: Path) -> N
     found = salvage(path, tmp_path / "saved.h5")
     assert (found.rows, found.episodes, found.whole_episodes) == (15, 4, 2)
     with h5r.Recording(path) as recording, h5r.Recording(tmp_path / "saved.h5") as saved:
-        assert saved.times is not None
-        assert recording.times is not None
-        check_identical(saved.times, np.delete(recording.times, 1), "times")
+        assert saved.rows.times is not None
+        assert recording.rows.times is not None
+        check_identical(saved.rows.times, np.delete(recording.rows.times, 1), "times")
         kept = [saved.episodes[1].extras[step] for step in range(3)]  # type: ignore[index]
         check_identical(kept, [extras(step) for step in (2, 3, 4)], "extras behind the lost row")
         assert saved.metadata["created_at"] == recording.metadata["created_at"]
@@ -172,7 +172,7 @@ def test_a_recording_without_extras_stays_without(tmp_path: Path) -> None:
     salvage(path, tmp_path / "saved.h5")
     check_equal(path, tmp_path / "saved.h5")
     with h5r.Recording(tmp_path / "saved.h5") as saved:
-        assert saved.extras is None
+        assert saved.rows.extras is None
 
 
 def test_frames_origins_seeds_and_metadata_come_out_as_they_were(tmp_path: Path) -> None:
@@ -486,7 +486,7 @@ def test_what_is_not_as_its_checksum_says_is_not_passed_on(tmp_path: Path) -> No
     found = salvage(tmp_path / "run.h5", tmp_path / "saved.h5")
     assert found.rows == rows - size + 1  # of the final observation of the first episode, the reward does not count
     with h5r.Recording(tmp_path / "saved.h5") as recording:
-        assert 77.0 not in list(recording.rewards)
+        assert 77.0 not in list(recording.rows.rewards)
     assert errors(tmp_path / "saved.h5") == []
 
 
@@ -514,7 +514,7 @@ def test_metadata_that_is_missing_has_a_default(
     path = edited(pictures(tmp_path, [5]), change)
     assert salvage(path, tmp_path / "saved.h5").rows == 6
     with h5r.Recording(tmp_path / "saved.h5") as recording:
-        assert recording.metadata["compression"].startswith(f'["{expected}"')
+        assert recording.metadata["compression"][0] == expected
         assert recording.fps in (30.0,) or np.isnan(recording.fps)
 
 

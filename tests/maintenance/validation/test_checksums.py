@@ -328,7 +328,7 @@ def test_a_block_whose_rows_the_journal_still_has_may_be_anything(
     h5r.repair(path)
     assert checksum_places(path) == []
     with h5r.Recording(path) as recording:
-        assert [int(each.flat[0]) for each in recording.observations] == list(range(26))
+        assert [int(each.flat[0]) for each in recording.rows.observations] == list(range(26))
 
 
 def test_a_block_with_rows_that_the_journal_has_let_go_is_looked_at(tmp_path: Path) -> None:

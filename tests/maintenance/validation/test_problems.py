@@ -50,6 +50,10 @@ def test_a_quotation_is_short(value: object) -> None:
     assert len(quote(value)) <= 80
 
 
+def test_what_python_cannot_print_is_quoted() -> None:
+    assert quote([10**5000]) == "[an integer of 16610 bits]"
+
+
 def test_a_quotation_is_escaped() -> None:
     assert quote("\x1b[31m") == r"'\x1b[31m'"
 

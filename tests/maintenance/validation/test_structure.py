@@ -13,6 +13,7 @@ import gym_h5record as h5r
 from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.storage.handle import Access, Handle
 from tests.maintenance.validation import found, only_problem, record, spoiling, zoo_env
+from tests.stacking import START, record_stacks
 from tests.writing import Pen, elsewhere, make_schema
 
 
@@ -28,6 +29,44 @@ def damaged_chunk(path: Path, name: str, first: int) -> None:
     with spoiling(path) as file:
         dataset = file[name]
         dataset.id.write_direct_chunk((first, *(0 for _ in dataset.shape[1:])), b"no gzip at all")
+
+
+# Stacks --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stacks(tmp_path: Path) -> Path:
+    """Stacks of four frames in 85 rows, the last of which has earlier frames of its own."""
+    record_stacks(tmp_path / "stacks.h5", (*START, *["slide"] * 82, "jump"), writer="inline")
+    assert found(tmp_path / "stacks.h5", deep=False) == []
+    return tmp_path / "stacks.h5"
+
+
+@pytest.mark.parametrize("name", ["newest", "earlier/ends", "earlier/values"])
+def test_a_part_of_the_stacks_that_is_missing_or_short_is_found(name: str, stacks: Path) -> None:
+    with spoiling(stacks) as file:
+        file[f"observations/{name}"].resize(4, 0)
+    assert found(stacks, deep=False) == [("column-short", f"/observations/{name}")]
+    with spoiling(stacks) as file:
+        del file[f"observations/{name}"]
+    assert found(stacks, deep=False) == [("column-missing", f"/observations/{name}")]
+
+
+@pytest.mark.parametrize(("name", "first"), [("newest", 64), ("earlier/values", 0)])
+def test_newest_frames_that_are_damaged_are_found(name: str, first: int, stacks: Path) -> None:
+    damaged_chunk(stacks, f"observations/{name}", first)
+    assert found(stacks, deep=False) == [("column-unreadable", f"/observations/{name}")]
+
+
+def test_a_last_end_of_earlier_frames_beyond_the_frames_is_found(stacks: Path) -> None:
+    with spoiling(stacks) as file:
+        file["observations/earlier/ends"][-1] += 3
+    problem = only_problem(stacks, deep=False)
+    assert (problem.code, problem.place) == ("column-short", "/observations/earlier/values")
+    assert problem.message == "9 items are committed, it has 6"
+
+
+# Any column ----------------------------------------------------------------------------------------
 
 
 def test_a_good_recording_has_a_good_structure(path: Path) -> None:

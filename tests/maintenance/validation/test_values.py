@@ -420,6 +420,19 @@ def test_a_stack_outside_of_its_space_is_found(
     assert problem.message.endswith(f"; likewise {len(outside) - 1} more rows")
 
 
+@pytest.mark.parametrize(("name", "item", "row"), [("newest", 5, 0), ("newest", 70, 64), ("earlier/values", 2, None)])
+def test_a_frame_that_has_changed_does_not_match_its_checksum(
+    name: str, item: int, row: int | None, tmp_path: Path
+) -> None:
+    record_stacks(tmp_path / "run.h5", (*START, *["slide"] * 80, "jump", "slide"), writer="inline", checksum=True)
+    assert found(tmp_path / "run.h5") == []
+    with spoiling(tmp_path / "run.h5") as file:
+        file[f"observations/{name}"][item, 1, 300] ^= 1
+    assert found(tmp_path / "run.h5", deep=False) == []
+    place = f"/observations/{name} {'item 0' if row is None else f'row {row}'}"
+    assert found(tmp_path / "run.h5") == [("checksum", place)]
+
+
 def test_frames_that_cannot_be_read_are_found(tmp_path: Path) -> None:
     path = record_floats(tmp_path / "run.h5", (*START, *["slide"] * 200, "jump", "slide"))
     with h5py.File(path) as file:

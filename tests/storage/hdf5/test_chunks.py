@@ -159,23 +159,6 @@ def file(tmp_path: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def test_more_items_than_there_are_cannot_be_needed(file: h5py.File) -> None:
-    chunks = StoredChunks(open_dataset(file, "group/data"))
-    chunks.check_stored(ROWS, 10_000)
-    with pytest.raises(CorruptRecordingError, match="101 are needed"):
-        chunks.check_stored(ROWS + 1, 10_000)
-
-
-def test_items_that_are_only_claimed_are_not_there(file: h5py.File) -> None:
-    file["group/data"].resize(1 << 40, axis=0)
-    chunks = StoredChunks(open_dataset(file, "group/data"))
-    with pytest.raises(CorruptRecordingError, match="cannot be in a file"):
-        chunks.check_stored(1 << 40, 10_000)
-    with pytest.raises(CorruptRecordingError, match="not in the file"):
-        chunks.check_stored(1 << 40, 1 << 50)
-    assert chunks.stored_items(10_000) == ROWS
-
-
 def test_a_chunk_is_read_as_it_is_stored(file: h5py.File) -> None:
     chunks = StoredChunks(open_dataset(file, "group/data"))
     assert chunks.read(30).tolist() == [*range(30, 40)]

@@ -19,9 +19,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-READ = "recording.rewards[:]"
-LOOK = "recording.refresh(); recording.observations[:]"
-OPEN = "h5r.Recording(sys.argv[1]).rewards[:]"
+READ = "recording.rows.rewards[:]"
+LOOK = "recording.refresh(); recording.rows.observations[:]"
+OPEN = "h5r.Recording(sys.argv[1]).rows.rewards[:]"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_threads_that_python_knows_little_about_do_not_hang_the_end(path: Path) 
         def read_on():
             try:
                 while True:
-                    h5r.Recording(sys.argv[1]).rewards[:]
+                    h5r.Recording(sys.argv[1]).rows.rewards[:]
             except Exception:
                 pass
         for _ in range(2):
@@ -96,7 +96,7 @@ def test_a_handler_from_before_the_package_may_wait_for_a_thread_that_reads(path
         def read_on():
             try:
                 while True:
-                    recording.rewards[:]
+                    recording.rows.rewards[:]
             except h5r.RecordingError:
                 pass
         readers.append(threading.Thread(target=read_on, daemon=True))

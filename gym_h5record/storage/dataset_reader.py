@@ -1,0 +1,153 @@
+"""Items of one dataset, by any range or list of rows, decoded chunk by chunk into one array.
+
+The newest chunks are kept in memory: rows are mostly read one after the other. A large range is decoded by two threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import h5py
+import numpy as np
+
+from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.limits import UNCHECKED_BYTES
+from gym_h5record.storage.decoding_threads import run_in_parts
+from gym_h5record.storage.handle import Handle
+from gym_h5record.storage.hdf5.chunk_reader import ChunkReader
+
+__all__ = ["DatasetReader"]
+
+T = TypeVar("T")
+
+_PARALLEL_BYTES = 2 << 20  # of items: below, a thread costs more than it saves
+_KEPT_BYTES = 1 << 20
+"""Chunks that are kept of one dataset: 32 of those with small items, of which 130,000 rewards are read at random."""
+
+
+class DatasetReader:
+    """Reads items of one dataset. Several threads may do so at the same time.
+
+    Args:
+        dataset: From ``open_dataset``.
+        handle: The open file.
+    """
+
+    def __init__(self, dataset: h5py.Dataset, handle: Handle) -> None:
+        self._name = dataset.name
+        self._handle = handle
+        self._chunks = ChunkReader(dataset, handle.guarded)
+        self._dtype, self._shape = dataset.dtype, dataset.shape[1:]
+        self._item_bytes = max(math.prod(self._shape) * self._dtype.itemsize, 1)
+        self._length = len(dataset)
+        self.rows = self._chunks.rows
+        self._kept: dict[int, np.ndarray] = {}
+        self._most_kept = max(_KEPT_BYTES // (self._item_bytes * self.rows), 1)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def check_stored(self, count: int) -> None:
+        """See ``ChunkReader.check_stored``."""
+        self._chunks.check_stored(count, self._handle.size_bytes)
+
+    def item(self, row: int) -> Any:
+        """One item, as a view of a chunk in memory: not to be changed or returned to users.
+
+        Raises:
+            READ_ERRORS: If it is missing or damaged.
+        """
+        chunk, at = divmod(row, self.rows)
+        items = self._kept.get(chunk)
+        if items is None or at >= len(items):
+            self._check(row, row + 1)
+            items = self._chunk(chunk, at + 1)
+        return items[at]
+
+    def items(self, start: int, stop: int) -> np.ndarray:
+        """Items ``start`` to ``stop``, ``(stop - start, *shape)``, as an array that the caller may change.
+
+        Raises:
+            READ_ERRORS: If one is missing or damaged.
+        """
+        self._check(start, stop)
+        rows = self.rows
+        if start < stop <= start - start % rows + rows:  # all in one chunk
+            first = start - start % rows
+            return self._chunk(start // rows, stop - first)[start - first : stop - first].copy()
+        if (stop - start) * self._item_bytes > UNCHECKED_BYTES:
+            self.check_stored(stop)
+        items = np.empty((stop - start, *self._shape), self._dtype)
+
+        def copy(chunks: Sequence[int]) -> None:
+            for chunk in chunks:
+                first = chunk * rows
+                low, high = max(start, first), min(stop, first + rows)
+                found = self._chunk(chunk, high - first, keep=high - low < rows)
+                items[low - start : high - start] = found[low - first : high - first]
+
+        self._in_parts(copy, range(start // rows, -(-stop // rows)) if start < stop else range(0))
+        return items
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """The items of these rows, ``(n, *shape)``, in the order of ``indices``, ``(n,)`` int64.
+
+        Raises:
+            READ_ERRORS: If one is missing or damaged.
+        """
+        items = np.empty((len(indices), *self._shape), self._dtype)
+        if not len(indices):
+            return items
+        self._check(int(indices.min()), int(indices.max()) + 1)
+        chunks = indices // self.rows
+        order = np.argsort(chunks, kind="stable")
+        begins = np.flatnonzero(np.diff(chunks[order], prepend=-1))
+        ends = [*begins[1:].tolist(), len(order)]
+        groups = [order[begin:end] for begin, end in zip(begins.tolist(), ends, strict=True)]
+
+        def copy(some: Sequence[np.ndarray]) -> None:
+            for places in some:
+                chunk = int(chunks[places[0]])
+                within = indices[places] - chunk * self.rows
+                items[places] = self._chunk(chunk, int(within.max()) + 1)[within]
+
+        self._in_parts(copy, groups)
+        return items
+
+    def _in_parts(self, copy: Callable[[Sequence[T]], None], chunks: Sequence[T]) -> None:
+        """Call ``copy`` with all chunks, in several threads if there is much to decode."""
+        chunk_bytes = self.rows * self._item_bytes
+        if self._chunks.is_compressed and len(chunks) * chunk_bytes >= _PARALLEL_BYTES:
+            run_in_parts(copy, chunks)
+        else:
+            copy(chunks)
+
+    def _check(self, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= self._length:
+            raise CorruptRecordingError(f"{self._name} has {self._length} items, items {start} to {stop} are needed")
+
+    def _chunk(self, number: int, count: int, *, keep: bool = True) -> np.ndarray:
+        """A chunk, of which ``count`` items are needed; kept unless the caller needs all of it, and now."""
+        items = self._kept.get(number)
+        if items is None:
+            items = self._checked(self._chunks.read(number))
+            if keep:
+                self._keep(number, items)
+        if len(items) < count:
+            raise CorruptRecordingError(f"{self._name} has {len(items)} items in chunk {number}, {count} are needed")
+        return items
+
+    def _keep(self, number: int, items: np.ndarray) -> None:
+        with suppress(KeyError, RuntimeError, StopIteration):  # another thread may drop chunks at the same time
+            while len(self._kept) >= self._most_kept:
+                del self._kept[next(iter(self._kept))]
+        self._kept[number] = items
+
+    def _checked(self, items: np.ndarray) -> np.ndarray:
+        """The items; booleans must be 0 or 1, as NumPy computes wrongly with others."""
+        if self._dtype.kind == "b" and items.size and items.view(np.uint8).max() > 1:
+            raise CorruptRecordingError(f"{self._name} holds booleans that are neither true nor false")
+        return items

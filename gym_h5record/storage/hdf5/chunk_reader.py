@@ -1,0 +1,164 @@
+"""Chunks of a dataset, read past HDF5: from their place in the file, decoded outside of every lock.
+
+A compressed RGB frame of Atari takes HDF5 150 microseconds, of which its Python file object and its inflater are most.
+Read and decoded here, it takes 15 (``scripts/bench_read.py``), and other threads may read meanwhile.
+The file is read with ``pread``. Were it mapped, a file that another program cuts short would kill the process.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from functools import cached_property
+
+import h5py
+import numpy as np
+
+from gym_h5record.errors import CorruptRecordingError, RecordingClosedError
+from gym_h5record.limits import UNCHECKED_BYTES
+from gym_h5record.storage.hdf5.chunk_index import index_head
+from gym_h5record.storage.hdf5.chunk_table import ChunkPlace, ChunkTable
+from gym_h5record.storage.hdf5.filters import ChunkFilters, largest_chunk
+from gym_h5record.storage.hdf5.guarded_file import GuardedFile
+from gym_h5record.storage.hdf5.objects import READ_ERRORS, storage_layout
+
+__all__ = ["ChunkReader"]
+
+_INDEX_ENTRY_BYTES = 8  # the address of a chunk
+_PIECE_BYTES = 256 << 10  # of a dataset without chunks: what is read at once
+
+
+class ChunkReader:
+    """Reads chunks of one dataset. Several threads may do so at the same time.
+
+    A dataset without chunks, which other programs make, is read in pieces, as if these were its chunks. Where the index
+    of chunks is of another kind than that of a recording, HDF5 finds and reads each chunk, and holds its lock.
+
+    Args:
+        dataset: From ``open_dataset``.
+        file: The file, for reading without HDF5.
+
+    Attributes:
+        rows: Items in a chunk.
+        num_items: Items of the dataset.
+        is_compressed: Whether a chunk must be decoded as a whole.
+    """
+
+    def __init__(self, dataset: h5py.Dataset, file: GuardedFile) -> None:
+        self._dataset = dataset
+        self._file = file
+        self.num_items = len(dataset)
+        self._dtype, self._shape = dataset.dtype, dataset.shape[1:]
+        self._num_elements = math.prod(self._shape)
+        self._item_bytes = self._num_elements * self._dtype.itemsize
+        self._filters: ChunkFilters | None = None
+        self._chunk_bytes = 0
+        layout = storage_layout(dataset.id)
+        self._offset, self._whole = layout.offset, layout.is_compact
+        if layout.is_chunked:
+            self.rows = int(dataset.chunks[0])
+            self._filters = ChunkFilters(dataset)
+            self._chunk_bytes = self._filters.chunk_bytes
+        else:
+            self.rows = max(_PIECE_BYTES // max(self._item_bytes, 1), 1)
+        self.is_compressed = self._filters is not None and self._filters.filter_id != 0
+
+    def read(self, number: int) -> np.ndarray:
+        """The items of a chunk, ``(rows, *shape)``, fewer at the end of the dataset. They must not be changed.
+
+        Raises:
+            CorruptRecordingError, OSError, RuntimeError, ValueError: If it is missing, damaged, or larger than any
+                compressed chunk.
+            MissingDependencyError: If the filter needs a library that is not installed.
+        """
+        first = number * self.rows
+        count = min(self.rows, self.num_items - first)
+        if number < 0 or count <= 0:
+            raise CorruptRecordingError(f"{self._dataset.name} has {self.num_items} items, no chunk {number}")
+        if self._filters is None:
+            return self._read_piece(first, count)
+        table = self._table
+        if table is not None and not self._filters.is_any:  # at the end of a file that is cut short, some are there
+            return self._items_at(table.place(number).offset, count)
+        mask, data = self._stored_by_hdf5(number) if table is None else self._stored(table.place(number))
+        items = np.frombuffer(self._filters.decode(mask, data), self._dtype).reshape(-1, *self._shape)
+        return items if count == self.rows else items[:count]
+
+    def check_stored(self, count: int, file_bytes: int) -> None:
+        """Make sure that ``count`` items are in the file, which has ``file_bytes``, and not only claimed.
+
+        HDF5 is not asked for the stored size: it would walk through the index of chunks, which may claim 2^32 entries.
+
+        Raises:
+            CorruptRecordingError: If there are fewer items, a file of this size cannot hold so many, or the last of
+                them is not in the file.
+        """
+        name = self._dataset.name
+        if self.num_items < count:
+            raise CorruptRecordingError(f"{name} has {self.num_items} items, {count} are needed")
+        if count * self._item_bytes <= UNCHECKED_BYTES:
+            return
+        chunks = -(-count // self.rows)
+        if chunks * self._least_bytes() > file_bytes:
+            raise CorruptRecordingError(f"{name} claims {count} items, which cannot be in a file of {file_bytes} bytes")
+        if not self._is_stored(chunks - 1):
+            raise CorruptRecordingError(f"{name} claims {count} items, the last of which are not in the file")
+
+    def stored_items(self, file_bytes: int) -> int:
+        """How many items are in the file, which has ``file_bytes``, whatever length the dataset claims.
+
+        Items are written in order. So a binary search finds the first chunk that is missing.
+        """
+        chunks = min(-(-self.num_items // self.rows), file_bytes // self._least_bytes())
+        # If the last chunk is there, a damaged one before it costs its own rows only.
+        if not chunks or not self._is_stored(chunks - 1):
+            chunks = bisect_left(range(chunks), 1, key=lambda number: not self._is_stored(number))
+        return min(self.num_items, chunks * self.rows)
+
+    def _read_piece(self, first: int, count: int) -> np.ndarray:
+        if self._whole:  # in the header of the dataset, at most 64 KiB
+            items: np.ndarray = self._dataset[first : first + count]
+            return items
+        if self._offset is None:
+            raise CorruptRecordingError(f"{self._dataset.name} has no items in the file")
+        return self._items_at(self._offset + first * self._item_bytes, count)
+
+    def _items_at(self, offset: int, count: int) -> np.ndarray:
+        data = self._file.some_bytes_at(offset, count * self._item_bytes)
+        num_items = len(data) // self._item_bytes
+        return np.frombuffer(data, self._dtype, num_items * self._num_elements).reshape(num_items, *self._shape)
+
+    @cached_property
+    def _table(self) -> ChunkTable | None:
+        """Where the chunks are; None if the index is of another kind than the datasets of a recording have."""
+        head = index_head(self._file.some_bytes_at, self._dataset)
+        return None if head is None else ChunkTable(self._dataset, head, self._file, self._chunk_bytes)
+
+    def _stored(self, place: ChunkPlace) -> tuple[int, bytes | bytearray]:
+        if place.size > largest_chunk(self._chunk_bytes):
+            raise CorruptRecordingError(f"{self._dataset.name} has a chunk of {place.size} bytes")
+        return place.mask, self._file.bytes_at(place.offset, place.size)
+
+    def _stored_by_hdf5(self, number: int) -> tuple[int, memoryview]:
+        at = (number * self.rows, *(0 for _ in self._shape))
+        mask, data = self._dataset.id.read_direct_chunk(at, out=np.empty(largest_chunk(self._chunk_bytes), np.uint8))
+        return mask, data
+
+    def _is_stored(self, number: int) -> bool:
+        try:
+            if self._filters is None:
+                return len(self.read(number)) > 0
+            if self._table is None:
+                self._stored_by_hdf5(number)
+            else:
+                place = self._table.place(number)
+                self._file.bytes_at(place.offset + max(place.size - 1, 0), 1)
+        except RecordingClosedError:
+            raise
+        except READ_ERRORS:
+            return False
+        return True
+
+    def _least_bytes(self) -> int:
+        """The least that a chunk takes in the file."""
+        return _INDEX_ENTRY_BYTES if self.is_compressed else max(self.rows * self._item_bytes, 1)
