@@ -41,6 +41,8 @@ if TYPE_CHECKING:  # type checkers take only ``X as X`` for a public name
     from gym_h5record.replay.reports import VerifyReport as VerifyReport
     from gym_h5record.replay.sticky_actions import executed_actions as executed_actions
     from gym_h5record.replay.verification import verify as verify
+    from gym_h5record.training.normalizer import Normalizer as Normalizer
+    from gym_h5record.training.replay_buffer import ReplayBuffer as ReplayBuffer
     from gym_h5record.values.custom_spaces import OpaqueSpace as OpaqueSpace
     from gym_h5record.values.custom_spaces import register_space as register_space
 else:
@@ -66,6 +68,8 @@ else:
         "replay.reports": ("Divergence", "EpisodeReport", "Verdict", "VerifyReport"),
         "replay.sticky_actions": ("executed_actions",),
         "replay.verification": ("verify",),
+        "training.normalizer": ("Normalizer",),
+        "training.replay_buffer": ("ReplayBuffer",),
         "values.custom_spaces": ("OpaqueSpace", "register_space"),
     }
     _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from gym_h5record.display import counted
 from gym_h5record.errors import OptionError, SelectionError
 from gym_h5record.format.masks import is_mask_name
+from gym_h5record.reading.column_properties import COLUMNS
 from gym_h5record.reading.dealing import deal
 from gym_h5record.reading.episode_facts import episode_fact
 from gym_h5record.reading.episode_index import EpisodeIndex
@@ -23,6 +24,7 @@ from gym_h5record.reading.step_spans import StepSpans
 from gym_h5record.reading.steps import Steps
 from gym_h5record.reading.table_columns import TableSource
 from gym_h5record.reading.tables import Tabular
+from gym_h5record.reading.trainable import Trainable
 
 __all__ = ["EpisodeChoice", "EpisodeSet", "Selection"]
 
@@ -30,7 +32,7 @@ EpisodeChoice = str | Callable[[Episode], Any] | Sequence[int] | Sequence[bool] 
 """What ``select`` takes: a mask or a condition by text, a function, numbers or episodes, or an array of booleans."""
 
 
-class EpisodeSet(FileFacts, Tabular, Sequence[Episode]):
+class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
     """Episodes as a sequence: what a recording and a selection of its episodes show alike.
 
     An integer gives an episode. A slice, a list of integers or a boolean mask gives a ``Selection``: the same interface
@@ -50,6 +52,13 @@ class EpisodeSet(FileFacts, Tabular, Sequence[Episode]):
         """All episodes of the recording."""
 
     # A sequence of episodes -----------------------------------------------------------------------
+
+    if not TYPE_CHECKING:  # a checker knows that there is no such attribute
+
+        def __getattr__(self, name: str) -> Any:
+            advice = f"; recording.steps.{name} has a value for each step, recording.rows.{name} one for each row"
+            message = f"{type(self).__name__!r} object has no attribute {name!r}{advice if name in COLUMNS else ''}"
+            raise AttributeError(message, name=name, obj=self)
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -6,9 +6,11 @@ This module imports no library that it looks up, except ``ale_py`` for ``rom_md5
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import platform
+import re
 from collections.abc import Iterable
 from importlib import metadata as importlib_metadata
 from pathlib import Path
@@ -60,8 +62,12 @@ def rom_md5(game: str) -> str | None:
     return hashlib.md5(Path(roms.get_rom_path(game)).read_bytes(), usedforsecurity=False).hexdigest()
 
 
+@functools.cache  # an installed library does not change while it runs
 def _version(library: str) -> str:
     try:
-        return importlib_metadata.version(library)
+        distribution = importlib_metadata.distribution(library)
     except (importlib_metadata.PackageNotFoundError, ValueError):  # ValueError: the name is empty
         return ""
+    # ``distribution.version`` parses the whole file as an e-mail, in 0.8 ms; nine libraries took 7 ms at the start.
+    found = re.search(r"^Version: *(\S+)", distribution.read_text("METADATA") or "", re.MULTILINE)
+    return found[1] if found else distribution.version

@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from gym_h5record.display import short_repr
 from gym_h5record.errors import (
     ActionMismatchError,
     EndOfEpisodeError,
@@ -158,7 +159,8 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         are_integers = all(isinstance(each, (int, np.integer)) for each in (action, recorded))  # of Python or of NumPy
         if identical(action, recorded) or (are_integers and int(action) == int(recorded)):
             return
-        message = f"episode {episode.number}, step {step}: the recorded action is {recorded!r}, got {action!r}."
+        actions = f"the recorded action is {short_repr(recorded)}, got {short_repr(action)}."
+        message = f"episode {episode.number}, step {step}: {actions}"
         if self._on_mismatch == "raise":
             raise ActionMismatchError(message)
         warn(message)

@@ -78,6 +78,7 @@ class ClosedRecording:
         self.commit = Commit.read(lambda name, start, stop: self.datasets[name][start:stop])
         self.reader = ColumnReader(handle)
         self.reader.expect([*fields.values(), *checks, *masks.values()])
+        self.reader.adopt(self.datasets)
         counts = {field: self._committed(field, fields) for field in fields.values()}
         is_packed = self.codec.name is not None  # else the user wants no compression
         self.packed = {

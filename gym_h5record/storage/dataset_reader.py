@@ -40,7 +40,10 @@ class DatasetReader:
         self._name = dataset.name
         self._handle = handle
         self._chunks = ChunkReader(dataset, handle.guarded)
-        self._dtype, self._shape = dataset.dtype, dataset.shape[1:]
+        self._dtype, self._shape = (
+            np.dtype(dataset.dtype.str),
+            dataset.shape[1:],
+        )  # h5py's own is equal, but shown as <f8
         self._item_bytes = max(math.prod(self._shape) * self._dtype.itemsize, 1)
         self._length = len(dataset)
         self.rows = self._chunks.rows

@@ -23,7 +23,7 @@ from gym_h5record.storage.recording_file import RecordingFile
 
 __all__ = ["write_mask"]
 
-_COPIED_BYTES = 256 << 20
+_COPIED_BYTES = 256 << 20  # copied in 0.3 s (docs/decisions/0017)
 
 
 def write_mask(path: Path, name: str, numbers: np.ndarray) -> None:

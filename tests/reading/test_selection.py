@@ -258,3 +258,12 @@ def test_batches_of_dicts_are_dicts_of_batches(tmp_path: Path) -> None:
 def test_the_size_of_a_batch_is_a_positive_number(size: Any, recording: Any) -> None:
     with pytest.raises(OptionError, match="positive number of steps"):
         recording.iter_batches(size)
+
+
+@pytest.mark.parametrize("name", ["observations", "actions", "rewards", "dones"])
+def test_a_column_that_would_mix_padding_in_is_refused_with_advice(name: str, recording: Any) -> None:
+    for episodes in (recording, recording[1:]):
+        with pytest.raises(AttributeError, match=rf"no attribute '{name}'; recording\.steps\.{name} has"):
+            getattr(episodes, name)
+    with pytest.raises(AttributeError, match="no attribute 'sample'$"):
+        _ = recording.sample

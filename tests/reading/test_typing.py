@@ -71,22 +71,14 @@ def use(episode: h5r.Episode) -> None:
 """
 
 
-@pytest.fixture(scope="module")
-def cache(request: pytest.FixtureRequest) -> Path:
-    """Where mypy keeps what it knows of other packages until the next run of the tests: finding it out takes 10 s.
-
-    Each process of a run has a directory of its own.
-    """
-    return request.config.cache.mkdir(f"mypy-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
-
-
-def check(script: str, directory: Path, cache: Path) -> list[str]:
-    """What mypy says of a script, without a configuration. The script finds the package as it is imported here."""
+def check(scripts: dict[str, str], directory: Path, cache: Path) -> list[str]:
+    """What mypy says of scripts, without a configuration. They find the package as it is imported here."""
     pytest.importorskip("mypy")
-    (directory / "script.py").write_text(script, encoding="utf-8")
+    for name, script in scripts.items():
+        (directory / name).write_text(script, encoding="utf-8")
     options = ["--strict", "--config-file=", f"--cache-dir={cache}", "--no-error-summary", "--hide-error-context"]
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, "script.py"],
+        [sys.executable, "-m", "mypy", *options, *scripts],
         cwd=directory,
         env={**os.environ, "MYPYPATH": ""},
         capture_output=True,
@@ -98,12 +90,14 @@ def check(script: str, directory: Path, cache: Path) -> list[str]:
     return checked.stdout.splitlines()
 
 
-def test_a_script_that_reads_columns_passes_strictly(tmp_path: Path, cache: Path) -> None:
-    assert check(USED_AS_IT_SHOULD_BE, tmp_path, cache) == []
-
-
-def test_what_no_column_takes_or_has_is_an_error(tmp_path: Path, cache: Path) -> None:
-    found = check(USED_WRONGLY, tmp_path, cache)
+def test_a_script_that_reads_passes_strictly_and_what_no_column_takes_or_has_is_an_error(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    # What mypy knows of other packages is kept until the next run of the tests: finding it out takes 10 s.
+    kept = getattr(request.config, "cache", None)
+    cache = tmp_path if kept is None else kept.mkdir(f"mypy-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
+    found = check({"right.py": USED_AS_IT_SHOULD_BE, "wrong.py": USED_WRONGLY}, tmp_path, cache)
     errors = [line for line in found if ": error: " in line]
-    assert [line.split(":")[1] for line in errors] == ["6", "7", "8", "9"]
+    assert [line.split(":")[:2] for line in errors] == [["wrong.py", number] for number in "6789"]
     assert [line.rpartition("[")[2] for line in errors] == ["call-overload]"] * 2 + ["attr-defined]"] * 2
+    assert not [line for line in found if line.startswith("right.py")]

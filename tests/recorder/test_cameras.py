@@ -42,9 +42,9 @@ def test_the_spec_of_a_recorder_has_its_cameras_and_harms_no_recorder_around_it(
         env.step(0)
     env.close()
     with h5r.Recording(tmp_path / "a.h5") as first, h5r.Recording(tmp_path / "b.h5") as second:
-        assert first.frames[3] == {"front": take(inner.env)}
+        assert first.rows.frames[3] == {"front": take(inner.env)}
         assert [each.name for each in second.env_spec.additional_wrappers] == ["ClipReward"]
-        assert second.frames is None
+        assert second.rows.frames is None
     assert h5r.verify(tmp_path / "b.h5").ok
 
 

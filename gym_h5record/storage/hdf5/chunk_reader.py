@@ -48,7 +48,10 @@ class ChunkReader:
         self._dataset = dataset
         self._file = file
         self.num_items = len(dataset)
-        self._dtype, self._shape = dataset.dtype, dataset.shape[1:]
+        self._dtype, self._shape = (
+            np.dtype(dataset.dtype.str),
+            dataset.shape[1:],
+        )  # h5py's own is equal, but shown as <f8
         self._num_elements = math.prod(self._shape)
         self._item_bytes = self._num_elements * self._dtype.itemsize
         self._filters: ChunkFilters | None = None

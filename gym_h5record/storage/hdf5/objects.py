@@ -194,12 +194,13 @@ def _check_type(name: str, dataset: h5py.h5d.DatasetID) -> None:
 
 
 def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
-    create, shape = dataset.get_create_plist(), dataset.shape
+    layout = storage_layout(dataset)  # first: to find the shape of virtual data, HDF5 opens the files that it names
+    shape = dataset.shape
     if not shape or 0 in shape[1:]:
         raise CorruptRecordingError(f"/{name} of shape {shape} is no list of items")
-    if create.get_layout() != h5py.h5d.CHUNKED:
-        storage_layout(dataset)
+    if not layout.is_chunked:
         return
+    create = dataset.get_create_plist()
     chunk = create.get_chunk()
     if len(chunk) != len(shape) or chunk[1:] != shape[1:] or min(chunk) < 1:
         raise CorruptRecordingError(f"/{name} of shape {shape} has chunks {chunk}, which do not hold whole items")

@@ -63,6 +63,7 @@ def test_the_example_script_records_what_it_prints(
 ) -> None:
     pytest.importorskip("ale_py")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT)])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     printed = capsys.readouterr().out
     with h5r.Recording("breakout.h5") as recording:

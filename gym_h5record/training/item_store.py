@@ -1,0 +1,92 @@
+"""The items of datasets that samples are made of: read when they are needed, or decoded once and kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gym_h5record.storage.column_reader import ColumnReader
+
+__all__ = ["ItemStore", "Runs", "runs_of"]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Rows that are kept: some runs of rows, one behind the other.
+
+    Attributes:
+        starts: First row of each run, in order, ``(n,)`` int64.
+        stops: Row behind the last one of each, ``(n,)`` int64.
+    """
+
+    starts: np.ndarray
+    stops: np.ndarray
+
+    def __len__(self) -> int:
+        return int((self.stops - self.starts).sum())
+
+    def positions(self, rows: np.ndarray) -> np.ndarray:
+        """Where these rows stand among those that are kept."""
+        lengths = self.stops - self.starts
+        shifts = self.starts - (np.cumsum(lengths) - lengths)
+        run = 0 if len(shifts) == 1 else np.searchsorted(self.starts, rows, "right") - 1
+        positions: np.ndarray = rows - shifts[run]
+        return positions
+
+
+def runs_of(starts: np.ndarray, lengths: np.ndarray, before: int = 0) -> Runs:
+    """The rows of some episodes, and ``before`` rows in front of each. Runs that touch become one."""
+    order = np.argsort(starts, kind="stable")
+    begins = np.maximum(starts[order] - before, 0)
+    ends = np.maximum.accumulate(starts[order] + lengths[order] + 1)
+    is_first = np.ones(len(begins), np.bool_)
+    is_first[1:] = begins[1:] > ends[:-1]
+    at = np.flatnonzero(is_first)
+    return Runs(begins[at], ends[np.append(at[1:], len(ends)) - 1])
+
+
+class ItemStore:
+    """Gives the items of datasets, from the file or from memory.
+
+    Args:
+        storage: Reads items.
+    """
+
+    def __init__(self, storage: ColumnReader) -> None:
+        self._storage = storage
+        self._kept: dict[str, tuple[np.ndarray, Runs]] = {}
+
+    def keep(self, field: str, runs: Runs) -> None:
+        """Decode these rows of a dataset, and keep them in memory."""
+        pieces = [
+            self._storage.items(field, *each) for each in zip(runs.starts.tolist(), runs.stops.tolist(), strict=True)
+        ]
+        self._kept[field] = (pieces[0] if len(pieces) == 1 else np.concatenate(pieces), runs)
+
+    def find(self, field: str, rows: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Items of a dataset.
+
+        Args:
+            field: The dataset.
+            rows: Arrays of rows, of any shapes. An item that is in several of them is decoded once.
+
+        Returns:
+            An array of items, which must not be changed, and for each array of rows their positions in it.
+        """
+        if field in self._kept:
+            items, runs = self._kept[field]
+            return items, [runs.positions(each) for each in rows]
+        needed, inverse = np.unique(np.concatenate([each.reshape(-1) for each in rows]), return_inverse=True)
+        bounds = np.cumsum([0, *(each.size for each in rows)]).tolist()
+        positions = [
+            inverse[low:high].reshape(each.shape) for each, low, high in zip(rows, bounds[:-1], bounds[1:], strict=True)
+        ]
+        return self._storage.take(field, needed), positions
+
+    def take(self, field: str, rows: np.ndarray) -> np.ndarray:
+        """The items of these rows, in their order and shape."""
+        items, (positions,) = self.find(field, [rows])
+        found: np.ndarray = items[positions]
+        return found

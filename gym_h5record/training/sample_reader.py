@@ -1,0 +1,254 @@
+"""From places of samples to batches: the rows of every column, their values, n-step rewards and masks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gym_h5record.format import names as fmt
+from gym_h5record.format.nodes import DictOf, Node, Scalar, Stack, TupleOf
+from gym_h5record.format.schema import Schema
+from gym_h5record.training.gathering import LeafValues, find_values
+from gym_h5record.training.item_store import ItemStore
+from gym_h5record.training.sampled_columns import EPISODES, STEPS, Leaf, SampledColumn, leaves
+from gym_h5record.training.step_source import StepSource
+from gym_h5record.training.windows import Window
+
+__all__ = ["DISCOUNTS", "MASK", "FoundSamples", "Recipe", "SampleReader"]
+
+DISCOUNTS = "discounts"
+MASK = "mask"
+
+_FLAGS = (fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.DONES)
+_TERMINATIONS = "/terminated"  # read for the discounts, and no name of a column
+_PLACE_BYTES = 16
+"""Where an item is: its row, and its position among the decoded ones."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a sample consists of.
+
+    Attributes:
+        columns: The columns to read.
+        counted: Which of ``"episodes"`` and ``"steps"`` a batch has.
+        window: The offsets of columns that have some.
+        n_step: Steps whose rewards are summed.
+        gamma: Discount of a step.
+        pad: What stands for steps that an episode does not have.
+    """
+
+    columns: Sequence[SampledColumn]
+    counted: frozenset[str]
+    window: Window
+    n_step: int = 1
+    gamma: float = 0.99
+    pad: str = "repeat"
+
+    @property
+    def has_discounts(self) -> bool:
+        """Whether a batch has ``"discounts"``."""
+        return self.n_step > 1
+
+    def read_columns(self, schema: Schema) -> list[SampledColumn]:
+        """All columns that are read: those of the batch, and what the discounts depend on."""
+        return [*self.columns, _terminated(schema)] if self.has_discounts else list(self.columns)
+
+    def bytes_per_sample(self) -> tuple[int, int]:
+        """Bytes of the decoded items of a sample, with their places, and bytes of its part of a batch, at most."""
+        decoded, copied = _PLACE_BYTES, _PLACE_BYTES
+        for column in self.columns:
+            length = self.n_step if self.is_summed(column) else self.window.length(column.kind)
+            for leaf in leaves(column.tree):
+                elements = math.prod(() if isinstance(leaf, Scalar) else leaf.shape)
+                copied += length * elements * leaf.dtype.itemsize
+                if isinstance(leaf, Stack):
+                    frames = (length + leaf.shape[0] - 1) * (not column.is_next) + self.n_step * column.is_next
+                    decoded += frames * leaf.newest.item_bytes + length * leaf.shape[0] * _PLACE_BYTES
+                else:
+                    decoded += length * (elements * leaf.dtype.itemsize + _PLACE_BYTES)
+        return decoded, copied
+
+    def is_summed(self, column: SampledColumn) -> bool:
+        """Whether the batch has discounted sums of this column."""
+        return column.name == fmt.REWARDS and self.n_step > 1
+
+    @property
+    def before(self) -> int:
+        """First steps of an episode without a whole window; 0 unless such steps are dropped."""
+        if self.pad != "drop":
+            return 0
+        return max([0, *(-low for _, (low, _) in self.windows)])
+
+    @property
+    def behind(self) -> int:
+        """Last steps of an episode without a whole window; 0 unless such steps are dropped."""
+        if self.pad != "drop":
+            return 0
+        lost = [
+            high - 1 - column.of_rows + self.n_step * column.is_next for column, (_, high) in self.windows if high > 1
+        ]
+        return max([0, *lost])
+
+    @property
+    def windows(self) -> list[tuple[SampledColumn, tuple[int, int]]]:
+        """The columns with a window, and their offsets."""
+        found = ((column, self.window.offsets(column.kind)) for column in self.columns)
+        return [(column, offsets) for column, offsets in found if offsets is not None]
+
+
+class SampleReader:
+    """Reads samples by their places.
+
+    Args:
+        source: The episodes.
+        recipe: What a sample consists of.
+        store: Gives items.
+    """
+
+    def __init__(self, source: StepSource, recipe: Recipe, store: ItemStore) -> None:
+        self._source = source
+        self._recipe = recipe
+        self._store = store
+
+    def find(self, episodes: np.ndarray, steps: np.ndarray, further: Mapping[str, np.ndarray]) -> FoundSamples:
+        """Decode what the samples at these places consist of.
+
+        Args:
+            episodes: Positions of their episodes, ``(n,)`` int64.
+            steps: Their steps within the episodes, ``(n,)`` int64.
+            further: What else a batch has, ``(n,)`` each, by its name.
+        """
+        recipe, source = self._recipe, self._source
+        starts, lengths = source.starts[episodes], source.lengths[episodes]
+        spans = np.minimum(recipe.n_step, lengths - steps)  # steps whose rewards are summed
+        rows: dict[str, np.ndarray] = {}
+        masks: dict[str, np.ndarray] = {}
+        for column in recipe.columns:
+            at, mask = self._steps_of(column, steps, lengths, spans)
+            rows[column.name] = at + starts.reshape(-1, *[1] * (at.ndim - 1))
+            if mask is not None:
+                masks[column.name] = mask
+        readers = [(column, leaf) for column in recipe.columns for leaf in leaves(column.tree)]
+        if recipe.has_discounts:
+            rows[_TERMINATIONS] = starts + steps + spans - 1
+            column = _terminated(source.schema)
+            readers += [(column, leaf) for leaf in leaves(column.tree)]
+        counts = {EPISODES: source.numbers[episodes], STEPS: steps}
+        counts = {name: each for name, each in counts.items() if name in recipe.counted}
+        return FoundSamples(recipe, self._values(readers, rows), masks, spans, {**counts, **further})
+
+    def _steps_of(
+        self, column: SampledColumn, steps: np.ndarray, lengths: np.ndarray, spans: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The steps of a column that belong to samples, and which of a window are in the episode."""
+        recipe = self._recipe
+        last = lengths if column.of_rows else lengths - 1
+        if column.is_next:
+            steps = steps + spans
+        offsets = recipe.window.offsets(column.kind)
+        if offsets is None and column.kind in _FLAGS:
+            steps = steps + spans - 1
+        if recipe.is_summed(column):
+            return np.minimum(steps[:, None] + np.arange(recipe.n_step), last[:, None]), None
+        if offsets is None:
+            return steps, None
+        wanted = steps[:, None] + np.arange(*offsets)
+        within = np.clip(wanted, 0, last[:, None])
+        return within, within == wanted
+
+    def _values(
+        self, readers: Sequence[tuple[SampledColumn, Leaf]], rows: Mapping[str, np.ndarray]
+    ) -> dict[tuple[str, str], LeafValues]:
+        """The values of each leaf of each column. Those of a leaf in several columns are decoded once."""
+        columns: dict[str, list[str]] = {}
+        nodes: dict[str, Leaf] = {}
+        for column, leaf in readers:
+            columns.setdefault(leaf.name, []).append(column.name)
+            nodes[leaf.name] = leaf
+        found = {}
+        for name, some in columns.items():
+            values = find_values(self._store, nodes[name], [rows[column] for column in some])
+            found.update({(column, name): each for column, each in zip(some, values, strict=True)})
+        return found
+
+
+@dataclass(frozen=True)
+class FoundSamples:
+    """Samples whose items are decoded, in their order. ``batch`` copies some of them.
+
+    Attributes:
+        recipe: What a sample consists of.
+        values: The values of each leaf, by the names of column and leaf.
+        masks: For the columns with a window, which of its steps are in the episode, ``(samples, steps)`` bool.
+        spans: Steps whose rewards are summed, ``(samples,)`` int64.
+        places: What a batch has beside its columns, such as the numbers of the episodes, ``(samples,)`` each.
+    """
+
+    recipe: Recipe
+    values: Mapping[tuple[str, str], LeafValues]
+    masks: Mapping[str, np.ndarray]
+    spans: np.ndarray
+    places: Mapping[str, np.ndarray]
+
+    def batch(self, start: int, stop: int) -> dict[str, Any]:
+        """Samples ``start`` to ``stop`` as a batch."""
+        recipe = self.recipe
+        batch: dict[str, Any] = {}
+        for column in recipe.columns:
+            zeros = None
+            if recipe.pad == "zero" and column.name in self.masks:
+                zeros = ~self.masks[column.name][start:stop]
+            batch[column.name] = _tree(column.tree, self._leaf_reader(column, start, stop, zeros))
+        batch |= {name: each[start:stop].copy() for name, each in self.places.items()}
+        if self.masks:
+            batch[MASK] = {name: mask[start:stop].copy() for name, mask in self.masks.items()}
+        if recipe.has_discounts:
+            spans = self.spans[start:stop]
+            if fmt.REWARDS in batch:
+                batch[fmt.REWARDS] = _discounted(batch[fmt.REWARDS], spans, recipe.gamma)
+            is_end = self.values[_TERMINATIONS, fmt.TERMINATIONS].batch(start, stop)
+            batch[DISCOUNTS] = np.where(is_end, 0.0, recipe.gamma**spans)
+        return batch
+
+    def _leaf_reader(
+        self, column: SampledColumn, start: int, stop: int, zeros: np.ndarray | None
+    ) -> Callable[[Leaf], np.ndarray]:
+        def read(leaf: Leaf) -> np.ndarray:
+            values = self.values[column.name, leaf.name].batch(start, stop)
+            if zeros is not None:
+                values[zeros] = 0
+            return values
+
+        return read
+
+
+def _terminated(schema: Schema) -> SampledColumn:
+    return SampledColumn(_TERMINATIONS, schema.node(fmt.TERMINATIONS), fmt.TERMINATIONS, of_rows=False)
+
+
+def _tree(node: Node, read: Callable[[Any], np.ndarray]) -> Any:
+    if isinstance(node, DictOf):
+        return {key: _tree(child, read) for key, child in node.items}
+    if isinstance(node, TupleOf):
+        return tuple(_tree(child, read) for child in node.items)
+    return read(node)
+
+
+def _discounted(rewards: np.ndarray, spans: np.ndarray, gamma: float) -> np.ndarray:
+    """The sum of the rewards of ``spans`` steps, each discounted by its distance.
+
+    Args:
+        rewards: ``(samples, n_step, *shape)``.
+        spans: ``(samples,)`` int64, from 1 to ``n_step``.
+        gamma: Discount of a step.
+    """
+    total = np.zeros((len(rewards), *rewards.shape[2:]))
+    axes = [1] * (total.ndim - 1)
+    for step in reversed(range(rewards.shape[1])):
+        total = np.where((step < spans).reshape(-1, *axes), rewards[:, step] + gamma * total, total)
+    return total

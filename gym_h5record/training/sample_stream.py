@@ -1,0 +1,84 @@
+"""Samples in the order of an epoch: those of several batches are decoded at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gym_h5record.training.orders import ChunkOrder, Order
+from gym_h5record.training.priorities import PriorityOrder
+from gym_h5record.training.sample_reader import FoundSamples, SampleReader
+from gym_h5record.training.step_source import StepSource, Transitions
+
+__all__ = ["SampleStream"]
+
+INDICES = "indices"
+PROBABILITIES = "probabilities"
+
+
+@dataclass(frozen=True)
+class _Found:
+    epoch: int
+    start: int
+    stop: int
+    samples: FoundSamples
+
+
+class SampleStream:
+    """Reads samples by their positions in an epoch.
+
+    Args:
+        source: The episodes.
+        transitions: The steps that can be sampled.
+        order: Which of them stands where.
+        reader: Reads them.
+        most_samples: How many are decoded at once, if they are read one behind the other.
+    """
+
+    def __init__(
+        self, source: StepSource, transitions: Transitions, order: Order, reader: SampleReader, most_samples: int
+    ) -> None:
+        self._source = source
+        self._transitions = transitions
+        self._order = order
+        self._reader = reader
+        self._most_samples = most_samples
+        self._found: _Found | None = None
+
+    def batch(self, epoch: int, start: int, stop: int, limit: int | None = None) -> dict[str, Any]:
+        """The samples at positions ``start`` to ``stop`` of an epoch.
+
+        Args:
+            epoch: The epoch.
+            start: The first position.
+            stop: The position behind the last.
+            limit: The position behind the last one that may be decoded now, for the next batches; None for ``stop``.
+        """
+        found = self._found
+        if found is None or found.epoch != epoch or not found.start <= start <= stop <= found.stop:
+            last = stop if limit is None else max(min(self._ahead(start), limit), stop)
+            self._found = found = None  # so that its memory can be used again
+            found = _Found(epoch, start, last, self._find(epoch, np.arange(start, last)))
+            self._found = found if limit is not None else None
+        return found.samples.batch(start - found.start, stop - found.start)
+
+    def forget(self) -> None:
+        """Forget the samples that were decoded for the next batches: others may be drawn now."""
+        self._found = None
+
+    def _ahead(self, start: int) -> int:
+        """The position up to which samples are decoded together."""
+        if isinstance(self._order, ChunkOrder):
+            return start - start % self._order.pool_size + self._order.pool_size
+        return start + self._most_samples
+
+    def _find(self, epoch: int, positions: np.ndarray) -> FoundSamples:
+        if self._source.storage.may_move:
+            self._source.check_unchanged()
+        samples = self._order.samples(epoch, positions)
+        further = {}
+        if isinstance(self._order, PriorityOrder):
+            further = {INDICES: samples, PROBABILITIES: self._order.probabilities(samples)}
+        return self._reader.find(*self._transitions.places(samples), further)

@@ -1,0 +1,103 @@
+"""The options of a sampler, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gym_h5record.errors import OptionError
+from gym_h5record.options import check_one_of
+from gym_h5record.training.kept_columns import CACHES
+from gym_h5record.training.windows import PADS, Window
+
+__all__ = ["ORDERS", "SamplerOptions"]
+
+ORDERS = ("uniform", "chunk")
+"""Each sample is as likely as every other one at every place; or the order follows the chunks of the file."""
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """The options of ``recording.sampler``, which describes them.
+
+    Raises:
+        OptionError: If one of them is wrong, or two contradict each other.
+    """
+
+    batch_size: int = 256
+    seed: int = 0
+    rank: int = 0
+    world_size: int = 1
+    replace: bool | None = None
+    window: Window | None = None
+    n_step: int = 1
+    gamma: float = 0.99
+    pad: str = "repeat"
+    columns: Sequence[str] | None = None
+    weights: Any = field(default=None, compare=False)
+    order: str = "uniform"
+    cache: str | None = None
+    memory_bytes: int | None = None
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch_size", 1), ("seed", 0), ("rank", 0), ("world_size", 1), ("n_step", 1)):
+            object.__setattr__(self, name, _checked(name, getattr(self, name), least))
+        if self.memory_bytes is not None:
+            _checked("memory_bytes", self.memory_bytes, 1)
+        check_one_of("pad", self.pad, PADS)
+        check_one_of("order", self.order, ORDERS)
+        if self.cache is not None:
+            check_one_of("cache", self.cache, [each for each in CACHES if each])
+        if self.rank >= self.world_size:
+            raise OptionError(f"rank: expected a number less than world_size={self.world_size}, got {self.rank}")
+        if not (isinstance(self.gamma, (int, float)) and 0 <= self.gamma <= 1):
+            raise OptionError(f"gamma: expected a number from 0 to 1, got {self.gamma!r:.80}")
+        if self.replace is not None and type(self.replace) is not bool:
+            raise OptionError(f"replace: expected True, False or None, got {self.replace!r:.80}")
+        if self.window is not None and not isinstance(self.window, Window):
+            raise OptionError(f"window: expected a gym_h5record.training.Window, got {self.window!r:.80}")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.n_step > 1 and self.window is not None and self.window.rewards is not None:
+            raise OptionError(f"n_step={self.n_step} sums the rewards, so that they cannot have a window as well")
+        if self.weights is not None and self.replace is False:
+            raise OptionError(
+                "weights: samples are drawn by weight with replacement, so that replace must not be False"
+            )
+        if self.order == "chunk" and self.is_drawn:
+            raise OptionError(
+                'order="chunk" has every sample once in an epoch: it takes no weights and no replace=True'
+            )
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether samples are drawn with replacement."""
+        return self.weights is not None if self.replace is None else self.replace
+
+    @property
+    def most_bytes(self) -> int:
+        """The memory that may be taken: half of the machine's, unless the caller says."""
+        if self.memory_bytes is not None:
+            return self.memory_bytes
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+    def signature(self) -> dict[str, Any]:
+        """What determines the batches, as JSON values. ``cache`` does not, nor does what the samples consist of."""
+        weights = None
+        if self.weights is not None:
+            weights = hashlib.sha256(np.ascontiguousarray(self.weights, np.float64).tobytes()).hexdigest()
+        names = ("batch_size", "seed", "rank", "world_size", "pad", "order", "drop_last")
+        return {**{name: getattr(self, name) for name in names}, "replace": self.is_drawn, "weights": weights}
+
+
+def _checked(name: str, value: Any, least: int) -> int:
+    if type(value) is bool or not isinstance(value, (int, np.integer)) or value < least:
+        raise OptionError(f"{name}: expected an integer from {least} on, got {value!r:.80}")
+    return int(value)

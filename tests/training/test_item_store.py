@@ -1,0 +1,45 @@
+"""Items from the file and from memory are the same."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gym_h5record as h5r
+from gym_h5record.training.item_store import ItemStore, runs_of
+from tests.properties.strategies import PROFILE
+from tests.training.numbered import record_numbered
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 10)), min_size=1), st.integers(0, 5))
+@PROFILE
+def test_runs_have_every_row_of_the_episodes_once_and_in_order(episodes, before):
+    starts, lengths = (np.array(each) for each in zip(*episodes, strict=True))
+    runs = runs_of(starts, lengths, before)
+    rows = [row for low, high in zip(runs.starts, runs.stops, strict=True) for row in range(low, high)]
+    assert rows == sorted({row for s, n in episodes for row in range(max(s - before, 0), s + n + 1)})
+    assert len(runs) == len(rows)
+    assert runs.positions(np.array(rows)).tolist() == list(range(len(rows)))
+
+
+@pytest.fixture
+def storage(tmp_path):
+    with h5r.Recording(record_numbered(tmp_path / "a.h5", [5, 3, 7])) as recording:
+        yield recording._index.storage
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["from the file", "kept"])
+def test_items_are_found_for_several_arrays_of_rows(storage, is_kept):
+    store = ItemStore(storage)
+    if is_kept:
+        store.keep("observations/number", runs_of(np.array([10, 0]), np.array([7, 5])))
+    one, other = np.array([[12, 0], [3, 12]]), np.array([5, 17])
+    items, positions = store.find("observations/number", [one, other])
+    assert (items[positions[0]] == one).all()  # the number of a row is its value
+    assert (items[positions[1]] == other).all()
+    assert (store.take("observations/number", one) == one).all()
+
+
+def test_an_item_in_several_arrays_is_decoded_once(storage):
+    items, _ = ItemStore(storage).find("actions", [np.array([3, 3, 1]), np.array([1, 2])])
+    assert items.tolist() == [1, 2, 3]
