@@ -109,7 +109,7 @@ def test_the_python_of_the_readme_runs_from_top_to_bottom_and_its_commands_after
         exec(compile(block, "README.md", "exec"), namespace)
     shown = capsys.readouterr().out
     assert shown.startswith("3 ")
-    assert "(10, 210, 160, 3)" in shown
+    assert "(10, 160, 160, 3)" in shown
     assert shown.endswith("ALE/Breakout-v5\n")
     for line in blocks("sh")[-1].splitlines():
         result = CliRunner().invoke(main, line.split()[1:])
