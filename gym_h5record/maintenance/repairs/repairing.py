@@ -30,7 +30,7 @@ from gym_h5record.maintenance.validation.problems import Severity, reason
 from gym_h5record.maintenance.validation.validator import validate
 from gym_h5record.storage.hdf5.superblock import is_torn
 from gym_h5record.storage.lock import RecordingLock
-from gym_h5record.storage.paths import given_path, has_journal, partial_path
+from gym_h5record.storage.paths import given_path, has_journal, lock_path, partial_path
 from gym_h5record.storage.state import State, recording_state
 from gym_h5record.writing.claim import PATIENCE_S
 from gym_h5record.writing.recovery import recover_locked
@@ -127,7 +127,7 @@ def repair(
     target = Path(os.path.realpath(given_path(path)))
     state = recording_state(target)
     if state is State.CLOSED and not dry_run:
-        _remove_partial_file(target)
+        _remove_leftovers(target)
     if salvage is not None:
         salvage = given_path(salvage)
         check_can_be_made(salvage)
@@ -142,9 +142,9 @@ def repair(
         lock.release()
 
 
-def _remove_partial_file(path: Path) -> None:
-    """Remove what a compaction that was killed has left beside a closed recording."""
-    if os.path.lexists(partial_path(path)):
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a compaction or a repair that was killed has left beside a closed recording, its lock included."""
+    if os.path.lexists(partial_path(path)) or os.path.lexists(lock_path(path)):
         with suppress(RecordingInUseError, OSError):  # it still runs, or nothing can be changed in the directory
             lock = RecordingLock(path)
             try:

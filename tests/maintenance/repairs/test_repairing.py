@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import h5py
 import numpy as np
 import pytest
@@ -582,3 +583,18 @@ def test_repairs_at_the_same_time_take_turns(tmp_path: Path) -> None:
     assert [each.communicate(timeout=30)[0] for each in repairs] == ["2010\n"] * 3
     check_pairs(path, [3, 2, 2000, 5])
     wait_until(lambda: [each.name for each in path.parent.iterdir()] == ["run.h5"])
+
+
+@pytest.mark.parametrize("left", [["run.h5.partial"], ["run.h5.lock"], ["run.h5.partial", "run.h5.lock"]], ids=",".join)
+def test_what_a_killed_compaction_has_left_beside_a_closed_recording_is_removed(
+    left: list[str], tmp_path: Path
+) -> None:
+    with h5r.RecordToHDF5(gym.make("CartPole-v1"), tmp_path / "run.h5", writer="inline") as env:
+        env.reset(seed=1)
+        env.step(0)
+    for name in left:
+        (tmp_path / name).write_bytes(b"")
+    assert h5r.repair(tmp_path / "run.h5", dry_run=True).found == "closed"
+    assert {*left} <= {path.name for path in tmp_path.iterdir()}
+    assert h5r.repair(tmp_path / "run.h5").found == "closed"
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
