@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import itertools
 import os
@@ -13,8 +12,7 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
-from gym_h5record.recorder import platform_facts
-from gym_h5record.writing import journal
+from gym_h5record.writing import inline_worker, journal
 from tests.paintings import Painter, record_paintings
 from tests.writing import MODEST_BYTES
 
@@ -58,14 +56,6 @@ def modest_journals() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def remembered_versions() -> Iterator[None]:
-    """Look up the version of each library once: no test installs one, and each recorder asks for a dozen (4 ms)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(platform_facts, "_version", functools.cache(platform_facts._version))
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def no_wait_for_the_disk() -> Iterator[None]:
     """Sync nothing in this process, where a recording waits four times for the disk: no test cuts the power of one.
 
@@ -74,6 +64,22 @@ def no_wait_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: os.fstat(descriptor) and None)  # an error if it is not open
         yield
+
+
+@pytest.fixture(scope="module")
+def uncompacted() -> Iterator[None]:
+    """Have recorders of this process leave their recordings as they wrote them.
+
+    To compact takes 26 ms of processor time, half of what a recording of five steps takes. Modules use it whose tests
+    depend on values, and not on how they are stored; ``tests/test_everything.py`` and the tests of reading compact.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inline_worker, "compact", _leave)
+        yield
+
+
+def _leave(path: Path) -> bool:
+    return False
 
 
 @pytest.fixture

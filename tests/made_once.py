@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
+from gym_h5record.writing import inline_worker
+
 P = ParamSpec("P")
 Maker = Callable[Concatenate[Path, P], Path]
 
@@ -79,8 +81,8 @@ def _drawer() -> Path:
 
 
 def _key(value: Any) -> Any:
-    """The value in hashable form, None if it has none."""
-    frozen = _frozen(value)
+    """The value in hashable form, with how recordings are compacted; None if it has none."""
+    frozen = _frozen(value), inline_worker.compact
     try:
         hash(frozen)
     except TypeError:

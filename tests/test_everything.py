@@ -352,7 +352,7 @@ def test_more_is_appended(recorded: Recorded, tmp_path: Path) -> None:
 
 # Killed -------------------------------------------------------------------------------------------
 
-INSTANTS = (3, 6, 11, 14)
+INSTANTS = (3, 11, 14)
 """Behind how many resets and steps recorders are killed; two of them are not committed yet."""
 
 KILLED = """

@@ -215,8 +215,14 @@ SPACES_BY_ID: dict[str, gym.Space[Any]] = dict(SPACES)
 every_space = pytest.mark.parametrize("space", [pytest.param(space, id=name) for name, space in SPACES])
 """Parametrises ``space`` over all of ``SPACES``."""
 
+every_space_by_name = pytest.mark.parametrize("name", [*SPACES_BY_ID])
+"""Parametrises ``name`` over the ids of ``SPACES``."""
+
 some_spaces = pytest.mark.parametrize("space", [pytest.param(space, id=name) for name, space in SPACES[::7]])
 """Parametrises ``space`` over every seventh of ``SPACES``, for tests that depend little on the space."""
+
+some_spaces_by_name = pytest.mark.parametrize("name", [*SPACES_BY_ID][::7])
+"""Parametrises ``name`` over the ids of ``some_spaces``."""
 
 
 def samples(space: gym.Space[Any], count: int, seed: int = 0) -> list[Any]:

@@ -16,7 +16,7 @@ from scripts.fuzz.subjects import good_files
 from scripts.fuzz.tally import COLUMNS, Tally, markdown
 from scripts.fuzz.worker import Outcome
 
-MUTANTS = 16
+MUTANTS = 12
 ENTRIES_EACH = 3  # entries that each mutant goes through
 
 

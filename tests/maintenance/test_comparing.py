@@ -29,7 +29,9 @@ from tests.reading import damage_chunk, record
 from tests.stacking import START, StackingEnv, record_stacks
 from tests.treasures import DeepSea, without_extras
 from tests.writing import Pen, elsewhere, write_pairs
-from tests.zoo import NAN_WITH_PAYLOAD, NEGATIVE_NAN, ZooEnv, some_spaces
+from tests.zoo import NAN_WITH_PAYLOAD, NEGATIVE_NAN, SPACES_BY_ID, ZooEnv, some_spaces_by_name
+from tests.zoo_recordings import LENGTHS as LENGTHS_OF_THE_ZOO
+from tests.zoo_recordings import zoo_recording
 
 # Twins ----------------------------------------------------------------------------------------------
 
@@ -71,12 +73,13 @@ class Odd(ZooEnv):
         return observation, *rest, {**info, "odd": len(info)}
 
 
-@some_spaces
-def test_recordings_of_every_space_are_the_same_if_their_seeds_are(space: Any, tmp_path: Path) -> None:
-    for name, env in (("a.h5", ZooEnv(space)), ("b.h5", ZooEnv(space)), ("c.h5", Odd(space))):
-        record(tmp_path / name, env, [4, 9, 0])
-    assert h5r.diff(tmp_path / "a.h5", tmp_path / "b.h5").ok
-    report = h5r.diff(tmp_path / "a.h5", tmp_path / "c.h5")
+@some_spaces_by_name
+def test_recordings_of_every_space_are_the_same_if_their_seeds_are(name: str, tmp_path: Path) -> None:
+    first = zoo_recording(name).path
+    record(tmp_path / "b.h5", ZooEnv(SPACES_BY_ID[name]), LENGTHS_OF_THE_ZOO)
+    record(tmp_path / "c.h5", Odd(SPACES_BY_ID[name]), [1])
+    assert h5r.diff(first, tmp_path / "b.h5").ok
+    report = h5r.diff(first, tmp_path / "c.h5")
     assert (report.episode, report.step, report.leaf) == (0, 1, "infos/odd")
 
 

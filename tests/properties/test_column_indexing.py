@@ -35,7 +35,7 @@ TREE = spaces.Dict(
     empty=spaces.Box(0, 1, (0, 2), np.float32),
 )
 
-MANY = settings(PROFILE, max_examples=300)
+MANY = settings(PROFILE, max_examples=150)
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def test_the_file_has_exactly_the_episodes_that_were_not_discarded(
 ) -> None:
     space, directory = SPACES[kind], tmp_path_factory.mktemp("discards")
 
-    @settings(PROFILE, max_examples=3 if writer == "process" else 10, phases=[Phase.explicit, Phase.generate])
+    @settings(PROFILE, max_examples=2 if writer == "process" else 6, phases=[Phase.explicit, Phase.generate])
     @given(
         st.lists(operations, min_size=1, max_size=2),
         st.sampled_from([8, 16, 64]),

@@ -45,7 +45,7 @@ from tests.writing import small_journal
 from tests.zoo import ZooEnv, check_identical, check_recorded, play, samples
 
 # No shrinking: it would make hundreds of recordings more.
-RECORDING = settings(PROFILE, max_examples=25, phases=[Phase.explicit, Phase.generate])
+RECORDING = settings(PROFILE, max_examples=15, phases=[Phase.explicit, Phase.generate])
 
 VECTORS = spaces.Box(-1, 1, (2,), np.float32)
 PICTURES = spaces.Box(0, 255, (60, 50, 3), np.uint8)
@@ -290,7 +290,7 @@ def test_ragged_values_of_custom_spaces_are_never_refused_and_come_back(given_va
     check_identity(spaces.OneOf([ACTIONS, Anything()]), [(np.int64(1), each) for each in given_values])
 
 
-@settings(RECORDING, max_examples=15)
+@settings(RECORDING, max_examples=10)
 @given(any_spaces(1), st.sampled_from([None, "gzip", "zstd", "lz4", "lzf"]), st.integers(0, 5))
 def test_recording_with_any_compression_is_exact(directory, space, compression, seed):
     pytest.importorskip({"zstd": "zstandard", "lz4": "lz4"}.get(compression, "zlib"))
@@ -302,7 +302,7 @@ def test_recording_with_any_compression_is_exact(directory, space, compression, 
 # Stacks -------------------------------------------------------------------------------------------
 
 
-@settings(RECORDING, max_examples=40)
+@settings(RECORDING, max_examples=20)
 @given(st.integers(2, 5), st.sampled_from(DTYPES), st.sampled_from(NESTS), scripts, st.sampled_from([8, 1 << 10]))
 def test_recording_of_any_stacks_is_exact(directory, depth, dtype, nest, script, capacity_rows):
     """With a journal that is replaced by a larger one, too: a few stacks fill the smaller one."""

@@ -25,7 +25,7 @@ SCRIPTS = st.lists(MOVES, min_size=1, max_size=9).map(lambda orders: (*START, *o
 DEPTHS = (2, 4)
 """A stack of three that does not move may be a grey picture, and is stored as a whole."""
 
-RECORDING = settings(PROFILE, max_examples=30)
+RECORDING = settings(PROFILE, max_examples=15)
 
 
 @pytest.fixture(scope="module")

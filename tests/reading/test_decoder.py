@@ -21,7 +21,8 @@ from gym_h5record.values.exact import identical
 from gym_h5record.values.tagged_json import TaggedText
 from tests.reading import record
 from tests.writing import Pen, make_schema, pair
-from tests.zoo import REWARDS, ZooEnv, every_space, passing_infos, samples
+from tests.zoo import REWARDS, ZooEnv, every_space_by_name, passing_infos, samples
+from tests.zoo_recordings import zoo_recording
 
 
 def write(path: Path, observations: Iterable[Any], space: gym.Space[Any], **options: Any) -> Path:
@@ -46,23 +47,21 @@ def check_observations(path: Path, expected: list[Any]) -> None:
 # Values ------------------------------------------------------------------------------------------
 
 
-@every_space
-def test_one_value_is_exact_and_a_batch_agrees_with_it(space: gym.Space[Any], tmp_path: Path) -> None:
-    values = samples(space, 6)
-    write(tmp_path / "run.h5", values, space)
-    column = h5r.Recording(tmp_path / "run.h5").rows.observations
+@every_space_by_name
+def test_one_value_is_exact_and_a_batch_agrees_with_it(name: str) -> None:
+    values = zoo_recording(name).observations
+    column = h5r.Recording(zoo_recording(name).path).rows.observations
     for row in (5, 0, 3, 1, 4, 2):
         assert identical(column[row], values[row])
-    check_batch(column[:], [column[row] for row in range(6)])
+    check_batch(column[:], [column[row] for row in range(len(values))])
     check_batch(column[2:4], [column[row] for row in (2, 3)])
     check_batch(column[3:3], [])
 
 
-@every_space
-def test_rows_in_any_order_are_those_one_by_one(space: gym.Space[Any], tmp_path: Path) -> None:
-    values = samples(space, 6)
-    write(tmp_path / "run.h5", values, space)
-    recording = h5r.Recording(tmp_path / "run.h5")
+@every_space_by_name
+def test_rows_in_any_order_are_those_one_by_one(name: str) -> None:
+    values = zoo_recording(name).observations
+    recording = h5r.Recording(zoo_recording(name).path)
     decoder, node = recording.rows.observations._decoder, recording.schema.observation
     for rows in ([3, 3, 0, 5], [4], []):
         check_batch(decoder.take(node, np.array(rows, np.int64)), [values[row] for row in rows])

@@ -323,7 +323,7 @@ def test_every_look_shows_what_was_recorded_so_far_and_the_last_one_everything(
     recording = open_live(tmp_path / "run.h5")
     assert recording.is_live
     recorder.wait_for(1)
-    until_s, looks, seen = time.monotonic() + 0.4, 0, (0, 0, 0)
+    until_s, looks, seen = time.monotonic() + 0.2, 0, (0, 0, 0)
     while time.monotonic() < until_s or looks < 5:
         assert recording.refresh()
         counts = (recording.num_rows, recording.num_steps, recording.num_episodes)
@@ -346,7 +346,7 @@ def test_nothing_is_shown_before_it_is_committed_and_everything_is_after(
     recorder.wait_for(8)
     recording = open_live(tmp_path / "run.h5")
     shown = set()
-    until_s = time.monotonic() + 0.3
+    until_s = time.monotonic() + 0.1
     while time.monotonic() < until_s or len(shown) < 3:
         at_least = recorder.words[FLUSHED]
         assert recording.refresh()

@@ -19,7 +19,8 @@ from gym_h5record.values.exact import identical
 from tests.reading import record
 from tests.stacking import START, StackingEnv, record_stacks
 from tests.writing import everything_env
-from tests.zoo import SPACES, ZooEnv
+from tests.zoo import ZooEnv, every_space_by_name
+from tests.zoo_recordings import zoo_recording
 
 # Blocks -------------------------------------------------------------------------------------------
 
@@ -80,10 +81,9 @@ def check_same_values(recording: h5r.Recording, first: int = 0) -> None:
             assert identical(found, [decoder.value(node, row) for row in some.tolist()]), node.name
 
 
-@pytest.mark.parametrize("name", [name for name, _ in SPACES])
-def test_values_of_every_space_are_the_same(name: str, tmp_path: Path) -> None:
-    record(tmp_path / "run.h5", ZooEnv(dict(SPACES)[name], spaces.Discrete(3), length=4), [3, 2])
-    with h5r.Recording(tmp_path / "run.h5") as recording:
+@every_space_by_name
+def test_values_of_every_space_are_the_same(name: str) -> None:
+    with h5r.Recording(zoo_recording(name).path) as recording:
         check_same_values(recording)
 
 

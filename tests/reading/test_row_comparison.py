@@ -19,7 +19,9 @@ from gym_h5record.reading.columns import Column
 from gym_h5record.reading.decoder import Decoder
 from tests.reading import record
 from tests.stacking import START, StackingEnv, record_stacks
-from tests.zoo import ZooEnv, some_spaces
+from tests.zoo import SPACES_BY_ID, ZooEnv, some_spaces_by_name
+from tests.zoo_recordings import LENGTHS as LENGTHS_OF_THE_ZOO
+from tests.zoo_recordings import zoo_recording
 
 COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations", "infos", "extras")
 
@@ -51,15 +53,15 @@ def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Decoder, name, refuse)
 
 
-@some_spaces
+@some_spaces_by_name
 def test_twins_are_the_same_in_some_spaces_and_no_value_is_decoded(
-    space: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("a.h5", "b.h5"):
-        record(tmp_path / name, ZooEnv(space), [4, 9])
+    one, rows = zoo_recording(name).path, len(zoo_recording(name).observations)
+    record(tmp_path / "b.h5", ZooEnv(SPACES_BY_ID[name]), LENGTHS_OF_THE_ZOO)
     forbid_decoding(monkeypatch)
-    for span in ((0, 15), (3, 8), (15, 15), (0, 0)):
-        assert set(verdicts(tmp_path / "a.h5", tmp_path / "b.h5", *span).values()) == {True}
+    for span in ((0, rows), (3, 8), (rows, rows), (0, 0)):
+        assert set(verdicts(one, tmp_path / "b.h5", *span).values()) == {True}
 
 
 def test_items_may_stand_at_other_places(path: Path) -> None:

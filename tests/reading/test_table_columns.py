@@ -26,7 +26,8 @@ from tests.paintings import record_paintings
 from tests.reading import NESTED, Reads, record
 from tests.stacking import START, record_stacks
 from tests.writing import Pen, make_schema, pair
-from tests.zoo import ZooEnv, every_space
+from tests.zoo import SPACES_BY_ID, ZooEnv, every_space_by_name
+from tests.zoo_recordings import zoo_recording
 
 VALUES: list[dict[str, Any]] = [
     {"value": 0.5, "lives": 3, "grid": np.arange(2), "prompt": "go"},
@@ -86,22 +87,22 @@ def keyed(tmp_path: Path) -> Path:
 # Values -------------------------------------------------------------------------------------------
 
 
-@every_space
-def test_every_leaf_has_its_values_or_is_named_as_left_out(space: gym.Space[Any], tmp_path: Path) -> None:
-    record(tmp_path / "run.h5", ZooEnv(space, rewards=(0.5, -0.0)), (9, 2, 0, 5))
-    with h5r.Recording(tmp_path / "run.h5") as recording:
+@every_space_by_name
+def test_every_leaf_has_its_values_or_is_named_as_left_out(name: str) -> None:
+    space = SPACES_BY_ID[name]
+    with h5r.Recording(zoo_recording(name).path) as recording:
         table = table_of(recording.steps)
         columns = {column.name: column for column in table.columns}
         for root, values in (("observations", recording.steps.observations), ("actions", recording.steps.actions)):
             found = [dict(leaves(root, value)) for value in values]
-            for name in found[0]:
-                column = columns.get(name)
+            for leaf in found[0]:
+                column = columns.get(leaf)
                 if column is None:
                     if not is_ragged(space):
-                        assert name in table.left_out
-                        assert not 0 < found[0][name].size <= 64
+                        assert leaf in table.left_out
+                        assert not 0 < found[0][leaf].size <= 64
                     continue
-                wanted = np.stack([each[name] for each in found])
+                wanted = np.stack([each[leaf] for each in found])
                 assert column.missing is None
                 assert (column.values.shape, column.values.dtype) == (wanted.shape, column.values.dtype)
                 assert column.values.tobytes() == wanted.astype(column.values.dtype).tobytes()

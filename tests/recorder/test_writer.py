@@ -476,10 +476,10 @@ def test_pictures_fill_chunks_and_turns_of_the_ring(
     compression: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_journal(monkeypatch, 64, max_bytes=1 << 20)
-    pictures = np.random.default_rng(0).integers(0, 4, (201, 84, 84), np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 4, (101, 84, 84), np.uint8)
     with make(tmp_path / "run.h5", observation_space=PICTURE, compression=compression, checksum=True) as writer:
         for _ in range(2):
-            writer.append_episode(observations=pictures, actions=np.zeros(200, np.int64), rewards=np.zeros(200))
+            writer.append_episode(observations=pictures, actions=np.zeros(100, np.int64), rewards=np.zeros(100))
     for episode in h5r.Recording(tmp_path / "run.h5").episodes:
         assert (episode.observations[:] == pictures).all()
     assert no_problems(tmp_path / "run.h5")

@@ -25,6 +25,8 @@ from gym_h5record.writing.recovery import open_drain
 from gym_h5record.writing.session import Session
 from tests.writing import Pen, check_pairs, each_writer, elsewhere, make_schema, pair, small_journal, write_pairs
 
+pytestmark = pytest.mark.usefixtures("uncompacted")
+
 AWKWARD = {
     "tenths": [0.1] * 37,
     "cancelling": [1e16, 1.0, -1e16, 1.0] * 9,

@@ -39,7 +39,10 @@ from tests.writing import (
 )
 from tests.zoo import ZooEnv, check_recorded, play
 
-pytestmark = pytest.mark.timeout(20)  # a recorder that gets no room waits for ever
+pytestmark = [
+    pytest.mark.timeout(20),  # a recorder that gets no room waits for ever
+    pytest.mark.usefixtures("uncompacted"),
+]
 
 LENGTHS = [0, 1, 500, 3, 3, 0, 0, 400, 2, 8, 7, 9, 100, 16, 15, 17, 1]
 

@@ -30,6 +30,8 @@ from tests.writing import (
 )
 from tests.zoo import DTYPES, NAN_WITH_PAYLOAD
 
+pytestmark = pytest.mark.usefixtures("uncompacted")
+
 COUNT = 150  # steps of a batch: more than the small rings have rows
 
 TREE = spaces.Dict(
