@@ -64,6 +64,12 @@ class SampleStream:
             self._found = found if limit is not None else None
         return found.samples.batch(start - found.start, stop - found.start)
 
+    def numbered(self, samples: np.ndarray) -> dict[str, Any]:
+        """The samples of these numbers, ``(n,)`` int64 from 0 through all episodes, whatever the order of an epoch."""
+        if self._source.storage.may_move:
+            self._source.check_unchanged()
+        return self._reader.find(*self._transitions.places(samples), {}).batch(0, len(samples))
+
     def forget(self) -> None:
         """Forget the samples that were decoded for the next batches: others may be drawn now."""
         self._found = None

@@ -89,3 +89,11 @@ def test_the_order_of_chunks_decodes_each_of_them_about_once_an_epoch(pictures, 
         uniform = decoded_chunks(monkeypatch, recording.sampler(10), "/observations")
     assert chunks <= by_chunk < 1.6 * chunks
     assert uniform > 2.5 * chunks
+
+
+def test_samples_by_their_numbers_are_those_steps_whatever_the_order_of_the_epoch(tmp_path):
+    with h5r.Recording(record_numbered(tmp_path / "a.h5", [5, 3])) as recording:
+        for options in ({}, {"order": "chunk"}, {"seed": 9}):
+            batch = recording.sampler(4, **options).stream.numbered(np.array([7, 0, 4, 0]))
+            assert batch["episodes"].tolist() == [1, 0, 0, 0]
+            assert batch["steps"].tolist() == [2, 0, 4, 0]
