@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 import gym_h5record as h5r
 from gym_h5record.cli import main
 from gym_h5record.cli.verbs import LazyCommand
+from gym_h5record.errors import MissingDependencyError
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -38,6 +40,8 @@ def resolve(name: str) -> object:
             found: object = importlib.import_module(".".join(parts[:length]))
         except ModuleNotFoundError:
             continue
+        except MissingDependencyError:  # the module is there, and cannot be loaded without the library
+            return importlib.util.find_spec(".".join(parts[:length]))
         for part in parts[length:]:
             found = getattr(found, part)
         return found

@@ -24,7 +24,9 @@ def write(path: Path, infos: list[list[dict[str, Any]]], first: dict[str, Any], 
 
 @pytest.mark.parametrize("key", ["is_success", "success"])
 @pytest.mark.parametrize("column", [{}, {"is_success": False, "success": False}, {"other": 1}], ids=str)
-@pytest.mark.parametrize("kind", [bool, float, np.float32, np.bool_, lambda value: np.array([value])], ids=str)
+@pytest.mark.parametrize(
+    "kind", [bool, float, np.float32, np.bool_, lambda value: np.array([value])], ids=lambda kind: kind.__name__
+)
 def test_the_last_info_says_whether_it_was_a_success(
     tmp_path: Path, key: str, column: dict[str, Any], kind: Any
 ) -> None:
