@@ -32,6 +32,11 @@ class ChecksummedReader(ColumnReader):
             self._compare(field, start, stop)
         return super().items(field, start, stop)
 
+    def check(self, field: str, start: int, stop: int) -> None:
+        if start < stop:
+            self._compare(field, start, stop)
+        super().check(field, start, stop)
+
     def take(self, field: str, indices: np.ndarray) -> np.ndarray:
         for row in np.unique(indices).tolist():
             self._compare(field, row, row + 1)

@@ -99,6 +99,14 @@ class ColumnReader:
         """
         return self.reading(field, lambda: self._dataset(field).items(start, stop))
 
+    def check(self, field: str, start: int, stop: int) -> None:
+        """See ``DatasetReader.check``.
+
+        Raises:
+            CorruptRecordingError: If an item is missing or damaged.
+        """
+        self.reading(field, lambda: self._dataset(field).check(start, stop))
+
     def take(self, field: str, indices: np.ndarray) -> np.ndarray:
         """The items of these rows, ``(n, *shape)``, in the order of ``indices``, ``(n,)`` int64.
 

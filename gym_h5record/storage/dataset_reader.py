@@ -1,29 +1,24 @@
 """Items of one dataset, by any range or list of rows, decoded chunk by chunk into one array.
 
-The newest chunks are kept in memory: rows are mostly read one after the other. A large range is decoded by two threads.
+The newest chunks are kept in memory: rows are mostly read one after the other.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import h5py
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.limits import UNCHECKED_BYTES
-from gym_h5record.storage.decoding_threads import run_in_parts
 from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.hdf5.chunk_reader import ChunkReader
 
 __all__ = ["DatasetReader"]
 
-T = TypeVar("T")
-
-_PARALLEL_BYTES = 2 << 20  # of items: below, a thread costs more than it saves
 _KEPT_BYTES = 1 << 20
 """Chunks that are kept of one dataset: 32 of those with small items, of which 130,000 rewards are read at random."""
 
@@ -85,15 +80,22 @@ class DatasetReader:
             self.check_stored(stop)
         items = np.empty((stop - start, *self._shape), self._dtype)
 
-        def copy(chunks: Sequence[int]) -> None:
-            for chunk in chunks:
-                first = chunk * rows
-                low, high = max(start, first), min(stop, first + rows)
-                found = self._chunk(chunk, high - first, keep=high - low < rows)
-                items[low - start : high - start] = found[low - first : high - first]
-
-        self._in_parts(copy, range(start // rows, -(-stop // rows)) if start < stop else range(0))
+        for chunk in range(start // rows, -(-stop // rows)) if start < stop else ():
+            first = chunk * rows
+            low, high = max(start, first), min(stop, first + rows)
+            found = self._chunk(chunk, high - first, keep=high - low < rows)
+            items[low - start : high - start] = found[low - first : high - first]
         return items
+
+    def check(self, start: int, stop: int) -> None:
+        """Decode items ``start`` to ``stop`` and give none: to copy large items takes as long as to decode them.
+
+        Raises:
+            READ_ERRORS: If one is missing or damaged.
+        """
+        self._check(start, stop)
+        for chunk in range(start // self.rows, -(-stop // self.rows)) if start < stop else ():
+            self._chunk(chunk, min(stop - chunk * self.rows, self.rows))
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """The items of these rows, ``(n, *shape)``, in the order of ``indices``, ``(n,)`` int64.
@@ -108,25 +110,12 @@ class DatasetReader:
         chunks = indices // self.rows
         order = np.argsort(chunks, kind="stable")
         begins = np.flatnonzero(np.diff(chunks[order], prepend=-1))
-        ends = [*begins[1:].tolist(), len(order)]
-        groups = [order[begin:end] for begin, end in zip(begins.tolist(), ends, strict=True)]
-
-        def copy(some: Sequence[np.ndarray]) -> None:
-            for places in some:
-                chunk = int(chunks[places[0]])
-                within = indices[places] - chunk * self.rows
-                items[places] = self._chunk(chunk, int(within.max()) + 1)[within]
-
-        self._in_parts(copy, groups)
+        for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(order)], strict=True):
+            places = order[begin:end]
+            chunk = int(chunks[places[0]])
+            within = indices[places] - chunk * self.rows
+            items[places] = self._chunk(chunk, int(within.max()) + 1)[within]
         return items
-
-    def _in_parts(self, copy: Callable[[Sequence[T]], None], chunks: Sequence[T]) -> None:
-        """Call ``copy`` with all chunks, in several threads if there is much to decode."""
-        chunk_bytes = self.rows * self._item_bytes
-        if self._chunks.is_compressed and len(chunks) * chunk_bytes >= _PARALLEL_BYTES:
-            run_in_parts(copy, chunks)
-        else:
-            copy(chunks)
 
     def _check(self, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= self._length:

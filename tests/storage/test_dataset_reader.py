@@ -1,4 +1,4 @@
-"""Ranges and lists of items of one dataset, against NumPy on the whole array, by one thread and by several."""
+"""Ranges and lists of items of one dataset, against NumPy on the whole array."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 
 from gym_h5record.errors import CorruptRecordingError, RecordingClosedError
 from gym_h5record.storage import dataset_reader as module
-from gym_h5record.storage import decoding_threads
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.dataset_reader import DatasetReader
 from gym_h5record.storage.handle import Handle
@@ -21,24 +20,13 @@ from tests.reading import damage_chunk
 from tests.storage.test_column_reader import ROWS, pictures, write
 
 
-@pytest.fixture(params=["one-thread", "three-threads"])
-def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Decode as if the machine had so many processors, and as if everything were large."""
-    name: str = request.param
-    monkeypatch.setattr(decoding_threads, "num_threads", lambda: 1 if name == "one-thread" else 3)
-    monkeypatch.setattr(module, "_PARALLEL_BYTES", 1)
-    return name
-
-
 def reader(path: Path) -> DatasetReader:
     handle = Handle(path)
     return DatasetReader(open_dataset(handle.file, "observations"), handle)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd", None], ids=str)
-def test_ranges_and_lists_of_items_are_those_of_the_array(
-    compression: str | None, threads: str, tmp_path: Path
-) -> None:
+def test_ranges_and_lists_of_items_are_those_of_the_array(compression: str | None, tmp_path: Path) -> None:
     dataset, expected = reader(write(tmp_path / "run.h5", compression)), pictures()
     chance = np.random.default_rng(0)
     for _ in range(30):
@@ -50,7 +38,7 @@ def test_ranges_and_lists_of_items_are_those_of_the_array(
         assert np.array_equal(dataset.item(row), expected[row])
 
 
-def test_what_was_read_may_be_changed(threads: str, tmp_path: Path) -> None:
+def test_what_was_read_may_be_changed(tmp_path: Path) -> None:
     dataset, expected = reader(write(tmp_path / "run.h5")), pictures()
     for found in (dataset.items(0, ROWS), dataset.items(3, 5), dataset.take(np.array([3, 4, 20]))):
         found[...] = 9
@@ -66,7 +54,7 @@ def test_items_that_are_not_there_are_corruption(indices: list[int], tmp_path: P
         dataset.item(indices[-1])
 
 
-def test_a_damaged_chunk_is_an_error_whichever_thread_finds_it(threads: str, tmp_path: Path) -> None:
+def test_a_damaged_chunk_is_an_error_and_the_others_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "run.h5")
     damage_chunk(path, "observations", lambda data: bytes(len(data)), chunk=3)
     dataset = reader(path)
@@ -76,6 +64,19 @@ def test_a_damaged_chunk_is_an_error_whichever_thread_finds_it(threads: str, tmp
         with pytest.raises(CorruptRecordingError, match="decompressed"):
             dataset.take(np.array([69, 50, 1]))
     assert np.array_equal(dataset.items(0, 48), pictures()[:48])
+
+
+def test_items_are_checked_without_being_given(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.h5")
+    damage_chunk(path, "observations", lambda data: bytes(len(data)), chunk=3)
+    dataset = reader(path)
+    dataset.check(0, 48)
+    dataset.check(ROWS, ROWS)
+    for start, stop in ((0, 49), (50, 51), (0, ROWS)):
+        with pytest.raises(CorruptRecordingError, match="decompressed"):
+            dataset.check(start, stop)
+    with pytest.raises(CorruptRecordingError, match="has 70 items"):
+        dataset.check(0, ROWS + 1)
 
 
 def test_chunks_in_memory_do_not_grow_with_what_is_read(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_threads_read_while_another_one_closes_the_file(tmp_path: Path) -> None:
     assert all(found)
 
 
-def test_a_forked_child_decodes_with_threads_of_its_own(threads: str, tmp_path: Path) -> None:
+def test_a_forked_child_reads_what_its_parent_does(tmp_path: Path) -> None:
     path = write(tmp_path / "run.h5")
     with closing(Handle(path)) as handle:
         dataset = DatasetReader(open_dataset(handle.file, "observations"), handle)

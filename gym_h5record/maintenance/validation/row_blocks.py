@@ -34,6 +34,14 @@ class TargetColumns:
             self._note_chunks(name, start, stop, error)
             return None
 
+    def check(self, name: str, start: int, stop: int) -> None:
+        """Note the chunks of items ``start`` to ``stop`` of a column that cannot be read; the items are not needed."""
+        if name not in self._broken:
+            try:
+                self.target.storage.check(name, start, stop)
+            except CorruptRecordingError as error:
+                self._note_chunks(name, start, stop, error)
+
     def length(self, name: str) -> int | None:
         """How many items a column has, None if it is broken."""
         return None if name in self._broken else self.target.storage.length(name)
@@ -79,6 +87,11 @@ class RowBlock:
         if name not in self._kept:
             self._kept[name] = self._columns.read(name, self.start, self.stop)
         return self._kept[name]
+
+    def check(self, name: str) -> None:
+        """Make sure that the items of a column can be read, for a column whose values cannot be wrong."""
+        if name not in self._kept:
+            self._columns.check(name, self.start, self.stop)
 
     def shifted(self, name: str) -> np.ndarray | None:
         """For each row the item of the row before, zero for row 0; None if they cannot be read."""

@@ -28,6 +28,7 @@ from gym_h5record.maintenance.validation.ragged_ends import RaggedChecks
 from gym_h5record.maintenance.validation.row_blocks import RowBlock, TargetColumns
 from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.maintenance.validation.target import Target
+from gym_h5record.maintenance.validation.value_rules import takes_all
 from gym_h5record.maintenance.validation.values import ValueChecks
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.hdf5.objects import hdf5_errors_as_corrupt
@@ -134,7 +135,7 @@ def _content_problems(
     ragged = RaggedChecks(columns)
     episodes = EpisodeChecks(columns, ragged) if structure.is_indexed else None
     values = ValueChecks(columns, ragged, spaces)
-    size, rows = _block_rows(target), None
+    size, rows = _block_rows(target, spaces.get(fmt.OBSERVATIONS)), None
     for start in range(0, target.whole_rows, size):
         rows = RowBlock(columns, start, min(start + size, target.whole_rows), rows)
         last = None if episodes is None else episodes.check(rows)
@@ -144,9 +145,17 @@ def _content_problems(
     return columns.findings.problems()
 
 
-def _block_rows(target: Target) -> int:
-    """Rows in a block: a power of two like those of chunks, so that each chunk is decoded once."""
-    row_bytes = sum(field.item_bytes for field in target.fields.values() if field.axis == "row")
+def _block_rows(target: Target, observation_space: Space[Any] | None) -> int:
+    """Rows in a block: a power of two like those of chunks, so that each chunk is decoded once.
+
+    Columns in which no value can be wrong, such as pictures, are decoded and not kept.
+    """
+    observation, frame = target.schema.observation, target.schema.frame
+    nodes = () if frame is None else frame.walk()
+    unkept = {node.name for node in nodes if takes_all(node, None)}
+    unkept |= {observation.name} if takes_all(observation, observation_space) else set()
+    fields = [field for field in target.fields.values() if field.axis == "row" and field.name not in unkept]
+    row_bytes = sum(field.item_bytes for field in fields)
     row_bytes += sum(node.value_bytes for node in target.schema.observation.walk() if isinstance(node, Stack))
     fitting = min(_BLOCK_BYTES // row_bytes, _MAX_BLOCK_ROWS)
     return 1 << max(fitting.bit_length() - 1, 0)

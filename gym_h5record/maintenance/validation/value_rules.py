@@ -88,6 +88,13 @@ def make_inside(node: nodes.Array | nodes.Scalar | nodes.Stack, space: Space[Any
     return _between(space.start, space.start + (space.nvec - 1))
 
 
+def takes_all(node: nodes.Node, space: Space[Any] | None) -> bool:
+    """Whether every array of a node is a value of its space, as every picture is."""
+    if not isinstance(node, nodes.Array) or node.dtype.kind not in "iu":
+        return False
+    return space is None or make_inside(node, space) is _all
+
+
 def _box(dtype: np.dtype, space: spaces.Box) -> _Inside:
     if not np.can_cast(dtype, space.dtype):
         return _none

@@ -23,6 +23,7 @@ from gym_h5record.maintenance.validation.value_rules import (
     every_element,
     fits_type,
     make_inside,
+    takes_all,
 )
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.values.custom_spaces import OpaqueSpace
@@ -90,7 +91,7 @@ class ValueChecks:
         if codes is None:  # values cannot be decoded; reading the columns finds their damaged chunks
             self._begins_next = padding is not None and bool(padding[-1])
             for field in schema.ring_fields:
-                rows.items(field.name)
+                rows.check(field.name)
             return
         if padding is None:
             padding = codes[:, schema.code_index[fmt.REWARDS]] == TypeCode.ABSENT
@@ -210,7 +211,12 @@ class ValueChecks:
     def _check_column(
         self, node: nodes.Array | nodes.Scalar, part: _Part, codes: np.ndarray, space: Space[Any] | None
     ) -> None:
-        items = part.rows.items(node.name) if any(node.fields()) else None
+        if not any(node.fields()):
+            return
+        if takes_all(node, space) and not part.blank.any():
+            part.rows.check(node.name)
+            return
+        items = part.rows.items(node.name)
         if items is None:
             return
         if isinstance(node, nodes.Scalar):

@@ -8,7 +8,7 @@ takes 2 ms. Layout: HDF5 File Format Specification 3.0, section VII.C.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -35,8 +35,7 @@ _NUM_GROUPS = 29
 _INDEX_BLOCK_HEAD_BYTES, _BLOCK_HEAD_BYTES = 14, 18  # signature, version, client, head; of data blocks also an offset
 
 
-@dataclass(frozen=True)
-class ChunkPlace:
+class ChunkPlace(NamedTuple):
     """Where a chunk is.
 
     Attributes:

@@ -12,7 +12,13 @@ from gymnasium import spaces
 from gym_h5record.format import nodes
 from gym_h5record.format.column_planning import contains, plan_space
 from gym_h5record.format.names import NUMPY_SCALARS, TypeCode, numpy_scalar_code
-from gym_h5record.maintenance.validation.value_rules import allowed_codes, children_spaces, fits_type, make_inside
+from gym_h5record.maintenance.validation.value_rules import (
+    allowed_codes,
+    children_spaces,
+    fits_type,
+    make_inside,
+    takes_all,
+)
 from tests.custom_spaces import Grid, grids_registered, registered
 from tests.zoo import SPACES, samples
 
@@ -165,3 +171,20 @@ def test_a_space_that_fails_says_nothing() -> None:
             raise ZeroDivisionError
 
     assert contains(Failing(2), 5)
+
+
+@pytest.mark.parametrize(
+    ("node", "space", "expected"),
+    [
+        (nodes.Array("x", np.dtype(np.uint8), (2,)), spaces.Box(0, 255, (2,), np.uint8), True),
+        (nodes.Array("x", np.dtype(np.uint8), (2,)), None, True),
+        (nodes.Array("x", np.dtype(np.uint8), (2,)), spaces.Box(0, 254, (2,), np.uint8), False),
+        (nodes.Array("x", np.dtype(np.uint8), (2,)), spaces.Box(0, 255, (3,), np.uint8), False),
+        (nodes.Array("x", np.dtype(np.float32), (2,)), None, False),  # it may be NaN
+        (nodes.Array("x", np.dtype(np.bool_), (2,)), None, False),
+        (nodes.Scalar("x", np.dtype(np.int64)), None, False),
+    ],
+    ids=["pictures", "no space", "a bound", "another shape", "floats", "booleans", "a number"],
+)
+def test_only_columns_in_which_no_value_can_be_wrong_take_all(node: nodes.Node, space: Any, *, expected: bool) -> None:
+    assert takes_all(node, space) is expected
