@@ -58,12 +58,13 @@ class DatasetReader:
         Raises:
             READ_ERRORS: If it is missing or damaged.
         """
-        chunk, at = divmod(row, self.rows)
-        items = self._kept.get(chunk)
-        if items is None or at >= len(items):
+        chunk = row // self.rows
+        at = row - chunk * self.rows
+        try:
+            return self._kept[chunk][at]
+        except (KeyError, IndexError):  # not kept, or not whole
             self._check(row, row + 1)
-            items = self._chunk(chunk, at + 1)
-        return items[at]
+            return self._chunk(chunk, at + 1)[at]
 
     def items(self, start: int, stop: int) -> np.ndarray:
         """Items ``start`` to ``stop``, ``(stop - start, *shape)``, as an array that the caller may change.

@@ -52,6 +52,7 @@ class ChunkReader:
             np.dtype(dataset.dtype.str),
             dataset.shape[1:],
         )  # h5py's own is equal, but shown as <f8
+        self._chunk_shape = (-1, *self._shape)
         self._num_elements = math.prod(self._shape)
         self._item_bytes = self._num_elements * self._dtype.itemsize
         self._filters: ChunkFilters | None = None
@@ -84,7 +85,7 @@ class ChunkReader:
         if table is not None and not self._filters.is_any:  # at the end of a file that is cut short, some are there
             return self._items_at(table.place(number).offset, count)
         mask, data = self._stored_by_hdf5(number) if table is None else self._stored(table.place(number))
-        items = np.frombuffer(self._filters.decode(mask, data), self._dtype).reshape(-1, *self._shape)
+        items = np.frombuffer(self._filters.decode(mask, data), self._dtype).reshape(self._chunk_shape)
         return items if count == self.rows else items[:count]
 
     def check_stored(self, count: int, file_bytes: int) -> None:

@@ -307,7 +307,20 @@ def test_bomb_is_not_inflated(filter_id, compress):
 
 def test_gzip_bomb_gives_one_byte_more_than_expected():
     with pytest.raises(CorruptRecordingError, match="decompresses to 1001 bytes, expected 1000"):
-        decode_chunk(GZIP, zlib.compress(bytes(1 << 20)), 1000)
+        decode_chunk(GZIP, zlib.compress(bytes(16 << 20)), 1000)
+
+
+def test_a_small_gzip_bomb_takes_no_more_than_deflate_can_make_of_it():
+    bomb = zlib.compress(bytes(7 << 20), 9)
+    assert len(bomb) <= codecs._SMALL_BYTES
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptRecordingError, match=f"decompresses to {7 << 20} bytes, expected 1000"):
+            decode_chunk(GZIP, bomb, 1000)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 32 << 20
 
 
 # Options ----------------------------------------------------------------------------------------------
