@@ -1,7 +1,7 @@
-"""Chunks of a dataset, read past HDF5: from their place in the file, decoded outside of every lock.
+"""Chunks of a dataset, read past HDF5: from their place in the file, and decoded outside of its lock.
 
-A compressed RGB frame of Atari takes HDF5 150 microseconds, of which its Python file object and its inflater are most.
-Read and decoded here, it takes 15 (``scripts/bench_read.py``), and other threads may read meanwhile.
+A compressed RGB frame of Atari takes h5py 90 microseconds on the same file, and ``Recording`` 22 since it reads here
+(``scripts/bench_read.py``).
 The file is read with ``pread``. Were it mapped, a file that another program cuts short would kill the process.
 """
 
