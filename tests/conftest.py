@@ -23,7 +23,7 @@ USUAL_SIZES = {name: getattr(journal, name) for name in ("_MAX_BYTES", "_FIRST_P
 def pytest_configure(config: pytest.Config) -> None:
     """Let child processes keep compiled modules, in a folder of this run, where Python is told to keep none.
 
-    Some 1,500 tests start a process, and to compile the package takes one 0.2 s.
+    Hundreds of tests start a process, and to compile the package takes it 0.1 s (``scripts/bench_start.py``).
     """
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         compiled = tempfile.TemporaryDirectory(prefix="compiled-")
