@@ -228,9 +228,10 @@ class EpisodeRecorder:
     # What the agent says --------------------------------------------------------------------------
 
     def add_extras(self, extras: dict[str, Any]) -> None:
-        """Keep extras, as copies, for the coming step."""
-        kept = {key: each if type(each) in _IMMUTABLE else kept_copy(each) for key, each in extras.items()}
-        self.extras = kept if self.extras is None else self.extras | kept
+        """Keep extras, as copies, for the coming step. The dict itself is the recorder's from now on."""
+        if not _IMMUTABLE.issuperset(map(type, extras.values())):
+            extras = {key: each if type(each) in _IMMUTABLE else kept_copy(each) for key, each in extras.items()}
+        self.extras = extras if self.extras is None else self.extras | extras
 
     def discard_episode(self) -> None:
         """Forget the newest episode, whether it runs or has ended."""

@@ -28,6 +28,7 @@ from gym_h5record.writing.unslotted import UnslottedRow
 
 __all__ = ["RowWriter", "begin_json"]
 
+_HEAD = int(Control.HEAD)  # to look up a member of an enumeration takes 0.05 us a step
 _PIECES = 8  # of the ring: how much of it is filled before the writer sees it
 _INT64_MAX = np.iinfo(np.int64).max
 
@@ -141,7 +142,7 @@ class RowWriter:
                 self._flags[self._open_slot] = RowFlag.LAST
             self._last_row_blob = b""
             self._head += count
-            self._control[Control.HEAD] = self._head
+            self._control[_HEAD] = self._head
         self._is_unfinished = False
 
     def end_episode(self) -> None:
@@ -192,7 +193,7 @@ class RowWriter:
         """Roll back to the last published row: one that raised may have left segments and moved the blob head."""
         if self._session.journal is not self._journal:  # the interrupt came while the journal was replaced
             self._bind()
-        self._head = self._control[Control.HEAD]
+        self._head = self._control[_HEAD]
         self._open_slot = (self._head - 1) & self._mask
         self._blob_head = self._journal.blob_start(self._head)
         self._step.clear()
@@ -225,7 +226,7 @@ class RowWriter:
         self._flags[slot] = flags
         self._open_slot = slot
         self._head += 1
-        self._control[Control.HEAD] = self._head
+        self._control[_HEAD] = self._head
         self._is_unfinished = False
 
     def _write_segments(self, slot: int, segments: bytes) -> int:
