@@ -188,7 +188,7 @@ for _words, _name, _filters in (
     ("gzip", "rewards", [(1, (1,))]),
     ("gzip", "infos/json/values", [(1, (1,))]),
 ):
-    _expect = "any" if _words in ("gzip", "shuffle and gzip") else "refused"
+    _expect = "any" if _words in ("gzip", "shuffle and gzip", "n-bit") else "refused"
     CASES.add_edited(f"/{_name} has {_words}", _filtered(_name, *_filters), expect=_expect)
 
 

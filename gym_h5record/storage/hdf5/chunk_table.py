@@ -59,18 +59,20 @@ class ChunkTable:
         chunk_bytes: Size of a chunk that is not compressed.
 
     Raises:
-        CorruptRecordingError: If the index claims more chunks than the file has bytes.
+        CorruptRecordingError: If index and dataset claim more chunks than the file has bytes.
     """
 
     def __init__(self, dataset: h5py.Dataset, head: IndexHead, file: GuardedFile, chunk_bytes: int) -> None:
-        if head.num_entries > file.size_bytes():
-            raise CorruptRecordingError(f"{dataset.name} claims {head.num_entries} chunks, more than the file can hold")
+        # The index keeps the entries of chunks that the dataset once had.
+        num_chunks = min(head.num_entries, -(-len(dataset) // dataset.chunks[0]))
+        if num_chunks > file.size_bytes():
+            raise CorruptRecordingError(f"{dataset.name} claims {num_chunks} chunks, more than the file can hold")
         self._dataset = dataset
         self._chunk_bytes = chunk_bytes
         self._array = _ExtensibleArray(head, file)
-        self._offsets = np.zeros(head.num_entries, np.int64)  # 0: not read yet; memory is taken as it is filled
+        self._offsets = np.zeros(num_chunks, np.int64)  # 0: not read yet; memory is taken as it is filled
         has_sizes = head.entry_bytes > _ADDRESS_BYTES  # else all chunks are alike
-        self._sizes = np.zeros(head.num_entries if has_sizes else 0, np.uint32)
+        self._sizes = np.zeros(num_chunks if has_sizes else 0, np.uint32)
         self._masks: dict[int, int] = {}  # those that are not 0
 
     def place(self, number: int) -> ChunkPlace:
