@@ -9,11 +9,11 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from gym_h5record.cached import cached_property
 from gym_h5record.errors import MissingDependencyError, OptionError, UnsupportedSpaceError
 from gym_h5record.reading.recording import Recording
 from gym_h5record.reading.selection import EpisodeSet

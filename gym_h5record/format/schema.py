@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from gym_h5record.cached import cached_property
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.nodes import Array, Field, Node, Scalar, Stack, Text

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from gym_h5record.cached import cached_property
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Node
 from gym_h5record.format.schema import Schema

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
 
+from gym_h5record.cached import cached_property
 from gym_h5record.display import reward_text
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt

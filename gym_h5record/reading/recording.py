@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from gym_h5record.cached import cached_property
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import EpisodeList
 from gym_h5record.reading.recorded_file import RecordedFile

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from gym_h5record.cached import cached_property
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Node
 from gym_h5record.format.schema import Schema

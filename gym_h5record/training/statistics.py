@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import reduce
 
 import numpy as np
 
+from gym_h5record.cached import cached_property
 from gym_h5record.display import counted, short_repr
 from gym_h5record.errors import OptionError
 from gym_h5record.training.leaf_statistics import LeafStatistics, MomentStatistics, of_array

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from functools import cached_property
 
 import h5py
 import numpy as np
 
+from gym_h5record.cached import cached_property
 from gym_h5record.errors import CorruptRecordingError, RecordingClosedError
 from gym_h5record.limits import UNCHECKED_BYTES
 from gym_h5record.storage.hdf5.chunk_index import index_head
@@ -152,10 +152,11 @@ class ChunkReader:
         try:
             if self._filters is None:
                 return len(self.read(number)) > 0
-            if self._table is None:
+            table = self._table
+            if table is None:
                 self._stored_by_hdf5(number)
             else:
-                place = self._table.place(number)
+                place = table.place(number)
                 self._file.bytes_at(place.offset + max(place.size - 1, 0), 1)
         except RecordingClosedError:
             raise

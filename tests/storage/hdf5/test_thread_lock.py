@@ -105,20 +105,23 @@ def test_a_handler_from_before_the_package_may_wait_for_a_thread_that_reads(path
     assert run_script(script, path).stdout == "False\n"
 
 
-def test_recordings_are_opened_in_callbacks_of_h5py_while_others_open_them(path: Path) -> None:
-    script = """
+@pytest.mark.parametrize("read", ["", ".rows.observations[0]"], ids=["opened", "read"])
+def test_recordings_are_used_in_callbacks_of_h5py_while_another_thread_does_so_too(read: str, path: Path) -> None:
+    script = f"""
         import sys, threading
         import gym_h5record as h5r
         import h5py
         over = threading.Event()
-        def open_on():
+        def use(name=""):
+            h5r.Recording(sys.argv[1]){read}
+        def go_on():
             while not over.is_set():
-                h5r.Recording(sys.argv[1])
-        other = threading.Thread(target=open_on, daemon=True)
+                use()
+        other = threading.Thread(target=go_on, daemon=True)
         other.start()
         with h5py.File(sys.argv[1]) as file:
-            for _ in range(20):
-                file.visit(lambda name: h5r.Recording(sys.argv[1]) and None)
+            for _ in range(10):
+                file.visit(use)
         over.set()
         other.join()
         print("over")
