@@ -21,8 +21,8 @@ from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.html import episode_html
 from gym_h5record.reading.keyed_rows import KeyedRows
+from gym_h5record.reading.step_leaves import LeafSource
 from gym_h5record.reading.step_spans import StepSpans
-from gym_h5record.reading.table_columns import TableSource
 from gym_h5record.reading.tables import Tabular
 
 __all__ = ["Episode", "EpisodeList", "episode_position"]
@@ -142,9 +142,9 @@ class Episode(RowColumns, Tabular):
         return RowRun(self._decoder, storage, self.start, self.length + 1, self.length, has_padding=False)
 
     @property
-    def _table_source(self) -> TableSource:
+    def _leaf_source(self) -> LeafSource:
         spans = StepSpans(*(np.array([each], np.int64) for each in (self.number, self.start, self.length)))
-        return TableSource(self._decoder, self._index.storage, spans)
+        return LeafSource(self._decoder, self._index.storage, spans)
 
 
 class EpisodeList(Sequence[Episode]):

@@ -20,9 +20,9 @@ from gym_h5record.reading.expression import NAMES, parse_condition
 from gym_h5record.reading.file_facts import FileFacts
 from gym_h5record.reading.html import episodes_html
 from gym_h5record.reading.recorded_file import RecordedFile
+from gym_h5record.reading.step_leaves import LeafSource
 from gym_h5record.reading.step_spans import StepSpans
 from gym_h5record.reading.steps import Steps
-from gym_h5record.reading.table_columns import TableSource
 from gym_h5record.reading.tables import Tabular
 from gym_h5record.reading.trainable import Trainable
 
@@ -206,8 +206,8 @@ class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
         return StepSpans(numbers, starts[numbers], lengths[numbers])
 
     @property
-    def _table_source(self) -> TableSource:
-        return TableSource(self._file.decoder, self._index.storage, self._spans)
+    def _leaf_source(self) -> LeafSource:
+        return LeafSource(self._file.decoder, self._index.storage, self._spans)
 
     def _chosen(self, episodes: EpisodeChoice) -> np.ndarray:
         """The numbers of the episodes that ``select`` selects."""

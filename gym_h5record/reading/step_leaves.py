@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,11 +13,28 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
 from gym_h5record.format.names import TypeCode
-from gym_h5record.reading.table_columns import TableSource
+from gym_h5record.reading.decoder import Decoder
+from gym_h5record.reading.step_spans import StepSpans
+from gym_h5record.storage.column_reader import ColumnReader
 
-__all__ = ["StepLeaf", "StepLeaves"]
+__all__ = ["LeafSource", "StepLeaf", "StepLeaves"]
 
 NumericNode: TypeAlias = "nodes.Array | nodes.Scalar | nodes.Stack"
+
+
+@dataclass(frozen=True)
+class LeafSource:
+    """What the leaves of steps are read from.
+
+    Attributes:
+        decoder: Reads values.
+        storage: Reads items.
+        spans: The episodes whose steps they are.
+    """
+
+    decoder: Decoder
+    storage: ColumnReader
+    spans: StepSpans
 
 
 @dataclass(frozen=True)
@@ -27,12 +44,19 @@ class StepLeaf:
     Attributes:
         node: Its node.
         ancestors: The nodes above it.
-        is_optional: Whether a step may have no value of it, as of a key of infos or extras.
+        group: ``"infos"`` or ``"extras"`` for a leaf of one of their keys, else None.
+        key: This key.
     """
 
     node: NumericNode
     ancestors: tuple[nodes.Node, ...] = ()
-    is_optional: bool = False
+    group: str | None = None
+    key: Any = None
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether a step may have no value of it, as of a key of infos or extras."""
+        return self.group is not None
 
     @property
     def name(self) -> str:
@@ -55,20 +79,25 @@ class StepLeaves:
 
     Args:
         source: What they are read from.
+        has_flags: Whether ``terminations`` and ``truncations`` are among them, behind the rewards.
 
     Attributes:
         leaves: The leaves, in the order of the schema.
         skipped: The names of the leaves that are not numeric, each with the reason.
     """
 
-    def __init__(self, source: TableSource) -> None:
+    def __init__(self, source: LeafSource, *, has_flags: bool = False) -> None:
         self._decoder, self._storage = source.decoder, source.storage
         self._schema = source.decoder.schema
         self.skipped: dict[str, str] = {}
         schema = self._schema
-        roots = [(root, False) for root in (schema.observation, schema.action, schema.reward)]
-        roots += [(key.node, True) for group in (fmt.INFOS, fmt.EXTRAS) for key in self._decoder.key_columns(group)]
-        self.leaves = [leaf for root, is_optional in roots for leaf in self._below(root, is_optional)]
+        flags = (schema.node(fmt.TERMINATIONS), schema.node(fmt.TRUNCATIONS)) if has_flags else ()
+        self.leaves = [
+            leaf for root in (schema.observation, schema.action, schema.reward, *flags) for leaf in self._below(root)
+        ]
+        for group in (fmt.INFOS, fmt.EXTRAS):
+            for column in self._decoder.key_columns(group):
+                self.leaves += self._below(column.node, group, column.key)
 
     def codes(self, rows: np.ndarray) -> np.ndarray:
         """The type codes of all nodes in these rows, ``(n, nodes)`` uint8."""
@@ -99,6 +128,15 @@ class StepLeaves:
             )
         return ~(absent | misfit), int(misfit.sum())
 
+    def check_stored(self, leaf: StepLeaf, num_rows: int) -> None:
+        """Make sure that the file has the first ``num_rows`` of a leaf, and does not only claim them.
+
+        Raises:
+            CorruptRecordingError: If it has fewer.
+        """
+        node = leaf.node
+        self._storage.check_stored(node.newest.name if isinstance(node, nodes.Stack) else node.name, num_rows)
+
     def values(self, leaf: StepLeaf, rows: np.ndarray) -> np.ndarray:
         """The numbers of a leaf in rows that ``known`` says to have one, ``(n, *shape)``."""
         if isinstance(leaf.node, nodes.Stack):
@@ -122,7 +160,7 @@ class StepLeaves:
         has_text: np.ndarray = self._storage.take(ends, rows) != before
         return has_text
 
-    def _below(self, root: nodes.Node, is_optional: bool) -> Iterator[StepLeaf]:  # noqa: FBT001
+    def _below(self, root: nodes.Node, group: str | None = None, key: Any = None) -> Iterator[StepLeaf]:
         waiting: list[tuple[nodes.Node, tuple[nodes.Node, ...]]] = [(root, ())]
         while waiting:
             node, ancestors = waiting.pop()
@@ -131,6 +169,6 @@ class StepLeaves:
             elif not isinstance(node, (nodes.Array, nodes.Scalar, nodes.Stack)):
                 self.skipped[node.name] = "values that vary in size, or have no column"
             elif isinstance(node, nodes.Scalar) or 0 not in node.shape:
-                yield StepLeaf(node, ancestors, is_optional)
+                yield StepLeaf(node, ancestors, group, key)
             else:
-                self.skipped[node.name] = f"arrays {node.shape} of {node.dtype} have no element"
+                self.skipped[node.name] = f"arrays {node.shape} of {node.dtype}: no element"

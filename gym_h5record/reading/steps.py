@@ -14,8 +14,8 @@ from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.row_batches import map_leaves
 from gym_h5record.reading.step_columns import StepColumn, StepDicts
+from gym_h5record.reading.step_leaves import LeafSource
 from gym_h5record.reading.step_spans import StepSpans
-from gym_h5record.reading.table_columns import TableSource
 from gym_h5record.reading.tables import Tabular
 
 __all__ = ["Steps"]
@@ -145,8 +145,8 @@ class Steps(Tabular):
         return self._decoder.schema
 
     @property
-    def _table_source(self) -> TableSource:
-        return TableSource(self._decoder, self._storage, self._spans)
+    def _leaf_source(self) -> LeafSource:
+        return LeafSource(self._decoder, self._storage, self._spans)
 
     @property
     def _all(self) -> np.ndarray:

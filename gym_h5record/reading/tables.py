@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gym_h5record.errors import MissingDependencyError, OptionError
-from gym_h5record.reading.table_columns import StepTable, TableColumn, TableSource, read_table
+from gym_h5record.reading.step_leaves import LeafSource
+from gym_h5record.reading.table_columns import StepTable, TableColumn, read_table
 
 if TYPE_CHECKING:
     import pandas
@@ -29,7 +30,7 @@ class Tabular(ABC):
 
     @property
     @abstractmethod
-    def _table_source(self) -> TableSource:
+    def _leaf_source(self) -> LeafSource:
         """What the table is read from."""
 
     def to_pandas(self, *, max_elements: int = MAX_ELEMENTS) -> pandas.DataFrame:
@@ -93,7 +94,7 @@ class Tabular(ABC):
     def _table(self, max_elements: int) -> StepTable:
         if not isinstance(max_elements, (int, np.integer)) or isinstance(max_elements, bool) or max_elements < 1:
             raise OptionError(f"max_elements is a positive integer, not {max_elements!r:.80}")
-        return read_table(self._table_source, int(max_elements))
+        return read_table(self._leaf_source, int(max_elements))
 
 
 def _library(module: str, extra: str) -> Any:

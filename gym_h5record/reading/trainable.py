@@ -14,7 +14,7 @@ import numpy as np
 
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.recorded_file import RecordedFile
-from gym_h5record.reading.table_columns import TableSource
+from gym_h5record.reading.step_leaves import LeafSource
 
 if TYPE_CHECKING:
     from gym_h5record.training.sampler import Sampler
@@ -49,7 +49,7 @@ class Trainable(ABC):
 
     @property
     @abstractmethod
-    def _table_source(self) -> TableSource:
+    def _leaf_source(self) -> LeafSource:
         """What the steps are read from."""
 
     def stats(self, *, per_episode: bool = True) -> Statistics:
@@ -85,7 +85,7 @@ class Trainable(ABC):
         from gym_h5record.training.statistics_reading import read_statistics
 
         file = f"{self.metadata.get('run_id')} {self.metadata.get('created_at')}"
-        return read_statistics(self._table_source, self._index, self.numbers, file, per_episode=per_episode)
+        return read_statistics(self._leaf_source, self._index, self.numbers, file, per_episode=per_episode)
 
     def sampler(
         self,

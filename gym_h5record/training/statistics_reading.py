@@ -7,8 +7,7 @@ import numpy as np
 from gym_h5record.display import counted
 from gym_h5record.format import names as fmt
 from gym_h5record.reading.episode_index import EpisodeIndex
-from gym_h5record.reading.step_leaves import StepLeaf, StepLeaves
-from gym_h5record.reading.table_columns import TableSource
+from gym_h5record.reading.step_leaves import LeafSource, StepLeaf, StepLeaves
 from gym_h5record.reading.tables import MAX_ELEMENTS
 from gym_h5record.training.leaf_statistics import LeafStatistics, MomentStatistics
 from gym_h5record.training.moments import BYTES_PER_ELEMENT, combined, moments_of_runs, no_moments, pooled
@@ -36,7 +35,7 @@ _MAX_DIFFERENT = 1 << 12
 
 
 def read_statistics(
-    source: TableSource, index: EpisodeIndex, numbers: np.ndarray, file: str, *, per_episode: bool = True
+    source: LeafSource, index: EpisodeIndex, numbers: np.ndarray, file: str, *, per_episode: bool = True
 ) -> Statistics:
     """Read the statistics of some episodes.
 
@@ -95,7 +94,7 @@ def _accumulators(leaves: list[StepLeaf], num_episodes: int | None, skipped: dic
     return found
 
 
-def _left_out(source: TableSource, accumulators: list[_Accumulator], num_texts: dict[str, int]) -> dict[str, str]:
+def _left_out(source: LeafSource, accumulators: list[_Accumulator], num_texts: dict[str, int]) -> dict[str, str]:
     """What turned out not to be in the statistics, and why."""
     skipped: dict[str, str] = {}
     for each in accumulators:

@@ -9,8 +9,7 @@ import numpy as np
 
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Scalar
-from gym_h5record.reading.step_leaves import StepLeaf, StepLeaves
-from gym_h5record.reading.table_columns import TableSource
+from gym_h5record.reading.step_leaves import LeafSource, StepLeaves
 
 __all__ = ["SUCCESS_KEYS", "success_of_rows"]
 
@@ -19,7 +18,7 @@ SUCCESS_KEYS = ("is_success", "success")
 counts."""
 
 
-def success_of_rows(source: TableSource, leaves: StepLeaves, rows: np.ndarray) -> np.ndarray:
+def success_of_rows(source: LeafSource, leaves: StepLeaves, rows: np.ndarray) -> np.ndarray:
     """Whether the infos of these rows say "success": 1 or 0, NaN where they do not say, ``(n,)`` float64.
 
     Args:
@@ -29,9 +28,8 @@ def success_of_rows(source: TableSource, leaves: StepLeaves, rows: np.ndarray) -
     """
     found = np.full(len(rows), np.nan)
     for key in reversed(SUCCESS_KEYS):
-        column = next((each for each in source.decoder.key_columns(fmt.INFOS) if each.key == key), None)
-        if column is not None and isinstance(column.node, Scalar):
-            leaf = StepLeaf(column.node, is_optional=True)
+        leaf = next((each for each in leaves.leaves if (each.group, each.key) == (fmt.INFOS, key)), None)
+        if leaf is not None and isinstance(leaf.node, Scalar):
             known, _ = leaves.known(leaf, rows, leaves.codes(rows))
             found[known] = leaves.values(leaf, rows[known]) != 0
     for position in np.flatnonzero(leaves.has_text(fmt.INFOS, rows)).tolist():  # the text may have the other key

@@ -25,7 +25,7 @@ def leaf_of(leaves: StepLeaves, name: str) -> StepLeaf:
 def test_leaves_are_named_by_path_and_the_others_are_skipped_with_a_reason(tmp_path: Path) -> None:
     record(tmp_path / "run.h5", ZooEnv(NESTED, spaces.Discrete(3), infos=lambda step: {"x": 1.5}))
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        leaves = StepLeaves(recording.steps._table_source)
+        leaves = StepLeaves(recording.steps._leaf_source)
     assert {leaf.name: (leaf.shape, leaf.is_optional) for leaf in leaves.leaves} == {
         "observations/pair/0": ((), False),
         "observations/pair/1": ((2,), False),
@@ -36,7 +36,7 @@ def test_leaves_are_named_by_path_and_the_others_are_skipped_with_a_reason(tmp_p
     }
     assert leaf_of(leaves, "observations/picture").num_elements == 84 * 84
     assert leaves.skipped == {
-        "observations/empty": "arrays (0, 2) of float32 have no element",
+        "observations/empty": "arrays (0, 2) of float32: no element",
         "observations/text": "values that vary in size, or have no column",
     }
 
@@ -44,7 +44,7 @@ def test_leaves_are_named_by_path_and_the_others_are_skipped_with_a_reason(tmp_p
 def test_values_are_those_of_the_rows(tmp_path: Path) -> None:
     record_stacks(tmp_path / "run.h5", [*START, *["slide"] * 9, "end jump"])
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        leaves = StepLeaves(recording.steps._table_source)
+        leaves = StepLeaves(recording.steps._leaf_source)
         rows = np.array([7, 0, 3])
         for name, column in (("observations", recording.rows.observations), ("rewards", recording.rows.rewards)):
             assert np.array_equal(leaves.values(leaf_of(leaves, name), rows), column[rows])
@@ -61,7 +61,7 @@ def test_rows_without_a_value_and_misfits_are_not_known(tmp_path: Path) -> None:
         pen.step(pair(1), info={"x": 2.0, "y": 1})
         pen.step(pair(1))
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        leaves = StepLeaves(recording.steps._table_source)
+        leaves = StepLeaves(recording.steps._leaf_source)
         rows = np.arange(3)
         codes = leaves.codes(rows)
         known, misfits = leaves.known(leaf_of(leaves, "observations"), rows, codes)
@@ -77,7 +77,7 @@ def test_a_row_without_an_action_is_corrupt(tmp_path: Path) -> None:
         pen.begin(pair(0))
         pen.step(pair(1))
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        leaves = StepLeaves(recording.steps._table_source)
+        leaves = StepLeaves(recording.steps._leaf_source)
         rows = np.arange(2)  # no step was taken from row 1
         with pytest.raises(CorruptRecordingError, match="/actions row 1 has no value, within an episode"):
             leaves.known(leaf_of(leaves, "actions"), rows, leaves.codes(rows))
@@ -88,5 +88,5 @@ def test_a_recording_without_infos_has_no_text(tmp_path: Path) -> None:
         pen.begin(pair(0))
         pen.step(pair(1))
     with h5r.Recording(tmp_path / "run.h5") as recording:
-        leaves = StepLeaves(recording.steps._table_source)
+        leaves = StepLeaves(recording.steps._leaf_source)
         assert leaves.has_text(fmt.INFOS, np.arange(2)).tolist() == [False, False]

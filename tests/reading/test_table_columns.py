@@ -43,7 +43,7 @@ def table_of(steps: Steps, max_elements: int = 64) -> StepTable:
     """The table, without warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)
-        return read_table(steps._table_source, max_elements)
+        return read_table(steps._leaf_source, max_elements)
 
 
 def columns_of(steps: Steps, max_elements: int = 64) -> dict[str, TableColumn]:
@@ -180,7 +180,7 @@ def test_a_key_that_a_step_has_not_is_missing_not_zero(group: str, shift: int, k
 def test_values_that_do_not_fit_their_column_are_warned_of_and_counted(keyed: Path) -> None:
     with h5r.Recording(keyed) as recording:
         with pytest.warns(RecordingWarning, match="infos/lives 2, infos/grid 2, extras/lives 2, extras/grid 2"):
-            table = read_table(recording.steps._table_source, 64)
+            table = read_table(recording.steps._leaf_source, 64)
         assert table.left_out["infos/lives"] == "2 values of another type or shape"
         assert "infos/value" not in table.left_out
 
@@ -268,7 +268,7 @@ def test_no_memory_is_taken_for_more_rows_than_the_file_can_hold(
         if (field, count) == ("actions", 5):
             raise CorruptRecordingError("it claims 5 items")
 
-    monkeypatch.setattr(table_columns._Leaf, "make_room", lambda leaf, count: pytest.fail("memory is taken"))
+    monkeypatch.setattr(table_columns._LeafColumn, "make_room", lambda leaf, count: pytest.fail("memory is taken"))
     with h5r.Recording(tmp_path / "run.h5") as recording:
         steps = recording.steps
         monkeypatch.setattr(ColumnReader, "check_stored", refuse)

@@ -225,7 +225,7 @@ def test_what_is_not_numeric_is_skipped_with_the_reason(tmp_path: Path) -> None:
     assert [*stats] == ["observations/box", "actions", "rewards", "infos/lives"]
     assert stats.skipped == {
         "observations/text": "values that vary in size, or have no column",
-        "observations/empty": "arrays (0,) of float32 have no element",
+        "observations/empty": "arrays (0,) of float32: no element",
         "infos": f"values without a column, in {stats.num_steps} steps",
     }
     with pytest.raises(KeyError, match="no statistics of 'observations/text': values that vary in size"):
