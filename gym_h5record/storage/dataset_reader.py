@@ -35,10 +35,8 @@ class DatasetReader:
         self._name = dataset.name
         self._handle = handle
         self._chunks = ChunkReader(dataset, handle.guarded)
-        self._dtype, self._shape = (
-            np.dtype(dataset.dtype.str),
-            dataset.shape[1:],
-        )  # h5py's own is equal, but shown as <f8
+        self._dtype = np.dtype(dataset.dtype.str)  # h5py's own is equal, but shown as <f8
+        self._shape = dataset.shape[1:]
         self._item_bytes = max(math.prod(self._shape) * self._dtype.itemsize, 1)
         self._length = len(dataset)
         self.rows = self._chunks.rows
@@ -80,7 +78,6 @@ class DatasetReader:
         if (stop - start) * self._item_bytes > UNCHECKED_BYTES:
             self.check_stored(stop)
         items = np.empty((stop - start, *self._shape), self._dtype)
-
         for chunk in range(start // rows, -(-stop // rows)) if start < stop else ():
             first = chunk * rows
             low, high = max(start, first), min(stop, first + rows)

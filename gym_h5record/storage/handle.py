@@ -120,7 +120,7 @@ class Handle:
     def size_bytes(self) -> int:
         """Size of the open file; another one may have its name by now."""
         self.check_open()
-        return os.fstat(self._guarded.fileno()).st_size
+        return self._guarded.size_bytes()
 
     def renew(self) -> None:
         """Open the file again, to see what has been written since.

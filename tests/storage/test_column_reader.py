@@ -334,7 +334,7 @@ def test_filters_that_cannot_be_undone_and_data_in_other_files_are_refused(tmp_p
     reader = ColumnReader(Handle(tmp_path / "run.h5"))
     with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/observations has the filters \[6\]"):
         reader.items("observations", 5, 60)
-    with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/rewards is stored outside"):
+    with pytest.raises(CorruptRecordingError, match=r"run\.h5.*/rewards has its items in another file"):
         reader.item("rewards", 7)
 
 

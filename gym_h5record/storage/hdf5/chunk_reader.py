@@ -1,8 +1,7 @@
 """Chunks of a dataset, read past HDF5: from their place in the file, and decoded outside of its lock.
 
-A compressed RGB frame of Atari takes h5py 90 microseconds on the same file, and ``Recording`` 22 since it reads here
-(``scripts/bench_read.py``).
-The file is read with ``pread``. Were it mapped, a file that another program cuts short would kill the process.
+A compressed RGB frame of Atari takes h5py 90 microseconds, and ``Recording`` 22 (``scripts/bench_read.py``). The file
+is read with ``pread``. Were it mapped, a file that another program cuts short would kill the process.
 """
 
 from __future__ import annotations
@@ -41,17 +40,14 @@ class ChunkReader:
     Attributes:
         rows: Items in a chunk.
         num_items: Items of the dataset.
-        is_compressed: Whether a chunk must be decoded as a whole.
     """
 
     def __init__(self, dataset: h5py.Dataset, file: GuardedFile) -> None:
         self._dataset = dataset
         self._file = file
         self.num_items = len(dataset)
-        self._dtype, self._shape = (
-            np.dtype(dataset.dtype.str),
-            dataset.shape[1:],
-        )  # h5py's own is equal, but shown as <f8
+        self._dtype = np.dtype(dataset.dtype.str)  # h5py's own is equal, but shown as <f8
+        self._shape = dataset.shape[1:]
         self._chunk_shape = (-1, *self._shape)
         self._num_elements = math.prod(self._shape)
         self._item_bytes = self._num_elements * self._dtype.itemsize
@@ -65,7 +61,6 @@ class ChunkReader:
             self._chunk_bytes = self._filters.chunk_bytes
         else:
             self.rows = max(_PIECE_BYTES // max(self._item_bytes, 1), 1)
-        self.is_compressed = self._filters is not None and self._filters.filter_id != 0
 
     def read(self, number: int) -> np.ndarray:
         """The items of a chunk, ``(rows, *shape)``, fewer at the end of the dataset. They must not be changed.
@@ -166,4 +161,5 @@ class ChunkReader:
 
     def _least_bytes(self) -> int:
         """The least that a chunk takes in the file."""
-        return _INDEX_ENTRY_BYTES if self.is_compressed else max(self.rows * self._item_bytes, 1)
+        is_compressed = self._filters is not None and self._filters.filter_id
+        return _INDEX_ENTRY_BYTES if is_compressed else max(self.rows * self._item_bytes, 1)

@@ -47,6 +47,8 @@ class ChunkFilters:
         self._element_bytes = dataset.dtype.itemsize
         self.filter_id = next((number for number in self._filters if number in FILTERS), 0)
         self._szip = SzipDecoder(dataset) if self.filter_id == SZIP else None
+        is_single = len(self._filters) == 1 and self._szip is None
+        self._single = self.filter_id if is_single else 0  # the usual case, which needs no loop
 
     def decode(self, mask: int, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
         """Undo the filters of a chunk, last one first, but not those that its mask says were left out.
@@ -55,10 +57,8 @@ class ChunkFilters:
             CorruptRecordingError, ValueError: If the data is damaged or has another size than a chunk.
             MissingDependencyError: If the filter needs a library that is not installed.
         """
-        if (
-            len(self._filters) == 1 and self._szip is None and not mask and self.filter_id
-        ):  # the usual chunk, 1 us faster
-            return decode_chunk(self.filter_id, data, self.chunk_bytes)
+        if self._single and not mask:
+            return decode_chunk(self._single, data, self.chunk_bytes)
         for at in range(len(self._filters) - 1, -1, -1):
             if not mask >> at & 1:
                 data = self._undone(self._filters[at], data)

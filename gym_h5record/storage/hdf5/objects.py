@@ -225,7 +225,9 @@ def storage_layout(dataset: h5py.h5d.DatasetID) -> StorageLayout:
     if layout == h5py.h5d.CHUNKED:
         return StorageLayout(is_chunked=True)
     if layout not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) or create.get_external_count():
-        raise CorruptRecordingError(f"{h5py.Dataset(dataset).name} is stored outside of it: such data is not read")
+        raise CorruptRecordingError(
+            f"{h5py.Dataset(dataset).name} has its items in another file or dataset: they are not read"
+        )
     return StorageLayout(is_compact=layout == h5py.h5d.COMPACT, offset=dataset.get_offset())
 
 
