@@ -18,7 +18,7 @@ from gym_h5record.format.masks import is_mask_name
 from gym_h5record.limits import MAX_MASKS
 from gym_h5record.reading.expression import NAMES
 from gym_h5record.reading.recording import Recording
-from gym_h5record.reading.selection import EpisodeChoice, EpisodeSet
+from gym_h5record.reading.selection import EpisodeChoice
 from gym_h5record.storage.lock import RecordingLock, check_only_name
 from gym_h5record.storage.mask_writer import write_mask
 from gym_h5record.storage.paths import given_path
@@ -80,7 +80,7 @@ def add_mask(path: str | os.PathLike[str], name: str, episodes: EpisodeChoice, *
                 f"{target} has been appended to meanwhile, and its recorder died: repair it"
             )
         with Recording(target) as recording:
-            numbers = _numbers(recording, episodes)
+            numbers = np.unique(recording.select(episodes).numbers)
             _check_free(recording, name, replace=replace)
         with signals_held():
             _write(target, name, numbers)
@@ -95,13 +95,6 @@ def _check_name(name: object) -> None:
         )
     if name in NAMES:
         raise SelectionError(f"a mask cannot be called {name!r}: conditions have this name for something else")
-
-
-def _numbers(recording: Recording, episodes: EpisodeChoice) -> np.ndarray:
-    """The numbers of the episodes, rising."""
-    if isinstance(episodes, EpisodeSet) and episodes.path != recording.path:
-        raise SelectionError(f"these are episodes of {episodes.path}, not of {recording.path}")
-    return np.unique(recording.select(episodes).numbers)
 
 
 def _check_free(recording: Recording, name: str, *, replace: bool) -> None:

@@ -15,6 +15,7 @@ from gym_h5record.format.schema import Schema
 from gym_h5record.reading.columns import Column
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.keyed_rows import KeyedRows
+from gym_h5record.reading.row_batches import read_only
 from gym_h5record.storage.column_reader import ColumnReader
 
 __all__ = ["COLUMNS", "RowColumns", "RowRun"]
@@ -94,11 +95,7 @@ class RowColumns(ABC):
     def times(self) -> np.ndarray | None:
         """When each row came, ``(rows,)`` float64, in seconds since the recording began; None without times."""
         run = self._run
-        if not run.schema.times:
-            return None
-        times = run.decoder.times(run.start, run.start + run.num_rows)
-        times.flags.writeable = False  # it is kept: who changed it would change what the next one reads
-        return times
+        return read_only(run.decoder.times(run.start, run.start + run.num_rows)) if run.schema.times else None
 
     @cached_property
     def extras(self) -> KeyedRows | None:
@@ -138,4 +135,4 @@ class RowColumns(ABC):
         dones = run.storage.items(fmt.DONES, run.start, run.start + run.num_steps)
         if run.is_open:
             dones[-1] = False
-        return dones
+        return read_only(dones)

@@ -23,17 +23,22 @@ def deal(numbers: np.ndarray, fractions: Mapping[str, float], seed: int) -> dict
         seed: The same seed deals the same numbers out in the same way, with every version of NumPy.
 
     Raises:
-        OptionError: If a fraction is not between 0 and 1, they sum to more than 1, or the seed is negative.
+        OptionError: If a fraction is not a number between 0 and 1, they sum to more than 1, or the seed is not an
+            integer, or negative.
 
     Example:
         >>> {name: part.tolist() for name, part in deal(np.arange(5), {"train": 0.8, "valid": 0.2}, 0).items()}
         {'train': [3, 2, 1, 0], 'valid': [4]}
     """
-    shares = [float(each) for each in fractions.values()]
+    wrong = f"expected fractions from 0 to 1 that sum to at most 1, got {fractions!r:.200}"
+    try:
+        shares = [float(each) for each in fractions.values()]
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:  # no mapping, or not of numbers
+        raise OptionError(f"{wrong}; they are given by name, such as {{'train': 0.8, 'valid': 0.2}}") from error
     if not all(0 <= each <= 1 for each in shares) or math.fsum(shares) > 1 + _ROUNDING:
-        raise OptionError(f"expected fractions from 0 to 1 that sum to at most 1, got {dict(fractions)!r:.200}")
-    if seed < 0:
-        raise OptionError(f"a seed is not negative, got {seed}")
+        raise OptionError(wrong)
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise OptionError(f"a seed is an integer and not negative, got {seed!r:.80}")
     # The stream of a bit generator never changes. What Generator.permutation makes of it may (NEP 19).
     order = numbers[np.argsort(np.random.PCG64(seed).random_raw(len(numbers)), kind="stable")]
     bounds = [math.floor(each * len(order) + 0.5 + _ROUNDING) for each in np.cumsum([0.0, *shares]).tolist()]

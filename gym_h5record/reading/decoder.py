@@ -22,8 +22,7 @@ __all__ = ["Decoder"]
 
 _JSON = {fmt.INFOS: fmt.INFOS_JSON, fmt.EXTRAS: fmt.EXTRAS_JSON}
 _ENDS = {name: f"{name}/{fmt.ENDS}" for name in (*_JSON.values(), fmt.EXCEPTIONS)}
-_EXCEPTION = int(TypeCode.EXCEPTION)
-_SCALAR_TYPES = {int(code): kind for code, kind in fmt.SCALAR_TYPES.items()}  # an enum takes ten times as long to find
+_EXCEPTION = int(TypeCode.EXCEPTION)  # every value asks: the attribute takes 57 ns, this 10 ns
 _FAR = np.iinfo(np.int64).max
 
 
@@ -174,7 +173,7 @@ class Decoder:
         return np.array(self._item(node.name, row), node.dtype).reshape(node.shape)
 
     def _scalar(self, node: nodes.Scalar, row: int, code: int) -> Any:
-        kind = _SCALAR_TYPES.get(code)
+        kind = fmt.SCALAR_TYPES.get(code)
         if kind is None:
             raise CorruptRecordingError(f"/{node.name} row {row} has type code {code}, which no number has")
         return kind(self._item(node.name, row))

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from gym_h5record.cached import cached_property
-from gym_h5record.display import reward_text
+from gym_h5record.display import counted, reward_text
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
@@ -49,8 +49,9 @@ class Episode(RowColumns, Tabular):
         return self.length
 
     def __repr__(self) -> str:
+        size = counted(self.length, "step")
         end = "terminated" if self.terminated else "truncated" if self.truncated else "incomplete"
-        return f"<Episode {self.number}: {self.length} steps, total reward {reward_text(self.total_reward)}, {end}>"
+        return f"<Episode {self.number}: {size}, total reward {reward_text(self.total_reward)}, {end}>"
 
     def _repr_html_(self) -> str:
         return episode_html(self, self._decoder)
@@ -148,7 +149,7 @@ class Episode(RowColumns, Tabular):
 
 
 class EpisodeList(Sequence[Episode]):
-    """Episodes by number; slices, lists of integers and boolean masks give again lists of episodes.
+    """Episodes by position; slices, lists and ranges of integers, and boolean masks give again lists of episodes.
 
     Args:
         decoder: Reads values.
@@ -188,17 +189,18 @@ def episode_position(index: Any, count: int) -> int | slice | np.ndarray:
     """
     if isinstance(index, slice):
         return index
-    if isinstance(index, (list, np.ndarray)) and np.ndim(index):
-        return _positions(np.asarray(index) if len(index) else np.empty(0, np.int64), count)
+    is_array = isinstance(index, (list, range)) or (isinstance(index, np.ndarray) and index.ndim > 0)
     try:
-        position = operator.index(index)
-    except TypeError:
+        chosen = np.asarray(index) if is_array else operator.index(index)
+    except (TypeError, ValueError):  # ValueError: lists of different lengths
         raise TypeError(
             f"episodes are chosen by an integer, a slice, a list of integers or a boolean mask, not by {index!r:.80}"
         ) from None
-    if not -count <= position < count:
-        raise IndexError(f"episode {position} is out of range: there are {count}")
-    return position + count if position < 0 else position
+    if not isinstance(chosen, int):
+        return _positions(chosen if len(chosen) else np.empty(0, np.int64), count)
+    if not -count <= chosen < count:
+        raise IndexError(f"episode {chosen} is out of range: there are {count}")
+    return chosen + count if chosen < 0 else chosen
 
 
 def _positions(index: np.ndarray, count: int) -> np.ndarray:
@@ -213,7 +215,8 @@ def _positions(index: np.ndarray, count: int) -> np.ndarray:
     wrong = (index < -count) | (index >= count)
     if wrong.any():
         raise IndexError(f"episode {index[wrong][0]} is out of range: there are {count}")
-    positions: np.ndarray = np.where(index < 0, index + count, index).astype(np.int64)
+    positions: np.ndarray = index.astype(np.int64)  # first: int8 has no room for a count of 300
+    positions[positions < 0] += count
     return positions
 
 

@@ -244,6 +244,9 @@ def _syntax_text(text: str, at: int, error: SyntaxError) -> str:
     for wrong, hint in (
         ("&&", _INSTEAD[ast.BitAnd]),
         ("||", _INSTEAD[ast.BitOr]),
+        ("=>", "write `>=` in the place of `=>`"),
+        ("=<", "write `<=` in the place of `=<`"),
+        ("<>", "write `!=` in the place of `<>`"),
         ("!", "write `not` in the place of `!`"),
     ):
         if wrong in (text[at : at + 2], text[max(at - 1, 0) : at + 1], text[at]):

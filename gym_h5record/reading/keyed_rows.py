@@ -58,12 +58,16 @@ class KeyedRows(Rows[dict[str, Any], list[dict[str, Any]]]):
         return f"<{self.group.capitalize()} of {len(self)} rows>"
 
     def _key(self, key: str) -> KeyValues:
+        return KeyValues(self, self._decoder, key, self._start, self._column_of(key))
+
+    def _column_of(self, key: str) -> KeyColumn | None:
+        """The column of a key, None if it has none of its own. A key that no row has is an error."""
         columns = self._decoder.key_columns(self.group)
         column = next((each for each in columns if each.key == key), None)
         if column is None and not any(type(each) is dict and key in each for each in self):
             with_columns = ", ".join(repr(each.key) for each in columns) or "none"
             raise KeyError(f"no row has {key!r} in its {self.group}; keys with columns of their own: {with_columns}")
-        return KeyValues(self, self._decoder, key, self._start, column)
+        return column
 
     def _one(self, row: int) -> Any:
         is_unknown = self.is_open and row == self._start + len(self) - 1

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.cached import cached_property
+from gym_h5record.display import counted
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import EpisodeList
 from gym_h5record.reading.recorded_file import RecordedFile
@@ -136,7 +137,8 @@ class Recording(EpisodeSet):
         return self.is_live
 
     def __repr__(self) -> str:
-        return f"<Recording {str(self.path)!r}: {self.num_episodes} episodes, {self.num_steps} steps>"
+        size = f"{counted(self.num_episodes, 'episode')}, {counted(self.num_steps, 'step')}"
+        return f"<Recording {str(self.path)!r}: {size}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(Recording, live=self._live), (str(self.path),)

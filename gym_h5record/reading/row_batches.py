@@ -1,4 +1,4 @@
-"""What is done with every array of a batch."""
+"""What is done with arrays that are given to a caller: every array of a batch, and those that are kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["map_leaves", "with_padding"]
+__all__ = ["map_leaves", "read_only", "with_padding"]
 
 
 def with_padding(leaf: Any, known: np.ndarray) -> Any:
@@ -23,6 +23,12 @@ def with_padding(leaf: Any, known: np.ndarray) -> Any:
     padded = np.zeros((len(known), *leaf.shape[1:]), leaf.dtype)
     padded[known] = leaf
     return padded
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """The array, for an object that keeps it: who changed it would change what the next one reads."""
+    array.flags.writeable = False
+    return array
 
 
 def map_leaves(batch: Any, function: Callable[[Any], Any]) -> Any:

@@ -35,8 +35,8 @@ EpisodeChoice = str | Callable[[Episode], Any] | Sequence[int] | Sequence[bool] 
 class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
     """Episodes as a sequence: what a recording and a selection of its episodes show alike.
 
-    An integer gives an episode. A slice, a list of integers or a boolean mask gives a ``Selection``: the same interface
-    over some of the episodes.
+    An integer gives an episode. A slice, a list or range of integers, or a boolean mask gives a ``Selection``: the same
+    interface over some of the episodes.
     """
 
     # What a subclass says -------------------------------------------------------------------------
@@ -140,8 +140,8 @@ class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
                 - an array of booleans, one for each of these episodes.
 
         Raises:
-            SelectionError: If there is no such mask and the condition is wrong, or one of the numbers is not among
-                these episodes.
+            SelectionError: If there is no such mask and the condition is wrong, one of the numbers is not among these
+                episodes, or ``episodes`` is a selection from another file.
             TypeError: If ``episodes`` is nothing of this.
 
         Example:
@@ -163,7 +163,7 @@ class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
             seed: Seed of the order in which the episodes are dealt out.
 
         Raises:
-            OptionError: If a fraction is not between 0 and 1, or they sum to more than 1.
+            OptionError: If a fraction is not between 0 and 1, they sum to more than 1, or the seed is negative.
 
         Example:
             >>> import gym_h5record as h5r
@@ -216,16 +216,10 @@ class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
         if callable(episodes):
             return self.numbers[np.array([bool(episodes(each)) for each in self], np.bool_)]
         if isinstance(episodes, EpisodeSet):
+            if episodes.path != self.path:
+                raise SelectionError(f"these are episodes of {episodes.path}, not of {self.path}")
             return self._numbered(episodes.numbers)
-        given: Any = episodes
-        if isinstance(episodes, Sequence):
-            given = [each.number if isinstance(each, Episode) else each for each in episodes]
-        chosen = np.asarray(given) if np.size(given) else np.empty(0, np.int64)
-        if chosen.ndim != 1 or chosen.dtype.kind not in "biu":
-            raise TypeError(
-                "episodes are selected by the name of a mask, a condition, a function, numbers or booleans, "
-                f"not by {episodes!r:.80}"
-            )
+        chosen = _number_array(episodes)
         if chosen.dtype.kind != "b":
             return self._numbered(chosen)
         found: np.ndarray = self.numbers[episode_position(chosen, len(self))]
@@ -247,7 +241,8 @@ class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
         return condition.evaluate(lambda name: episode_fact(index, name, numbers), len(numbers))
 
     def _numbered(self, numbers: np.ndarray) -> np.ndarray:
-        found = np.where(numbers < 0, numbers + self._index.num_episodes, numbers).astype(np.int64)
+        found = numbers.astype(np.int64)  # first: int8 has no room for 300 episodes
+        found[numbers < 0] += self._index.num_episodes
         missing = ~np.isin(found, self.numbers)
         if missing.any():
             what = (
@@ -257,6 +252,25 @@ class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
             )
             raise SelectionError(f"there is no episode {numbers[missing][0]} to select: {what}")
         return found
+
+
+def _number_array(episodes: Any) -> np.ndarray:
+    """Numbers, booleans or episodes as an array of integers or booleans, ``(n,)``."""
+    given = episodes
+    if isinstance(episodes, Sequence):
+        given = [each.number if isinstance(each, Episode) else each for each in episodes]
+    try:
+        chosen = np.asarray(given)
+    except ValueError:  # lists of different lengths
+        chosen = np.empty((), object)
+    if chosen.ndim and not chosen.size:
+        return np.empty(0, np.int64)
+    if chosen.ndim != 1 or chosen.dtype.kind not in "biu":
+        raise TypeError(
+            "episodes are selected by the name of a mask, a condition, a function, numbers or booleans, "
+            f"not by {episodes!r:.80}"
+        )
+    return chosen
 
 
 def _may_be_mask(text: str) -> bool:

@@ -95,8 +95,7 @@ class StepDicts(_OfSteps[dict[str, Any], list[dict[str, Any]]], KeyedRows):
         return f"<{self.group.capitalize()} of {len(self)} steps>"
 
     def _key(self, key: str) -> StepValues:
-        super()._key(key)  # raises an error if no step has the key
-        column = next((each for each in self._decoder.key_columns(self.group) if each.key == key), None)
+        column = self._column_of(key)
         source = KeyValues(self._source, self._decoder, key, 0, column)
         return StepValues(self, source, self._decoder, key, column, self._spans)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from gym_h5record.format.nodes import Node
 from gym_h5record.format.schema import Schema
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
-from gym_h5record.reading.row_batches import map_leaves
+from gym_h5record.reading.row_batches import map_leaves, read_only
 from gym_h5record.reading.step_columns import StepColumn, StepDicts
 from gym_h5record.reading.step_leaves import LeafSource
 from gym_h5record.reading.step_spans import StepSpans
@@ -98,22 +99,22 @@ class Steps(Tabular):
     @cached_property
     def dones(self) -> np.ndarray:
         """Whether each step ended its episode, terminated or truncated, ``(steps,)`` bool."""
-        return self._items(fmt.DONES, self._all)
+        return read_only(self._items(fmt.DONES, self._spans.rows(self._all)))
 
     @cached_property
     def times(self) -> np.ndarray | None:
         """When the observation before each step came, ``(steps,)`` float64 in seconds; None without times."""
-        return self._items(fmt.TIMES, self._all) / 1e9 if self._schema.times else None
+        return read_only(self._items(fmt.TIMES, self._spans.rows(self._all)) / 1e9) if self._schema.times else None
 
     @cached_property
     def episodes(self) -> np.ndarray:
         """The number of the episode of each step, ``(steps,)`` int64."""
-        return self._spans.episodes(self._all)
+        return read_only(self._spans.episodes(self._all))
 
     @cached_property
     def steps(self) -> np.ndarray:
         """The number of each step within its episode, from 0, ``(steps,)`` int64."""
-        return self._spans.steps_in_episode(self._all)
+        return read_only(self._spans.steps_in_episode(self._all))
 
     # Batches --------------------------------------------------------------------------------------
 
@@ -122,18 +123,19 @@ class Steps(Tabular):
 
         The observations are read once for ``observations`` and ``next_observations``.
         """
+        schema, take = self._schema, self._decoder.take
         steps = np.arange(start, stop)
         rows = self._spans.rows(steps)
         needed = np.union1d(rows, rows + 1)
-        observations = self._decoder.take(self._schema.observation, needed)
+        observations = take(schema.observation, needed)
         return {
             "observations": _picked(observations, np.searchsorted(needed, rows)),
-            "actions": self.actions[start:stop],
-            "rewards": self.rewards[start:stop],
+            "actions": take(schema.action, rows),
+            "rewards": take(schema.node(fmt.REWARDS), rows),
             "next_observations": _picked(observations, np.searchsorted(needed, rows + 1)),
-            "terminations": self.terminations[start:stop],
-            "truncations": self.truncations[start:stop],
-            "dones": self._items(fmt.DONES, steps),
+            "terminations": take(schema.node(fmt.TERMINATIONS), rows),
+            "truncations": take(schema.node(fmt.TRUNCATIONS), rows),
+            "dones": self._items(fmt.DONES, rows),
             "episodes": self._spans.episodes(steps),
             "steps": self._spans.steps_in_episode(steps),
         }
@@ -158,12 +160,14 @@ class Steps(Tabular):
     def _dicts(self, group: str) -> StepDicts:
         return StepDicts(self._decoder, group, self._num_rows, self._spans)
 
-    def _items(self, name: str, steps: np.ndarray) -> np.ndarray:
-        return self._storage.take(name, self._spans.rows(steps))
+    def _items(self, name: str, rows: np.ndarray) -> np.ndarray:
+        return self._storage.take(name, rows)
 
 
 def _picked(batch: Any, positions: np.ndarray) -> Any:
-    """The rows of a batch at some positions."""
-    return map_leaves(
-        batch, lambda leaf: [leaf[each] for each in positions.tolist()] if isinstance(leaf, list) else leaf[positions]
-    )
+    """The rows of a batch at some positions. No two of them share memory, so that a caller may change each."""
+
+    def picked(leaf: Any) -> Any:
+        return [deepcopy(leaf[each]) for each in positions.tolist()] if isinstance(leaf, list) else leaf[positions]
+
+    return map_leaves(batch, picked)

@@ -1,7 +1,8 @@
 """Random numbers as a function of a key and a counter: the millionth one needs none of those before it.
 
-The numbers are those of SplitMix64, which depend on nothing but the key. What NumPy's ``Generator`` makes of a seed
-may change with its version (NEP 19), and a sampler that resumes must not.
+The numbers are those of SplitMix64 (G. L. Steele, D. Lea and C. H. Flood, "Fast Splittable Pseudorandom Number
+Generators", OOPSLA 2014). They depend on nothing but the key and the counter. What NumPy's ``Generator`` makes of a
+seed may change with its version (NEP 19), and a sampler that resumes must not.
 """
 
 from __future__ import annotations

@@ -60,10 +60,16 @@ class ItemStore:
 
     def keep(self, field: str, runs: Runs) -> None:
         """Decode these rows of a dataset, and keep them in memory."""
-        pieces = [
-            self._storage.items(field, *each) for each in zip(runs.starts.tolist(), runs.stops.tolist(), strict=True)
-        ]
-        self._kept[field] = (pieces[0] if len(pieces) == 1 else np.concatenate(pieces), runs)
+        bounds = zip(runs.starts.tolist(), runs.stops.tolist(), strict=True)
+        items = self._storage.items(field, *next(bounds))
+        if len(runs.starts) > 1:  # into one array: all runs and their concatenation would take twice the memory
+            first, items = items, np.empty((len(runs), *items.shape[1:]), items.dtype)
+            items[: len(first)] = first
+            end = len(first)
+            for start, stop in bounds:
+                items[end : end + stop - start] = self._storage.items(field, start, stop)
+                end += stop - start
+        self._kept[field] = (items, runs)
 
     def find(self, field: str, rows: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Items of a dataset.

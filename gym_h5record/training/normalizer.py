@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gym_h5record.display import short_repr
+from gym_h5record.display import counted, short_repr
 from gym_h5record.errors import OptionError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import link_name
@@ -194,10 +194,22 @@ class Normalizer:
             parts = {key: f"{name}/{link_name(key, taken)}" for key in values}
             return {key: self._mapped(each, parts[key], function) for key, each in values.items()}
         if isinstance(values, tuple):
+            self._check_tuple(values, name)
             return tuple(self._mapped(each, f"{name}/{place}", function) for place, each in enumerate(values))
         if any(each.startswith(f"{name}/") for each in self._scales):
             raise OptionError(f"{name}: expected a dict or a tuple, got {short_repr(values)}")
         return values
+
+    def _check_tuple(self, values: tuple[Any, ...], name: str) -> None:
+        """Raise an ``OptionError`` if values lack a leaf: ``columns=["observations/1"]`` gives a tuple of one value."""
+        below = (each.removeprefix(f"{name}/") for each in self._scales if each.startswith(f"{name}/"))
+        places = {each.partition("/")[0] for each in below}
+        lacking = sorted(places - {str(place) for place in range(len(values))})
+        if lacking:
+            raise OptionError(
+                f"{name}: a tuple of {counted(len(values), 'value')} has no {name}/{lacking[0]}: normalise the values "
+                f"one by one, as in normalize(value, '{name}/{lacking[0]}')"
+            )
 
     def _check_known(self, name: str) -> None:
         if not any(each == name or each.startswith(f"{name}/") for each in self._scales):

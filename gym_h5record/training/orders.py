@@ -114,12 +114,16 @@ class ChunkOrder(Order):
         world_size: How many shares there are.
         block_size: Samples in a block; the last one may be smaller.
         pool_size: Samples in a pool, a multiple of ``block_size``; the last one may be smaller.
+
+    Attributes:
+        block_size: Samples in a block.
+        pool_size: Samples in a pool.
     """
 
     def __init__(
         self, num_samples: int, seed: int, rank: int, world_size: int, *, block_size: int, pool_size: int
     ) -> None:
-        self._block_size, self.pool_size = block_size, pool_size
+        self.block_size, self.pool_size = block_size, pool_size
         self._whole_blocks, self._rest = divmod(num_samples, block_size)
         self._epoch = -1
         super().__init__(num_samples, seed, rank, world_size)
@@ -127,7 +131,7 @@ class ChunkOrder(Order):
 
     def _size_of(self, rank: int) -> int:
         whole = -(-(self._whole_blocks - rank) // self._world_size)
-        return whole * self._block_size + self._rest * (self._whole_blocks % self._world_size == rank)
+        return whole * self.block_size + self._rest * (self._whole_blocks % self._world_size == rank)
 
     def _at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         if epoch != self._epoch:
@@ -143,11 +147,11 @@ class ChunkOrder(Order):
             key = key_of(_POOL, self._seed, epoch, self._rank, pool)
             order = Shuffle(key, min(self.pool_size, self.size - first))
             shuffled[some] = first + order.at(positions[some] - first)
-        blocks, within = np.divmod(shuffled, self._block_size)
+        blocks, within = np.divmod(shuffled, self.block_size)
         blocks = blocks * self._world_size + self._rank
         whole = blocks < self._whole_blocks
         blocks[whole] = self._blocks.at(blocks[whole])
-        return (blocks * self._block_size + within + self._shift) % self._num_samples
+        return (blocks * self.block_size + within + self._shift) % self._num_samples
 
 
 def block_and_pool(batch_size: int, chunk_rows: int, most_samples: int) -> tuple[int, int]:

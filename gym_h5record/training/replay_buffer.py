@@ -22,7 +22,8 @@ class ReplayBuffer:
     Args:
         path: The file, or a recording or selection that is open.
         **options: Options of ``recording.sampler``, all but ``batch_size`` and ``drop_last``. ``replace`` is True
-            unless it is given; with False, every sample comes once before the first one comes again.
+            unless it is given, and False for ``order="chunk"``; with False, every sample comes once before the first
+            one comes again.
 
     Raises:
         OptionError: If an option is wrong or does not fit the recording.
@@ -41,9 +42,8 @@ class ReplayBuffer:
                 raise OptionError(f"{name} is no option of ReplayBuffer: sample(n) says how many samples there are")
         self._is_own = not isinstance(path, EpisodeSet)
         self._episodes = path if isinstance(path, EpisodeSet) else Recording(path)
-        options["replace"] = options.get("replace") is not False
-        if options.get("order") == "chunk":
-            options["replace"] = False
+        if options.get("replace") is None:
+            options["replace"] = options.get("order") != "chunk"
         try:
             self._sampler = self._episodes.sampler(batch_size=1, **options)
         except BaseException:

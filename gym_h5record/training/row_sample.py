@@ -13,6 +13,8 @@ from hashlib import blake2b
 
 import numpy as np
 
+from gym_h5record.training.counter_random import words
+
 __all__ = ["RowSample", "row_keys", "sample_rows"]
 
 _MAX_ROWS = 1 << 16
@@ -28,21 +30,12 @@ def sample_rows(item_bytes: int) -> int:
 def row_keys(file: str, rows: np.ndarray) -> np.ndarray:
     """A pseudo-random key for each row, ``(n,)`` uint64.
 
-    The mixing function is that of SplitMix64 (G. L. Steele, D. Lea and C. H. Flood, "Fast Splittable Pseudorandom
-    Number Generators", OOPSLA 2014).
-
     Args:
         file: What tells the file from others.
         rows: Numbers of rows, ``(n,)`` int64.
     """
-    salt = np.frombuffer(blake2b(file.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "<u8").astype(
-        np.uint64
-    )
-    keys = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + salt
-    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = keys ^ (keys >> np.uint64(31))
-    return mixed
+    salt = np.uint64(int.from_bytes(blake2b(file.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"))
+    return words(salt, rows - 1)  # ``words`` counts from 1
 
 
 class RowSample:
@@ -83,7 +76,7 @@ class RowSample:
         With a probability of 95%, all quantiles of an element are that close at the same time: the inequality of
         Dvoretzky, Kiefer and Wolfowitz, with the constant of P. Massart (Annals of Probability 18, 1990).
         """
-        return 0.0 if self.is_whole else math.sqrt(math.log(2 / (1 - _CONFIDENCE)) / (2 * self._max_rows))
+        return 0.0 if self.is_whole else min(math.sqrt(math.log(2 / (1 - _CONFIDENCE)) / (2 * self._max_rows)), 1.0)
 
     def add(self, keys: np.ndarray, values: np.ndarray) -> None:
         """Add rows.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,6 +76,8 @@ def choose_columns(schema: Schema, names: Sequence[str] | None) -> tuple[list[Sa
     """
     if isinstance(names, str):
         raise OptionError(f"columns: expected a list of names, got the text {names!r:.80}")
+    if names is not None and not isinstance(names, Iterable):
+        raise OptionError(f"columns: expected a list of names, got {names!r:.80}")
     known = _known(schema)
     wanted = list(_USUAL if names is None else names)
     if not wanted:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gym_h5record.display import counted
 from gym_h5record.errors import OptionError
+from gym_h5record.training.orders import ChunkOrder
 from gym_h5record.training.priorities import PriorityOrder
 from gym_h5record.training.sampler_options import SamplerOptions
 from gym_h5record.training.sampling_plan import plan_samples
@@ -51,10 +52,10 @@ class Sampler:
         self._epoch = self._next = 0
 
     def __len__(self) -> int:
-        """Batches of an epoch, for this rank."""
+        """Batches of an epoch, for this rank. Of samples drawn with replacement, all ranks have the same number."""
         size = self.options.batch_size
-        if self.options.is_drawn:
-            return max(-(-self._size // size), 1)
+        if self.options.is_drawn:  # every batch is whole
+            return max(-(-self._least_size // size), 1)
         return self._least_size // size if self.options.drop_last else -(-self._size // size)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -128,10 +129,17 @@ class Sampler:
         Raises:
             OptionError: If the state is that of a sampler with other options or episodes.
         """
+        if not isinstance(state, Mapping):
+            raise OptionError(f"expected what state_dict() returns, got {state!r:.80}")
         found, expected = state.get("for"), self._signature()
-        if found != expected:
-            wrong = [name for name in expected if not isinstance(found, Mapping) or found.get(name) != expected[name]]
-            raise OptionError(f"the state is that of another sampler: {', '.join(wrong) or 'for'} differ")
+        found = found if isinstance(found, Mapping) else {}
+        wrong = [name for name, each in expected.items() if found.get(name) != each]
+        if wrong:
+            its, own = (", ".join(f"{name}={each.get(name)!r:.80}" for name in wrong) for each in (found, expected))
+            raise OptionError(
+                f"the state is that of another sampler: {', '.join(wrong)} differ. The state has {its}, and this "
+                f"sampler {own}"
+            )
         epoch, number = _checked("epoch", state.get("epoch")), _checked("batch", state.get("batch"))
         if number >= max(len(self), 1):
             raise OptionError(f"the state names batch {number}, but an epoch has {len(self)}")
@@ -155,8 +163,14 @@ class Sampler:
         return self.stream.batch(epoch, start, min(stop, limit), limit if is_ahead else None)
 
     def _signature(self) -> dict[str, Any]:
-        weights = {"weights": self._order.digest()} if isinstance(self._order, PriorityOrder) else {}
-        return {"num_samples": self.num_samples, **self.options.signature(), **weights}
+        order = self._order
+        signature = {"episodes": self._source.digest(), "num_samples": self.num_samples, **self.options.signature()}
+        if isinstance(order, PriorityOrder):
+            signature["weights"] = order.digest()
+        if isinstance(order, ChunkOrder):  # their sizes depend on the columns and on memory_bytes
+            block, pool = min(order.block_size, self.num_samples), min(order.pool_size, order.size)
+            signature["order"] = f"chunk, blocks of {block}, pools of {pool}"
+        return signature
 
     @property
     def _prioritised(self) -> PriorityOrder:

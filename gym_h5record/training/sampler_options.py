@@ -39,7 +39,7 @@ class SamplerOptions:
     gamma: float = 0.99
     pad: str = "repeat"
     columns: Sequence[str] | None = None
-    weights: Any = field(default=None, compare=False)
+    weights: Any = field(default=None, compare=False)  # an array of its own: the caller may change theirs
     order: str = "uniform"
     cache: str | None = None
     memory_bytes: int | None = None
@@ -58,6 +58,8 @@ class SamplerOptions:
             raise OptionError(f"rank: expected a number less than world_size={self.world_size}, got {self.rank}")
         if not (isinstance(self.gamma, (int, float)) and 0 <= self.gamma <= 1):
             raise OptionError(f"gamma: expected a number from 0 to 1, got {self.gamma!r:.80}")
+        if self.weights is not None:
+            object.__setattr__(self, "weights", _numbers("weights", self.weights))
         if self.replace is not None and type(self.replace) is not bool:
             raise OptionError(f"replace: expected True, False or None, got {self.replace!r:.80}")
         if self.window is not None and not isinstance(self.window, Window):
@@ -89,12 +91,17 @@ class SamplerOptions:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
     def signature(self) -> dict[str, Any]:
-        """What determines the batches, as JSON values. ``cache`` does not, nor does what the samples consist of."""
-        weights = None
-        if self.weights is not None:
-            weights = hashlib.sha256(np.ascontiguousarray(self.weights, np.float64).tobytes()).hexdigest()
+        """What determines which samples a batch has, as JSON values. ``cache`` and ``columns`` do not."""
+        weights = None if self.weights is None else hashlib.sha256(self.weights.tobytes()).hexdigest()
         names = ("batch_size", "seed", "rank", "world_size", "pad", "order", "drop_last")
         return {**{name: getattr(self, name) for name in names}, "replace": self.is_drawn, "weights": weights}
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"{name}: expected a list or an array of numbers, got {values!r:.80}") from error
 
 
 def _checked(name: str, value: Any, least: int) -> int:

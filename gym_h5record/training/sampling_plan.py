@@ -136,10 +136,9 @@ def _order(
 
 
 def _weighted_order(
-    source: StepSource, given: object, recipe: Recipe, transitions: Transitions, key: tuple[int, int, int]
+    source: StepSource, weights: np.ndarray, recipe: Recipe, transitions: Transitions, key: tuple[int, int, int]
 ) -> Order:
     """The order by the weights that the caller gives: one for each episode, or one for each step."""
-    weights = np.asarray(given, np.float64)
     num_episodes, num_steps = len(source.numbers), source.num_steps
     if weights.ndim != 1 or len(weights) not in (num_episodes, num_steps):
         raise OptionError(

@@ -51,14 +51,15 @@ def read_statistics(
     """
     starts, lengths = (each[numbers] for each in index.spans)
     leaves = StepLeaves(source)
-    runs = _EpisodeRuns(lengths)
+    ends = np.cumsum(lengths, dtype=np.int64)
     skipped = dict(leaves.skipped)
     accumulators = _accumulators(leaves.leaves, len(numbers) if per_episode else None, skipped)
     num_texts = dict.fromkeys((fmt.INFOS, fmt.EXTRAS), 0)
     for first in range(0, source.spans.num_steps, _BLOCK_STEPS):
         steps = np.arange(first, min(first + _BLOCK_STEPS, source.spans.num_steps))
         rows = source.spans.rows(steps)
-        codes, keys, places = leaves.codes(rows), row_keys(file, rows), runs.places(steps)
+        codes, keys = leaves.codes(rows), row_keys(file, rows)
+        places = np.searchsorted(ends, steps, "right")  # of their episodes; a running episode has the last place
         for accumulator in accumulators:
             accumulator.read(leaves, rows, codes, keys, places)
         for group in num_texts:
@@ -106,21 +107,6 @@ def _left_out(source: LeafSource, accumulators: list[_Accumulator], num_texts: d
     if source.decoder.schema.frame is not None:
         skipped[fmt.FRAMES] = "frames are not read"
     return skipped
-
-
-class _EpisodeRuns:
-    """Which steps belong to which episode, by arithmetic.
-
-    Args:
-        lengths: The steps of each episode, ``(n,)`` int64.
-    """
-
-    def __init__(self, lengths: np.ndarray) -> None:
-        self._ends = np.cumsum(lengths, dtype=np.int64)
-
-    def places(self, steps: np.ndarray) -> np.ndarray:
-        """The place of the episode of each step among these, ``(n,)`` int64; their number for a running episode."""
-        return np.searchsorted(self._ends, steps, "right")
 
 
 class _Accumulator:

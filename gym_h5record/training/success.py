@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.format import names as fmt
-from gym_h5record.format.nodes import Scalar
 from gym_h5record.reading.step_leaves import LeafSource, StepLeaves
 
 __all__ = ["SUCCESS_KEYS", "success_of_rows"]
@@ -29,9 +28,9 @@ def success_of_rows(source: LeafSource, leaves: StepLeaves, rows: np.ndarray) ->
     found = np.full(len(rows), np.nan)
     for key in reversed(SUCCESS_KEYS):
         leaf = next((each for each in leaves.leaves if (each.group, each.key) == (fmt.INFOS, key)), None)
-        if leaf is not None and isinstance(leaf.node, Scalar):
+        if leaf is not None and not leaf.ancestors and leaf.num_elements == 1:
             known, _ = leaves.known(leaf, rows, leaves.codes(rows))
-            found[known] = leaves.values(leaf, rows[known]) != 0
+            found[known] = leaves.values(leaf, rows[known]).reshape(-1) != 0
     for position in np.flatnonzero(leaves.has_text(fmt.INFOS, rows)).tolist():  # the text may have the other key
         found[position] = _success(source.decoder.keyed(fmt.INFOS, int(rows[position])))
     return found

@@ -58,11 +58,12 @@ def test_a_recording_has_the_rows_of_its_episodes_and_none_where_no_step_was_tak
     assert (len(first.extras), len(second.extras)) == (5, 2)  # type: ignore[arg-type]
 
 
-def test_times_that_are_kept_cannot_be_changed(path: Path) -> None:
+@pytest.mark.parametrize("name", ["times", "dones"])
+def test_arrays_that_are_kept_cannot_be_changed(name: str, path: Path) -> None:
     with h5r.Recording(path) as recording:
         for rows in (recording.rows, recording.episodes[1]):
             with pytest.raises(ValueError, match="read-only"):
-                rows.times[0] = 5.0  # type: ignore[index]
+                getattr(rows, name)[0] = 5.0
 
 
 def test_times_are_seconds(path: Path) -> None:

@@ -46,13 +46,16 @@ def test_the_parts_are_those_of_every_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "fractions", [{"a": 1.5}, {"a": -0.1}, {"a": 0.6, "b": 0.5}, {"a": float("nan")}], ids=["1.5", "-0.1", "1.1", "nan"]
+    "fractions",
+    [{"a": 1.5}, {"a": -0.1}, {"a": 0.6, "b": 0.5}, {"a": float("nan")}, {"a": 10**400}, {"a": "half"}, [0.8, 0.2]],
+    ids=["1.5", "-0.1", "1.1", "nan", "huge", "text", "list"],
 )
 def test_fractions_that_cannot_be_are_refused(fractions: Any) -> None:
     with pytest.raises(OptionError, match="fractions from 0 to 1 that sum to at most 1"):
         deal(np.arange(10), fractions, 0)
 
 
-def test_a_negative_seed_is_refused() -> None:
+@pytest.mark.parametrize("seed", [-1, 1.5, None], ids=str)
+def test_a_seed_that_is_no_natural_number_is_refused(seed: Any) -> None:
     with pytest.raises(OptionError, match="not negative"):
-        deal(np.arange(10), {"a": 1.0}, -1)
+        deal(np.arange(10), {"a": 1.0}, seed)

@@ -70,7 +70,7 @@ def test_an_index_out_of_range_says_how_many_there_are(index: int, episodes: Any
         episodes[1:3][2]
 
 
-@pytest.mark.parametrize("index", [1.0, "0", None, (0,)], ids=repr)
+@pytest.mark.parametrize("index", [1.0, "0", None, (0,), [0, [1]]], ids=repr)
 def test_an_index_of_another_type_is_an_error(index: Any, episodes: Any) -> None:
     with pytest.raises(TypeError):
         episodes[index]

@@ -370,7 +370,7 @@ def test_the_steps_of_the_running_episode_are_counted(tmp_path: Path) -> None:
         assert recording.num_steps == 3
         assert recording.refresh()
         assert (recording.num_rows, recording.num_steps, recording.num_episodes) == (7, 5, 1)
-        assert repr(recording).endswith(": 1 episodes, 5 steps>")
+        assert repr(recording).endswith(": 1 episode, 5 steps>")
     assert not recording.refresh()
     assert (recording.num_rows, recording.num_steps, recording.num_episodes) == (7, 5, 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ INDICES = [
     [-1, 0, 0],
     [],
     np.array([2, 1], np.uint8),
+    range(4, 0, -2),
     np.array([True, False, False, True, True, False]),
     [True, False, False, True, True, False],
 ]
@@ -78,11 +80,22 @@ def test_an_episode_that_is_not_there_is_an_index_error(index: Any, recording: A
             each[index]
 
 
-@pytest.mark.parametrize("index", [1.0, "0", None, (0,), [1.5], [[0]], np.zeros((2, 2), int)], ids=repr)
+@pytest.mark.parametrize("index", [1.0, "0", None, (0,), [1.5], [[0]], [0, [1]], np.zeros((2, 2), int)], ids=repr)
 def test_what_is_no_index_is_a_type_error(index: Any, recording: Any) -> None:
     for each in (recording, recording.episodes, recording[:]):
         with pytest.raises(TypeError, match="episodes are chosen by"):
             each[index]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint64])
+def test_numbers_of_a_small_type_find_episodes_among_more_than_it_counts(dtype: Any, tmp_path: Path) -> None:
+    record(tmp_path / "run.h5", ZooEnv(spaces.Discrete(9), rewards=(0.5,), length=1), [1] * 300)
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        index = np.array([100, 0], dtype)
+        for each in (recording[index], recording.select(index), recording[:]):
+            assert each.numbers[:2].tolist() == ([100, 0] if len(each) == 2 else [0, 1])
+        if index.dtype.kind == "i":
+            assert recording[-index].numbers.tolist() == recording.select(-index).numbers.tolist() == [200, 0]
 
 
 def test_positions_of_a_selection_are_its_own_and_numbers_those_of_the_recording(recording: Any) -> None:
@@ -160,12 +173,19 @@ def test_what_cannot_be_selected_is_said(choice: Any, message: str, recording: A
         recording.select(choice)
 
 
+def test_a_selection_from_another_file_cannot_be_selected(path: Path, tmp_path: Path, recording: Any) -> None:
+    with h5r.Recording(shutil.copy(path, tmp_path / "other.h5")) as other:
+        with pytest.raises(SelectionError, match=r"episodes of .*other\.h5, not of .*run\.h5"):
+            recording.select(other.select("complete"))
+        assert recording.select(other.select("complete").numbers).numbers.tolist() == [0, 3, 5]
+
+
 def test_an_episode_outside_of_a_selection_cannot_be_selected_from_it(recording: Any) -> None:
     with pytest.raises(SelectionError, match=r"there is no episode 0 to select: <Selection from"):
         recording[1:].select([1, 0])
 
 
-@pytest.mark.parametrize("choice", [3, 2.5, None, [0.5], np.zeros((2, 2), int), ["train"]], ids=repr)
+@pytest.mark.parametrize("choice", [3, 2.5, None, [0.5], [0, [1]], np.zeros((2, 2), int), ["train"]], ids=repr)
 def test_what_selects_nothing_is_a_type_error(choice: Any, recording: Any) -> None:
     with pytest.raises(TypeError, match="episodes are selected by"):
         recording.select(choice)
@@ -252,6 +272,15 @@ def test_batches_of_dicts_are_dicts_of_batches(tmp_path: Path) -> None:
         assert [part.shape for part in first["next_observations"]["pair"]] == [(5,), (5, 2)]
         expected = [recording[0].observations[row]["text"] for row in range(1, 6)]
         assert first["next_observations"]["text"] == expected
+
+
+def test_values_of_a_batch_may_be_changed_one_by_one(tmp_path: Path) -> None:
+    record(tmp_path / "run.h5", ZooEnv(spaces.Sequence(spaces.Box(0, 9, (2,), np.float32)), length=20), [20])
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        batch = next(recording[[0, 0]].iter_batches(40))
+        values = [*batch["observations"], *batch["next_observations"]]
+        arrays = [array for value in values for array in value]
+        assert len({id(array) for array in arrays}) == len(arrays) > 0
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, True, "3", None], ids=repr)

@@ -169,6 +169,12 @@ def test_a_recording_without_steps_has_empty_columns(tmp_path: Path) -> None:
         assert [*steps.actions] == [*recording.iter_batches(3)] == []
 
 
+@pytest.mark.parametrize("name", ["dones", "times", "episodes", "steps"])
+def test_arrays_that_are_kept_cannot_be_changed(name: str, played: tuple[Path, list[Played]]) -> None:
+    with h5r.Recording(played[0]) as recording, pytest.raises(ValueError, match="read-only"):
+        getattr(recording.steps, name)[0] = 5
+
+
 def test_a_batch_has_the_columns_of_its_steps(played: tuple[Path, list[Played]]) -> None:
     with h5r.Recording(played[0]) as recording:
         steps = recording.steps

@@ -1,11 +1,15 @@
 """Items from the file and from memory are the same."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
 import gym_h5record as h5r
+from gym_h5record.storage import dataset_reader
 from gym_h5record.training.item_store import ItemStore, runs_of
 from tests.properties.strategies import PROFILE
 from tests.training.numbered import record_numbered
@@ -43,3 +47,25 @@ def test_items_are_found_for_several_arrays_of_rows(storage, is_kept):
 def test_an_item_in_several_arrays_is_decoded_once(storage):
     items, _ = ItemStore(storage).find("actions", [np.array([3, 3, 1]), np.array([1, 2])])
     assert items.tolist() == [1, 2, 3]
+
+
+def test_runs_that_are_kept_are_never_in_memory_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset_reader, "_KEPT_BYTES", 0)  # else the last chunks count too
+    space = spaces.Box(0, 255, (1 << 16,), np.uint8)
+    with h5r.Writer(tmp_path / "a.h5", observation_space=space, action_space=spaces.Discrete(2)) as writer:
+        for episode in range(8):
+            writer.append_episode(
+                observations=np.full((16, 1 << 16), episode, np.uint8), actions=np.zeros(15, np.int64),
+                rewards=np.zeros(15), terminations=None, truncations=None,
+            )  # fmt: skip
+    with h5r.Recording(tmp_path / "a.h5") as recording:
+        store = ItemStore(recording._index.storage)
+        runs = runs_of(np.array([0, 32, 64, 96]), np.full(4, 15))
+        tracemalloc.start()
+        try:
+            store.keep("observations", runs)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 1.75 * (len(runs) << 16)
+        assert store.take("observations", np.array([15, 32, 79, 111]))[:, 0].tolist() == [0, 2, 4, 6]

@@ -299,3 +299,14 @@ def test_a_text_that_is_no_normalizer_is_one_clear_error(stats: Statistics, chan
 def test_any_other_text_is_one_clear_error(text: str) -> None:
     with pytest.raises(OptionError, match="this is not the JSON text of a Normalizer"):
         h5r.Normalizer.from_json(text)
+
+
+def test_a_tuple_without_some_of_its_values_is_an_error_and_not_scaled_by_their_neighbours(tmp_path: Path) -> None:
+    box = spaces.Box(-1, 1, (2,), np.float32)
+    record(tmp_path / "run.h5", ZooEnv(spaces.Tuple((box, box)), spaces.Discrete(2), length=9), (9,))
+    with h5r.Recording(tmp_path / "run.h5") as recording:
+        normalizer = h5r.Normalizer.from_stats(recording.stats())
+        part = recording.sampler(4, columns=["observations/1"]).batch(0)
+    with pytest.raises(OptionError, match=r"a tuple of 1 value has no observations/1: .*'observations/1'\)"):
+        normalizer.normalize(part)
+    assert normalizer.normalize(part["observations"][0], "observations/1").shape == (4, 2)

@@ -95,3 +95,10 @@ def test_a_wrong_option_or_path_is_an_error(path, tmp_path):
 def test_a_buffer_says_what_it_samples(path):
     with h5r.ReplayBuffer(path) as buffer:
         assert repr(buffer).endswith("a.h5': 21 steps>")
+
+
+def test_replacement_is_checked_like_that_of_a_sampler(path):
+    with pytest.raises(OptionError, match="replace: expected True, False or None, got 'yes'"):
+        h5r.ReplayBuffer(path, replace="yes")
+    with pytest.raises(OptionError, match='order="chunk" has every sample once'):
+        h5r.ReplayBuffer(path, replace=True, order="chunk")

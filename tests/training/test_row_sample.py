@@ -86,3 +86,7 @@ def test_the_errors_that_the_documentation_names(item_bytes: int, error: float) 
         keys = np.arange(start, start + 100, dtype=np.uint64)
         sample.add(keys, np.broadcast_to(np.uint8(0), (100, item_bytes)))
     assert sample.quantile_error == pytest.approx(error, rel=0.01)
+
+
+def test_a_sample_of_one_row_may_be_any_row() -> None:
+    assert sample_of(np.arange(5), 1).quantile_error == 1.0

@@ -67,9 +67,10 @@ def test_an_unknown_column_is_an_error_that_lists_the_others(recording, wrong):
         choose_columns(recording.schema, ["actions", wrong])
 
 
-def test_a_text_in_the_place_of_a_list_is_an_error(recording):
+@pytest.mark.parametrize("wrong", ["actions", 5], ids=str)
+def test_what_is_no_list_of_names_is_an_error(recording, wrong):
     with pytest.raises(OptionError, match="expected a list of names"):
-        choose_columns(recording.schema, "actions")
+        choose_columns(recording.schema, wrong)
 
 
 def test_a_batch_without_columns_is_an_error(recording):

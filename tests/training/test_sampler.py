@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import gym_h5record as h5r
 from gym_h5record.errors import OptionError, RecordingClosedError, SelectionError
+from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.training import Window
 from tests.properties.strategies import PROFILE
 from tests.stacking import START, StackingEnv, record_stacks
@@ -304,3 +305,32 @@ def test_the_arrays_of_a_batch_are_the_callers_own(recording):
 
 def test_a_sampler_says_what_it_samples(recording):
     assert repr(recording.sampler(4)).endswith("a.h5': 21 steps in batches of 4>")
+
+
+@pytest.mark.parametrize("options", [{"replace": True}, {"weights": [1] * 9}], ids=str)
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_every_rank_draws_the_same_number_of_batches(recording, options, drop_last):
+    episode = recording.select([4])  # 9 steps: ranks have 5 and 4
+    samplers = [episode.sampler(4, rank=rank, world_size=2, drop_last=drop_last, **options) for rank in (0, 1)]
+    assert [[len(places(batch)) for batch in each] for each in samplers] == [[4], [4]]
+
+
+def test_a_state_of_as_many_steps_of_other_episodes_is_refused(recording):
+    state = recording.select([0, 4]).sampler(4).state_dict()
+    with pytest.raises(OptionError, match="another sampler: episodes differ"):
+        recording.select([4, 0]).sampler(4).load_state_dict(state)
+    recording.select([0, 4]).sampler(4).load_state_dict(state)
+
+
+def test_a_state_of_an_order_with_other_pools_is_refused(recording, monkeypatch):
+    monkeypatch.setattr(ColumnReader, "chunk_rows", lambda self, name: 1)
+    sampler, other = (recording.sampler(4, order="chunk", memory_bytes=each) for each in (1 << 20, 2500))
+    assert places(sampler.batch(0)) != places(other.batch(0))
+    with pytest.raises(OptionError, match=r"order differ.*='chunk, blocks of 4, pools of 21', and this sampler"):
+        other.load_state_dict(sampler.state_dict())
+    recording.sampler(4, order="chunk", cache="all").load_state_dict(sampler.state_dict())
+
+
+def test_what_is_no_state_is_refused(recording):
+    with pytest.raises(OptionError, match=r"expected what state_dict\(\) returns, got \[\]"):
+        recording.sampler(4).load_state_dict([])

@@ -36,6 +36,7 @@ from gym_h5record.training.sampler_options import SamplerOptions
         ({"weights": [1], "replace": False}, "weights: .* replace must not be False"),
         ({"weights": [1], "order": "chunk"}, 'order="chunk"'),
         ({"replace": True, "order": "chunk"}, 'order="chunk"'),
+        ({"weights": "high"}, "weights: expected a list or an array of numbers, got 'high'"),
     ],
     ids=str,
 )
@@ -65,3 +66,10 @@ def test_recording_and_selection_take_exactly_these_options_with_these_defaults(
     taken = {name: each.default for name, each in parameters.items() if name != "self"}
     assert taken == {each.name: each.default for each in dataclasses.fields(SamplerOptions)}
     assert Selection.sampler is Recording.sampler
+
+
+def test_weights_are_a_copy_of_those_of_the_caller():
+    weights = np.ones(3)
+    options = SamplerOptions(weights=weights)
+    weights[0] = 7
+    assert options.weights.tolist() == [1, 1, 1]

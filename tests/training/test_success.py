@@ -67,3 +67,16 @@ def test_recordings_without_infos_say_nothing(tmp_path: Path) -> None:
         pen.step(pair(1), terminated=True)
     with h5r.Recording(tmp_path / "run.h5") as recording:
         assert recording.stats().success_rate is None
+
+
+@pytest.mark.parametrize("column", [{}, {"success": np.zeros(1)}, {"success": np.zeros(())}], ids=str)
+def test_an_array_of_one_number_says_it(tmp_path: Path, column: dict[str, Any]) -> None:
+    value = np.ones_like(column.get("success", np.zeros(1)))
+    with h5r.Recording(write(tmp_path / "run.h5", [[{"success": value}]], column)) as recording:
+        assert recording.stats().success_rate == 1.0
+
+
+@pytest.mark.parametrize("column", [{}, {"success": {"door": True}}], ids=["text", "column"])
+def test_a_dict_under_the_key_says_nothing(tmp_path: Path, column: dict[str, Any]) -> None:
+    with h5r.Recording(write(tmp_path / "run.h5", [[{"success": {"door": True}}]], column)) as recording:
+        assert recording.stats().success_rate is None
