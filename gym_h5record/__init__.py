@@ -13,6 +13,7 @@ from gym_h5record.version import __version__ as __version__
 
 if TYPE_CHECKING:  # type checkers take only ``X as X`` for a public name
     from gym_h5record import errors as errors
+    from gym_h5record import vector as vector
     from gym_h5record.errors import RecordingError as RecordingError
     from gym_h5record.maintenance.comparing import DiffReport as DiffReport
     from gym_h5record.maintenance.comparing import diff as diff
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # type checkers take only ``X as X`` for a public name
     from gym_h5record.maintenance.validation.problems import Problem as Problem
     from gym_h5record.maintenance.validation.problems import Severity as Severity
     from gym_h5record.maintenance.validation.validator import validate as validate
+    from gym_h5record.media.videos import to_video as to_video
     from gym_h5record.reading.columns import Column as Column
     from gym_h5record.reading.episodes import Episode as Episode
     from gym_h5record.reading.recording import Recording as Recording
@@ -53,6 +55,7 @@ else:
         "maintenance.repairs.repairing": ("RepairReport", "RowCount", "repair"),
         "maintenance.validation.problems": ("Problem", "Severity"),
         "maintenance.validation.validator": ("validate",),
+        "media.videos": ("to_video",),
         "reading.columns": ("Column",),
         "reading.episodes": ("Episode",),
         "reading.recording": ("Recording",),
@@ -73,11 +76,12 @@ else:
         "values.custom_spaces": ("OpaqueSpace", "register_space"),
     }
     _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}
-    __all__ = ["__version__", "errors", *_MODULE_OF]
+    _MODULES = ("errors", "vector")
+    __all__ = ["__version__", *_MODULES, *_MODULE_OF]
 
     def __getattr__(name: str) -> Any:
-        if name == "errors":
-            return import_module(f"{__name__}.errors")
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)

@@ -5,7 +5,6 @@ The tensors share memory with the arrays that are read: nothing is copied, unles
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ import numpy as np
 
 from gym_h5record.cached import cached_property
 from gym_h5record.errors import MissingDependencyError, OptionError, UnsupportedSpaceError
-from gym_h5record.reading.recording import Recording
 from gym_h5record.reading.selection import EpisodeSet
 from gym_h5record.training.sampler import Sampler
+from gym_h5record.training.transition_source import TransitionSource
 from gym_h5record.training.windows import Window
 
 try:
@@ -87,18 +86,12 @@ class TransitionDataset(Dataset):
         cache: str | None = None,
     ) -> None:
         self._form = _TensorForm(channels_first, dtype, window)
-        episodes = path if isinstance(path, EpisodeSet) else Recording(path)
-        self._own = None if episodes is path else episodes
-        try:
-            self._sampler = episodes.sampler(
-                1, replace=True, window=window, n_step=n_step, gamma=gamma, pad=pad, columns=columns, cache=cache
-            )
-        except BaseException:
-            self.close()
-            raise
+        self._source = TransitionSource(
+            path, columns=columns, window=window, n_step=n_step, gamma=gamma, pad=pad, cache=cache
+        )
 
     def __len__(self) -> int:
-        return self._sampler.num_samples
+        return len(self._source)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One transition. Negative indices count from the end."""
@@ -120,19 +113,10 @@ class TransitionDataset(Dataset):
 
     def close(self) -> None:
         """Close the file, unless it was given open. Copies in other processes stay as they are."""
-        if self._own is not None:
-            self._own.close()
+        self._source.close()
 
     def _read(self, indices: Iterable[int]) -> dict[str, Any]:
-        size = len(self)
-        numbers = np.fromiter((operator.index(each) for each in indices), np.int64)
-        wrong = (numbers < -size) | (numbers >= size)
-        if wrong.any():
-            raise IndexError(f"there is no transition {numbers[wrong][0]}: the dataset has {size}")
-        return self._form.tensors(self._sampler.stream.numbered(np.where(numbers < 0, numbers + size, numbers)))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_own": None}  # the sampler opens the file
+        return self._form.tensors(self._source.batch(indices))
 
 
 class SamplerDataset(IterableDataset):

@@ -5,12 +5,13 @@
 Makes its own recordings in a temporary folder: Breakout in stacks of four 84x84 pictures, and CartPole. Every figure is
 the median over rounds; what is compared is measured in turn, within one round, in one process. The machine should do
 nothing else. A figure is samples per second, in batches of ``--batch``, and how many times that is the figure of the
-yardstick: Stable-Baselines3's ``ReplayBuffer.sample`` if it is installed, else ``gather``.
+yardstick: Stable-Baselines3's ``ReplayBuffer.sample`` if it is installed, else ``gather, copy``.
 
 ``gather``: NumPy takes random rows of arrays in memory that hold every observation and every next observation, as an
 in-memory buffer has them. ``sb3``: the same from Stable-Baselines3's ``ReplayBuffer``, which makes tensors of them.
-The others are ``recording.sampler`` with these options, from a file that the operating system has in memory. The sizes
-are those of the file, and of the arrays that ``gather`` reads.
+``gather, copy``: what that does with NumPy alone, which is to index the arrays and to copy what it found. The others
+are ``recording.sampler`` with these options, from a file that the operating system has in memory. The sizes are those
+of the file, and of the arrays that ``gather`` reads.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "uniform, replace=True": {"replace": True},
     "chunk": {"order": "chunk"},
     'uniform, cache="low_dim"': {"cache": "low_dim"},
+    'uniform, cache="compressed"': {"cache": "compressed"},
+    'chunk, cache="compressed"': {"cache": "compressed", "order": "chunk"},
     'uniform, cache="all"': {"cache": "all"},
     'chunk, cache="all"': {"cache": "all", "order": "chunk"},
 }
@@ -83,7 +86,7 @@ def print_figures(name: str, path: Path, arguments: argparse.Namespace) -> None:
                 sample()
                 figures[way].append(arguments.batch / seconds_each(sample, arguments.batches))
     medians = {way: statistics.median(each) for way, each in figures.items()}
-    yardstick = medians.get("sb3", medians["gather"])
+    yardstick = medians.get("sb3", medians["gather, copy"])
     print(f"\n{name}, {path.stat().st_size / 2**20:.1f} MiB on disk, {memory_bytes / 2**20:.0f} MiB as arrays")
     for way, figure in medians.items():
         print(f"{way:28} {figure:12,.0f} samples a second   {figure / yardstick:6.2f}")
@@ -100,7 +103,12 @@ def ways_to_sample(recording: h5r.Recording, batch_size: int) -> tuple[dict[str,
         rows = random.integers(0, len(steps), batch_size)
         return [np.take(each, rows, axis=0) for each in arrays]
 
-    ways: dict[str, Callable[[], object]] = {"gather": gather}
+    def gather_and_copy() -> list[np.ndarray]:
+        rows = np.random.randint(0, len(steps), batch_size)  # as Stable-Baselines3 does
+        return [np.array(each[rows, np.zeros_like(rows)]) for each in buffers]
+
+    buffers = [each[:, None] for each in arrays]  # with an axis of environments
+    ways: dict[str, Callable[[], object]] = {"gather": gather, "gather, copy": gather_and_copy}
     if importlib.util.find_spec("stable_baselines3") is not None:
         buffer = stable_baselines3_buffer(recording, dict(zip(names, arrays, strict=True)))
         ways["sb3"] = lambda: buffer.sample(batch_size)

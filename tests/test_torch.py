@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import MissingDependencyError, OptionError, RecordingClosedError, UnsupportedSpaceError
-from gym_h5record.training import Window
+from gym_h5record.training import Window, transition_source
 from tests.training.numbered import all_places, check_equal, check_transitions, places, record_numbered, same_batches
 
 LENGTHS = (7, 1, 4, 0, 9)
@@ -122,7 +122,7 @@ def test_a_batch_of_transitions_has_the_transitions_asked_for(face, recording):
 def test_transitions_beyond_the_last_are_an_index_error(face, recording):
     dataset = face.TransitionDataset(recording)
     assert len(dataset) == sum(LENGTHS)
-    with pytest.raises(IndexError, match="there is no transition 21: the dataset has 21"):
+    with pytest.raises(IndexError, match="there is no transition 21: the recording has 21"):
         dataset[21]
     with pytest.raises(IndexError, match="there is no transition -22"):
         dataset.__getitems__([3, -22])
@@ -405,7 +405,7 @@ def test_a_dataset_of_a_sampler_needs_a_sampler(face, recording):
 
 def test_options_that_do_not_fit_leave_no_file_open(face, numbered, monkeypatch):
     opened = []
-    monkeypatch.setattr(face, "Recording", lambda path: opened.append(h5r.Recording(path)) or opened[0])
+    monkeypatch.setattr(transition_source, "Recording", lambda path: opened.append(h5r.Recording(path)) or opened[0])
     with pytest.raises(OptionError, match="there is no 'nonsense'"):
         face.TransitionDataset(numbered, columns=["nonsense"])
     with pytest.raises(RecordingClosedError):

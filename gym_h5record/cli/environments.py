@@ -18,7 +18,7 @@ from gymnasium import wrappers
 from gym_h5record.cli.program import CommandError
 from gym_h5record.errors import MissingDependencyError
 
-__all__ = ["default_path", "make_environment"]
+__all__ = ["default_path", "make_environment", "quieten_atari"]
 
 _MISFITS = (gym.error.Error, ImportError, TypeError, ValueError, KeyError)
 """Raised by ``gymnasium.make`` and by constructors if the id or an argument does not fit."""
@@ -80,7 +80,15 @@ def _register_atari(env_id: str) -> None:
             f'{env_id} needs ale-py, which is not installed: pip install "gym_h5record[atari]"'
         ) from error
     gym.register_envs(ale_py)
-    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # otherwise every game prints a banner
+    quieten_atari()
+
+
+def quieten_atari() -> None:
+    """Let ALE print errors only: otherwise every game prints a banner, which tears a progress bar."""
+    if importlib.util.find_spec("ale_py") is not None:
+        import ale_py
+
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
 
 
 def _preprocess(env: gym.Env[Any, Any], env_id: str) -> gym.Env[Any, Any]:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.live import Live
 
 from gym_h5record.cli.output import file_bytes, print_json, safe, safe_line, size_text
-from gym_h5record.cli.playback import describe_end
 from gym_h5record.cli.returns import mean_return, mean_return_text
 from gym_h5record.display import counted, reward_text
+from gym_h5record.media.headlines import describe_end
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 

@@ -6,7 +6,6 @@ the first and switches off the second.
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import sys
@@ -32,13 +31,12 @@ __all__ = [
     "safe",
     "safe_line",
     "show",
+    "show_line",
     "size_text",
-    "summary",
 ]
 
 _WIDEST = 10_000  # characters of a line that is not broken
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
-_MAX_ITEMS = 8  # of a value that ``summary`` shows
 
 
 # For people -----------------------------------------------------------------------------------------
@@ -72,6 +70,15 @@ def show(renderable: RenderableType, *, whole: bool = False) -> None:
         console.print(renderable)
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
+
+
+def show_line(text: str) -> None:
+    """Print a sentence. On a terminal it breaks between words."""
+    console = make_console()
+    if console.is_terminal:
+        show(safe(text))
+    else:
+        click.echo(printable(text))
 
 
 def name_table(rows: Iterable[tuple[str, object]]) -> Table:
@@ -116,36 +123,6 @@ def file_bytes(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def summary(value: Any) -> str:
-    """A value in a few words, for a table cell.
-
-    Example:
-        >>> import numpy as np
-        >>> summary({"position": np.array([0.123456, -1.0]), "camera": np.zeros((84, 84), np.uint8)})
-        'position=[0.123 -1] camera=84x84 uint8'
-    """
-    if isinstance(value, np.ndarray) and value.ndim:
-        return _array(value)
-    if isinstance(value, (float, np.floating)):
-        return f"{float(value):.3g}"
-    if isinstance(value, Mapping):
-        return _joined((f"{key}={summary(each)}" for key, each in value.items()), len(value))
-    if isinstance(value, (list, tuple)):
-        return f"({_joined(map(summary, value), len(value))})"
-    return str(value)
-
-
-def _array(array: np.ndarray) -> str:
-    if array.ndim > 1 or array.size > _MAX_ITEMS:
-        return f"{'x'.join(map(str, array.shape))} {array.dtype}"
-    return f"[{' '.join(map(summary, array))}]"
-
-
-def _joined(parts: Iterable[str], count: int) -> str:
-    shown = " ".join(itertools.islice(parts, _MAX_ITEMS))
-    return f"{shown} ..." if count > _MAX_ITEMS else shown
 
 
 # For programs ---------------------------------------------------------------------------------------

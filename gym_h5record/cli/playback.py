@@ -1,7 +1,4 @@
-"""Chooses an episode of a recording and plays it step by step with ``ReplayFromHDF5``.
-
-``commands/replay.py`` prints the steps, ``pictures.py`` draws the frames.
-"""
+"""Plays an episode of a recording step by step with ``ReplayFromHDF5``, for ``commands/replay.py`` to print."""
 
 from __future__ import annotations
 
@@ -10,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gym_h5record.cli.output import summary
-from gym_h5record.cli.program import CommandError
-from gym_h5record.cli.returns import running_returns
+from gym_h5record.media.returns import running_returns
+from gym_h5record.media.summaries import summary
 from gym_h5record.reading.episodes import Episode
-from gym_h5record.reading.recording import Recording
 from gym_h5record.replay.environment import ReplayFromHDF5
 
-__all__ = ["Step", "choose_episode", "describe_end", "play"]
+__all__ = ["Step", "play"]
 
 
 @dataclass(frozen=True)
@@ -52,21 +47,6 @@ class Step:
         }
 
 
-def choose_episode(recording: Recording, number: int | None) -> Episode:
-    """The episode with a number, negative from the end; for None the first episode with a step."""
-    episodes, name = recording.episodes, recording.path
-    if number is None:
-        for episode in episodes:
-            if episode.length:
-                return episode
-        raise CommandError(f"{name} has no episode with a step to replay.")
-    if not episodes:
-        raise CommandError(f"{name} has no episodes.")
-    if not -len(episodes) <= number < len(episodes):
-        raise CommandError(f"{name} has episodes 0 to {len(episodes) - 1}, there is no episode {number}.")
-    return episodes[number]
-
-
 def play(path: Path, episode: Episode, limit: int | None) -> tuple[tuple[Any, dict[str, Any]], list[Step]]:
     """Play an episode with the recorded actions, up to a number of steps; the result of the reset and the steps."""
     steps, totals = [], running_returns(episode, limit)
@@ -78,9 +58,3 @@ def play(path: Path, episode: Episode, limit: int | None) -> tuple[tuple[Any, di
             flags = bool(terminated), bool(truncated)
             steps.append(Step(number, action, observation, reward, *flags, info, totals[number + 1]))
     return reset, steps
-
-
-def describe_end(episode: Episode) -> str:
-    """``"terminated"``, ``"truncated"``, ``"terminated and truncated"`` or ``"incomplete"``."""
-    ends = [name for name in ("terminated", "truncated") if getattr(episode, name)]
-    return " and ".join(ends) or "incomplete"

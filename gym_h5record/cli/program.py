@@ -7,6 +7,7 @@ environment or a policy raises keeps its traceback: its author has to find the p
 from __future__ import annotations
 
 import io
+import json
 import sys
 import warnings
 from typing import IO, Any, TextIO
@@ -19,6 +20,7 @@ __all__ = ["EXIT_INTERRUPTED", "EXIT_PROBLEM", "CommandError", "Program"]
 
 EXIT_PROBLEM = 1  # of the file or the run; click itself ends wrong usage with 2
 EXIT_INTERRUPTED = 3
+_JSON = "--json"
 
 
 class CommandError(click.ClickException):
@@ -32,10 +34,32 @@ class CommandError(click.ClickException):
 
 
 class Program(click.Group):
-    """A group of commands that ends with the exit codes of this module."""
+    """A group of commands that ends with the exit codes of this module.
+
+    If the arguments have ``--json``, an error is a JSON object on stdout.
+    """
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Note whether errors are JSON, before the arguments are parsed."""
+        wants_json = _JSON in args
+        ctx = super().make_context(info_name, args, parent, **extra)
+        ctx.meta[_JSON] = wants_json
+        return ctx
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that the arguments name."""
+        try:
+            return self._run(ctx)
+        except click.ClickException as error:
+            if not ctx.meta[_JSON]:
+                raise
+            told = {"type": type(error.__cause__ or error).__name__, "message": printable_lines(error.format_message())}
+            click.echo(json.dumps({"error": told}))
+            ctx.exit(error.exit_code)
+
+    def _run(self, ctx: click.Context) -> Any:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not UTF-8
         with warnings.catch_warnings():

@@ -29,13 +29,19 @@ _INTERVAL_S = 0.25
 _P = ParamSpec("_P")
 
 
-def row_progress(name: str, unit: str = "rows", *, is_shown: bool = True) -> AbstractContextManager[OnProgress | None]:
-    """A bar for the rows, or other units, that are done of a known number."""
+def row_progress(
+    name: str, unit: str = "rows", *, is_shown: bool = True, at_once: bool = True
+) -> AbstractContextManager[OnProgress | None]:
+    """A bar for the rows, or other units, that are done of a known number.
+
+    Unless it is drawn ``at_once``, it is drawn when the first of them is done: what other programs print before that
+    does not tear it.
+    """
 
     def describe(done: int, total: int) -> tuple[float, str]:
         return done / max(total, 1), f"{done:,}/{total:,} {unit}"
 
-    return _progress(name, describe, is_shown=is_shown)
+    return _progress(name, describe, is_shown=is_shown, at_once=at_once)
 
 
 def rollout_progress(
@@ -57,7 +63,7 @@ def rollout_progress(
 
 @contextmanager
 def _progress(
-    name: str, describe: Callable[_P, tuple[float, str]], *, is_shown: bool
+    name: str, describe: Callable[_P, tuple[float, str]], *, is_shown: bool, at_once: bool = True
 ) -> Iterator[Callable[_P, None] | None]:
     """A bar that is drawn when it is time to; ``describe`` gives the fraction and the text behind the bar."""
     console = make_console(stderr=True)
@@ -81,9 +87,14 @@ def _progress(
         nonlocal due_s
         if monotonic() >= due_s:
             fraction, facts = describe(*args, **kwargs)
+            bar.start()
             bar.update(task, completed=fraction, facts=facts)
             bar.refresh()
             due_s = monotonic() + _INTERVAL_S
 
-    with bar:
+    if at_once:
+        bar.start()
+    try:
         yield on_progress
+    finally:
+        bar.stop()

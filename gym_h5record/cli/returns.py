@@ -1,47 +1,18 @@
-"""Returns as commands show them: sums of rewards that are numbers, or arrays of several.
+"""Mean returns as commands show them: numbers, or arrays of several.
 
-What is no number, or an array of another shape than the first, counts as NaN: no total ignores it. Of an episode that
-did not end only a part of the return is known: means leave such episodes out, and say how many.
+Of an episode that did not end only a part of the return is known: means leave such episodes out, and say how many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gym_h5record.display import reward_text
-from gym_h5record.values.exact import foreign_array, reward_number
 
-if TYPE_CHECKING:
-    from gym_h5record.reading.episodes import Episode  # loads h5py, which ``record`` does not need
-
-__all__ = ["mean_return", "mean_return_text", "running_returns", "with_reward", "zero_return"]
-
-
-def zero_return(reward: Any) -> Any:
-    """The return of no step, where rewards are like this one: 0.0, or an array of zeros."""
-    array = _numbers(reward)
-    return 0.0 if array is None else np.zeros(array.shape)
-
-
-def with_reward(total: Any, reward: Any) -> Any:
-    """A return with one more reward."""
-    array, shape = _numbers(reward), np.shape(total)
-    if array is None and not shape:
-        return total + reward_number(reward)
-    with np.errstate(all="ignore"):
-        return total + (np.nan if array is None or array.shape != shape else array.astype(np.float64))
-
-
-def running_returns(episode: Episode, limit: int | None = None) -> list[Any]:
-    """The return before the first step of an episode, and after each step up to a number of them."""
-    shape = episode.rewards.shape[1:]
-    totals: list[Any] = [np.zeros(shape) if shape else 0.0]
-    for reward in episode.rewards[:limit]:
-        totals.append(with_reward(totals[-1], reward))
-    return totals
+__all__ = ["mean_return", "mean_return_text"]
 
 
 def mean_return(returns: Sequence[Any] | np.ndarray) -> Any:
@@ -69,9 +40,3 @@ def mean_return_text(returns: Sequence[Any] | np.ndarray, num_incomplete: int) -
         return "no complete episode"
     left_out = f" without {num_incomplete:,} incomplete" if num_incomplete else ""
     return f"mean return {reward_text(mean)}{left_out}"
-
-
-def _numbers(reward: Any) -> np.ndarray | None:
-    """A reward that is an array of numbers; None for a single number and anything else."""
-    array = reward if isinstance(reward, np.ndarray) else foreign_array(reward)
-    return array if array is not None and array.ndim and array.size and array.dtype.kind in "biuf" else None

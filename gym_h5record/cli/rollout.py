@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 
 from gym_h5record.cli.interrupts import Interrupts
-from gym_h5record.cli.returns import with_reward, zero_return
+from gym_h5record.media.returns import with_reward, zero_return
 
 __all__ = ["Limits", "RolloutStats", "roll_out"]
 

@@ -16,8 +16,10 @@ from typing import Any
 import click
 from gymnasium import Space
 
+from gym_h5record.cli.environments import quieten_atari
 from gym_h5record.cli.program import CommandError
 from gym_h5record.cli.progress import OnProgress, row_progress
+from gym_h5record.reading.recording import Recording
 
 __all__ = [
     "RANDOM",
@@ -57,12 +59,19 @@ def import_from_current_directory() -> None:
 
 
 @contextmanager
-def running_episodes(path: Path, *, as_json: bool) -> Iterator[OnProgress | None]:
-    """Run the user's code on episodes: draw a bar, or with ``as_json`` move what the code prints to stderr."""
+def running_episodes(path: Path, *, as_json: bool, workers: int = 1) -> Iterator[OnProgress | None]:
+    """Run the user's code on episodes: draw a bar, or with ``as_json`` move what the code prints to stderr.
+
+    ALE prints no banner in this process. Other processes print theirs when they start, so that with them the bar is
+    drawn after the first episode.
+    """
     import_from_current_directory()
+    with Recording(path) as recording:
+        if str(recording.metadata.get("env_class")).startswith("ale_py."):
+            quieten_atari()
     with (
         redirect_stdout(sys.stderr if as_json else sys.stdout),
-        row_progress(path.name, "episodes", is_shown=not as_json) as on_progress,
+        row_progress(path.name, "episodes", is_shown=not as_json, at_once=workers == 1) as on_progress,
     ):
         yield on_progress
 

@@ -16,8 +16,10 @@ __all__ = ["HELP_BY_VERB", "LazyCommand"]
 
 HELP_BY_VERB = {
     "record": "Step the environment ENV_ID and record it into one HDF5 file.",
-    "info": "Show what the recording PATH holds, and the size of each column.",
+    "info": "Show what the recording PATH holds, on one screen.",
     "replay": "Play one episode of the recording PATH without an environment.",
+    "video": "Write an episode of the recording PATH as a video.",
+    "stats": "Show statistics of the values of the recording PATH.",
     "verify": "Run the episodes of PATH again and compare them bit by bit.",
     "validate": "Check the recording PATH for errors, without changing it.",
     "diff": "Find the first difference between the recordings A and B.",

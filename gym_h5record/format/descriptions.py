@@ -41,7 +41,7 @@ _TEXTS = {  # short: together with the labels they take a kilobyte, longer ones 
     f"{fmt.EPISODES}/terminated": "Whether it ended in a final state",
     f"{fmt.EPISODES}/truncated": "Whether it was cut short",
     f"{fmt.EPISODES}/complete": "Terminated or truncated",
-    f"{fmt.EPISODES}/origins": "Begun by a reset (0), midway (1), after the end (2)",
+    f"{fmt.EPISODES}/origins": "Begun by a reset (0, 3), midway (1), after the end (2)",
     fmt.EPISODE_JSON: "Options and snapshot of the reset, as JSON",
     fmt.COMMIT: "Number of valid rows, of valid episodes",
     fmt.POSITIONS: "Numbers of the writer",

@@ -107,6 +107,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "versions": _object,
     "platform": _object,
     "recording_parent": _object,
+    "vector": _object,
     "env_wrappers": lambda text: [_expect(str, each) for each in _expect(list, parse_json(text, MAX_DEPTH))],
     "observation_space": _space,
     "action_space": _space,

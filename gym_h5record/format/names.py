@@ -18,6 +18,7 @@ __all__ = [
     "ENDS",
     "EPISODES",
     "EPISODE_COLUMNS",
+    "EPISODE_ENVS",
     "EPISODE_JSON",
     "EXCEPTIONS",
     "EXTRAS",
@@ -33,6 +34,7 @@ __all__ = [
     "METADATA_ATTRIBUTES",
     "NO_SEED",
     "NUMPY_SCALARS",
+    "NUM_ENVS",
     "OBSERVATIONS",
     "POSITIONS",
     "REWARDS",
@@ -75,6 +77,7 @@ MASKS = "masks"
 MASK_NAMES = "mask_names"  # the attribute of /metadata that lists the datasets of /masks
 
 ROOT_ATTRIBUTES = ("format", "format_version", "fps")
+NUM_ENVS = "num_envs"  # one more attribute of the root, in vector recordings
 METADATA_ATTRIBUTES = (
     "run_id",
     "agent_id",
@@ -90,6 +93,7 @@ METADATA_ATTRIBUTES = (
     "frames",
     "rom_md5",
     "recording_parent",
+    "vector",
     "created_at",
     "versions",
     "platform",
@@ -118,6 +122,7 @@ INFOS_JSON = "infos/json"
 EXTRAS_JSON = "extras/json"
 EXCEPTIONS = "exceptions"
 EPISODE_JSON = "episodes/json"
+EPISODE_ENVS = "episodes/envs"  # in vector recordings: the lane of each episode
 SNAPSHOT = "snapshot"  # a key of that JSON
 
 EPISODE_COLUMNS: dict[str, np.dtype] = {
@@ -143,6 +148,7 @@ class Origin(IntEnum):
     RESET = 0
     STEP_TRIGGER = 1  # ``step_trigger`` began recording in the middle of an episode
     AFTER_DONE = 2  # ``step`` was called after the episode had ended
+    AUTORESET = 3  # a vector environment has reset the environment itself, without seed and options
 
 
 class RowFlag(IntFlag):
@@ -151,6 +157,7 @@ class RowFlag(IntFlag):
     FIRST = 1
     LAST = 2
     DISCARDED = 4  # the episode that ends with this row is not wanted
+    ABSENT = 8  # of a lane: it has no row here, while other lanes have one
 
 
 class TypeCode(IntEnum):

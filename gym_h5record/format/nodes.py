@@ -51,6 +51,8 @@ class Field:
         parent: The field of ends that says which items belong to which row;
             None if every row has one item.
         is_ends: Whether the items are ends.
+        num_lanes: The length of the lane axis behind the first axis; None in a recording of a single environment, and
+            for a field of ``/episodes``.
     """
 
     name: str
@@ -58,11 +60,17 @@ class Field:
     shape: tuple[int, ...] = ()
     parent: str | None = None
     is_ends: bool = False
+    num_lanes: int | None = None
 
     @property
     def item_bytes(self) -> int:
-        """Bytes of one item."""
+        """Bytes of one item, of one lane."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of the dataset behind its first axis: that of an item, behind the lanes if there are any."""
+        return self.shape if self.num_lanes is None else (self.num_lanes, *self.shape)
 
     @property
     def axis(self) -> Literal["row", "episode", "item"]:

@@ -7,8 +7,8 @@ extras, and the datasets that every recording has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Schema:
         reward: The node of a reward: a number, or an array of several.
         extras: The keys of extras with columns of their own, None in a recording without ``/extras``.
         times: Whether there is a time per row.
+        num_envs: Lanes of a vector recording; None in a recording of a single environment, which has no lane axis.
     """
 
     observation: Node
@@ -56,6 +57,7 @@ class Schema:
     reward: Array | Scalar = NUMBER_REWARD
     extras: tuple[KeyColumn, ...] | None = None
     times: bool = False
+    num_envs: int | None = None
 
     @cached_property
     def coded(self) -> tuple[Node, ...]:
@@ -109,7 +111,7 @@ class Schema:
         """Fields with one item of fixed size per row."""
         coded = [field for node in self.coded if isinstance(node, (Array, Scalar)) for field in node.fields()]
         coded += [node.newest for node in self.coded if isinstance(node, Stack)]
-        return (*coded, _TIMES) if self.times else tuple(coded)
+        return self._with_lanes((*coded, _TIMES) if self.times else coded)
 
     @cached_property
     def ragged_fields(self) -> tuple[Field, ...]:
@@ -121,7 +123,9 @@ class Schema:
     def step_fields(self) -> tuple[Field, ...]:
         """Fields of the step taken from a row: padding in the last row of an episode."""
         extras = () if self.extras is None else (*(column.node for column in self.extras), Text(fmt.EXTRAS_JSON))
-        return tuple(field for node in (self.action, self.reward, *_FLAGS, *extras) for field in node.fields())
+        return self._with_lanes(
+            field for node in (self.action, self.reward, *_FLAGS, *extras) for field in node.fields()
+        )
 
     @cached_property
     def row_fields(self) -> tuple[Field, ...]:
@@ -129,19 +133,29 @@ class Schema:
         frame = () if self.frame is None else (self.frame,)
         infos = () if self.infos is None else (*(column.node for column in self.infos), Text(fmt.INFOS_JSON))
         fields = [field for node in (self.observation, *frame, *infos) for field in node.fields()]
-        return (*fields, _TIMES) if self.times else tuple(fields)
+        return self._with_lanes((*fields, _TIMES) if self.times else fields)
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
         """All fields of values: those of steps, those of rows, and the exceptions."""
-        return (*self.step_fields, *self.row_fields, *Text(fmt.EXCEPTIONS).fields())
+        return (*self.step_fields, *self.row_fields, *self._with_lanes(Text(fmt.EXCEPTIONS).fields()))
+
+    @cached_property
+    def derived_fields(self) -> tuple[Field, ...]:
+        """Fields that a writer makes of the values: ``/dones``, and the type codes."""
+        types = Field(fmt.TYPES, np.dtype(np.uint8), (len(self.coded),))
+        return self._with_lanes((Field(fmt.DONES, np.dtype(np.bool_)), types))
+
+    def _with_lanes(self, fields: Iterable[Field]) -> tuple[Field, ...]:
+        return tuple(fields if self.num_envs is None else (replace(each, num_lanes=self.num_envs) for each in fields))
 
 
 def all_fields(schema: Schema) -> Iterator[Field]:
     """Every dataset of a recording except ``/commit`` and links: first of its schema, last of ``/episodes``."""
     yield from schema.fields
-    yield Field(fmt.DONES, np.dtype(np.bool_))
-    yield Field(fmt.TYPES, np.dtype(np.uint8), (len(schema.coded),))
+    yield from schema.derived_fields
+    if schema.num_envs is not None:
+        yield Field(fmt.EPISODE_ENVS, np.dtype(np.int64))
     for name, dtype in fmt.EPISODE_COLUMNS.items():
         yield Field(f"{fmt.EPISODES}/{name}", dtype, schema.return_shape if name == "returns" else ())
     yield from Text(fmt.EPISODE_JSON).fields()

@@ -16,6 +16,7 @@ import numpy as np
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
+from gym_h5record.format.lanes import MAX_LANES
 from gym_h5record.format.nodes import (
     Array,
     DictOf,
@@ -54,6 +55,8 @@ def schema_to_json(schema: Schema) -> str:
         "extras": _keys_to_json(schema.extras),
         "times": schema.times,
     }
+    if schema.num_envs is not None:
+        content["num_envs"] = schema.num_envs
     return json.dumps(content, separators=(",", ":"))
 
 
@@ -71,6 +74,7 @@ def schema_from_json(text: str) -> Schema:
             reward=_fixed(content["reward"]) if "reward" in content else NUMBER_REWARD,
             extras=_keys_from_json(content.get("extras")),
             times=bool(content.get("times")),
+            num_envs=_lanes(content.get("num_envs")),
         )
         _check_names(schema)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
@@ -223,6 +227,12 @@ def _space(content: Json) -> Any:
     if content["space"]["type"] != content["kind"]:
         raise TypeError(f"a {content['kind']} node needs a {content['kind']} space")
     return space_from_json(content["space"], is_opaque=True)
+
+
+def _lanes(number: Any) -> int | None:
+    if number is not None and not (type(number) is int and 1 <= number <= MAX_LANES):
+        raise ValueError(f"a recording has up to {MAX_LANES} lanes, not {number!r:.80}")
+    return number
 
 
 def _name(content: Json) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gym_h5record.format.lanes import lane_begin
 from gym_h5record.format.nodes import Array, DictOf, Node, Stack, TupleOf
 from gym_h5record.format.ragged import ItemReader
 from gym_h5record.limits import MAX_STACK_FRAMES
@@ -73,9 +74,11 @@ def read_stacks(node: Stack, reader: ItemReader, start: int, stop: int) -> np.nd
     if not len(stacks):
         return stacks
     depth = len(stacks[0])
-    low = max(start - depth + 1, 0)
+    low = max(start - depth + 1, lane_begin(start))
     frames = reader.items(node.newest.name, low, stop)
-    for age in range(min(depth, stop - low)):  # of a frame in its stack; row 0 of the file has earlier frames instead
+    for age in range(
+        min(depth, stop - low)
+    ):  # of a frame in its stack; the first row of all has earlier frames instead
         missing = max(low + age - start, 0)
         stacks[missing:, depth - 1 - age] = frames[start + missing - age - low : stop - age - low]
     for row, end in _restarts(node, reader, low, stop):
@@ -93,14 +96,15 @@ def _restarts(node: Stack, reader: ItemReader, low: int, stop: int) -> list[tupl
     Those of row ``low`` are left out unless it is the first row of all: no stack of the rows asked for has any of them.
     """
     ends = reader.items(node.earlier.ends, low, stop)
-    if not low:
-        ends = np.concatenate([np.zeros(1, ends.dtype), ends])
+    begins = low == lane_begin(low)
+    if begins:
+        ends = np.concatenate([np.array([low], ends.dtype), ends])  # an end is an address too
     counts = np.diff(ends)
     first, expected = stop - len(counts), node.shape[0] - 1
     wrong = (counts != 0) & (counts != expected)
     if wrong.any():
         at = int(wrong.argmax())
         raise ValueError(f"row {first + at} has {counts[at]} earlier frames, expected {expected} or none")
-    if not first and not counts[0]:
-        raise ValueError("row 0 lacks the earlier frames of its stack")
+    if begins and not counts[0]:
+        raise ValueError(f"row {first} lacks the earlier frames of its stack")
     return [(first + at, int(ends[at + 1])) for at in np.flatnonzero(counts).tolist()]

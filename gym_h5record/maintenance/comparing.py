@@ -29,6 +29,7 @@ _WINDOW_BYTES = 1 << 20  # a larger window falls out of the processor's cache, w
 _MAX_WINDOW_ROWS = 4096
 
 _BEGINNING = ("seed", "options", "origin")
+_NUM_ENVS = "num_envs"
 _END = ("terminated", "truncated", "complete")
 _OUTCOME = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
 _COLUMNS = (fmt.OBSERVATIONS, fmt.ACTIONS, fmt.EXTRAS, *_OUTCOME, fmt.FRAMES, fmt.INFOS)
@@ -41,7 +42,8 @@ class DiffReport:
 
     Attributes:
         ok: Whether they hold the same episodes, bit for bit or within the tolerance.
-        episode: Number of the episode that differs; None if nothing differs, or only one recording has a column.
+        episode: Number of the episode that differs, in the first recording if that has it; None if nothing differs, if
+            only one recording has a column, or if they have different numbers of lanes.
         step: Row of the episode: ``observations[step]`` and ``actions[step]`` belong to this step. None if the
             difference is of the whole episode.
         leaf: The place, such as ``"observations/position[2]"``, ``"seed"`` or ``"length"``; None if nothing differs.
@@ -79,6 +81,9 @@ def diff(
     Types and all bits are compared, NaN payloads and signs of zero included. In each episode the seed, options and
     origin come first, then the steps, then the length and the end. Last come episodes and columns that only one of the
     recordings has.
+
+    Of vector recordings, each lane is compared with the same lane: the k-th episode of one with the k-th of the other,
+    in the order of the first recording. The order in which episodes of different lanes ended is no difference.
 
     Args:
         a: The first recording.
@@ -142,30 +147,69 @@ class _Comparison:
 
     def report(self) -> DiffReport:
         """Compare everything but the metadata."""
-        numbers = self._first.num_episodes, self._second.num_episodes
-        steps = 0
-        for number in range(min(numbers)):
-            episodes = self._first.episodes[number], self._second.episodes[number]
-            for step, difference in self._compared_episode(*episodes):
+        lanes = self._compared(_NUM_ENVS, self._first.num_envs, self._second.num_envs)
+        if lanes is not None:
+            return DiffReport(ok=False, leaf=_NUM_ENVS, a=lanes.recorded, b=lanes.found, message=lanes.message)
+        count = steps = 0
+        for first, second in self._episode_pairs():
+            for step, difference in self._compared_episode(first, second):
                 if difference is not None:
-                    return _different(difference, number, step, steps)
-            steps += episodes[0].length
-            self._rows_before += episodes[0].length + 1
+                    return self._different(difference, (first, second), step, count, steps)
+            count, steps = count + 1, steps + first.length
+            self._rows_before += first.length + 1
             if self._rows_before > self._num_rows:  # episodes share rows: a small file could claim any number of steps
                 raise CorruptRecordingError(f"the episodes of {self._first.path} and {self._second.path} overlap")
-        difference = self._compared(fmt.EPISODES, *numbers)
-        if difference is not None:
-            return _different(difference, min(numbers), None, steps)
+        return (
+            self._unpaired_episodes(count, steps)
+            or self._unpaired_columns(count, steps)
+            or DiffReport(
+                ok=True,
+                message=f"the same in both: {counted(count, 'episode')}, {counted(steps, 'step')}",
+                num_episodes=count,
+                num_steps=steps,
+            )
+        )
+
+    def _episode_pairs(self) -> Iterator[tuple[Episode, Episode]]:
+        """The episodes that both have: those at the same place of the same lane."""
+        others = [iter(self._second.lane(lane)) for lane in range(self._second.num_envs)]
+        for first in self._first:
+            second = next(others[first.env], None)
+            if second is not None:
+                yield first, second
+
+    def _unpaired_episodes(self, num_episodes: int, num_steps: int) -> DiffReport | None:
+        """The difference in the number of episodes."""
+        for lane in range(self._first.num_envs):
+            numbers = [each.lane(lane).numbers for each in (self._first, self._second)]
+            difference = self._compared(fmt.EPISODES, *map(len, numbers))
+            if difference is not None:
+                fewer = min(map(len, numbers))
+                message = difference.message if self._first.num_envs == 1 else f"lane {lane}, {difference.message}"
+                return DiffReport(
+                    ok=False,
+                    episode=int(max(numbers, key=len)[fewer]),
+                    leaf=difference.leaf,
+                    a=difference.recorded,
+                    b=difference.found,
+                    largest=difference.largest,
+                    message=message,
+                    num_episodes=num_episodes,
+                    num_steps=num_steps,
+                )
+        return None
+
+    def _unpaired_columns(self, num_episodes: int, num_steps: int) -> DiffReport | None:
+        """The column that only one of the recordings has."""
         for name in (fmt.FRAMES, fmt.INFOS, fmt.EXTRAS):
-            columns = [getattr(each.rows, name) for each in (self._first, self._second)]
+            columns = [getattr(each.steps, name) for each in (self._first, self._second)]
             a, b = (each is not None for each in columns)
             if a != b and (name != fmt.EXTRAS or any(columns[b])):  # empty extras are as good as none
                 message = f"{name}: only {self._where[b]}"
                 return DiffReport(
-                    ok=False, leaf=name, a=a, b=b, message=message, num_episodes=numbers[0], num_steps=steps
+                    ok=False, leaf=name, a=a, b=b, message=message, num_episodes=num_episodes, num_steps=num_steps
                 )
-        message = f"the same in both: {counted(numbers[0], 'episode')}, {counted(steps, 'step')}"
-        return DiffReport(ok=True, message=message, num_episodes=numbers[0], num_steps=steps)
+        return None
 
     def _compared_episode(self, first: Episode, second: Episode) -> Iterator[tuple[int | None, Difference | None]]:
         """Compare two episodes part by part; yield the step of each part and its difference."""
@@ -203,22 +247,26 @@ class _Comparison:
     def _compared(self, leaf: str, one: Any, other: Any) -> Difference | None:
         return first_difference(leaf, one, other, atol=self._atol, where=self._where)
 
-
-def _different(difference: Difference, episode: int, step: int | None, steps_before: int) -> DiffReport:
-    place = f"episode {episode}" if step is None else f"episode {episode}, step {step}"
-    message = difference.message if difference.leaf == fmt.EPISODES else f"{place}, {difference.message}"
-    return DiffReport(
-        ok=False,
-        episode=episode,
-        step=step,
-        leaf=difference.leaf,
-        a=difference.recorded,
-        b=difference.found,
-        largest=difference.largest,
-        message=message,
-        num_episodes=episode,
-        num_steps=steps_before + (step or 0),
-    )
+    def _different(
+        self, difference: Difference, pair: tuple[Episode, Episode], step: int | None, num_episodes: int, num_steps: int
+    ) -> DiffReport:
+        first, second = pair
+        place = f"episode {first.number}"
+        if second.number != first.number:
+            place += f" ({second.number} {self._where[1]})"
+        place += "" if step is None else f", step {step}"
+        return DiffReport(
+            ok=False,
+            episode=first.number,
+            step=step,
+            leaf=difference.leaf,
+            a=difference.recorded,
+            b=difference.found,
+            largest=difference.largest,
+            message=f"{place}, {difference.message}",
+            num_episodes=num_episodes,
+            num_steps=num_steps + (step or 0),
+        )
 
 
 def _fact(episode: Episode, name: str) -> Any:

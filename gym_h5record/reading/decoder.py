@@ -39,6 +39,11 @@ class Decoder:
             for group in _JSON
         }
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy in another process: its reader of items has to be told again what each dataset holds."""
+        self.__dict__.update(state)
+        self._storage.expect(sc.all_fields(self.schema))
+
     def value(self, node: nodes.Node, row: int, *, is_needed: bool = False) -> Any:
         """The exact value of a node in a row. A row without one gives None, or an error if ``is_needed``."""
         code = self._item(fmt.TYPES, row)[self._codes[node.name]]

@@ -40,7 +40,8 @@ def episode_fact(index: EpisodeIndex, name: str, numbers: np.ndarray) -> np.ndar
     if name == "number":
         return numbers
     if name == "env":
-        return np.zeros(len(numbers), np.int64)
+        lanes: np.ndarray = index.lanes[numbers]
+        return lanes
     if name == "seed":
         return _seeds(index, numbers)
     values: np.ndarray = index.column(_COLUMNS[name])[numbers]

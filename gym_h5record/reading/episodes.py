@@ -12,6 +12,7 @@ from gym_h5record.cached import cached_property
 from gym_h5record.display import counted, reward_text
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.lanes import lane_of, row_of
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin
 from gym_h5record.format.schema import KeyColumn
 from gym_h5record.format.snapshot_text import unpacked_states
@@ -21,6 +22,8 @@ from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.html import episode_html
 from gym_h5record.reading.keyed_rows import KeyedRows
+from gym_h5record.reading.pictured import Pictured
+from gym_h5record.reading.recorded_file import RecordedFile
 from gym_h5record.reading.step_leaves import LeafSource
 from gym_h5record.reading.step_spans import StepSpans
 from gym_h5record.reading.tables import Tabular
@@ -28,22 +31,23 @@ from gym_h5record.reading.tables import Tabular
 __all__ = ["Episode", "EpisodeList", "episode_position"]
 
 
-class Episode(RowColumns, Tabular):
+class Episode(RowColumns, Tabular, Pictured):
     """One recorded episode: T steps, T + 1 observations, frames and infos.
 
     Attributes:
         number: Its place in the recording.
-        start: Its first row.
+        start: Its first row, in its lane if there are any.
         length: T, how many steps it has.
-        env: Lane of a vector recording, 0 here.
+        env: Its lane in a vector recording, else 0.
+        address: The address of its first row (``gym_h5record.format.lanes``): ``start`` in a recording without lanes.
     """
 
     def __init__(self, decoder: Decoder, index: EpisodeIndex, number: int) -> None:
         self._decoder = decoder
         self._index = index
         self.number = number
-        self.start, self.length = index.span(number)
-        self.env = 0
+        self.address, self.length = index.span(number)
+        self.start, self.env = int(row_of(self.address)), int(lane_of(self.address))
 
     def __len__(self) -> int:
         return self.length
@@ -92,6 +96,11 @@ class Episode(RowColumns, Tabular):
             raise CorruptRecordingError(f"episode {self.number} has the unknown origin {code}") from error
 
     @property
+    def number_before(self) -> int | None:
+        """The number of the episode before it, in its lane if there are any; None if it is the first one."""
+        return self._index.number_before(self.number)
+
+    @property
     def episode_id(self) -> int:
         """How many resets of the environment came before the reset of this episode."""
         return int(self._index.column("ids")[self.number])
@@ -122,7 +131,7 @@ class Episode(RowColumns, Tabular):
     def next_observations(self) -> Column:
         """The observation that each step led to, in the rows of ``actions``."""
         node = self._decoder.schema.observation
-        return Column(self._decoder, node, self.start + 1, self.length, has_padding=False)
+        return Column(self._decoder, node, self.address + 1, self.length, has_padding=False)
 
     def to_dict(self) -> dict[str, Any]:
         """All columns as arrays, by name: those that a slice of each gives, without columns that were not recorded.
@@ -140,11 +149,16 @@ class Episode(RowColumns, Tabular):
     @property
     def _run(self) -> RowRun:
         storage = self._index.storage
-        return RowRun(self._decoder, storage, self.start, self.length + 1, self.length, has_padding=False)
+        return RowRun(self._decoder, storage, self.address, self.length + 1, self.length, has_padding=False)
+
+    @property
+    def _file(self) -> RecordedFile:
+        storage = self._index.storage
+        return RecordedFile(storage._handle, storage)  # noqa: SLF001  # it has no public name yet
 
     @property
     def _leaf_source(self) -> LeafSource:
-        spans = StepSpans(*(np.array([each], np.int64) for each in (self.number, self.start, self.length)))
+        spans = StepSpans(*(np.array([each], np.int64) for each in (self.number, self.address, self.length)))
         return LeafSource(self._decoder, self._index.storage, spans)
 
 

@@ -48,8 +48,8 @@ class FileFacts(ABC):
 
     @property
     def num_envs(self) -> int:
-        """Environments recorded side by side."""
-        return 1
+        """Environments recorded side by side: the lanes of a vector recording, else 1."""
+        return self._file.num_envs or 1
 
     @property
     def env_spec(self) -> EnvSpec | None:

@@ -42,7 +42,7 @@ class ShownEpisode(Protocol):
     """What of an ``Episode`` is shown."""
 
     number: int
-    start: int
+    address: int
     length: int
 
     @property
@@ -134,7 +134,7 @@ def episode_html(episode: ShownEpisode, decoder: Decoder) -> str:
     ]
     page = _Page(lambda: f"Episode {episode.number}: {counted(episode.length, 'step')}")
     page.table(facts)
-    rows = [(f"step {step}", episode.start + step) for step in _evenly_spaced(episode.length + 1)]
+    rows = [(f"step {step}", episode.address + step) for step in _evenly_spaced(episode.length + 1)]
     page.pictures(lambda: decoder, lambda: rows)
     if is_short:
         page.line("return after each step", lambda: _running_returns(episode.rewards[:]))

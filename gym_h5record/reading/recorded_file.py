@@ -43,6 +43,11 @@ class RecordedFile:
         """The file."""
         return self._handle.path
 
+    @property
+    def num_envs(self) -> int | None:
+        """Lanes of a vector recording, None if it is none."""
+        return self._handle.num_envs
+
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """The metadata of the user and of the recorder."""
@@ -87,6 +92,9 @@ class RecordedFile:
         except CorruptRecordingError as error:
             self._bad_schema = str(error)
             raise
+        if schema.num_envs != self.num_envs:
+            self._bad_schema = f"{self.path} has {fmt.NUM_ENVS}={self.num_envs}, its schema says {schema.num_envs}"
+            raise CorruptRecordingError(self._bad_schema)
         self._storage.expect([*all_fields(schema), *self._mask_fields])
         return schema
 

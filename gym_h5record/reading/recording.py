@@ -10,6 +10,7 @@ import numpy as np
 
 from gym_h5record.cached import cached_property
 from gym_h5record.display import counted
+from gym_h5record.errors import OptionError
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import EpisodeList
 from gym_h5record.reading.recorded_file import RecordedFile
@@ -80,7 +81,7 @@ class Recording(EpisodeSet):
     @property
     def num_steps(self) -> int:
         """Steps: one fewer than rows in every episode, also in the running one."""
-        return self.num_rows - self.num_episodes - self._is_open
+        return self.num_rows - self.num_episodes - (self._committed.num_running if self._is_live else 0)
 
     @property
     def numbers(self) -> np.ndarray:
@@ -105,7 +106,16 @@ class Recording(EpisodeSet):
 
     @cached_property
     def rows(self) -> RecordingRows:
-        """All rows as they are stored: one per observation, padding included."""
+        """All rows as they are stored: one per observation, padding included.
+
+        Raises:
+            OptionError: If it is a vector recording, where each lane has rows of its own.
+        """
+        if self._handle.num_envs is not None:
+            raise OptionError(
+                f"{self.path} has {counted(self.num_envs, 'lane')}, each with rows of its own: take recording.steps, "
+                "or the episodes of a lane, as in recording.lane(0)[0].observations"
+            )
         return RecordingRows(self._recorded.decoder, self._committed, is_open=self._is_open)
 
     @property
@@ -154,14 +164,12 @@ class Recording(EpisodeSet):
     @property
     def _spans(self) -> StepSpans:
         starts, lengths = self._committed.spans
-        numbers = self.numbers
-        if self._is_open:
-            start = self._committed.open_start
-            numbers, starts = np.append(numbers, len(numbers)), np.append(starts, start)
-            lengths = np.append(lengths, self.num_rows - start - 1)
-        return StepSpans(numbers, starts, lengths)
+        if self._is_live:
+            more_starts, more_lengths = self._committed.open_spans
+            starts, lengths = np.append(starts, more_starts), np.append(lengths, more_lengths)
+        return StepSpans(np.arange(len(starts)), starts, lengths)
 
     @property
     def _is_open(self) -> bool:
         """Whether an episode is running, so that the step from the last row is not committed yet."""
-        return self._is_live and self._committed.is_open
+        return self._is_live and self._committed.num_running > 0

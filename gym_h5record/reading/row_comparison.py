@@ -14,6 +14,7 @@ import numpy as np
 
 from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
+from gym_h5record.format.lanes import row_of
 from gym_h5record.format.names import TypeCode
 from gym_h5record.storage.column_reader import ColumnReader
 
@@ -35,7 +36,7 @@ class StoredRows:
         nodes: The nodes with type codes.
         texts: Names of columns of texts beside the nodes.
         codes: The columns of ``/types`` of the nodes.
-        start: First row.
+        start: First row, given by its address.
     """
 
     storage: ColumnReader
@@ -74,12 +75,13 @@ def _earlier_frames_alike(node: nodes.Stack, pair: tuple[StoredRows, StoredRows]
     """Whether the frames that the first stacks have of the rows before them are the same."""
     num_rows = max(_num_rows_before(node, each) for each in pair) if count else 0
     spans = [(each.start - num_rows, each.start) for each in pair]
-    return min(spans)[0] >= 0 and _fields_alike(list(node.fields()), pair, spans)
+    are_there = all(num_rows <= row_of(each.start) for each in pair)
+    return are_there and _fields_alike(list(node.fields()), pair, spans)
 
 
 def _num_rows_before(node: nodes.Stack, rows: StoredRows) -> int:
     """How many rows before the first one its stack has frames of."""
-    num_rows = min(node.shape[0] - 1, rows.start)
+    num_rows = min(node.shape[0] - 1, int(row_of(rows.start)))
     ends = _ends(rows.storage, node.earlier.ends, (rows.start - num_rows, rows.start + 1))
     restarts = np.flatnonzero(np.diff(ends))
     return num_rows - int(restarts[-1]) if len(restarts) else node.shape[0] - 1

@@ -152,6 +152,19 @@ class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
         """
         return Selection(self._file, self._index, self._chosen(episodes))
 
+    def lane(self, number: int) -> Selection:
+        """The episodes of one lane of a vector recording, with the interface of a recording.
+
+        A recording of a single environment has lane 0 only.
+
+        Raises:
+            SelectionError: If there is no such lane.
+        """
+        if not (isinstance(number, (int, np.integer)) and 0 <= number < self.num_envs):
+            raise SelectionError(f"there is no lane {number!r:.80} in {self.path}, which has {self.num_envs}")
+        numbers = self.numbers
+        return Selection(self._file, self._index, numbers[self._index.lanes[numbers] == number])
+
     def split(self, fractions: Mapping[str, float], *, seed: int = 0) -> dict[str, Selection]:
         """Deal the episodes out at random: no episode is in two parts.
 

@@ -38,7 +38,7 @@ class Steps(Tabular):
     def __init__(self, decoder: Decoder, index: EpisodeIndex, spans: StepSpans) -> None:
         self._decoder = decoder
         self._storage = index.storage
-        self._num_rows = index.num_rows
+        self._num_rows = index.address_stop
         self._spans = spans
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from gym_h5record.display import counted, printable, short_repr
 from gym_h5record.format import names as fmt
+from gym_h5record.format.lanes import row_of
 from gym_h5record.format.names import TypeCode
 from gym_h5record.notices import warn
 from gym_h5record.reading.step_leaves import LeafSource, StepLeaf, StepLeaves
@@ -129,7 +130,7 @@ class _TableReader:
 
     def _make_room(self) -> None:
         """Take memory for all columns, after a check that the file can hold so many rows: a hostile one may not."""
-        count = int(self._spans.rows(np.arange(self._num_steps)).max(initial=-1)) + 1
+        count = int(row_of(self._spans.rows(np.arange(self._num_steps))).max(initial=-1)) + 1
         for column in self._columns:
             self._leaves.check_stored(column.leaf, count)
         for column in self._columns:

@@ -6,6 +6,7 @@ loads none of it. The import contracts in ``pyproject.toml`` allow it to this mo
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from gym_h5record.reading.step_leaves import LeafSource
 if TYPE_CHECKING:
     from gym_h5record.training.sampler import Sampler
     from gym_h5record.training.statistics import Statistics
+    from gym_h5record.training.transforms import Transform
     from gym_h5record.training.windows import Window
 
 __all__ = ["Trainable"]
@@ -52,7 +54,7 @@ class Trainable(ABC):
     def _leaf_source(self) -> LeafSource:
         """What the steps are read from."""
 
-    def stats(self, *, per_episode: bool = True) -> Statistics:
+    def stats(self, *, per_episode: bool = True, cache: bool | str | os.PathLike[str] = False) -> Statistics:
         """Count, mean, variance, minimum, maximum and quantiles of every numeric leaf, in one pass over the steps.
 
         The values are those that a training loop samples: one for each step. So the observation, the info and the frame
@@ -67,6 +69,11 @@ class Trainable(ABC):
 
         Args:
             per_episode: Whether to make statistics of the leaves in each episode too.
+            cache: Whether to keep the statistics in a file, and to read them from it if it has those of these very
+                steps. False makes no file. True is for ``run.h5.stats.json`` beside ``run.h5``, and of a selection for
+                ``run.h5.1f2e3d4c.stats.json``, where the digits tell selections apart. A path is another file. If the
+                file cannot be written, or is there and cannot be read as statistics, a ``RecordingWarning`` says so and
+                nothing is kept.
 
         Returns:
             A mapping by the name of the leaf: ``"observations"``, ``"observations/arm/pos"``, ``"actions"``,
@@ -74,6 +81,7 @@ class Trainable(ABC):
 
         Raises:
             CorruptRecordingError: If a column cannot be read.
+            OptionError: If ``cache`` is neither a boolean nor a path.
 
         Example:
             >>> import gym_h5record as h5r
@@ -82,10 +90,11 @@ class Trainable(ABC):
             >>> stats["observations"].mean.shape, stats["actions"].histogram, stats.returns.mean.item()
             ((4,), {0: 21, 1: 23}, 14.666666666666666)
         """
-        from gym_h5record.training.statistics_reading import read_statistics
+        from gym_h5record.training.statistics_sidecar import statistics_of
 
         file = f"{self.metadata.get('run_id')} {self.metadata.get('created_at')}"
-        return read_statistics(self._leaf_source, self._index, self.numbers, file, per_episode=per_episode)
+        episodes = (self._leaf_source, self._index, self.numbers, file)
+        return statistics_of(*episodes, per_episode=per_episode, path=self._file.path, cache=cache)
 
     def sampler(
         self,
@@ -105,13 +114,19 @@ class Trainable(ABC):
         cache: str | None = None,
         memory_bytes: int | None = None,
         drop_last: bool = False,
+        whole_episodes: bool = False,
+        transforms: Sequence[Transform] = (),
     ) -> Sampler:
-        """Batches of transitions in random order, or of windows of steps, for a training loop.
+        """Batches of transitions in random order, of windows of steps or of whole episodes, for a training loop.
 
         A batch is a dict with ``observations``, ``actions``, ``rewards``, ``next_observations``, ``terminations``,
         ``truncations``, ``dones``, ``episodes`` and ``steps``: arrays with a value per sample, and for Dict and Tuple
         spaces dicts and tuples of arrays. Values are those of the file, in their dtypes. ``next_observations`` of the
         last step of an episode is its final observation. Steps of a running episode are not sampled.
+
+        The arrays are yours to change. But a stack of frames that was recorded once per frame has all frames but one in
+        common with the next one: ``observations`` and ``next_observations`` are then views of the same array, unless
+        there are ``transforms``. Copy one of them before you change it in place.
 
         Args:
             batch_size: Samples of a batch.
@@ -136,11 +151,21 @@ class Trainable(ABC):
                 ``sampler.update_priorities(indices, priorities)`` changes the weights.
             order: ``"uniform"``, or ``"chunk"``: blocks of steps that follow each other in the file come in random
                 order, and the steps of many blocks are shuffled. Each chunk is then decoded about once in an epoch.
-            cache: What is decoded when the sampler is made, and kept in memory: nothing, ``"low_dim"`` for items of
-                less than 1 KiB, ``"all"``.
+            cache: What is kept in memory. ``"low_dim"`` is for items of less than 1 KiB, and ``"all"`` for everything:
+                they are decoded when the sampler is made. ``"compressed"`` is for compressed chunks as they are in the
+                file: each is kept when it is first read, as many as ``memory_bytes`` allows. None is for none of these.
+                With None and ``"compressed"``, items of up to 16 bytes such as rewards are kept once they are decoded,
+                if all of them take an eighth of ``memory_bytes`` at most.
             memory_bytes: The most that the sampler may take; None for half of the memory of the machine.
             drop_last: Whether to leave out the samples at the end of an epoch that are no whole batch. Then all ranks
                 have the same number of batches.
+            whole_episodes: Whether a sample is an episode. Then ``observations`` have the steps and the final one, and
+                ``next_observations`` are left out unless they are named. All episodes of a batch are padded to the
+                longest one, as ``pad`` says. ``"lengths"`` has the steps of each, ``(batch_size,)``, and ``"mask"`` is
+                that of a window. So ``batch["rewards"][i, :batch["lengths"][i]]`` is without padding.
+            transforms: Random changes of the values, in this order: ``Noise``, ``RandomCrop``, ``RandomShift`` and
+                ``TimeReversal`` of ``gym_h5record.training``, or subclasses of ``Transform``. They depend on the seed,
+                the epoch and the sample: not on the batch size, nor without replacement on the ranks.
 
         Raises:
             OptionError: If an option is wrong or does not fit the recording.
@@ -173,5 +198,7 @@ class Trainable(ABC):
             cache=cache,
             memory_bytes=memory_bytes,
             drop_last=drop_last,
+            whole_episodes=whole_episodes,
+            transforms=transforms,
         )
         return Sampler(StepSource(self._file, self._index, self.numbers), options)

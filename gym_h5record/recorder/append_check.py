@@ -51,6 +51,10 @@ def check_same(
         differences.append(f"it is recorded with infos={schema.infos is not None}, here infos={infos}")
     if schema.times != times:
         differences.append(f"it is recorded with times={schema.times}, here times={times}")
+    its_vector, our_vector = (read_attribute("vector", each.get("vector", "{}")) for each in (metadata, ours))
+    for name in ("num_envs", "lanes", "autoreset_mode"):
+        if its_vector.get(name) != our_vector.get(name):
+            differences.append(f"its {name} is {its_vector.get(name)!r:.80}, here it is {our_vector.get(name)!r:.80}")
     if schema.extras is None:
         differences.append("it was made by a version without extras")
     if differences:

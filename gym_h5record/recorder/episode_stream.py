@@ -27,7 +27,7 @@ from gym_h5record.writing.options import Existing
 from gym_h5record.writing.row_writer import RowWriter, begin_json
 from gym_h5record.writing.session import Session
 
-__all__ = ["EpisodeStream", "kept_copy", "warn_of_repr"]
+__all__ = ["EpisodeStream", "array_bytes", "kept_copy", "warn_of_repr"]
 
 
 class EpisodeStream:
@@ -84,7 +84,7 @@ class EpisodeStream:
             return rows
         self.open()
         header_bytes = 2 * len(json.dumps(dict(self.recorded.attributes))) + (64 << 10)
-        self.session.reserve(_array_bytes((observation, frame), set()), header_bytes)
+        self.session.reserve(array_bytes((observation, frame), set()), header_bytes)
         # Environments reuse their buffers, so the row is kept as a copy.
         inexact: list[object] = []
         kept_info = untag(tag_anything(info, on_repr=inexact.append))
@@ -239,7 +239,7 @@ class _FirstRow:
     inexact: list[object]  # parts of the info without an exact form
 
 
-def _array_bytes(value: Any, seen: set[int], levels: int = MAX_DEPTH) -> int:
+def array_bytes(value: Any, seen: set[int], levels: int = MAX_DEPTH) -> int:
     """Bytes of the arrays in a value, to size the journal.
 
     A value may contain itself: every dict, tuple and list counts once, and is noted in ``seen``.
@@ -249,5 +249,5 @@ def _array_bytes(value: Any, seen: set[int], levels: int = MAX_DEPTH) -> int:
     if levels and isinstance(value, (dict, tuple, list)) and id(value) not in seen:
         seen.add(id(value))
         values = value.values() if isinstance(value, dict) else value
-        return sum(_array_bytes(each, seen, levels - 1) for each in values)
+        return sum(array_bytes(each, seen, levels - 1) for each in values)
     return 8

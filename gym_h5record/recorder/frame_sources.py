@@ -21,7 +21,14 @@ from gym_h5record.notices import warn
 from gym_h5record.options import check_one_of
 from gym_h5record.recorder.cameras import Cameras
 
-__all__ = ["FRAMES_OPTIONS", "RENDER_MODES", "FrameSource", "choose_frame_source", "observation_is_picture"]
+__all__ = [
+    "FRAMES_OPTIONS",
+    "RENDER_MODES",
+    "FrameSource",
+    "choose_frame_source",
+    "is_picture_space",
+    "observation_is_picture",
+]
 
 FRAMES_OPTIONS = ("auto", "render", "observation", False)
 
@@ -173,7 +180,7 @@ def choose_frame_source(
     if frames is False:
         return FrameSource(env)
     if frames == "observation":
-        if not _is_picture_space(env.observation_space):
+        if not is_picture_space(env.observation_space):
             raise OptionError(
                 f'frames="observation" needs observations that are pictures, Box(0, 255, (H, W, 3), uint8); '
                 f"this environment has {env.observation_space}."
@@ -214,10 +221,11 @@ def observation_is_picture(env: gym.Env[Any, Any]) -> bool:
             return False
         env = env.env
     is_ale = type(env).__module__ == "ale_py.env" and type(env).__name__ == "AtariEnv"
-    return is_ale and getattr(env, "_obs_type", None) == "rgb" and _is_picture_space(env.observation_space)
+    return is_ale and getattr(env, "_obs_type", None) == "rgb" and is_picture_space(env.observation_space)
 
 
-def _is_picture_space(space: Any) -> bool:
+def is_picture_space(space: Any) -> bool:
+    """Whether every value of a space is an RGB picture."""
     return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[2] == 3
 
 

@@ -18,6 +18,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import Space, wrappers
 from gymnasium.envs.registration import EnvSpec, WrapperSpec
+from gymnasium.vector import VectorEnv
 
 from gym_h5record.errors import MetadataError, SpecError
 from gym_h5record.limits import MAX_TEXT_BYTES
@@ -70,7 +71,7 @@ def describe_arrays(name: str, observation_space: Space[Any], action_space: Spac
     }
 
 
-def frames_per_second(env: gym.Env[Any, Any]) -> float:
+def frames_per_second(env: gym.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> float:
     """The environment's ``render_fps``, NaN if it has none."""
     fps = env.metadata.get("render_fps")
     return float(fps) if isinstance(fps, (int, float, np.number)) else float("nan")

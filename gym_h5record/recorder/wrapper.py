@@ -113,7 +113,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         if isinstance(given, gym.vector.VectorEnv):
             raise UnsupportedEnvError(
                 f"{type(env).__name__} is a VectorEnv: this wrapper records a single environment. "
-                "Wrap the environments inside it, each with its own path."
+                "Record all of its environments into one file with gym_h5record.vector.RecordToHDF5."
             )
         frames = Cameras(frames) if isinstance(frames, Mapping) else frames
         RecordConstructorArgs.__init__(

@@ -77,7 +77,7 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
     ) -> None:
         check_one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
         self._on_mismatch = on_mismatch
-        self._recording = Recording(path)
+        self._recording = self._opened(path)
         self.observation_space = self._recording.observation_space
         self.action_space = self._recording.action_space
         self.render_mode = _render_mode(self._recording)
@@ -145,6 +145,9 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
         """Close the recording."""
         self._recording.close()
 
+    def _opened(self, path: Any) -> Recording:
+        return Recording(path)
+
     def _running(self) -> Episode:
         if self._episode is None:
             raise StepBeforeResetError("call reset() first: it chooses the episode to play.")
@@ -181,7 +184,7 @@ class ReplayFromHDF5(gym.Env[Any, Any]):
 
 def _render_mode(recording: Recording) -> str | None:
     """The render mode of an environment that renders frames like the recorded ones, None if there are none."""
-    if recording.rows.frames is None:
+    if recording.schema.frame is None and not recording.schema.linked_frames:
         return None
     node = recording.schema.frame  # None if the observations are the pictures
     if isinstance(node, Text):

@@ -71,7 +71,7 @@ def check_beginning(recording: Recording, episode: Episode) -> None:
 
 def _is_known(recording: Recording, episode: Episode) -> bool:
     """Whether the episode began with a reset whose generators can be restored."""
-    return episode.origin is Origin.RESET and (
+    return episode.origin in (Origin.RESET, Origin.AUTORESET) and (
         bool(episode.snapshot) or episode.seed is not None or branches_off(recording, episode.number)
     )
 
@@ -126,14 +126,20 @@ def from_first_known(recording: Recording, episodes: Sequence[Episode]) -> tuple
 def _up_to(recording: Recording, number: int, follows: Callable[[Episode, Episode], bool]) -> list[Episode]:
     """The episodes up to this one, from the first on that does not follow the one before it."""
     episodes = [recording.episodes[number]]
-    while episodes[-1].number and follows(before := recording.episodes[episodes[-1].number - 1], episodes[-1]):
+    while (before := _before(recording, episodes[-1])) is not None and follows(before, episodes[-1]):
         episodes.append(before)
     return episodes[::-1]
 
 
+def _before(recording: Recording, episode: Episode) -> Episode | None:
+    """The episode before one, in its lane."""
+    number = episode.number_before
+    return None if number is None else recording.episodes[number]
+
+
 def _follows(before: Episode, after: Episode) -> bool:
     """Whether the environment was not reset between two episodes, except by the recorded reset of the second one."""
-    if after.origin is Origin.RESET:
+    if after.origin in (Origin.RESET, Origin.AUTORESET):
         return after.episode_id == before.episode_id + 1  # a recorder counts the resets of its environment from 0
     return after.origin is Origin.AFTER_DONE
 
@@ -141,9 +147,9 @@ def _follows(before: Episode, after: Episode) -> bool:
 def _missing_before(recording: Recording, first: Episode) -> str:
     if first.origin is Origin.STEP_TRIGGER:
         return f"the recording of episode {first.number} began in the middle of an episode"
-    resets = first.episode_id
-    if first.number and recording.episodes[first.number - 1].episode_id < resets:
-        resets -= recording.episodes[first.number - 1].episode_id + 1
+    resets, before = first.episode_id, _before(recording, first)
+    if before is not None and before.episode_id < resets:
+        resets -= before.episode_id + 1
     return f"the recording lacks {counted(resets, 'reset')} before episode {first.number}" if resets else ""
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from gym_h5record.display import short_repr
 from gym_h5record.errors import NotReplayableError
@@ -17,6 +18,8 @@ from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.frame_sources import choose_frame_source
 from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet
 from gym_h5record.values.differences import ABSENT
+from gym_h5record.values.exact import identical
+from gym_h5record.values.lane_values import in_batch, info_in_batch
 from gym_h5record.values.tagged_json import places_of_text
 
 __all__ = ["Outcome", "Rerun", "missing_clause"]
@@ -55,6 +58,9 @@ class Rerun:
         self.last: Outcome | None = None
         self.missing: list[str] = []
         self._snapshots = snapshots
+        self._has_lanes = "vector" in recording.metadata
+        self._episode: Episode | None = None
+        self._row = 0
         # Rendering may draw random numbers, so render exactly where the recorder did.
         self._source = choose_frame_source(env, "render" if recording.metadata.get("frames") == "render" else False)
 
@@ -74,7 +80,8 @@ class Rerun:
             self._restore(episode)
         self._source.forget()
         observation, info = self.env.reset(seed=episode.seed, options=episode.options)
-        self.last = Outcome(observation, info, self._frame())
+        self._episode, self._row = episode, 0
+        self.last = self._told(Outcome(observation, info, self._frame()))
         return self.last
 
     def step(self, action: Any) -> Outcome:
@@ -86,8 +93,24 @@ class Rerun:
         _check_exact("an action", action)
         self._source.forget()
         observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(action))
-        self.last = Outcome(observation, info, self._frame(), (reward, terminated, truncated))
+        self._row += 1
+        self.last = self._told(Outcome(observation, info, self._frame(), (reward, terminated, truncated)))
         return self.last
+
+    def _told(self, outcome: Outcome) -> Outcome:
+        """The outcome as the recorded agent got it: that of a vector environment got entries of batches."""
+        episode, step = self._episode, outcome.step
+        if not self._has_lanes or episode is None or self._row > episode.length:
+            return outcome
+        recorded = episode.observations[self._row]
+        is_single = identical(recorded, outcome.observation)  # in SAME_STEP mode, the final one is given by itself
+        infos = episode.infos
+        return replace(
+            outcome,
+            observation=recorded if is_single else in_batch(self.recording.observation_space, outcome.observation),
+            info=outcome.info if infos is None else info_in_batch(outcome.info, infos[self._row]),
+            step=None if step is None else (np.float64(step[0]), np.bool_(step[1]), np.bool_(step[2])),
+        )
 
     def play(self, episodes: Sequence[Episode], *, restore_all: bool) -> None:
         """Run whole episodes; restore every episode's snapshot, or only that of the first one."""

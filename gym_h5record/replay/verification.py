@@ -95,13 +95,26 @@ def verify(
                 "environments, not an environment."
             )
         found: dict[int, EpisodeReport] = {}
-        for report in _alone(setup, recording, numbers, workers):
-            found[report.episode] = report
-            if on_progress is not None:
-                on_progress(len(found), len(numbers))
-        _retry_in_sequence(setup, recording, found)
+        for of_lane in _by_lane(recording, numbers):
+            in_lane: dict[int, EpisodeReport] = {}
+            for report in _alone(setup, recording, of_lane, workers):
+                in_lane[report.episode] = report
+                if on_progress is not None:
+                    on_progress(len(found) + len(in_lane), len(numbers))
+            _retry_in_sequence(setup, recording, in_lane)
+            found |= in_lane
         reports = tuple(found[number] for number in numbers)
         return VerifyReport(recording.path, reports, differences, setup.rules.atol, _not_compared(recording))
+
+
+def _by_lane(recording: Recording, numbers: list[int]) -> list[list[int]]:
+    """The numbers of the episodes of each lane; each lane has had an environment of its own."""
+    if "vector" not in recording.metadata:
+        return [numbers]
+    lanes: dict[int, list[int]] = {}
+    for number in numbers:
+        lanes.setdefault(recording.episodes[number].env, []).append(number)
+    return [lanes[lane] for lane in sorted(lanes)]
 
 
 def _not_compared(recording: Recording) -> tuple[str, ...]:

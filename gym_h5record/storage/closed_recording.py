@@ -16,7 +16,7 @@ import numpy as np
 from gym_h5record.cached import cached_property
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.claims import Commit, committed_items
+from gym_h5record.format.claims import most_items, read_commit
 from gym_h5record.format.descriptions import describe
 from gym_h5record.format.masks import check_mask, check_mask_size, mask_field, mask_names
 from gym_h5record.format.nodes import Field
@@ -63,7 +63,8 @@ class ClosedRecording:
 
     def __init__(self, handle: Handle) -> None:
         self.path, self.size_bytes, self._file = handle.path, handle.size_bytes, handle.file
-        self.root: dict[str, Any] = {name: handle.attribute(name) for name in fmt.ROOT_ATTRIBUTES}
+        lanes = () if handle.num_envs is None else (fmt.NUM_ENVS,)
+        self.root: dict[str, Any] = {name: handle.attribute(name) for name in (*fmt.ROOT_ATTRIBUTES, *lanes)}
         self.metadata = handle.metadata()
         self.schema = schema_from_json(str(self.metadata.get("schema")))
         self.codec = make_codec(*parse_json(str(self.metadata.get("compression"))))
@@ -75,16 +76,16 @@ class ClosedRecording:
         self.datasets = {name: open_dataset(handle.file, name) for name in names}
         self._check_tree()
         self.descriptions = {name: read_description(dataset) for name, dataset in self.datasets.items()}
-        self.commit = Commit.read(lambda name, start, stop: self.datasets[name][start:stop])
+        self.commit = read_commit(lambda name, start, stop: self.datasets[name][start:stop], handle.num_envs)
         self.reader = ColumnReader(handle)
         self.reader.expect([*fields.values(), *checks, *masks.values()])
         self.reader.adopt(self.datasets)
-        counts = {field: self._committed(field, fields) for field in fields.values()}
+        self._counts = {field: self._committed(field, fields) for field in fields.values()}
         is_packed = self.codec.name is not None  # else the user wants no compression
         self.packed = {
-            field: count for field, count in counts.items() if is_packed and packed_layout(field) is not None
+            field: count for field, count in self._counts.items() if is_packed and packed_layout(field) is not None
         }
-        self.copied = {field: count for field, count in counts.items() if field not in self.packed}
+        self.copied = {field: count for field, count in self._counts.items() if field not in self.packed}
         for field in self.copied:
             if not recording_layout(field, self.codec).matches(self.datasets[field.name]):
                 raise CorruptRecordingError(f"/{field.name} has other chunks or filters than this package makes")
@@ -93,7 +94,7 @@ class ClosedRecording:
 
     def new_layout(self, field: Field) -> Layout:
         """How compaction stores a field."""
-        packed = packed_layout(field) if field in self.packed else None
+        packed = packed_layout(field, self.packed[field]) if field in self.packed else None
         return packed or recording_layout(field, self.codec)
 
     @cached_property
@@ -117,7 +118,7 @@ class ClosedRecording:
         return numbers
 
     def _committed(self, field: Field, fields: dict[str, Field]) -> int:
-        count = committed_items(field, fields, self.commit.rows, self.commit.episodes, self._end_at)
+        count = most_items(field, fields, self.commit, self._end_at)
         self.reader.check_stored(field.name, count)
         return count
 

@@ -24,6 +24,7 @@ _COMPRESSED_RAGGED_FROM_BYTES = 4 << 10
 """Compressed ragged items have a chunk each, so that no chunk is ever half full."""
 _SMALL_CHUNK_BYTES = 4 << 10
 _INDEX_CHUNK_BYTES = 1 << 10  # of a dataset of /episodes
+_LEAST_LANE_ROWS, _LANE_CHUNK_BYTES = 8, 256 << 10  # of many lanes: a chunk has so many rows, if it is not larger
 _LARGE_CHUNK_BYTES = 113 << 10  # one RGB Atari frame, sixteen of 84x84
 _PACKED_CHUNK_BYTES = 32 << 10
 """CartPole: 16 KiB take 5 % more, 64 KiB save 2 %; a single row costs the decoding of a whole chunk."""
@@ -35,17 +36,21 @@ class Layout:
     """How the items of a dataset are stored.
 
     Attributes:
-        rows: Items in one chunk.
+        rows: Items in one chunk, of each lane in it.
         filters: Numbers and client data of the HDF5 filters, in the order in which they are applied.
+        lanes: Lanes in one chunk, None for a field without lanes.
     """
 
     rows: int
     filters: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    lanes: int | None = None
 
     def matches(self, dataset: h5py.Dataset) -> bool:
         """Whether a dataset has these chunks and these filters."""
-        rows = dataset.chunks[0] if dataset.chunks else None  # other programs make datasets without chunks
-        return bool(rows == self.rows) and filter_ids(dataset.id) == [number for number, _ in self.filters]
+        if not dataset.chunks:  # other programs make datasets without chunks
+            return False
+        has_chunks = dataset.chunks[0] == self.rows and (self.lanes is None or dataset.chunks[1] == self.lanes)
+        return bool(has_chunks) and filter_ids(dataset.id) == [number for number, _ in self.filters]
 
 
 def is_compressed(field: Field) -> bool:
@@ -58,7 +63,9 @@ def chunk_rows(field: Field) -> int:
     """Items in one chunk while recording: a power of two, so that chunks of all columns nest (docs/decisions/0004)."""
     if not is_compressed(field):
         small_bytes = _INDEX_CHUNK_BYTES if field.axis == "episode" else _SMALL_CHUNK_BYTES
-        return _power_of_two(small_bytes // field.item_bytes)
+        row_bytes = field.item_bytes * (field.num_lanes or 1)
+        least = min(_LEAST_LANE_ROWS, _power_of_two(_LANE_CHUNK_BYTES // row_bytes)) if field.num_lanes else 1
+        return max(_power_of_two(small_bytes // row_bytes), least)
     return _power_of_two(_LARGE_CHUNK_BYTES // field.item_bytes) if field.parent is None else 1
 
 
@@ -70,25 +77,34 @@ def _power_of_two(number: int) -> int:
 def recording_layout(field: Field, codec: Codec) -> Layout:
     """The layout of a field while it is recorded."""
     has_filter = is_compressed(field) and codec.filter_id
-    return Layout(chunk_rows(field), ((codec.filter_id, codec.filter_values),) if has_filter else ())
+    lanes = None if field.num_lanes is None else 1 if is_compressed(field) else field.num_lanes
+    return Layout(chunk_rows(field), ((codec.filter_id, codec.filter_values),) if has_filter else (), lanes)
 
 
-def packed_layout(field: Field) -> Layout | None:
+def packed_layout(field: Field, num_items: int = 1) -> Layout | None:
     """The layout of a field in a compacted file; None if it is that of the recording.
 
     ``/dones`` is never compressed: a byte for each row bounds how many rows a file of some size can claim.
+
+    Args:
+        field: The field.
+        num_items: Items of a lane. So many fill a chunk, if they are few, and it has several lanes.
     """
     if is_compressed(field) or field.name == fmt.DONES:
         return None
     size = field.dtype.itemsize
     shuffle = ((SHUFFLE, (size,)),) if size > 1 else ()
-    return Layout(_power_of_two(_PACKED_CHUNK_BYTES // field.item_bytes), (*shuffle, (GZIP, (_GZIP_LEVEL,))))
+    most, filters = _power_of_two(_PACKED_CHUNK_BYTES // field.item_bytes), (*shuffle, (GZIP, (_GZIP_LEVEL,)))
+    if field.num_lanes is None:
+        return Layout(most, filters)
+    rows = min(most, 2 * _power_of_two(max(num_items - 1, 1)))
+    return Layout(rows, filters, min(most // rows, field.num_lanes))
 
 
 def create_column(file: h5py.File, field: Field, layout: Layout) -> h5py.Dataset:
     """Create the empty dataset of a field."""
     create = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    create.set_chunk((layout.rows, *field.shape))
+    create.set_chunk((layout.rows, *(() if layout.lanes is None else (layout.lanes,)), *field.shape))
     create.set_fill_time(h5py.h5d.FILL_TIME_ALLOC)
     for number, values in layout.filters:
         if number == SZIP:
@@ -99,6 +115,6 @@ def create_column(file: h5py.File, field: Field, layout: Layout) -> h5py.Dataset
     links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
     links.set_create_intermediate_group(True)
     links.set_char_encoding(h5py.h5t.CSET_UTF8)
-    space = h5py.h5s.create_simple((0, *field.shape), (h5py.h5s.UNLIMITED, *field.shape))
+    space = h5py.h5s.create_simple((0, *field.row_shape), (h5py.h5s.UNLIMITED, *field.row_shape))
     kind = h5py.h5t.py_create(field.dtype, logical=True)
     return h5py.Dataset(h5py.h5d.create(file.id, field.name.encode(), kind, space, create, links))

@@ -15,7 +15,9 @@ from gym_h5record.format.nodes import Field
 from gym_h5record.storage.dataset_reader import DatasetReader
 from gym_h5record.storage.format_checks import check_field
 from gym_h5record.storage.handle import Handle
+from gym_h5record.storage.hdf5.chunk_reader import StoredChunks
 from gym_h5record.storage.hdf5.objects import READ_ERRORS, open_dataset
+from gym_h5record.storage.lane_reader import LaneDatasetReader
 
 __all__ = ["ColumnReader"]
 
@@ -27,25 +29,37 @@ _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 _MAX_EFFORT_S = 0.1
 """Processor time for such attempts. HDF5 finds a half-written block out at once; only a damaged one takes it long."""
 
-_FIXED = {
-    field.name: field
-    for field in (
+
+def _fixed_fields(num_envs: int | None) -> dict[str, Field]:
+    """The datasets that do not depend on the schema, but for the number of lanes."""
+    flags = (fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.DONES)
+    fields = [
         Field(fmt.COMMIT, np.dtype(np.int64)),
-        *(Field(name, np.dtype(np.bool_)) for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.DONES)),
+        *(Field(name, np.dtype(np.bool_), num_lanes=num_envs) for name in flags),
         *(Field(f"{fmt.EPISODES}/{name}", dtype) for name, dtype in fmt.EPISODE_COLUMNS.items() if name != "returns"),
-    )
-}
-"""The datasets that do not depend on the schema."""
+    ]
+    fields += [] if num_envs is None else [Field(fmt.EPISODE_ENVS, np.dtype(np.int64))]
+    return {field.name: field for field in fields}
 
 
 class ColumnReader:
-    """Reads items of any dataset of a recording."""
+    """Reads items of any dataset of a recording. Those of a vector recording are counted by their addresses.
 
-    def __init__(self, handle: Handle) -> None:
+    Args:
+        handle: The open file.
+        stored: Keeps compressed chunks that are read; None to keep none.
+
+    Attributes:
+        num_envs: Lanes of a vector recording, None if it is none.
+    """
+
+    def __init__(self, handle: Handle, stored: StoredChunks | None = None) -> None:
         self._handle = handle
+        self.num_envs = handle.num_envs
         self._stamp = handle.stamp
         self._datasets: dict[str, DatasetReader] = {}
-        self._fields: dict[str, Field] = _FIXED
+        self._stored = stored
+        self._fields: dict[str, Field] = _fixed_fields(handle.num_envs)
 
     @property
     def may_move(self) -> bool:
@@ -55,9 +69,15 @@ class ColumnReader:
     def __reduce__(self) -> tuple[type[ColumnReader], tuple[Handle]]:
         return type(self), (self._handle,)
 
+    def keeping_stored(self, most_bytes: int) -> ColumnReader:
+        """A reader of the same file that keeps the compressed chunks it has read, as many as ``most_bytes`` hold."""
+        reader = ColumnReader(self._handle, StoredChunks(most_bytes))
+        reader.expect(self._fields.values())
+        return reader
+
     def expect(self, fields: Iterable[Field]) -> None:
         """From now on, refuse a dataset that has another dtype or item shape than its field here."""
-        self._fields = {**_FIXED, **{field.name: field for field in fields}}
+        self._fields = {**_fixed_fields(self.num_envs), **{field.name: field for field in fields}}
         self._datasets.clear()
 
     def adopt(self, datasets: Mapping[str, h5py.Dataset]) -> None:
@@ -65,7 +85,7 @@ class ColumnReader:
         for name, dataset in datasets.items():
             if name in self._fields:
                 check_field(dataset, self._fields[name])
-            self._datasets[name] = DatasetReader(dataset, self._handle)
+            self._datasets[name] = self._reader(name, dataset)
 
     def length(self, field: str) -> int:
         """How many items a dataset has, committed or not."""
@@ -98,6 +118,21 @@ class ColumnReader:
             CorruptRecordingError: If they are missing or damaged.
         """
         return self.reading(field, lambda: self._dataset(field).items(start, stop))
+
+    def block(self, field: str, start: int, stop: int, lane: int, num_lanes: int) -> np.ndarray:
+        """Rows of some lanes as they are stored, ``(rows, num_lanes, *shape)``. See ``LaneDatasetReader.block``.
+
+        Raises:
+            CorruptRecordingError: If they are missing or damaged.
+        """
+
+        def read() -> np.ndarray:
+            dataset = self._dataset(field)
+            if not isinstance(dataset, LaneDatasetReader):
+                raise CorruptRecordingError(f"/{field} has no lanes")
+            return dataset.block(start, stop, lane, num_lanes)
+
+        return self.reading(field, read)
 
     def check(self, field: str, start: int, stop: int) -> None:
         """See ``DatasetReader.check``.
@@ -162,10 +197,22 @@ class ColumnReader:
         if self._stamp is not self._handle.stamp:
             self._datasets.clear()
             self._stamp = self._handle.stamp
+            if self._stored is not None:
+                self._stored.clear()
         dataset = self._datasets.get(field)
         if dataset is None:
             found = open_dataset(file, field)
             if field in self._fields:
                 check_field(found, self._fields[field])
-            dataset = self._datasets[field] = DatasetReader(found, self._handle)
+            dataset = self._datasets[field] = self._reader(field, found)
         return dataset
+
+    def _reader(self, name: str, dataset: h5py.Dataset) -> DatasetReader:
+        field = self._fields.get(name)
+        if field is None or field.num_lanes is None:
+            reader = DatasetReader(dataset, self._handle)
+        else:
+            reader = LaneDatasetReader(dataset, self._handle, field)
+        if self._stored is not None:
+            reader.keep_stored(self._stored)
+        return reader

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -132,6 +134,8 @@ class _Filling:
             return sum(self._pack(field, count, stream.fileno()) for field, count in self._old.packed.items())
 
     def _pack(self, field: Field, count: int, descriptor: int) -> int:
+        if field.num_lanes is not None:
+            return self._pack_lanes(field, count)
         plain = open_plain_chunks(descriptor, self._old.datasets[field.name])
         read = partial(self._old.reader.items, field.name) if plain is None else plain.items
         dataset = self._grown(field.name, count)
@@ -150,17 +154,37 @@ class _Filling:
                 checksums.update(first, items, partial(self._old.reader.items, field.name))
         return packed_bytes + (0 if checks is None else int(checks.id.get_storage_size()))
 
+    def _pack_lanes(self, field: Field, count: int) -> int:
+        dataset = self._grown(field.name, count)
+        rows, lanes = dataset.chunks[:2]
+        packed_bytes = 0
+        for first, lane in product(range(0, count, rows), range(0, dataset.shape[1], lanes)):
+            chunk = np.zeros(dataset.chunks, field.dtype)
+            block = self._old.reader.block(field.name, first, min(first + rows, count), lane, lanes)
+            chunk[: len(block)] = block
+            data = shuffle_and_compress(chunk)
+            dataset.id.write_direct_chunk((first, lane, *(0 for _ in field.shape)), data)
+            self._stream.check()
+            packed_bytes += len(data)
+        return packed_bytes
+
     def copy(self) -> None:
         """Copy the other datasets: compressed chunks as they are."""
         for field, count in self._old.copied.items():
-            (self._copy_chunks if is_compressed(field) else self._copy_items)(field.name, count)
+            if is_compressed(field):
+                self._copy_chunks(field.name, count)
+            elif field.num_lanes is None:
+                self._copy_items(field.name, count, partial(self._old.reader.items, field.name))
+            else:
+                block = partial(self._old.reader.block, field.name, lane=0, num_lanes=field.num_lanes)
+                self._copy_items(field.name, count, block)
             if self._old.has_checksums and count:
                 self._copy_checksums(field.name, checksum_field(field).name, count)
 
     def _copy_checksums(self, name: str, checks: str, count: int) -> None:
         rows = int(self._old.datasets[name].chunks[0])
         last = (count - 1) // rows * rows
-        self._copy_items(checks, last // rows + 1)
+        self._copy_items(checks, last // rows + 1, partial(self._old.reader.items, checks))
         # The one of the last chunk may cover rows of a discarded episode, which are left behind.
         read = partial(self._old.reader.items, name)
         BlockChecksums(self._file[checks], rows).update(last, read(last, count), read)
@@ -171,11 +195,11 @@ class _Filling:
             new.write_direct_chunk(at, data, mask)
             self._stream.check()
 
-    def _copy_items(self, name: str, count: int) -> None:
+    def _copy_items(self, name: str, count: int, read: Callable[[int, int], np.ndarray]) -> None:
         dataset = self._grown(name, count)
         for first in range(0, count, _BLOCK_ITEMS):
             stop = min(first + _BLOCK_ITEMS, count)
-            dataset[first:stop] = self._old.reader.items(name, first, stop)
+            dataset[first:stop] = read(first, stop)
             self._stream.check()
 
     def _grown(self, name: str, count: int) -> h5py.Dataset:

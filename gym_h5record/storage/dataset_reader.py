@@ -15,7 +15,7 @@ import numpy as np
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.limits import UNCHECKED_BYTES
 from gym_h5record.storage.handle import Handle
-from gym_h5record.storage.hdf5.chunk_reader import ChunkReader
+from gym_h5record.storage.hdf5.chunk_reader import ChunkReader, StoredChunks
 
 __all__ = ["DatasetReader"]
 
@@ -49,6 +49,10 @@ class DatasetReader:
     def check_stored(self, count: int) -> None:
         """See ``ChunkReader.check_stored``."""
         self._chunks.check_stored(count, self._handle.size_bytes)
+
+    def keep_stored(self, chunks: StoredChunks) -> None:
+        """Keep every chunk that is read from now on as it is in the file, as far as there is room."""
+        self._chunks.stored = chunks
 
     def item(self, row: int) -> Any:
         """One item, as a view of a chunk in memory: not to be changed or returned to users.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.format import names as fmt
-from gym_h5record.format.claims import Commit
+from gym_h5record.format.claims import Commit, LaneCommit
 from gym_h5record.format.descriptions import Description, describe
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import Schema, all_fields
@@ -35,7 +35,7 @@ def recording_image(
     *,
     root: Mapping[str, Any],
     metadata: Mapping[str, Any],
-    commit: Commit,
+    commit: Commit | LaneCommit,
     layout: Callable[[Field], Layout],
     description: Callable[[Field], Description] = describe,
     checksum: bool = False,

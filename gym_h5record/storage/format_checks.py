@@ -8,22 +8,26 @@ from typing import Any
 import h5py
 
 from gym_h5record.errors import CorruptRecordingError, FormatVersionError, NotARecordingError
-from gym_h5record.format.names import FORMAT, FORMAT_VERSION, METADATA, METADATA_ATTRIBUTES
+from gym_h5record.format.lanes import MAX_LANES
+from gym_h5record.format.names import FORMAT, FORMAT_VERSION, METADATA, METADATA_ATTRIBUTES, NUM_ENVS
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.hdf5.objects import READ_ERRORS, hdf5_errors_as_corrupt, read_attributes
 
 __all__ = ["check_field", "check_format", "open_metadata"]
 
 
-def check_format(file: h5py.File, path: Path) -> None:
+def check_format(file: h5py.File, path: Path) -> int | None:
     """Make sure that an HDF5 file is a recording of a version that this package reads.
+
+    Returns:
+        The lanes of a vector recording, None if it is none.
 
     Raises:
         NotARecordingError: If it is no recording.
         FormatVersionError: If its version is newer than this package.
     """
     try:
-        found = read_attributes(file, "/", ("format", "format_version"))
+        found = read_attributes(file, "/", ("format", "format_version", NUM_ENVS))
     except CorruptRecordingError:
         raise
     except READ_ERRORS as error:
@@ -39,13 +43,22 @@ def check_format(file: h5py.File, path: Path) -> None:
             f"{path} has format_version {version!r:.80}, this gym_h5record reads up to {FORMAT_VERSION}. "
             "Upgrade it: pip install --upgrade gym_h5record"
         )
+    num_envs = found.get(NUM_ENVS)
+    if num_envs is not None and not (type(num_envs) is int and 1 <= num_envs <= MAX_LANES):
+        raise CorruptRecordingError(f"{path} has {NUM_ENVS}={num_envs!r:.80}, expected 1 to {MAX_LANES}")
+    return num_envs
 
 
 def check_field(dataset: h5py.Dataset, field: Field) -> None:
-    """Make sure that the items of a dataset have the dtype and the shape that the schema says."""
-    if dataset.dtype != field.dtype or dataset.shape[1:] != field.shape:
+    """Make sure that the items of a dataset have the dtype and the shape that the schema says, and are whole."""
+    if dataset.dtype != field.dtype or dataset.shape[1:] != field.row_shape:
         raise CorruptRecordingError(
-            f"/{field.name} has items of {dataset.dtype}{dataset.shape[1:]}, the schema says {field.dtype}{field.shape}"
+            f"/{field.name} has items of {dataset.dtype}{dataset.shape[1:]}, the schema says "
+            f"{field.dtype}{field.row_shape}"
+        )
+    if field.num_lanes is None and dataset.chunks is not None and dataset.chunks[1:] != dataset.shape[1:]:
+        raise CorruptRecordingError(
+            f"/{field.name} of shape {dataset.shape} has chunks {dataset.chunks}, which do not hold whole items"
         )
 
 

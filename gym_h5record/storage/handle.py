@@ -64,6 +64,7 @@ class Handle:
         stamp: Stands for this opening of the file: another one after ``renew``, None after ``close``, and None in a
             forked child until it opens the file for itself. To compare it takes a tenth of ``check_open``.
         state: The state of the recording when it was last opened.
+        num_envs: Lanes of a vector recording, None if it is none.
 
     Raises:
         RecordingNotFoundError: If there is no file, or that of another recording than before.
@@ -155,7 +156,7 @@ class Handle:
         with ExitStack() as opened:
             file, guarded = self._open_file(opened, is_whole=is_whole)
             opened.callback(_close, file)
-            check_format(file, self.path)
+            self.num_envs = check_format(file, self.path)
             if self._is_known and not self._continues(file, guarded):
                 raise RecordingNotFoundError(f"{self.path} has been replaced by another recording. Open it again.")
             # HDF5 calls the Python file object when it closes the file. weakref.finalize closes it before Python ends;

@@ -17,7 +17,7 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, NotARecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.claims import Commit, committed_items
+from gym_h5record.format.claims import Commit, LaneCommit, empty_commit, most_items, read_commit
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json, schema_to_json
@@ -34,6 +34,7 @@ from gym_h5record.storage.hdf5.guarded_file import GuardedFile
 from gym_h5record.storage.hdf5.objects import filter_ids, has_group, has_link, open_dataset
 from gym_h5record.storage.hdf5.superblock import read_superblock
 from gym_h5record.storage.hdf5.thread_lock import open_through_python
+from gym_h5record.storage.lane_writer import LaneColumnWriter, TakeItems
 from gym_h5record.storage.mask_datasets import put_mask
 from gym_h5record.storage.paths import redo_path
 from gym_h5record.values.tagged_json import parse_json
@@ -73,11 +74,14 @@ def create_file(
     attributes["schema"] = schema_to_json(schema)
     attributes["compression"] = json.dumps([codec.name, codec.opts])
     attributes[_JOURNAL_ID] = np.bytes_(journal_id)  # of fixed size: start changes it in place
+    root = {"format": fmt.FORMAT, "format_version": np.int64(fmt.FORMAT_VERSION), "fps": np.float64(fps)}
+    if schema.num_envs is not None:
+        root[fmt.NUM_ENVS] = np.int64(schema.num_envs)
     image = recording_image(
         schema,
-        root={"format": fmt.FORMAT, "format_version": np.int64(fmt.FORMAT_VERSION), "fps": np.float64(fps)},
+        root=root,
         metadata=attributes,
-        commit=Commit(0, 0),
+        commit=empty_commit(schema.num_envs),
         layout=lambda field: recording_layout(field, codec),
         checksum=checksum,
     )
@@ -130,34 +134,43 @@ class RecordingFile:
             raise
 
     def _load(self) -> None:
-        check_format(self._file, self._path)
+        num_envs = check_format(self._file, self._path)
         self._metadata = open_metadata(self._file)
         self._attributes = self._file[fmt.METADATA].attrs
         if not has_link(self._file, fmt.POSITIONS):
             raise CorruptRecordingError(
                 f"{self._path} was made by an earlier version of this package. It can be read, but not appended to."
             )
-        self._numbers = {name: open_dataset(self._file, name) for name in Commit(0, 0).parts}
-        for name, numbers in Commit(0, 0).parts.items():
+        parts = empty_commit(num_envs).parts
+        self._numbers = {name: open_dataset(self._file, name) for name in parts}
+        for name, numbers in parts.items():
             if self._numbers[name].shape != (len(numbers),):
                 raise CorruptRecordingError(f"/{name} has the shape {self._numbers[name].shape}, not ({len(numbers)},)")
             if filter_ids(self._numbers[name].id):  # a commit that is not in place could be half written
                 raise CorruptRecordingError(
                     f"{self._path} was compressed anew by another program: it can be read, but not appended to."
                 )
-        self.committed = Commit.read(lambda name, start, stop: self._numbers[name][start:stop])
+        self.committed = read_commit(lambda name, start, stop: self._numbers[name][start:stop], num_envs)
         for name, kind in _CHANGED_IN_PLACE.items():
             if not isinstance(self._metadata[name], kind):
                 raise CorruptRecordingError(f"/{fmt.METADATA} has {self._metadata[name]!r:.80} as {name}")
         self.schema = schema_from_json(self._metadata["schema"])
+        if self.schema.num_envs != num_envs:
+            raise CorruptRecordingError(f"{self._path} has {fmt.NUM_ENVS}={num_envs}, its schema says otherwise")
         self.codec = make_codec(*parse_json(self._metadata["compression"]))
         has_checksums = has_group(self._file, fmt.CHECKSUMS)
         self._fields = {field.name: field for field in all_fields(self.schema)}
         self._columns: dict[str, ColumnWriter] = {}
+        self._lane_columns: dict[str, LaneColumnWriter] = {}
         for name, field in self._fields.items():
+            dataset = open_dataset(self._file, name)
+            if field.num_lanes is not None:
+                self._lane_columns[name] = LaneColumnWriter(dataset, field, self.codec)
+                continue
             checksums = open_dataset(self._file, checksum_field(field).name) if has_checksums else None
-            self._columns[name] = ColumnWriter(open_dataset(self._file, name), field, self.codec, checksums)
-        self.held_rows = max(column.held_rows for column in self._columns.values())
+            self._columns[name] = ColumnWriter(dataset, field, self.codec, checksums)
+        self._all_columns = [self._lane_columns.get(name) or self._columns[name] for name in self._fields]
+        self.held_rows = max(column.held_rows for column in self._all_columns)
 
     @property
     def rows(self) -> int:
@@ -185,7 +198,7 @@ class RecordingFile:
         end_at = functools.cache(self._end_at)  # several fields may have the same parent
         with GuardedFile(self._path) as file:
             for field in fields:  # parents come before their children: the ends that are read have been checked
-                count = committed_items(field, self._fields, self.rows, self.episodes, end_at)
+                count = most_items(field, self._fields, self.committed, end_at)
                 ChunkReader(open_dataset(self._file, field.name), file).check_stored(count, size_bytes)
 
     def _end_at(self, name: str, index: int) -> int:
@@ -218,26 +231,35 @@ class RecordingFile:
         self._durable.sync()
 
     def write(self, name: str, start: int, items: np.ndarray) -> None:
-        """Write items of a column, not visible to readers before ``commit``."""
+        """Write items of a column without lanes, not visible to readers before ``commit``."""
         self._columns[name].write(start, items)
 
-    def read(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Items of a column of small items."""
-        return self._columns[name].read(start, stop)
+    def write_lanes(self, name: str, lanes: np.ndarray, rows: np.ndarray, take: TakeItems) -> None:
+        """Write items of a column with lanes, not visible to readers before ``commit``. See ``LaneColumnWriter``."""
+        self._lane_columns[name].write(lanes, rows, take)
 
-    def commit(self, commit: Commit) -> None:
+    def forget_rows(self, lane: int, row: int) -> None:
+        """Rows of a lane from ``row`` on may be written anew: the episode that they belonged to was discarded."""
+        for column in self._lane_columns.values():
+            column.forget(lane, row)
+
+    def read(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Items of a column of small items; those of a lane by their addresses."""
+        return (self._lane_columns.get(name) or self._columns[name]).read(start, stop)
+
+    def commit(self, commit: Commit | LaneCommit) -> None:
         """Make rows and episodes valid.
 
         Rows are flushed before the episode index, and the index before ``/commit``, so that a reader of the live file
         finds everything that ``/commit`` counts. A flush of the whole file has no such order.
         """
-        for column in self._columns.values():  # in the order of all_fields: /episodes comes last
+        for column in self._all_columns:  # in the order of all_fields: /episodes comes last
             column.flush()
         self._set_commit(commit)
         self._file.flush()  # renews the end-of-file address in the superblock
         self._durable.sync()
 
-    def _set_commit(self, commit: Commit) -> None:
+    def _set_commit(self, commit: Commit | LaneCommit) -> None:
         for name, numbers in commit.parts.items():
             if numbers != self.committed.parts[name]:
                 self._numbers[name][:] = numbers

@@ -26,8 +26,8 @@ def key_of(*numbers: int) -> np.uint64:
     return found
 
 
-def words(key: np.uint64, counters: np.ndarray) -> np.ndarray:
-    """The random numbers of these counters, ``(n,)`` uint64."""
+def words(key: np.uint64 | np.ndarray, counters: np.ndarray) -> np.ndarray:
+    """The random numbers of these counters, ``(n,)`` uint64. With keys ``(m, 1)``, those of each key, ``(m, n)``."""
     return _mixed((counters.astype(np.uint64) + np.uint64(1)) * _STEP + key)
 
 

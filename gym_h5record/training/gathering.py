@@ -12,7 +12,7 @@ from gym_h5record.format.nodes import Array, Stack
 from gym_h5record.training.item_store import ItemStore
 from gym_h5record.training.sampled_columns import Leaf
 
-__all__ = ["LeafValues", "find_values"]
+__all__ = ["LeafValues", "SlidingStacks", "find_values"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,37 @@ class LeafValues:
             replaced = at >= 0
             values[replaced] = self.earlier[at[replaced]]
         return values
+
+
+class SlidingStacks:
+    """Stacks and those one step later. All frames of the two but one are the same, and are copied once for both.
+
+    Args:
+        stacks: The stacks, with positions ``(samples, depth)``.
+        following: Those one step later, found together with them.
+    """
+
+    def __init__(self, stacks: LeafValues, following: LeafValues) -> None:
+        positions, more = stacks.positions, following.positions
+        self._slides = (positions[:, 1:] == more[:, :-1]).all(axis=1)
+        earlier = None
+        if stacks.earlier_positions is not None and following.earlier_positions is not None:
+            one, other = stacks.earlier_positions[:, 1:], following.earlier_positions[:, :-1]
+            is_same = (one == other) & ((positions[:, 1:] == more[:, :-1]) | (one >= 0))
+            self._slides = is_same.all(axis=1)
+            earlier = np.concatenate([stacks.earlier_positions, following.earlier_positions[:, -1:]], axis=1)
+        joined = np.concatenate([positions, more[:, -1:]], axis=1)
+        self._frames = LeafValues(stacks.items, joined, stacks.earlier, earlier)
+
+    def batch(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """The stacks of samples ``start`` to ``stop`` and those one step later, as views of one array of frames.
+
+        None if a stack does not follow from the one before, as when an environment begins a new stack.
+        """
+        if not self._slides[start:stop].all():
+            return None
+        frames = self._frames.batch(start, stop)
+        return frames[:, :-1], frames[:, 1:]
 
 
 def find_values(store: ItemStore, leaf: Leaf, rows: Sequence[np.ndarray]) -> list[LeafValues]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,21 +13,28 @@ from gym_h5record.training.item_store import ItemStore, Runs, runs_of
 from gym_h5record.training.sampled_columns import Leaf, SampledColumn, leaves
 from gym_h5record.training.step_source import StepSource
 
-__all__ = ["CACHES", "keep_columns"]
+__all__ = ["CACHES", "COMPRESSED", "keep_columns"]
 
-CACHES = (None, "low_dim", "all")
-"""What is kept: nothing, items of less than 1 KiB, or everything."""
+COMPRESSED = "compressed"
+CACHES = (None, "low_dim", COMPRESSED, "all")
+"""What is kept: small items only, items of less than 1 KiB, chunks as they are in the file, or everything."""
 
 _LOW_DIM_BYTES = 1 << 10
+
+_SMALL_BYTES = 16
+"""Items of actions, rewards, flags and ends. A million of all of them takes about 30 MB."""
+
+_SHARE_OF_SMALL = 8
+"""They take an eighth of the memory at most."""
 
 
 def keep_columns(
     store: ItemStore, source: StepSource, columns: Sequence[SampledColumn], cache: str | None, memory_bytes: int
 ) -> int:
-    """Decode columns and keep them.
+    """Decode columns and keep them. Without ``"low_dim"`` and ``"all"``, keep the smallest when they are needed.
 
     Args:
-        store: Keeps them.
+        store: Keeps them. Compressed chunks are kept by what it reads from.
         source: The episodes.
         columns: The columns.
         cache: One of ``CACHES``.
@@ -40,13 +47,13 @@ def keep_columns(
         OptionError: If they take more.
         CorruptRecordingError: If one cannot be read.
     """
-    if cache is None:
-        return 0
     sizes: dict[str, tuple[int, Runs]] = {}
     found = {leaf.name: leaf for column in columns for leaf in leaves(column.tree)}
     stacks = [leaf for leaf in found.values() if isinstance(leaf, Stack)]
     for leaf in found.values():
         sizes.update(_sizes(source, leaf))
+    if cache not in ("low_dim", "all"):
+        return _keep_small(store, sizes, memory_bytes // _SHARE_OF_SMALL)
     if cache == "low_dim":
         sizes = {name: each for name, each in sizes.items() if each[0] < _LOW_DIM_BYTES}
     total = sum(size * len(runs) for size, runs in sizes.values())
@@ -60,6 +67,16 @@ def keep_columns(
         _check(total, cache, memory_bytes, sizes)
         for name, runs in earlier.items():
             store.keep(name, runs)
+    return total
+
+
+def _keep_small(store: ItemStore, sizes: Mapping[str, tuple[int, Runs]], memory_bytes: int) -> int:
+    """Keep columns of small items when they are needed, the smallest first, as many as fit. Returns their bytes."""
+    total = 0
+    for name, (size, runs) in sorted(sizes.items(), key=lambda each: each[1][0]):
+        if size <= _SMALL_BYTES and total + size * len(runs) <= memory_bytes:
+            store.keep_when_needed(name, runs)
+            total += size * len(runs)
     return total
 
 

@@ -30,6 +30,11 @@ class MomentStatistics:
         self._moments = moments
 
     @property
+    def moments(self) -> Moments:
+        """The moments that they are made from."""
+        return self._moments
+
+    @property
     def num_finite(self) -> np.ndarray:
         """How many values are finite, int64. Mean, variance, minimum and maximum are those of these values."""
         return self._moments.count
@@ -105,6 +110,11 @@ class LeafStatistics(MomentStatistics):
         self.num_missing = num_missing
         self.histogram = histogram
         self._sample = sample
+
+    @property
+    def sample(self) -> RowSample:
+        """The sample of its values that quantiles are those of."""
+        return self._sample
 
     @property
     def count(self) -> int:

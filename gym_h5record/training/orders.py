@@ -9,9 +9,9 @@ import numpy as np
 
 from gym_h5record.training.counter_random import Shuffle, key_of, uniforms
 
-__all__ = ["ChunkOrder", "DrawnOrder", "Order", "ShuffledOrder", "WeightedOrder", "block_and_pool"]
+__all__ = ["TRANSFORMS", "ChunkOrder", "DrawnOrder", "Order", "ShuffledOrder", "WeightedOrder", "block_and_pool"]
 
-_EPOCH, _DRAWS, _BLOCKS, _POOL = range(4)
+_EPOCH, _DRAWS, _BLOCKS, _POOL, TRANSFORMS = range(5)
 """What a key is for: no two kinds of random numbers share one."""
 
 _CHUNKS_OF_BLOCK = 4
@@ -29,7 +29,10 @@ class Order(ABC):
     Attributes:
         size: Samples of this rank in an epoch.
         least_size: Samples of the rank that has the fewest.
+        is_drawn: Whether samples are drawn with replacement.
     """
+
+    is_drawn = True
 
     def __init__(self, num_samples: int, seed: int, rank: int, world_size: int) -> None:
         self._num_samples = num_samples
@@ -44,6 +47,15 @@ class Order(ABC):
         """The samples at these positions of an epoch, ``(n,)`` int64."""
         return self._at(epoch, positions)
 
+    def distinct(self, samples: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Numbers that tell the samples of an epoch apart, ``(n,)`` int64, also one from itself if it is drawn twice.
+
+        Args:
+            samples: What ``samples`` returned.
+            positions: For these positions.
+        """
+        return positions * self._world_size + self._rank if self.is_drawn else samples
+
     def _drawn(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         """Random numbers from 0 to 1, without 1, ``(n,)`` float64, for samples that are drawn with replacement."""
         return uniforms(key_of(_DRAWS, self._seed, epoch, self._rank), positions)
@@ -56,6 +68,7 @@ class Order(ABC):
 class ShuffledOrder(Order):
     """Every sample once in an epoch, in a random order. The ranks take turns."""
 
+    is_drawn = False
     _epoch = -1
     _shuffle: Shuffle
 
@@ -119,6 +132,8 @@ class ChunkOrder(Order):
         block_size: Samples in a block.
         pool_size: Samples in a pool.
     """
+
+    is_drawn = False
 
     def __init__(
         self, num_samples: int, seed: int, rank: int, world_size: int, *, block_size: int, pool_size: int

@@ -21,7 +21,8 @@ class ReplayBuffer:
 
     Args:
         path: The file, or a recording or selection that is open.
-        **options: Options of ``recording.sampler``, all but ``batch_size`` and ``drop_last``. ``replace`` is True
+        **options: Options of ``recording.sampler``, all but ``batch_size``, ``drop_last`` and ``whole_episodes``.
+            ``replace`` is True
             unless it is given, and False for ``order="chunk"``; with False, every sample comes once before the first
             one comes again.
 
@@ -40,6 +41,8 @@ class ReplayBuffer:
         for name in ("batch_size", "drop_last"):
             if name in options:
                 raise OptionError(f"{name} is no option of ReplayBuffer: sample(n) says how many samples there are")
+        if "whole_episodes" in options:
+            raise OptionError("whole_episodes is no option of ReplayBuffer, which has steps: use recording.sampler")
         self._is_own = not isinstance(path, EpisodeSet)
         self._episodes = path if isinstance(path, EpisodeSet) else Recording(path)
         if options.get("replace") is None:

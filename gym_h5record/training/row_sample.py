@@ -58,6 +58,25 @@ class RowSample:
         self._limit = np.uint64(np.iinfo(np.uint64).max)
         self.num_seen = 0
 
+    @classmethod
+    def kept(cls, keys: np.ndarray, values: np.ndarray, num_seen: int, max_rows: int) -> RowSample:
+        """A sample that was kept: what ``keys``, ``values``, ``num_seen`` and ``max_rows`` of it were."""
+        sample = cls(values.dtype, values.shape[1:], max_rows)
+        sample.add(keys, values)
+        sample._prune()
+        sample.num_seen = num_seen
+        return sample
+
+    @property
+    def max_rows(self) -> int:
+        """How many rows are kept at most."""
+        return self._max_rows
+
+    @property
+    def keys(self) -> np.ndarray:
+        """The keys of the rows of the sample, ``(n,)`` uint64, in ascending order; callers must not change them."""
+        return self._pruned()[0]
+
     @property
     def values(self) -> np.ndarray:
         """The rows of the sample, ``(n, *shape)``, in the order of their keys; callers must not change them."""

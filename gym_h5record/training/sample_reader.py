@@ -12,15 +12,16 @@ import numpy as np
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import DictOf, Node, Scalar, Stack, TupleOf
 from gym_h5record.format.schema import Schema
-from gym_h5record.training.gathering import LeafValues, find_values
+from gym_h5record.training.gathering import LeafValues, SlidingStacks, find_values
 from gym_h5record.training.item_store import ItemStore
-from gym_h5record.training.sampled_columns import EPISODES, STEPS, Leaf, SampledColumn, leaves
+from gym_h5record.training.sampled_columns import EPISODES, NEXT_OBSERVATIONS, STEPS, Leaf, SampledColumn, leaves
 from gym_h5record.training.step_source import StepSource
 from gym_h5record.training.windows import Window
 
-__all__ = ["DISCOUNTS", "MASK", "FoundSamples", "Recipe", "SampleReader"]
+__all__ = ["DISCOUNTS", "LENGTHS", "MASK", "FoundSamples", "Recipe", "SampleReader"]
 
 DISCOUNTS = "discounts"
+LENGTHS = "lengths"
 MASK = "mask"
 
 _FLAGS = (fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.DONES)
@@ -40,6 +41,8 @@ class Recipe:
         n_step: Steps whose rewards are summed.
         gamma: Discount of a step.
         pad: What stands for steps that an episode does not have.
+        episode_steps: If a sample is a whole episode, the steps of the longest one, else None.
+        has_views: Whether stacks of observations and of next observations may be views of the same frames.
     """
 
     columns: Sequence[SampledColumn]
@@ -48,6 +51,8 @@ class Recipe:
     n_step: int = 1
     gamma: float = 0.99
     pad: str = "repeat"
+    episode_steps: int | None = None
+    has_views: bool = True
 
     @property
     def has_discounts(self) -> bool:
@@ -62,7 +67,7 @@ class Recipe:
         """Bytes of the decoded items of a sample, with their places, and bytes of its part of a batch, at most."""
         decoded, copied = _PLACE_BYTES, _PLACE_BYTES
         for column in self.columns:
-            length = self.n_step if self.is_summed(column) else self.window.length(column.kind)
+            length = self._most_steps(column)
             for leaf in leaves(column.tree):
                 elements = math.prod(() if isinstance(leaf, Scalar) else leaf.shape)
                 copied += length * elements * leaf.dtype.itemsize
@@ -72,6 +77,12 @@ class Recipe:
                 else:
                     decoded += length * (elements * leaf.dtype.itemsize + _PLACE_BYTES)
         return decoded, copied
+
+    def _most_steps(self, column: SampledColumn) -> int:
+        """Values of a column that are read for a sample, at most."""
+        if self.episode_steps is not None:
+            return self.episode_steps + column.of_rows
+        return self.n_step if self.is_summed(column) else self.window.length(column.kind)
 
     def is_summed(self, column: SampledColumn) -> bool:
         """Whether the batch has discounted sums of this column."""
@@ -140,7 +151,25 @@ class SampleReader:
             readers += [(column, leaf) for leaf in leaves(column.tree)]
         counts = {EPISODES: source.numbers[episodes], STEPS: steps}
         counts = {name: each for name, each in counts.items() if name in recipe.counted}
-        return FoundSamples(recipe, self._values(readers, rows), masks, spans, {**counts, **further})
+        if recipe.episode_steps is not None:
+            counts[LENGTHS] = lengths
+        values = self._values(readers, rows)
+        return FoundSamples(recipe, values, masks, spans, {**counts, **further}, self._sliding(values, readers))
+
+    def _sliding(
+        self, values: Mapping[tuple[str, str], LeafValues], readers: Sequence[tuple[SampledColumn, Leaf]]
+    ) -> dict[str, SlidingStacks]:
+        """The stacks of observations and next observations that may be copied together, by the name of the leaf."""
+        recipe = self._recipe
+        has_steps = recipe.episode_steps is not None or recipe.window.observations is not None
+        if not recipe.has_views or has_steps or recipe.n_step > 1:
+            return {}
+        found = {}
+        for column, leaf in readers:
+            if column.is_next and isinstance(leaf, Stack) and (fmt.OBSERVATIONS, leaf.name) in values:
+                both = values[fmt.OBSERVATIONS, leaf.name], values[column.name, leaf.name]
+                found[leaf.name] = SlidingStacks(*both)
+        return found
 
     def _steps_of(
         self, column: SampledColumn, steps: np.ndarray, lengths: np.ndarray, spans: np.ndarray
@@ -148,6 +177,9 @@ class SampleReader:
         """The steps of a column that belong to samples, and which of a window are in the episode."""
         recipe = self._recipe
         last = lengths if column.of_rows else lengths - 1
+        if recipe.episode_steps is not None:
+            wanted = np.arange(int(column.is_next), int(last.max(initial=0)) + 1)
+            return np.minimum(wanted, last[:, None]), wanted <= last[:, None]
         if column.is_next:
             steps = steps + spans
         offsets = recipe.window.offsets(column.kind)
@@ -184,9 +216,10 @@ class FoundSamples:
     Attributes:
         recipe: What a sample consists of.
         values: The values of each leaf, by the names of column and leaf.
-        masks: For the columns with a window, which of its steps are in the episode, ``(samples, steps)`` bool.
+        masks: For the columns with several steps, which of them are in the episode, ``(samples, steps)`` bool.
         spans: Steps whose rewards are summed, ``(samples,)`` int64.
         places: What a batch has beside its columns, such as the numbers of the episodes, ``(samples,)`` each.
+        sliding: Stacks of which those of two columns are copied together, by the name of the leaf.
     """
 
     recipe: Recipe
@@ -194,16 +227,24 @@ class FoundSamples:
     masks: Mapping[str, np.ndarray]
     spans: np.ndarray
     places: Mapping[str, np.ndarray]
+    sliding: Mapping[str, SlidingStacks]
 
     def batch(self, start: int, stop: int) -> dict[str, Any]:
         """Samples ``start`` to ``stop`` as a batch."""
         recipe = self.recipe
         batch: dict[str, Any] = {}
+        pairs = {leaf: stacks.batch(start, stop) for leaf, stacks in self.sliding.items()}
+        views = {
+            (name, leaf): pair[at]
+            for leaf, pair in pairs.items()
+            if pair is not None
+            for at, name in enumerate((fmt.OBSERVATIONS, NEXT_OBSERVATIONS))
+        }
         for column in recipe.columns:
             zeros = None
             if recipe.pad == "zero" and column.name in self.masks:
                 zeros = ~self.masks[column.name][start:stop]
-            batch[column.name] = _tree(column.tree, self._leaf_reader(column, start, stop, zeros))
+            batch[column.name] = _tree(column.tree, self._leaf_reader(column, start, stop, zeros, views))
         batch |= {name: each[start:stop].copy() for name, each in self.places.items()}
         if self.masks:
             batch[MASK] = {name: mask[start:stop].copy() for name, mask in self.masks.items()}
@@ -216,9 +257,16 @@ class FoundSamples:
         return batch
 
     def _leaf_reader(
-        self, column: SampledColumn, start: int, stop: int, zeros: np.ndarray | None
+        self,
+        column: SampledColumn,
+        start: int,
+        stop: int,
+        zeros: np.ndarray | None,
+        views: Mapping[tuple[str, str], np.ndarray],
     ) -> Callable[[Leaf], np.ndarray]:
         def read(leaf: Leaf) -> np.ndarray:
+            if (column.name, leaf.name) in views:
+                return views[column.name, leaf.name]
             values = self.values[column.name, leaf.name].batch(start, stop)
             if zeros is not None:
                 values[zeros] = 0

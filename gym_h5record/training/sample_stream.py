@@ -11,6 +11,7 @@ from gym_h5record.training.orders import ChunkOrder, Order
 from gym_h5record.training.priorities import PriorityOrder
 from gym_h5record.training.sample_reader import FoundSamples, SampleReader
 from gym_h5record.training.step_source import StepSource, Transitions
+from gym_h5record.training.transforms import Transforms
 
 __all__ = ["SampleStream"]
 
@@ -24,6 +25,7 @@ class _Found:
     start: int
     stop: int
     samples: FoundSamples
+    distinct: np.ndarray
 
 
 class SampleStream:
@@ -35,16 +37,24 @@ class SampleStream:
         order: Which of them stands where.
         reader: Reads them.
         most_samples: How many are decoded at once, if they are read one behind the other.
+        transforms: What changes the values of samples, if anything does.
     """
 
     def __init__(
-        self, source: StepSource, transitions: Transitions, order: Order, reader: SampleReader, most_samples: int
+        self,
+        source: StepSource,
+        transitions: Transitions,
+        order: Order,
+        reader: SampleReader,
+        most_samples: int,
+        transforms: Transforms | None = None,
     ) -> None:
         self._source = source
         self._transitions = transitions
         self._order = order
         self._reader = reader
         self._most_samples = most_samples
+        self._transforms = transforms
         self._found: _Found | None = None
 
     def batch(self, epoch: int, start: int, stop: int, limit: int | None = None) -> dict[str, Any]:
@@ -60,12 +70,17 @@ class SampleStream:
         if found is None or found.epoch != epoch or not found.start <= start <= stop <= found.stop:
             last = stop if limit is None else max(min(self._ahead(start), limit), stop)
             self._found = found = None  # so that its memory can be used again
-            found = _Found(epoch, start, last, self._find(epoch, np.arange(start, last)))
+            found = _Found(epoch, start, last, *self._find(epoch, np.arange(start, last)))
             self._found = found if limit is not None else None
-        return found.samples.batch(start - found.start, stop - found.start)
+        within = slice(start - found.start, stop - found.start)
+        batch = found.samples.batch(within.start, within.stop)
+        return batch if self._transforms is None else self._transforms.applied(batch, epoch, found.distinct[within])
 
     def numbered(self, samples: np.ndarray) -> dict[str, Any]:
-        """The samples of these numbers, ``(n,)`` int64 from 0 through all episodes, whatever the order of an epoch."""
+        """The samples of these numbers, ``(n,)`` int64 from 0 through all episodes, whatever the order of an epoch.
+
+        Transforms do not change them: they belong to an epoch.
+        """
         if self._source.storage.may_move:
             self._source.check_unchanged()
         return self._reader.find(*self._transitions.places(samples), {}).batch(0, len(samples))
@@ -80,11 +95,12 @@ class SampleStream:
             return start - start % self._order.pool_size + self._order.pool_size
         return start + self._most_samples
 
-    def _find(self, epoch: int, positions: np.ndarray) -> FoundSamples:
+    def _find(self, epoch: int, positions: np.ndarray) -> tuple[FoundSamples, np.ndarray]:
         if self._source.storage.may_move:
             self._source.check_unchanged()
         samples = self._order.samples(epoch, positions)
         further = {}
         if isinstance(self._order, PriorityOrder):
             further = {INDICES: samples, PROBABILITIES: self._order.probabilities(samples)}
-        return self._reader.find(*self._transitions.places(samples), further)
+        found = self._reader.find(*self._transitions.places(samples), further)
+        return found, self._order.distinct(samples, positions)

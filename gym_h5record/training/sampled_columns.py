@@ -16,9 +16,12 @@ __all__ = [
     "EPISODES",
     "NEXT_OBSERVATIONS",
     "STEPS",
+    "USUAL",
+    "USUAL_OF_EPISODES",
     "Leaf",
     "SampledColumn",
     "choose_columns",
+    "leaf_names",
     "leaves",
 ]
 
@@ -26,11 +29,14 @@ NEXT_OBSERVATIONS = "next_observations"
 EPISODES = "episodes"
 STEPS = "steps"
 
-_USUAL = (
+USUAL = (
     *(fmt.OBSERVATIONS, fmt.ACTIONS, fmt.REWARDS, NEXT_OBSERVATIONS),
     *(fmt.TERMINATIONS, fmt.TRUNCATIONS, fmt.DONES, EPISODES, STEPS),
 )
 """The columns of a batch, unless the caller names others."""
+
+USUAL_OF_EPISODES = tuple(name for name in USUAL if name not in (NEXT_OBSERVATIONS, STEPS))
+"""Those of a batch of whole episodes, whose observations have the last one."""
 
 Leaf = Array | Scalar | Stack
 """A node that becomes one array of a batch."""
@@ -60,12 +66,20 @@ def leaves(tree: Node) -> list[Leaf]:
     return [node for node in tree.walk() if isinstance(node, (Array, Scalar, Stack))]
 
 
-def choose_columns(schema: Schema, names: Sequence[str] | None) -> tuple[list[SampledColumn], frozenset[str]]:
+def leaf_names(column: SampledColumn) -> list[str]:
+    """The names that the leaves of a column have in a batch, such as ``"next_observations/arm"``, in their order."""
+    return [_batch_name(leaf.name, column) for leaf in leaves(column.tree)]
+
+
+def choose_columns(
+    schema: Schema, names: Sequence[str] | None, usual: Sequence[str] = USUAL
+) -> tuple[list[SampledColumn], frozenset[str]]:
     """The columns of a batch.
 
     Args:
         schema: The columns of the recording.
         names: What the caller names: columns, or leaves such as ``"observations/arm/pos"``; None for the usual ones.
+        usual: The usual ones.
 
     Returns:
         The columns to read, and which of ``"episodes"`` and ``"steps"`` the batch has.
@@ -79,7 +93,7 @@ def choose_columns(schema: Schema, names: Sequence[str] | None) -> tuple[list[Sa
     if names is not None and not isinstance(names, Iterable):
         raise OptionError(f"columns: expected a list of names, got {names!r:.80}")
     known = _known(schema)
-    wanted = list(_USUAL if names is None else names)
+    wanted = list(usual if names is None else names)
     if not wanted:
         raise OptionError("columns: expected at least one name, got none")
     columns = []

@@ -35,7 +35,7 @@ class Sampler:
 
     Attributes:
         options: The options.
-        num_samples: Steps that can be sampled: those of all ranks together.
+        num_samples: Steps, or whole episodes, that can be sampled: those of all ranks together.
         stream: Reads samples by their positions in an epoch, not only whole batches.
         has_new_priorities: Whether priorities change, so that no batch is decoded before it is asked for.
     """
@@ -146,7 +146,8 @@ class Sampler:
         self._epoch, self._next = epoch, number
 
     def __repr__(self) -> str:
-        what = f"{counted(self.num_samples, 'step')} in batches of {self.options.batch_size}"
+        noun = "whole episode" if self.options.whole_episodes else "step"
+        what = f"{counted(self.num_samples, noun)} in batches of {self.options.batch_size}"
         return f"<Sampler of {str(self._source.path)!r}: {what}>"
 
     def __reduce__(self) -> tuple[Any, ...]:

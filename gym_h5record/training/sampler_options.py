@@ -13,6 +13,7 @@ import numpy as np
 from gym_h5record.errors import OptionError
 from gym_h5record.options import check_one_of
 from gym_h5record.training.kept_columns import CACHES
+from gym_h5record.training.transforms import Transform
 from gym_h5record.training.windows import PADS, Window
 
 __all__ = ["ORDERS", "SamplerOptions"]
@@ -44,6 +45,8 @@ class SamplerOptions:
     cache: str | None = None
     memory_bytes: int | None = None
     drop_last: bool = False
+    whole_episodes: bool = False
+    transforms: Sequence[Transform] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("batch_size", 1), ("seed", 0), ("rank", 0), ("world_size", 1), ("n_step", 1)):
@@ -64,7 +67,23 @@ class SamplerOptions:
             raise OptionError(f"replace: expected True, False or None, got {self.replace!r:.80}")
         if self.window is not None and not isinstance(self.window, Window):
             raise OptionError(f"window: expected a gym_h5record.training.Window, got {self.window!r:.80}")
+        for name in ("drop_last", "whole_episodes"):
+            if type(getattr(self, name)) is not bool:
+                raise OptionError(f"{name}: expected True or False, got {getattr(self, name)!r:.80}")
+        self._check_transforms()
         self._check_together()
+        if self.whole_episodes:
+            self._check_whole_episodes()
+
+    def _check_transforms(self) -> None:
+        if not isinstance(self.transforms, (tuple, list)) or not all(
+            isinstance(each, Transform) for each in self.transforms
+        ):
+            raise OptionError(
+                "transforms: expected a list of those of gym_h5record.training, such as [Noise(...)], got "
+                f"{self.transforms!r:.80}"
+            )
+        object.__setattr__(self, "transforms", tuple(self.transforms))
 
     def _check_together(self) -> None:
         if self.n_step > 1 and self.window is not None and self.window.rewards is not None:
@@ -77,6 +96,17 @@ class SamplerOptions:
             raise OptionError(
                 'order="chunk" has every sample once in an epoch: it takes no weights and no replace=True'
             )
+
+    def _check_whole_episodes(self) -> None:
+        why = {
+            "window": self.window is not None and "a window is a part of an episode",
+            "n_step": self.n_step > 1 and "an episode has the reward of each step",
+            "order": self.order != "uniform" and "the steps of an episode follow each other in the file anyway",
+            "pad": self.pad == "drop" and "only samples of windows can be dropped",
+        }
+        for name, reason in why.items():
+            if reason:
+                raise OptionError(f"whole_episodes=True takes no {name}={getattr(self, name)!r:.80}: {reason}")
 
     @property
     def is_drawn(self) -> bool:
@@ -91,9 +121,9 @@ class SamplerOptions:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
     def signature(self) -> dict[str, Any]:
-        """What determines which samples a batch has, as JSON values. ``cache`` and ``columns`` do not."""
+        """What determines which samples a batch has, as JSON values. ``columns`` and ``transforms`` do not."""
         weights = None if self.weights is None else hashlib.sha256(self.weights.tobytes()).hexdigest()
-        names = ("batch_size", "seed", "rank", "world_size", "pad", "order", "drop_last")
+        names = ("batch_size", "seed", "rank", "world_size", "pad", "order", "drop_last", "whole_episodes")
         return {**{name: getattr(self, name) for name in names}, "replace": self.is_drawn, "weights": weights}
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
 from gym_h5record.cached import cached_property
 from gym_h5record.display import counted, short_repr
 from gym_h5record.errors import OptionError
+from gym_h5record.training.array_json import ArrayReader, array_to_json
+from gym_h5record.training.leaf_json import leaf_from_json, leaf_to_json, moments_from_json, moments_to_json
 from gym_h5record.training.leaf_statistics import LeafStatistics, MomentStatistics, of_array
 
 __all__ = ["EpisodeStatistics", "Statistics"]
+
+_JSON_VERSION = 1
+_MAX_BYTES = 1 << 30
+"""Of the arrays of statistics in a JSON text. The text may be hostile: zlib packs a GiB of zeros into one MiB."""
+
+_COLUMNS = {"numbers": np.int64, "returns": None, "lengths": np.int64, "complete": np.bool_, "success": np.float64}
+"""The arrays of ``EpisodeStatistics``, in the order in which it takes them, and their dtypes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +72,27 @@ class EpisodeStatistics:
             both(self.success, other.success),
             {name: leaf.followed_by(other.leaves[name]) for name, leaf in self.leaves.items() if name in other.leaves},
         )
+
+    def to_tree(self) -> dict[str, Any]:
+        """What each episode has as JSON values."""
+        leaves = {name: moments_to_json(leaf.moments) for name, leaf in self.leaves.items()}
+        return {**{name: array_to_json(getattr(self, name)) for name in _COLUMNS}, "leaves": leaves}
+
+    @classmethod
+    def from_tree(cls, content: Any, arrays: ArrayReader) -> EpisodeStatistics:
+        """What ``to_tree`` returned.
+
+        Raises:
+            ValueError: If it is something else; also what ``ArrayReader.read`` raises.
+        """
+        columns = [arrays.read(content[name], dtype) for name, dtype in _COLUMNS.items()]
+        leaves = {name: moments_from_json(leaf, arrays) for name, leaf in content["leaves"].items()}
+        shapes = [each.shape for each in (*columns, *(leaf.mean for leaf in leaves.values()))]
+        if any(shape[:1] != shapes[0] for shape in shapes) or any(each.ndim > 1 for each in columns[2:]):
+            raise ValueError(f"columns of episodes with the shapes {shapes!r:.80}")
+        numbers, returns, lengths, complete, success = columns
+        of_leaves = {name: MomentStatistics(leaf) for name, leaf in leaves.items()}
+        return cls(numbers, returns, lengths, complete, success, of_leaves)
 
     def __repr__(self) -> str:
         return f"<EpisodeStatistics of {counted(len(self), 'episode')}>"
@@ -180,6 +212,66 @@ class Statistics(Mapping[str, LeafStatistics]):
         if not parts:
             raise OptionError("statistics of no recording cannot be merged")
         return reduce(cls.merge, parts)
+
+    # Text -----------------------------------------------------------------------------------------
+
+    def to_json(self) -> str:
+        """The statistics as JSON text. ``from_json`` gives the same ones, every bit, quantiles and all.
+
+        Small arrays are lists of numbers. Large ones are compressed, and written in base64.
+        """
+        return json.dumps(self.to_tree(), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Statistics:
+        """The statistics of a JSON text from ``to_json``.
+
+        Raises:
+            OptionError: If the text is not that of statistics.
+
+        Example:
+            >>> import gym_h5record as h5r
+            >>> with h5r.Recording(cartpole_path) as recording:
+            ...     stats = recording.stats()
+            >>> Statistics.from_json(stats.to_json())["actions"].histogram == stats["actions"].histogram
+            True
+        """
+        try:
+            content = json.loads(text)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise OptionError(f"this is no JSON text: {error!r:.200}") from error
+        return cls.from_tree(content)
+
+    def to_tree(self) -> dict[str, Any]:
+        """What ``to_json`` writes, as JSON values."""
+        return {
+            "statistics": _JSON_VERSION,
+            "num_steps": int(self.num_steps),
+            "skipped": self.skipped,
+            "episodes": self.episodes.to_tree(),
+            "leaves": {name: leaf_to_json(leaf) for name, leaf in self.items()},
+        }
+
+    @classmethod
+    def from_tree(cls, content: Any) -> Statistics:
+        """The statistics of JSON values from ``to_tree``.
+
+        Raises:
+            OptionError: If they are not those of statistics.
+        """
+        try:
+            if content["statistics"] != _JSON_VERSION:
+                raise ValueError(f"it has version {content['statistics']!r:.80}, this package knows {_JSON_VERSION}")
+            arrays = ArrayReader(_MAX_BYTES)
+            episodes = EpisodeStatistics.from_tree(content["episodes"], arrays)
+            leaves = {name: leaf_from_json(name, leaf, arrays) for name, leaf in content["leaves"].items()}
+            skipped = {name: str(why) for name, why in content["skipped"].items()}
+            num_steps = content["num_steps"]
+            if type(num_steps) is not int or num_steps < 0:
+                raise ValueError(f"num_steps is {num_steps!r:.80}")
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise OptionError(f"this is not the JSON text of Statistics: {error!r:.200}") from error
+        return cls(leaves, episodes, num_steps, skipped)
 
     def __repr__(self) -> str:
         sizes = (counted(len(self), "leaf"), counted(self.num_episodes, "episode"), counted(self.num_steps, "step"))

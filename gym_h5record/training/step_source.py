@@ -68,7 +68,7 @@ class StepSource:
         index = EpisodeIndex.committed(self.storage)
         known = self.numbers < index.num_episodes
         if self._found_identity() == self._identity and known.all():
-            starts, lengths = index.column("starts")[self.numbers], index.column("lengths")[self.numbers]
+            starts, lengths = (each[self.numbers] for each in index.spans)
             if (starts == self.starts).all() and (lengths == self.lengths).all():
                 return
         raise SelectionError(f"{self.path} has changed since the sampler was made: make a new one")

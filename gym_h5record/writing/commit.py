@@ -90,9 +90,9 @@ class Drain:
         control[Control.COMMITTED_HEAD] = head
 
     @property
-    def has_open_episode(self) -> bool:
-        """Whether rows lie behind the last episode, after the last run."""
-        return self._index.open_start < self._file.committed.rows
+    def num_running(self) -> int:
+        """How many episodes are running, after the last run: rows then lie behind the last one that ended."""
+        return int(self._index.open_start < self._file.committed.rows)
 
     def _released(self, kept: KeptRows) -> int:
         """The first row that may change: those before it fill whole chunks. The newest may become a discarded one."""

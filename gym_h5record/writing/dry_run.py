@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.format.claims import Commit
+from gym_h5record.format.claims import Commit, LaneCommit, empty_commit
 from gym_h5record.format.ragged import ItemReader
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.hdf5.codecs import make_codec
-from gym_h5record.writing.commit import Drain
+from gym_h5record.storage.lane_writer import TakeItems
+from gym_h5record.writing.drains import make_drain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.left_journal import damage_as_corrupt
 
@@ -24,8 +25,11 @@ __all__ = ["rehearse"]
 
 
 def rehearse(
-    journal: Journal, schema: Schema | None = None, file: ItemReader | None = None, committed: Commit | None = None
-) -> tuple[Commit, bool]:
+    journal: Journal,
+    schema: Schema | None = None,
+    file: ItemReader | None = None,
+    committed: Commit | LaneCommit | None = None,
+) -> tuple[Commit | LaneCommit, int]:
     """Check that the rows of a journal can be drained. Neither the journal nor the recording is changed.
 
     Args:
@@ -35,7 +39,7 @@ def rehearse(
         committed: Its last commit; ``for_another_journal`` if this journal has not been drained into it yet.
 
     Returns:
-        What the last commit would be, and whether an episode would then be running.
+        What the last commit would be, and how many episodes would then be running.
 
     Raises:
         CorruptRecordingError: If draining the rows would fail.
@@ -46,11 +50,11 @@ def rehearse(
             make_codec(*journal.header["codec"])
         journal.control = memoryview(bytearray(journal.control)).cast("Q")  # a copy: Drain moves TAIL
         first_row = journal.header["first_row"]
-        new = Commit(0, 0, head=first_row, tail=first_row, tail_row=0)
+        new = empty_commit(schema.num_envs)._replace(head=first_row, tail=first_row)
         stage: Any = _Stage(file, schema, new if committed is None else committed)
-        drain = Drain(journal, stage)
+        drain = make_drain(journal, stage)
         drain.run(is_last=True)
-        return stage.committed, drain.has_open_episode
+        return stage.committed, drain.num_running
 
 
 class _Stage:
@@ -58,7 +62,7 @@ class _Stage:
 
     held_rows = 1
 
-    def __init__(self, file: ItemReader | None, schema: Schema, committed: Commit) -> None:
+    def __init__(self, file: ItemReader | None, schema: Schema, committed: Commit | LaneCommit) -> None:
         self._file = file
         self._fields = {field.name: field for field in all_fields(schema)}
         self.schema = schema
@@ -94,6 +98,14 @@ class _Stage:
                 f"which holds {field.dtype}{field.shape}"
             )
 
-    def commit(self, commit: Commit) -> None:
+    def write_lanes(self, name: str, lanes: np.ndarray, rows: np.ndarray, take: TakeItems) -> None:
+        """Check that the items fit their dataset."""
+        if len(rows):
+            self.write(name, int(rows.min()), take(np.arange(len(rows))))
+
+    def forget_rows(self, lane: int, row: int) -> None:
+        """There is nothing to forget."""
+
+    def commit(self, commit: Commit | LaneCommit) -> None:
         """Only keep the numbers: there is no file."""
         self.committed = commit

@@ -46,6 +46,7 @@ class Ring:
             array for an array of another library, a value of Python's own class for one of a derived class.
         note_inexact: Called with a node's name and an object in JSON text that does not come back as it was.
         stacks: The encoders that look at the row before, by name of their node. A larger journal gets the same ones.
+        lane: The lane that is written to, None in a recording without lanes.
     """
 
     journal: Journal
@@ -53,6 +54,12 @@ class Ring:
     note_foreign: Callable[[str, Any, Any], None]
     note_inexact: Callable[[str, object], None]
     stacks: dict[str, Any] = field(default_factory=dict)
+    lane: int | None = None
+
+    def column(self, name: str) -> np.ndarray | None:
+        """The slots of a field, ``(capacity_rows, *shape)``; None for one without elements."""
+        column = self.journal.columns.get(name)
+        return column if column is None or self.lane is None else column[:, self.lane]
 
     def plain(self, name: str, value: Any, *kinds: type) -> Any:
         """The value as one of these classes if its class is derived from one, else the value itself."""
@@ -64,8 +71,11 @@ class Ring:
 
     def code(self, node: nodes.Node) -> tuple[memoryview, int, int]:
         """The codes of all slots as flat bytes, the number of codes per slot, and the index of this node's code."""
-        codes = self.journal.columns[CODES]
-        return codes.data.cast("B"), codes.shape[1], self.schema.code_index[node.name]
+        codes, index = self.journal.columns[CODES], self.schema.code_index[node.name]
+        if self.lane is None:
+            return codes.data.cast("B"), codes.shape[1], index
+        num_lanes, num_codes = codes.shape[1:]
+        return codes.data.cast("B"), num_lanes * num_codes, self.lane * num_codes + index
 
 
 @singledispatch
@@ -83,7 +93,7 @@ def make_encoder(node: nodes.Node, ring: Ring, on_misfit: OnMisfit, segments: Se
 
 @make_encoder.register
 def _(node: nodes.Array, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
-    rows = ring.journal.columns.get(node.name)  # None for arrays without elements
+    rows = ring.column(node.name)
     codes, width, index = ring.code(node)
     name, dtype, shape = node.name, node.dtype, node.shape
     ndarray, code, note_foreign = np.ndarray, int(TypeCode.ARRAY), ring.note_foreign
@@ -109,7 +119,7 @@ def _(node: nodes.Array, ring: Ring, on_misfit: OnMisfit, segments: Segments) ->
 
 @make_encoder.register
 def _(node: nodes.Scalar, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
-    column = ring.journal.columns[node.name]
+    column: Any = ring.column(node.name)
     # A memoryview takes a number in half the time of an array. But it converts narrow floats by way of a double,
     # which changes the bits of some NaNs.
     cells: Any = column if node.dtype in (np.float16, np.float32) else column.data
@@ -252,7 +262,7 @@ def make_dict_encoder(columns: Sequence[sc.KeyColumn], ring: Ring, encode_rest: 
 
 def _make_blank(node: nodes.Node, ring: Ring) -> Callable[[int], None]:
     """Make the function that clears the slots and codes of a node and of all nodes below it."""
-    columns = [ring.journal.columns[field.name] for field in node.fields() if field.name in ring.journal.columns]
+    columns = [column for column in (ring.column(field.name) for field in node.fields()) if column is not None]
     places = [ring.code(each) for each in node.walk()]
     stacks = [ring.stacks[each.name] for each in node.walk() if each.name in ring.stacks]
 

@@ -10,8 +10,8 @@ from gym_h5record.errors import RecordingClosedError, RecordingError
 from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.hdf5.thread_lock import HDF5_LOCK
 from gym_h5record.storage.recording_file import RecordingFile
-from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.deferred_signals import signals_held
+from gym_h5record.writing.drains import AnyDrain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.recovery import finish, open_drain
 from gym_h5record.writing.write_failures import WRITE_ERRORS, describe_error, writer_error
@@ -31,7 +31,7 @@ class InlineWorker:
         self.watch_interval_s = flush_interval_s
         self._path = path
         self._journal: Journal | None = None  # None before ``attach`` and after ``finish``
-        self._drain: Drain | None = None
+        self._drain: AnyDrain | None = None
         self._file: RecordingFile | None = None
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class InlineWorker:
         if self._file is not None:
             self._file.discard()  # else HDF5 closes the file after the interpreter has ended, and crashes
 
-    def _opened(self, journal: Journal) -> tuple[Drain, RecordingFile]:
+    def _opened(self, journal: Journal) -> tuple[AnyDrain, RecordingFile]:
         if self._drain is None or self._file is None:
             self._drain, self._file = open_drain(self._path, journal)
         return self._drain, self._file

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,14 +167,22 @@ class Journal:
         """Whether the header has been written."""
         return self.control[Control.HEADER_BYTES] != 0
 
-    def lay_out(self, header: dict[str, Any], fields: Iterable[Field], num_codes: int, first_row: int) -> bool:
+    def lay_out(
+        self,
+        header: dict[str, Any],
+        fields: Iterable[Field],
+        num_codes: int,
+        first_row: int,
+        num_lanes: int | None = None,
+    ) -> bool:
         """Write the header and give every field its place.
 
         Args:
             header: JSON content for the writer that drains the journal.
-            fields: The ring fields.
+            fields: The ring fields. With lanes, a slot has all lanes of a tick.
             num_codes: Columns of type codes.
             first_row: Number of the first row: the count of rows that are in the file already.
+            num_lanes: Lanes of a vector recording, None if it is none.
 
         Returns:
             False if the reserved space is too small; the journal is then unchanged.
@@ -183,7 +192,8 @@ class Journal:
         """
         if self.is_laid_out:
             raise RuntimeError(f"{self.path} has been laid out already")
-        ring = [*own_fields(num_codes), *fields]
+        slots = [replace(each, shape=each.row_shape, num_lanes=None) for each in fields]
+        ring = [*own_fields(num_codes, num_lanes), *slots]
         text = plan_header(header, ring, first_row, len(self._map), self._blob_reserved, _MAX_CAPACITY_ROWS)
         if text is None:
             return False
@@ -225,9 +235,9 @@ class Journal:
             CorruptRecordingError: If this journal is smaller.
         """
         header, ring = recorded_header(other._rings)
-        num_codes = other.columns[CODES].shape[1]
+        *lanes, num_codes = other.columns[CODES].shape[1:]
         own = len(own_fields(num_codes))
-        is_laid_out = self.lay_out(header, ring[own:], num_codes, other.header["first_row"])
+        is_laid_out = self.lay_out(header, ring[own:], num_codes, other.header["first_row"], *lanes)
         if not is_laid_out or self.blob_bytes < other.blob_bytes or self.capacity_rows < other.capacity_rows:
             raise CorruptRecordingError(f"{self.path} has no room for the rows of {other.path}")
         head, tail = other.control[Control.HEAD], other.control[Control.TAIL]

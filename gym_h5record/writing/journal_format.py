@@ -93,7 +93,7 @@ def has_rows(path: Path) -> bool:
 
 
 _SIZE = struct.Struct("<Q")
-_HEAD = struct.Struct("<IQ")  # number of the field, bytes that follow
+_HEAD = struct.Struct("<IIQ")  # number of the field, lane, bytes that follow
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,12 @@ class Segment:
     Attributes:
         number: The place of a ragged field in the schema, or one of the numbers below.
         data: The bytes of the field's items in this row.
+        lane: The lane of the row, 0 in a recording of a single environment.
     """
 
     number: int
     data: bytes
+    lane: int = 0
 
     EPISODE = 0xFFFF0000  # JSON: how the episode that starts here began
     ROW_EXCEPTIONS = 0xFFFF0001  # JSON: exact values of this row's observation, frame
@@ -114,9 +116,9 @@ class Segment:
     SNAPSHOT = 0xFFFF0003  # name of a provider, NUL, state that the reset of this episode depended on
 
 
-def pack_segment(number: int, data: bytes) -> bytes:
+def pack_segment(number: int, data: bytes, lane: int = 0) -> bytes:
     """A segment as bytes."""
-    return _HEAD.pack(number, len(data)) + data
+    return _HEAD.pack(number, lane, len(data)) + data
 
 
 def unpack_segments(data: bytes) -> Iterator[Segment]:
@@ -127,11 +129,11 @@ def unpack_segments(data: bytes) -> Iterator[Segment]:
     """
     at = 0
     while at < len(data):
-        number, size_bytes = _HEAD.unpack(data[at : at + _HEAD.size].ljust(_HEAD.size, b"\xff"))
+        number, lane, size_bytes = _HEAD.unpack(data[at : at + _HEAD.size].ljust(_HEAD.size, b"\xff"))
         at += _HEAD.size
         if at + size_bytes > len(data):
             raise CorruptRecordingError("in the journal, a segment runs over the end of its row")
-        yield Segment(number, data[at : at + size_bytes])
+        yield Segment(number, data[at : at + size_bytes], lane)
         at += size_bytes
 
 

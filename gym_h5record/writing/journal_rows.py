@@ -66,15 +66,17 @@ class Rings:
     blob: memoryview
 
 
-def own_fields(num_codes: int) -> list[Field]:
+def own_fields(num_codes: int, num_lanes: int | None = None) -> list[Field]:
     """The ring fields that every journal has before those of the schema.
 
     Args:
         num_codes: Columns of type codes.
+        num_lanes: Lanes of a vector recording, None if it is none.
     """
+    lanes = () if num_lanes is None else (num_lanes,)
     return [
-        Field(FLAGS, np.dtype(np.uint8)),
-        Field(CODES, np.dtype(np.uint8), (num_codes,)),
+        Field(FLAGS, np.dtype(np.uint8), lanes),
+        Field(CODES, np.dtype(np.uint8), (*lanes, num_codes)),
         Field(BLOB_ENDS, np.dtype(np.uint64)),
     ]
 

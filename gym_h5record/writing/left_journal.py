@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError, RecordingError, RecordingExistsError, RecordingNotFoundError
-from gym_h5record.format.claims import Commit
+from gym_h5record.format.claims import Commit, LaneCommit
 from gym_h5record.limits import MAX_VALUE_BYTES
 from gym_h5record.storage.paths import has_journal, journal_path
 from gym_h5record.writing.journal import Journal
@@ -116,7 +116,7 @@ def check_positions(journal: Journal) -> None:
             raise CorruptRecordingError(f"{path} has booleans for /{name} that are neither true nor false")
 
 
-def check_belongs(path: Path, journal: Journal, journal_id: str | None, committed: Commit | None) -> bool:
+def check_belongs(path: Path, journal: Journal, journal_id: str | None, committed: Commit | LaneCommit | None) -> bool:
     """Check that a journal belongs to the file at its path.
 
     Args:

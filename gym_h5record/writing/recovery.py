@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gym_h5record.errors import CorruptRecordingError, NotARecordingError
 from gym_h5record.format import names as fmt
+from gym_h5record.format.lanes import address
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.hdf5.atomic import sync_directory
@@ -20,8 +21,7 @@ from gym_h5record.storage.hdf5.superblock import clear_write_flags, cut_bytes, i
 from gym_h5record.storage.lock import check_only_name
 from gym_h5record.storage.paths import has_journal, journal_path, partial_path, redo_path, spare_path
 from gym_h5record.storage.recording_file import RecordingFile, create_file
-from gym_h5record.writing.commit import Drain
-from gym_h5record.writing.index_writer import close_open_episode, next_start
+from gym_h5record.writing.drains import AnyDrain, close_running, ends_with_episodes, make_drain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import is_unfinished
 from gym_h5record.writing.left_journal import check_belongs, damage_as_corrupt, is_outlived, open_left_journal
@@ -79,7 +79,7 @@ def _close_as_it_is(path: Path) -> None:
     file = RecordingFile(path, durable=True)
     try:
         file.check_complete()
-        close_open_episode(file)
+        close_running(file)
     except BaseException:
         file.discard()
         raise
@@ -98,7 +98,7 @@ def _drain_left(path: Path, journal: Journal) -> None:
             raise
 
 
-def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
+def open_drain(path: Path, journal: Journal) -> tuple[AnyDrain, RecordingFile]:
     """Open the recording that a journal belongs to, or create it, and prepare to drain.
 
     Raises:
@@ -129,13 +129,13 @@ def open_drain(path: Path, journal: Journal) -> tuple[Drain, RecordingFile]:
         )
         file = RecordingFile(path, durable=durable)
     file.start(journal_id)
-    return Drain(journal, file), file
+    return make_drain(journal, file), file
 
 
-def finish(drain: Drain, file: RecordingFile) -> None:
+def finish(drain: AnyDrain, file: RecordingFile) -> None:
     """Drain the last rows, close the open episode as incomplete, close the file."""
     drain.run(is_last=True)
-    close_open_episode(file)
+    close_running(file)
     file.close()
 
 
@@ -182,7 +182,7 @@ def existing_recording(path: Path) -> Existing | None:
     file = RecordingFile(path)
     try:
         file.check_closed()
-        if next_start(file) != file.rows:  # a closed recording has no row behind its episodes
+        if not ends_with_episodes(file):
             raise CorruptRecordingError(f"{path}: the last episode does not end with the last of {file.rows} rows")
         return Existing(file.schema, file.rows, file.metadata(), _elapsed_ns(file))
     finally:
@@ -193,7 +193,8 @@ def _elapsed_ns(file: RecordingFile) -> int:
     """Nanoseconds since the recording began: by the wall clock, but not less than the time of its last row."""
     if not file.schema.times or not file.rows:
         return 0
-    last_ns = int(file.read(fmt.TIMES, file.rows - 1, file.rows)[0])
+    last_rows = (address(lane, rows) for lane, rows in enumerate(file.committed.lane_rows) if rows)
+    last_ns = max(int(file.read(fmt.TIMES, row - 1, row)[0]) for row in last_rows)
     if not 0 <= last_ns <= _MAX_ELAPSED_NS:
         raise CorruptRecordingError(f"/{fmt.TIMES} of the last row is {last_ns}: no recording lasts so long.")
     try:

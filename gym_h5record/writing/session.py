@@ -141,8 +141,8 @@ class Session(RecordingLife):
         }
         first_row = 0 if self.existing is None else self.existing.rows
         num_codes = len(schema.coded)
-        row_bytes = num_codes + sum(field.item_bytes for field in schema.ring_fields)
-        while not self.journal.lay_out(header, schema.ring_fields, num_codes, first_row):
+        row_bytes = (num_codes + sum(field.item_bytes for field in schema.ring_fields)) * (schema.num_envs or 1)
+        while not self.journal.lay_out(header, schema.ring_fields, num_codes, first_row, schema.num_envs):
             row_bytes *= 2  # the first step had larger values than the reset
             self._replace_journal(self._reserved(row_bytes, 2 * len(json.dumps(header)), spare=True))
         self._watch_due_s = time.monotonic() + self._worker.watch_interval_s

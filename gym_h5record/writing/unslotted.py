@@ -36,27 +36,30 @@ class Unslotted:
         self.segments.clear()
         self.exceptions.clear()
 
-    def pack(self, numbers: dict[str, int]) -> bytes:
+    def pack(self, numbers: dict[str, int], lane: int = 0) -> bytes:
         """All of it as segments."""
-        packed = [pack_segment(numbers[name], data) for name, data in self.segments]
+        packed = [pack_segment(numbers[name], data, lane) for name, data in self.segments]
         if self.exceptions:
             text = json.dumps(self.exceptions, separators=(",", ":")).encode()
-            packed.append(pack_segment(self._exceptions_number, text))
+            packed.append(pack_segment(self._exceptions_number, text, lane))
         return b"".join(packed)
 
 
 class UnslottedRow:
     """What has no slot of the newest row and of the step that leads to it.
 
+    Args:
+        warned: What the user has been warned of; shared by the lanes of a recording.
+
     Attributes:
         step: Of the step.
         row: Of the row.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warned: set[str] | None = None) -> None:
         self.step = Unslotted(Segment.STEP_EXCEPTIONS)
         self.row = Unslotted(Segment.ROW_EXCEPTIONS)
-        self._warned: set[str] = set()
+        self._warned: set[str] = set() if warned is None else warned
 
     def keep_step_value(self, name: str, value: Any) -> int:
         """Keep a value of the step that its column cannot hold; returns its type code."""

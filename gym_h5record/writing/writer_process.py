@@ -18,7 +18,7 @@ from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.lock import RecordingLock, occupy_standard_streams
 from gym_h5record.storage.paths import has_journal, journal_path
 from gym_h5record.storage.recording_file import RecordingFile
-from gym_h5record.writing.commit import Drain
+from gym_h5record.writing.drains import AnyDrain
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, RecorderState, WriterState, is_unfinished
 from gym_h5record.writing.recovery import finish, open_drain
@@ -44,7 +44,7 @@ class _Writer:
         self._committed_at_s = time.monotonic()
         self._flushes = 0
         self._crowded_until_s = self._committed_at_s
-        self._drain: Drain | None = None
+        self._drain: AnyDrain | None = None
         self._file: RecordingFile | None = None
         self.journal = Journal.open(journal_path(path))
 

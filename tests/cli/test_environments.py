@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gymnasium import wrappers
 
-from gym_h5record.cli.environments import default_path, make_environment
+from gym_h5record.cli.environments import default_path, make_environment, quieten_atari
 from gym_h5record.cli.program import CommandError
 from tests.paintings import Painter
 
@@ -37,3 +37,10 @@ def test_an_environment_that_cannot_be_preprocessed_is_closed(
     with pytest.raises(CommandError, match="needs an Atari game, with an id such as ALE/Breakout-v5; Painter-v0 is no"):
         make_environment("Painter-v0", {}, atari_preprocessing=True)
     assert len(painters_closed) == 1
+
+
+def test_ale_prints_no_banner(capfd: pytest.CaptureFixture[str]) -> None:
+    ale_py = pytest.importorskip("ale_py")
+    quieten_atari()
+    ale_py.ALEInterface()
+    assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Sizes, escapes, summaries and JSON."""
+"""Sizes, escapes, lines and JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from gym_h5record.cli.output import file_bytes, json_value, safe, show, size_text, summary
+from gym_h5record.cli.output import file_bytes, json_value, safe, show, show_line, size_text
 
 
 @pytest.mark.parametrize(
@@ -37,30 +37,6 @@ def test_text_for_rich_is_escaped(text: str, escaped: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "None"),
-        (True, "True"),
-        (3, "3"),
-        (np.int8(3), "3"),
-        (0.123456, "0.123"),
-        (np.float32("nan"), "nan"),
-        (np.array(5), "5"),
-        (np.array([1, 2]), "[1 2]"),
-        (np.array([], np.float32), "[]"),
-        (np.zeros(9), "9 float64"),
-        (np.zeros((2, 2), np.uint8), "2x2 uint8"),
-        ((1, "a"), "(1 a)"),
-        ({"x": {"y": 1}}, "x=y=1"),
-        ({}, ""),
-        (list(range(20)), "(0 1 2 3 4 5 6 7 ...)"),
-    ],
-)
-def test_values_in_a_few_words(value: Any, text: str) -> None:
-    assert summary(value) == text
-
-
-@pytest.mark.parametrize(
     ("value", "expected"),
     [
         (np.array([1.5, np.nan, np.inf]), [1.5, None, None]),
@@ -84,6 +60,23 @@ def test_a_table_of_numbers_is_wider_than_the_terminal_if_it_has_to_be(
     assert capsys.readouterr().out.splitlines()[1].split() == ["12345"] * 20
     show(table)
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 40
+
+
+def test_a_sentence_is_one_line_in_a_pipe_and_is_escaped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    show_line("a [red]sentence[/red] that is longer than twenty characters\x1b")
+    assert capsys.readouterr().out == "a [red]sentence[/red] that is longer than twenty characters\\x1b\n"
+
+
+def test_a_sentence_breaks_between_words_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    show_line("breakout.h5: 497 steps, 792 kB")
+    assert capsys.readouterr().out == "breakout.h5: 497\nsteps, 792 kB\n"
 
 
 def test_a_file_that_does_not_exist_yet_has_no_bytes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -18,7 +19,9 @@ def test_the_version_is_that_of_the_package(cli: Any) -> None:
     assert cli("--version").stdout == f"gym-h5record, version {h5r.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["record", "info", "replay", "validate", "verify", "diff", "repair", "tail"])
+@pytest.mark.parametrize(
+    "command", ["record", "info", "replay", "video", "stats", "validate", "verify", "diff", "repair", "tail"]
+)
 def test_every_command_has_help(cli: Any, command: str) -> None:
     assert command in cli("--help").stdout
     result = cli(command, "--help")
@@ -56,6 +59,35 @@ def test_errors_and_interrupts_have_codes_of_their_own(
     monkeypatch.setitem(main.commands, "fail", fail)
     result = cli("fail")
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "kind", "message"),
+    [
+        (("info", "absent.h5", "--json"), 1, "RecordingNotFoundError", "there is no recording at "),
+        (("replay", "--json", "absent.h5"), 1, "RecordingNotFoundError", "there is no recording at "),
+        (("verify", "absent.h5", "--json"), 1, "RecordingNotFoundError", "there is no recording at "),
+        (("stats", "--json"), 2, "MissingParameter", "Missing argument 'PATH'"),
+        (("info", "--jason", "--json"), 2, "NoSuchOption", "--jason"),
+        (("nonsense", "--json"), 2, "NoSuchCommand", "nonsense"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)
+def test_with_json_an_error_is_an_object_too(
+    cli: Any, arguments: tuple[str, ...], code: int, kind: str, message: str
+) -> None:
+    result = cli(*arguments)
+    assert (result.exit_code, result.stderr) == (code, "")
+    error = json.loads(result.stdout)["error"]
+    assert message in error["message"]
+    assert error["type"] in (kind, "UsageError")  # click 8.1 has fewer kinds
+
+
+def test_tail_tells_an_error_in_its_last_line(cli: Any) -> None:
+    result = cli("tail", "absent.h5", "--json")
+    assert (result.exit_code, result.stderr) == (1, "")
+    (end,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (end["event"], end["reason"]) == ("end", "error")
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["--version"], 0), (["no-such-command"], 2)])

@@ -44,6 +44,20 @@ def test_the_bar_of_rows_tells_how_many_of_how_many(terminal: io.StringIO) -> No
     assert "1,000/2,000 episodes" in terminal.getvalue()
 
 
+def test_a_bar_may_be_drawn_when_the_first_is_done(terminal: io.StringIO) -> None:
+    with row_progress("run.h5", "episodes", at_once=False) as on_progress:
+        assert on_progress is not None
+        assert terminal.getvalue() == ""
+        on_progress(1, 4)
+        assert "1/4 episodes" in terminal.getvalue()
+
+
+def test_a_bar_that_was_never_drawn_leaves_nothing(terminal: io.StringIO) -> None:
+    with row_progress("run.h5", at_once=False):
+        pass
+    assert "run.h5" not in terminal.getvalue()
+
+
 def test_nothing_to_do_is_a_bar_too(terminal: io.StringIO) -> None:
     with row_progress("run.h5") as on_progress:
         assert on_progress is not None

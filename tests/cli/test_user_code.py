@@ -11,7 +11,7 @@ import pytest
 from gymnasium import spaces
 
 import gym_h5record as h5r
-from gym_h5record.cli.user_code import check_callable_name, check_policy_name, random_policy
+from gym_h5record.cli.user_code import check_callable_name, check_policy_name, random_policy, running_episodes
 
 
 def test_a_callable_from_the_current_directory_is_called_with_the_observation(cli: Any, tmp_path: Path) -> None:
@@ -58,6 +58,18 @@ def test_an_error_of_the_policy_keeps_its_traceback_and_the_steps_before_it(cli:
     assert isinstance(result.exception, ZeroDivisionError)
     with h5r.Recording("run.h5") as recording:
         assert recording.num_steps == 3
+
+
+def test_an_atari_game_that_runs_again_prints_no_banner(
+    cli: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ale_py = pytest.importorskip("ale_py")
+    cli("record", "ALE/Pong-v5", "-o", "run.h5", "--steps", 2)
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Info)  # as in a process of its own
+    capfd.readouterr()
+    with running_episodes(tmp_path / "run.h5", as_json=True):
+        ale_py.ALEInterface()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_random_actions_are_the_same_for_the_same_seed() -> None:

@@ -32,4 +32,4 @@ def test_the_list_of_verbs_has_one_line_for_each(cli: Any) -> None:
 def test_the_options_of_a_verb_are_those_of_its_command(cli: Any) -> None:
     assert cli("info", "run.h5", "--no-such-option").exit_code == 2
     context = main.commands["info"].make_context("info", ["run.h5", "--json"], parent=click.Context(main))
-    assert context.params == {"path": Path("run.h5"), "as_json": True}
+    assert context.params == {"path": Path("run.h5"), "storage": False, "as_json": True}

@@ -43,8 +43,9 @@ def test_codes_of_numpy_scalars_never_change():
 
 
 def test_origins_and_row_flags_never_change():
-    assert {origin.name: int(origin) for origin in Origin} == {"RESET": 0, "STEP_TRIGGER": 1, "AFTER_DONE": 2}
-    assert {flag.name: int(flag) for flag in RowFlag} == {"FIRST": 1, "LAST": 2, "DISCARDED": 4}
+    origins = {"RESET": 0, "STEP_TRIGGER": 1, "AFTER_DONE": 2, "AUTORESET": 3}
+    assert {origin.name: int(origin) for origin in Origin} == origins
+    assert {flag.name: int(flag) for flag in RowFlag} == {"FIRST": 1, "LAST": 2, "DISCARDED": 4, "ABSENT": 8}
 
 
 def test_all_type_codes_fit_a_byte_and_differ():

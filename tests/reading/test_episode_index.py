@@ -39,18 +39,18 @@ def test_episodes_are_where_the_rows_say(path: Path) -> None:
     index = committed(path)
     assert (index.num_episodes, index.num_rows) == (5, 30)
     assert [index.span(episode) for episode in range(5)] == [(0, 10), (11, 4), (16, 0), (17, 10), (28, 1)]
-    assert (index.open_start, index.is_open) == (30, False)
+    assert (index.open_start, index.num_running) == (30, 0)
 
 
 def test_rows_behind_the_last_episode_make_it_open(copy: Path) -> None:
     with h5py.File(copy, "r+") as file:
         file["commit"][1] = 4
     index = committed(copy)
-    assert (index.open_start, index.is_open) == (28, True)
+    assert (index.open_start, index.num_running) == (28, 1)
     with h5py.File(copy, "r+") as file:
         file["commit"][1] = 0
     index = committed(copy)
-    assert (index.open_start, index.is_open) == (0, True)
+    assert (index.open_start, index.num_running) == (0, 1)
 
 
 def test_the_first_open_row_of_many_episodes_is_found_without_reading_all(
@@ -67,7 +67,7 @@ def test_a_later_index_reads_only_the_newest_entry_and_those_behind_it(
 ) -> None:
     whole = committed(path)
     known = {name: whole.column(name)[:3] for name in ("starts", "lengths")}
-    earlier = EpisodeIndex(whole.storage, 3, 17, known)
+    earlier = EpisodeIndex(whole.storage, 3, [17], known)
     ranges = []
     items = ColumnReader.items
     monkeypatch.setattr(

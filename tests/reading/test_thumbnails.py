@@ -12,7 +12,15 @@ from PIL import Image
 
 from gym_h5record.format import nodes
 from gym_h5record.format.schema import Schema
-from gym_h5record.reading.thumbnails import MAX_PNG_BYTES, MAX_SIDE_PX, picture_in, picture_node, png_thumbnail
+from gym_h5record.reading.thumbnails import (
+    MAX_PNG_BYTES,
+    MAX_SIDE_PX,
+    newest_picture,
+    picture_in,
+    picture_kind,
+    picture_node,
+    png_thumbnail,
+)
 from tests.writing import make_schema
 
 RGB = spaces.Box(0, 255, (20, 30, 3), np.uint8)
@@ -47,6 +55,7 @@ def opened(png: bytes) -> Image.Image:
         ((30,), None),
         ((), None),
         ((2, 2, 20, 30, 3), None),
+        ((4, 3, 20, 30), (20, 30, 3)),
     ],
     ids=str,
 )
@@ -65,6 +74,13 @@ def test_of_a_stack_the_newest_frame_is_shown() -> None:
     picture = picture_in(stack)
     assert picture is not None
     assert np.unique(picture).tolist() == [3]
+
+
+def test_numbers_of_any_dtype_may_be_pictures_and_small_ones_where_that_is_said() -> None:
+    depth = np.arange(12, dtype=np.float32).reshape(3, 4)
+    assert newest_picture(depth) is None
+    assert newest_picture(depth, 1) is depth
+    assert [picture_kind((3, 4), 1), picture_kind((3, 4)), picture_kind((0, 4), 1)] == ["grey", None, None]
 
 
 def test_channels_in_front_are_put_behind() -> None:

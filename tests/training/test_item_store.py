@@ -24,6 +24,9 @@ def test_runs_have_every_row_of_the_episodes_once_and_in_order(episodes, before)
     assert rows == sorted({row for s, n in episodes for row in range(max(s - before, 0), s + n + 1)})
     assert len(runs) == len(rows)
     assert runs.positions(np.array(rows)).tolist() == list(range(len(rows)))
+    for start in range(0, len(rows), 3):
+        stop = min(start + 4, len(rows))
+        assert [row for low, high in runs.between(start, stop) for row in range(low, high)] == rows[start:stop]
 
 
 @pytest.fixture
@@ -32,11 +35,14 @@ def storage(tmp_path):
         yield recording._index.storage
 
 
-@pytest.mark.parametrize("is_kept", [False, True], ids=["from the file", "kept"])
-def test_items_are_found_for_several_arrays_of_rows(storage, is_kept):
+@pytest.mark.parametrize("way", ["from the file", "kept", "kept when needed"])
+def test_items_are_found_for_several_arrays_of_rows(storage, way):
     store = ItemStore(storage)
-    if is_kept:
-        store.keep("observations/number", runs_of(np.array([10, 0]), np.array([7, 5])))
+    runs = runs_of(np.array([10, 0]), np.array([7, 5]))
+    if way == "kept":
+        store.keep("observations/number", runs)
+    elif way == "kept when needed":
+        store.keep_when_needed("observations/number", runs)
     one, other = np.array([[12, 0], [3, 12]]), np.array([5, 17])
     items, positions = store.find("observations/number", [one, other])
     assert (items[positions[0]] == one).all()  # the number of a row is its value
@@ -69,3 +75,23 @@ def test_runs_that_are_kept_are_never_in_memory_twice(tmp_path, monkeypatch):
             tracemalloc.stop()
         assert peak < 1.75 * (len(runs) << 16)
         assert store.take("observations", np.array([15, 32, 79, 111]))[:, 0].tolist() == [0, 2, 4, 6]
+
+
+def test_items_that_are_kept_when_needed_are_read_once_and_only_their_blocks(tmp_path, monkeypatch):
+    with h5r.Recording(record_numbered(tmp_path / "a.h5", [3000] * 5)) as recording:
+        storage = recording._index.storage
+        size = storage.chunk_rows("actions")
+        assert size < 5000
+        store = ItemStore(storage)
+        store.keep_when_needed("actions", runs_of(recording._index.spans[0], recording._index.spans[1]))
+        reads = []
+        items = type(storage).items
+        monkeypatch.setattr(
+            type(storage), "items", lambda self, field, *rows: reads.append(rows) or items(self, field, *rows)
+        )
+        assert store.take("actions", np.array([[1, 2], [5, 1]])).tolist() == [[1, 2], [5, 1]]
+        assert reads == [(0, size)]
+        wanted = np.array([2 * size + 1, 3])
+        for _ in range(3):
+            assert (store.take("actions", wanted) == wanted).all()
+        assert reads == [(0, size), (2 * size, 3 * size)]

@@ -79,7 +79,7 @@ def test_more_samples_than_there_are_need_replacement(path):
         assert sorted(places(buffer.sample(21))) == all_places(LENGTHS)
 
 
-@pytest.mark.parametrize("name", ["batch_size", "drop_last"])
+@pytest.mark.parametrize("name", ["batch_size", "drop_last", "whole_episodes"])
 def test_the_options_of_batches_are_refused(path, name):
     with pytest.raises(OptionError, match=f"{name} is no option of ReplayBuffer"):
         h5r.ReplayBuffer(path, **{name: 1})

@@ -147,3 +147,48 @@ def test_the_bytes_of_a_sample_are_those_of_its_part_of_a_batch(recording):
         batch[name] for name in ("actions", "rewards", "terminations", "truncations", "dones", "episodes", "steps")
     ]
     assert 4 * copied == sum(each.nbytes for each in arrays)
+
+
+# Whole episodes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pad", ["repeat", "zero"])
+@pytest.mark.parametrize("cache", [None, "low_dim", "compressed", "all"])
+def test_whole_episodes_are_those_of_the_recording_and_the_mask_says_what_is_padding(recording, pad, cache):
+    names = ("observations", "actions", "rewards", "terminations", "truncations", "next_observations", "episodes")
+    found = []
+    sampler = recording.sampler(2, whole_episodes=True, pad=pad, cache=cache, columns=names)
+    for batch in sampler:
+        longest = batch["lengths"].max()
+        for at, (number, length) in enumerate(zip(batch["episodes"], batch["lengths"], strict=True)):
+            episode = recording.episodes[int(number)]
+            found.append(int(number))
+            assert episode.length == length
+            for name in names[:-1]:
+                values = values_at(batch[name], at)
+                if name.endswith("observations"):
+                    values = values["at"]
+                    expected = episode.observations[name.startswith("next_") :]["at"]
+                else:
+                    expected = np.asarray(getattr(episode, name))
+                assert len(values) == longest + (name == "observations")
+                assert (values[: len(expected)] == expected).all()
+                assert (values[len(expected) :] == (expected[-1] if pad == "repeat" else 0)).all()
+                assert batch["mask"][name][at].tolist() == [step < len(expected) for step in range(len(values))]
+    assert sorted(found) == [0, 1, 2, 4]  # the fourth one has no steps
+
+
+def test_whole_episodes_have_the_usual_columns_but_next_observations(recording):
+    batch = recording.sampler(3, whole_episodes=True).batch(0)
+    assert list(batch) == [
+        *("observations", "actions", "rewards", "terminations", "truncations", "dones", "episodes", "lengths", "mask")
+    ]
+    assert list(batch["mask"]) == list(batch)[:6]
+
+
+def test_a_batch_of_whole_episodes_is_padded_to_its_own_longest_whatever_was_read_before(recording):
+    sampler = recording.sampler(1, whole_episodes=True, columns=["rewards", "episodes"])
+    iterated, numbered = [*sampler], [sampler.batch(number, epoch=0) for number in (3, 2, 1, 0)]
+    for batch, other in zip(iterated, reversed(numbered), strict=True):
+        assert batch["rewards"].shape == (1, LENGTHS[batch["episodes"][0]])
+        check_equal(batch, other)

@@ -8,7 +8,7 @@ import gym_h5record as h5r
 from gym_h5record.storage import dataset_reader
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.hdf5.chunk_reader import ChunkReader
-from gym_h5record.training import sampling_plan
+from gym_h5record.training import kept_columns, sampling_plan
 from tests.training.numbered import record_numbered, same_batches
 
 PICTURE = (100, 100)
@@ -31,6 +31,7 @@ def pictures(tmp_path_factory):
 @pytest.fixture
 def takes(monkeypatch):
     """The datasets from which rows were taken, one entry a call."""
+    monkeypatch.setattr(kept_columns, "_SMALL_BYTES", 0)  # else they are taken once only
     calls = []
     take = ColumnReader.take
     monkeypatch.setattr(ColumnReader, "take", lambda self, name, rows: calls.append(name) or take(self, name, rows))

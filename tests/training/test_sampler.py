@@ -3,7 +3,9 @@
 import json
 import multiprocessing
 import pickle
+import tracemalloc
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,7 +37,7 @@ def recording(numbered):
 # Right ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cache", [None, "low_dim", "all"])
+@pytest.mark.parametrize("cache", [None, "low_dim", "compressed", "all"])
 @ORDERS
 def test_every_transition_of_cartpole_is_that_of_the_recording(cartpole_path, order, cache):
     with h5r.Recording(cartpole_path) as recording:
@@ -46,7 +48,7 @@ def test_every_transition_of_cartpole_is_that_of_the_recording(cartpole_path, or
         assert sorted(found) == all_places(recording.lengths.tolist())
 
 
-@pytest.mark.parametrize("cache", [None, "low_dim", "all"])
+@pytest.mark.parametrize("cache", [None, "low_dim", "compressed", "all"])
 @ORDERS
 @pytest.mark.parametrize("nest", ["", "both"])
 def test_every_transition_of_stacked_frames_is_that_of_the_recording(tmp_path, nest, order, cache):
@@ -246,6 +248,73 @@ def test_wrong_numbers_of_batches_and_epochs_are_errors(recording):
             sampler.batch(wrong)
         with pytest.raises(OptionError, match="epoch: expected an integer from 0 on"):
             sampler.set_epoch(wrong)
+
+
+# Whole episodes ---------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=9), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2))
+@settings(PROFILE, max_examples=10)
+def test_ranks_give_every_whole_episode_exactly_once(tmp_path_factory, lengths, batch_size, world_size, epoch):
+    path = record_numbered(tmp_path_factory.mktemp("episodes") / "a.h5", lengths, writer="inline")
+    with h5r.Recording(path) as recording:
+        if len(lengths) // world_size < batch_size:
+            with pytest.raises(OptionError, match=r"batch_size: .* more than there is to sample, \d+ episodes?"):
+                recording.sampler(batch_size, world_size=world_size, whole_episodes=True)
+            return
+        found = []
+        for rank in range(world_size):
+            sampler = recording.sampler(batch_size, rank=rank, world_size=world_size, whole_episodes=True)
+            sampler.set_epoch(epoch)
+            found += [number for batch in sampler for number in batch["episodes"].tolist()]
+        assert sorted(found) == [*range(len(lengths))]
+
+
+def test_whole_episodes_are_drawn_by_their_weights(recording):
+    sampler = recording.sampler(2000, whole_episodes=True, weights=[3, 0, 1, 5, 0], columns=["episodes"])
+    counts = np.bincount(sampler.batch(0)["episodes"])
+    assert len(counts) == 3  # the fourth episode has no steps
+    assert counts[1] == 0
+    assert counts[0] == pytest.approx(1500, abs=100)
+
+
+def test_resuming_whole_episodes_equals_no_interruption(recording):
+    expected = [*recording.sampler(1, whole_episodes=True)]
+    sampler = recording.sampler(1, whole_episodes=True)
+    next(iter(sampler))
+    resumed = recording.sampler(1, whole_episodes=True)
+    resumed.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+    same_batches([*resumed], expected[1:])
+    with pytest.raises(OptionError, match="another sampler: num_samples, whole_episodes differ"):
+        recording.sampler(1).load_state_dict(sampler.state_dict())
+
+
+def test_a_sampler_of_whole_episodes_says_so(recording):
+    assert repr(recording.sampler(2, whole_episodes=True)).endswith("a.h5': 4 whole episodes in batches of 2>")
+
+
+# Memory -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"order": "chunk"}, {"cache": "compressed"}, {"replace": True}], ids=str)
+def test_memory_does_not_grow_with_the_number_of_batches(tmp_path, options):
+    with h5r.Recording(record_numbered(tmp_path / "a.h5", [700] * 20)) as recording:
+        sampler = recording.sampler(32, memory_bytes=1 << 20, **options)
+
+        def peak_bytes(epochs):
+            tracemalloc.reset_peak()
+            for _ in range(epochs):
+                for _ in sampler:
+                    pass
+            return tracemalloc.get_traced_memory()[1]
+
+        tracemalloc.start()
+        try:
+            peak_bytes(1)
+            once = peak_bytes(1)
+            assert peak_bytes(2) < once + (100 << 10)
+        finally:
+            tracemalloc.stop()
 
 
 # In every process -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from gym_h5record.errors import OptionError
 from gym_h5record.reading.recording import Recording
 from gym_h5record.reading.selection import Selection
-from gym_h5record.training import Window
+from gym_h5record.training import Noise, Window
 from gym_h5record.training.sampler_options import SamplerOptions
 
 
@@ -28,7 +28,7 @@ from gym_h5record.training.sampler_options import SamplerOptions
         ({"gamma": "0.5"}, "gamma: expected a number from 0 to 1"),
         ({"pad": "edge"}, "pad: expected one of 'repeat', 'zero', 'drop'"),
         ({"order": "random"}, "order: expected one of 'uniform', 'chunk'"),
-        ({"cache": "some"}, "cache: expected one of 'low_dim', 'all'"),
+        ({"cache": "some"}, "cache: expected one of 'low_dim', 'compressed', 'all'"),
         ({"replace": 1}, "replace: expected True, False or None"),
         ({"memory_bytes": 0}, "memory_bytes: expected an integer from 1 on"),
         ({"window": (0, 1)}, "window: expected a gym_h5record.training.Window"),
@@ -36,6 +36,14 @@ from gym_h5record.training.sampler_options import SamplerOptions
         ({"weights": [1], "replace": False}, "weights: .* replace must not be False"),
         ({"weights": [1], "order": "chunk"}, 'order="chunk"'),
         ({"replace": True, "order": "chunk"}, 'order="chunk"'),
+        ({"drop_last": None}, "drop_last: expected True or False, got None"),
+        ({"whole_episodes": 1}, "whole_episodes: expected True or False, got 1"),
+        ({"whole_episodes": True, "window": Window(actions=(0, 2))}, "whole_episodes=True takes no window=Window"),
+        ({"whole_episodes": True, "n_step": 3}, "whole_episodes=True takes no n_step=3: an episode has the reward"),
+        ({"whole_episodes": True, "order": "chunk"}, "whole_episodes=True takes no order='chunk'"),
+        ({"whole_episodes": True, "pad": "drop"}, "whole_episodes=True takes no pad='drop'"),
+        ({"transforms": Noise("actions", 1)}, r"transforms: expected a list of those .*, got Noise\("),
+        ({"transforms": ["noise"]}, r"transforms: expected a list of those .*, got \['noise'\]"),
         ({"weights": "high"}, "weights: expected a list or an array of numbers, got 'high'"),
     ],
     ids=str,

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from gymnasium import spaces
 
+import gym_h5record as h5r
 from gym_h5record.errors import OptionError
+from gym_h5record.training.array_json import array_to_json
 from gym_h5record.training.leaf_statistics import LeafStatistics, of_array
 from gym_h5record.training.statistics import EpisodeStatistics, Statistics
 
@@ -76,3 +84,55 @@ def test_a_merge_changes_neither_side() -> None:
     first, second = statistics({"x": [1.0]}, 1, {"a": "b"}), statistics({"x": [2.0]}, 1)
     first.merge(second)
     assert (first["x"].count, first.num_steps, first.num_episodes, second.skipped) == (1, 1, 1, {})
+
+
+def test_statistics_come_back_from_text(tmp_path: Path) -> None:
+    box = spaces.Box(-np.inf, np.inf, (80,), np.float32)
+    random = np.random.default_rng(0)
+    with h5r.Writer(tmp_path / "a.h5", observation_space=box, action_space=spaces.Discrete(3)) as writer:
+        for length in (4, 6):
+            values = random.normal(size=(length + 1, 80)).astype(np.float32)
+            values[1, 2] = np.nan
+            writer.append_episode(observations=values, actions=random.integers(0, 3, length), rewards=np.ones(length))
+    with h5r.Recording(tmp_path / "a.h5") as recording:
+        parts = [recording[[0]].stats(), recording[[1]].stats()]
+    again = [Statistics.from_json(each.to_json()) for each in parts]
+    merged, expected = Statistics.merged(again), Statistics.merged(parts)
+    assert merged.to_json() == expected.to_json()
+    assert repr(merged) == repr(expected)
+    assert (merged["actions"].histogram, merged.skipped) == (expected["actions"].histogram, expected.skipped)
+    np.testing.assert_array_equal(merged["observations"].quantile(0.3), expected["observations"].quantile(0.3))
+    np.testing.assert_array_equal(merged.episodes.leaves["rewards"].mean, expected.episodes.leaves["rewards"].mean)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda tree: tree.update(statistics=2), "it has version 2, this package knows 1"),
+        (lambda tree: tree.update(num_steps=-1), "num_steps is -1"),
+        (lambda tree: tree.update(leaves=[]), "this is not the JSON text of Statistics"),
+        (lambda tree: tree.pop("episodes"), "KeyError"),
+        (
+            lambda tree: tree["episodes"].update(lengths=array_to_json(np.arange(1))),
+            "columns of episodes with the shapes",
+        ),
+        (
+            lambda tree: tree["episodes"].update(complete=array_to_json(np.arange(2))),
+            "int64 in the place of one of bool",
+        ),
+    ],
+    ids=["version", "steps", "leaves", "no episodes", "lengths", "dtype"],
+)
+def test_text_that_contradicts_itself_is_refused(damage: Callable[[dict[str, Any]], None], message: str) -> None:
+    tree = statistics({"rewards": [1.0, 2.0]}, 2).to_tree()
+    damage(tree)
+    with pytest.raises(OptionError, match=message):
+        Statistics.from_json(json.dumps(tree))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, "null", "3"], ids=["empty", "open", "nested", "null", "number"]
+)
+def test_other_texts_are_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="JSON text"):
+        Statistics.from_json(text)

@@ -11,7 +11,7 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.format.claims import Commit
+from gym_h5record.format.claims import Commit, LaneCommit, read_commit
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.format_checks import open_metadata
@@ -35,7 +35,7 @@ from tests.leftovers import (
 from tests.writing import Pen, make_schema, pair, recover
 
 
-def rehearse_left(path: Path) -> tuple[Commit, bool]:
+def rehearse_left(path: Path) -> tuple[Commit | LaneCommit, int]:
     """Rehearse the repair of an interrupted recording."""
     journal = Journal.open(journal_path(path))
     if not path.exists():
@@ -43,7 +43,7 @@ def rehearse_left(path: Path) -> tuple[Commit, bool]:
     with closing(Handle(path, Access.DAMAGED)) as handle:
         storage = ColumnReader(handle)
         schema = schema_from_json(open_metadata(handle.file)["schema"])
-        return rehearse(journal, schema, storage, Commit.read(storage.items))
+        return rehearse(journal, schema, storage, read_commit(storage.items, None))
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ def test_words_of_recorder_and_writer_lie_in_different_cache_lines() -> None:
     assert not recorder & writer
 
 
-def test_a_segment_is_its_number_its_size_and_its_bytes() -> None:
-    assert pack_segment(3, b"abc") == bytes([3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]) + b"abc"
+def test_a_segment_is_its_number_its_lane_its_size_and_its_bytes() -> None:
+    assert pack_segment(3, b"abc", 2) == bytes([3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]) + b"abc"
     packed = pack_segment(3, b"abc") + pack_segment(Segment.EPISODE, b"")
     assert list(unpack_segments(packed)) == [Segment(3, b"abc"), Segment(Segment.EPISODE, b"")]
     assert list(unpack_segments(b"")) == []

@@ -11,11 +11,11 @@ import click
 import numpy as np
 
 import gym_h5record as h5r
-from gym_h5record.cli.output import json_value, print_json
+from gym_h5record.cli.output import json_value, print_json, show_line
 from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.cli.program import EXIT_PROBLEM
 from gym_h5record.cli.progress import row_progress
-from gym_h5record.display import printable, short_repr
+from gym_h5record.display import short_repr
 
 __all__ = ["diff_command"]
 
@@ -48,9 +48,9 @@ def diff_command(ctx: click.Context, *, a: Path, b: Path, atol: float, as_json: 
         values = {"a": _json(report.a), "b": _json(report.b)}
         print_json({"paths": [str(a), str(b)], "atol": atol, **asdict(report), **values})
     else:
-        click.echo(printable(report.message))
+        show_line(report.message)
         for sentence in report.metadata:
-            click.echo(printable(f"metadata: {sentence}"))
+            show_line(f"metadata: {sentence}")
     if not report.ok:
         ctx.exit(EXIT_PROBLEM)
 

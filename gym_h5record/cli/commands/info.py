@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,34 +14,61 @@ import click
 import numpy as np
 from rich.console import JustifyMethod
 from rich.table import Table
+from rich.text import Text
 
-from gym_h5record.cli.output import file_bytes, name_table, plain_table, print_json, safe, show, size_text, summary
+from gym_h5record.cli.output import (
+    file_bytes,
+    make_console,
+    name_table,
+    plain_table,
+    print_json,
+    safe,
+    safe_line,
+    show,
+    size_text,
+)
 from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.cli.returns import mean_return
+from gym_h5record.cli.sparklines import sparkline
 from gym_h5record.display import counted, printable, reward_text
 from gym_h5record.format import names as fmt
+from gym_h5record.format.schema import KeyColumn
+from gym_h5record.media.summaries import summary
 from gym_h5record.reading.recording import Recording
 from gym_h5record.storage.usage import ColumnUsage, column_usage
 
 __all__ = ["info_command"]
+
+_MAX_CHARACTERS = 126  # of a value: two lines of a terminal of 80 columns
+
+_WIDE = 100  # characters of a terminal that has room for all facts of a column
+_MAX_NAME = 26  # characters of the path of a column on one line
 
 _FRAMES = {"render": "rendered", "cameras": "of cameras", "observation": "the observations", "none": "none"}
 
 
 @click.command("info")
 @click.argument("path", type=GivenPath())
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info_command(*, path: Path, as_json: bool) -> None:
-    """Show what the recording PATH holds, and the size of each column."""
+@click.option("--storage", is_flag=True, help="Also show the size, the chunks and the compression of each column.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all of it.")
+def info_command(*, path: Path, storage: bool, as_json: bool) -> None:
+    """Show what the recording PATH holds, on one screen.
+
+    Reads no steps. For statistics of the values, see the command stats.
+    """
     with Recording(path) as recording:
-        spaces = (str(recording.observation_space), str(recording.action_space))
         facts = _describe(recording)
-    columns = column_usage(path)
+        columns = column_usage(path)
+        shown = _fact_table(facts, recording, columns)
     if as_json:
         print_json({**facts, "columns": [{**asdict(column), "ratio": column.ratio} for column in columns]})
         return
-    show(_fact_table(facts, *spaces, columns))
+    click.echo(f"recording     {printable(path)}")  # on one line: a path is copied
+    show(shown)
     click.echo()
+    if not storage:
+        click.echo("The sizes of the columns: --storage. All of it: --json.")
+        return
     show(_column_table(columns))
     for column in columns:
         for alias in column.aliases:
@@ -77,6 +106,7 @@ def _describe(recording: Recording) -> dict[str, Any]:
         "metadata": metadata["user"],
         "versions": metadata.get("versions", {}),
         "platform": metadata.get("platform", {}),
+        "num_envs": recording.num_envs,
         "episodes": recording.num_episodes,
         "incomplete_episodes": recording.num_episodes - complete.num_episodes,
         "masks": {name: len(numbers) for name, numbers in recording.masks.items()},
@@ -94,38 +124,52 @@ def _spread(values: np.ndarray) -> dict[str, Any] | None:
     return {"min": values.min(axis=0), "mean": mean_return(values), "max": values.max(axis=0)}
 
 
-def _fact_table(
-    facts: Mapping[str, Any], observation_space: str, action_space: str, columns: Sequence[ColumnUsage]
-) -> Table:
+def _fact_table(facts: Mapping[str, Any], recording: Recording, columns: Sequence[ColumnUsage]) -> Table:
     environment, incomplete = facts["environment"], facts["incomplete_episodes"]
-    frames, fps = str(facts["frames"]), facts["fps"]
+    frames, fps, steps = str(facts["frames"]), facts["fps"], facts["steps"]
     wrappers = [str(each).rpartition(":")[2] for each in environment["wrappers"]]  # without their modules
     speed = f", {fps:g} per second" if frames != "none" and fps > 0 else ""
+    per_step = f", {size_text(facts['bytes'] // steps)} per step" if steps else ""
+    complete = recording.select("complete")
     rows = [
-        ("recording", f"{facts['path']}  ({size_text(facts['bytes'])})"),
+        ("size", f"{size_text(facts['bytes'])}{per_step}"),
         ("environment", f"{environment['name']}  ({environment['class']})"),
-        ("no spec", (environment["spec_problem"] or "").partition(". ")[0] or None),
-        ("wrappers", ", ".join(wrappers) or "none"),
-        ("observations", " ".join(observation_space.split())),
-        ("actions", " ".join(action_space.split())),
+        ("episodes", f"{facts['episodes']:,}" + (f", {incomplete:,} of them incomplete" if incomplete else "")),
+        ("steps", f"{steps:,}, in {facts['rows']:,} rows"),
+        ("lanes", f"{recording.num_envs:,} environments side by side" if recording.num_envs > 1 else None),
+        ("returns", _spread_text(facts["returns"], complete.returns, incomplete)),
+        ("lengths", _spread_text(facts["lengths"], complete.lengths, incomplete)),
+        ("left out", f"{counted(incomplete, 'incomplete episode')}, of returns and lengths" if incomplete else None),
+        ("masks", ", ".join(f"{name} {counted(count, 'episode')}" for name, count in facts["masks"].items()) or None),
+        ("", ""),
+        ("observations", " ".join(str(recording.observation_space).split())),
+        ("actions", " ".join(str(recording.action_space).split())),
         ("frames", f"{_FRAMES.get(frames, frames)}{speed}"),
+        ("infos", _keys_text(recording.schema.infos)),
         ("extras", _extras_text(facts["extras"], columns)),
         ("times", "one for each row" if facts["times"] else "none"),
+        ("wrappers", ", ".join(wrappers) or "none"),
+        ("no spec", (environment["spec_problem"] or "").partition(". ")[0] or None),
         ("created", facts["created_at"]),
         ("run id", facts["run_id"]),
         ("agent id", facts["agent_id"]),
         ("metadata", summary(facts["metadata"]) or None),
         ("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())),
-        ("platform", facts["platform"].get("system")),
-        ("", ""),
-        ("episodes", f"{facts['episodes']:,}" + (f", {incomplete:,} of them incomplete" if incomplete else "")),
-        ("steps", f"{facts['steps']:,}, in {facts['rows']:,} rows"),
-        ("returns", _spread_text(facts["returns"], incomplete)),
-        ("lengths", _spread_text(facts["lengths"], incomplete)),
-        ("left out", f"{counted(incomplete, 'incomplete episode')}, of returns and lengths" if incomplete else None),
-        ("masks", ", ".join(f"{name} {counted(count, 'episode')}" for name, count in facts["masks"].items()) or None),
     ]
-    return name_table(rows)
+    return name_table((name, None if value is None else _shortened(str(value))) for name, value in rows)
+
+
+def _shortened(text: str) -> str:
+    """A text of at most two lines of a terminal, cut between two words if it has several."""
+    shortened = textwrap.shorten(text, _MAX_CHARACTERS, placeholder=" ...") if len(text) > _MAX_CHARACTERS else text
+    return shortened if len(shortened) > _MAX_CHARACTERS // 2 or text == shortened else text[:_MAX_CHARACTERS]
+
+
+def _keys_text(columns: Sequence[KeyColumn] | None) -> str:
+    """The keys that have columns."""
+    if columns is None:
+        return "none"
+    return ", ".join(column.key for column in columns) or "no key with a column of its own"
 
 
 def _extras_text(keys: Sequence[str] | None, columns: Sequence[ColumnUsage]) -> str:
@@ -136,25 +180,28 @@ def _extras_text(keys: Sequence[str] | None, columns: Sequence[ColumnUsage]) -> 
     return ", ".join(shown) or "none"
 
 
-def _spread_text(spread: Mapping[str, Any] | None, num_incomplete: int) -> str | None:
+def _spread_text(spread: Mapping[str, Any] | None, values: np.ndarray, num_incomplete: int) -> str | None:
     if spread is None:
         return "no complete episode" if num_incomplete else None
     texts = {name: reward_text(value) if np.ndim(value) else f"{value:,.6g}" for name, value in spread.items()}
-    return "  ".join(f"{name} {text}" for name, text in texts.items())
+    return "  ".join([*filter(None, [sparkline(values)]), *(f"{name} {text}" for name, text in texts.items())])
 
 
 def _column_table(columns: Sequence[ColumnUsage]) -> Table:
-    table = plain_table(gap=1)  # eight columns have to fit into 80 characters
-    table.add_column("column", overflow="fold", min_width=16)
-    for name in ("shape", "dtype", "chunk", "filter", "stored", "raw", "ratio"):
+    """The table of columns; a terminal of 80 characters has no room for the chunks."""
+    has_chunks = make_console().width >= _WIDE
+    table = plain_table(gap=1)
+    table.add_column("column", no_wrap=True, overflow="ellipsis")
+    names = ("shape", "dtype", *(["chunk"] if has_chunks else []), "filter", "stored", "raw", "ratio")
+    for name in names:
         justify: JustifyMethod = "left" if name in ("dtype", "filter") else "right"
         table.add_column(name, justify=justify, no_wrap=name != "shape")
     for column in sorted(columns, key=lambda column: -column.raw_bytes):
         table.add_row(
-            safe(column.name),
+            _in_lines(column.name),
             "x".join(map(str, column.shape)),
             safe(column.dtype),
-            str(column.chunk_rows),
+            *([str(column.chunk_rows)] if has_chunks else []),
             safe(column.filter or ""),
             size_text(column.stored_bytes),
             size_text(column.raw_bytes),
@@ -162,8 +209,18 @@ def _column_table(columns: Sequence[ColumnUsage]) -> Table:
         )
     stored, raw = sum(column.stored_bytes for column in columns), sum(column.raw_bytes for column in columns)
     ratio = raw / stored if stored else math.nan
-    table.add_row("together", "", "", "", "", size_text(stored), size_text(raw), _ratio_text(ratio))
+    table.add_row("together", *([""] * (len(names) - 3)), size_text(stored), size_text(raw), _ratio_text(ratio))
     return table
+
+
+def _in_lines(name: str) -> Text:
+    """The path of a column. One that is long goes on in the next line behind a slash."""
+    lines = [""]
+    for part in re.split("(?<=/)", name):
+        if lines[-1] and len(lines[-1]) + len(part) > _MAX_NAME:
+            lines.append("  ")
+        lines[-1] += part
+    return Text("\n").join(map(safe_line, lines))
 
 
 def _ratio_text(ratio: float) -> str:

@@ -12,7 +12,7 @@ import gymnasium as gym
 
 from gym_h5record.cli.environments import default_path, make_environment
 from gym_h5record.cli.interrupts import Interrupts
-from gym_h5record.cli.output import file_bytes, print_json, size_text
+from gym_h5record.cli.output import file_bytes, print_json, show_line, size_text
 from gym_h5record.cli.parameters import GivenPath, parse_pairs
 from gym_h5record.cli.program import EXIT_INTERRUPTED, CommandError
 from gym_h5record.cli.progress import rollout_progress
@@ -25,7 +25,7 @@ from gym_h5record.cli.user_code import (
     load_callable,
     random_policy,
 )
-from gym_h5record.display import counted, printable
+from gym_h5record.display import counted
 from gym_h5record.errors import RecordingExistsError
 from gym_h5record.recorder.wrapper import RecordToHDF5
 
@@ -174,7 +174,7 @@ def record_command(
     if as_json:
         print_json(_as_json(path, stats, interrupted=interrupted))
     elif not quiet:
-        click.echo(f"{'interrupted: ' if interrupted else ''}{_as_line(path, stats)}")
+        show_line(f"{'interrupted: ' if interrupted else ''}{_as_line(path, stats, append=append)}")
     if interrupted:
         click.get_current_context().exit(EXIT_INTERRUPTED)
 
@@ -217,15 +217,16 @@ def _as_json(path: Path, stats: RolloutStats, *, interrupted: bool) -> dict[str,
     }
 
 
-def _as_line(path: Path, stats: RolloutStats) -> str:
+def _as_line(path: Path, stats: RolloutStats, *, append: bool) -> str:
+    """What was recorded now, and the size of the file, which may have more episodes."""
     if not stats.returns:
         return "nothing was recorded"
     facts = [
         counted(len(stats.returns), "episode") + (f" ({stats.incomplete} incomplete)" if stats.incomplete else ""),
         counted(stats.steps, "step"),
         mean_return_text(stats.complete_returns, stats.incomplete),
-        size_text(file_bytes(path)),
+        size_text(file_bytes(path)) + (" in all" if append else ""),
     ]
     if stats.steps_per_second is not None:
         facts.append(f"{stats.steps_per_second:,.0f} steps/s")
-    return f"{printable(path)}: {', '.join(facts)}"
+    return f"{path}: {', '.join(facts)}"

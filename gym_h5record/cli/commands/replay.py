@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +10,21 @@ import numpy as np
 from rich.table import Table
 
 from gym_h5record.cli.evaluation_options import or_evaluate
-from gym_h5record.cli.output import plain_table, print_json, safe, safe_line, show, summary
+from gym_h5record.cli.output import plain_table, print_json, safe, safe_line, show
 from gym_h5record.cli.parameters import GivenPath
-from gym_h5record.cli.pictures import (
-    Pictures,
-    Tile,
-    animated_gif,
-    check_targets,
-    contact_sheet,
-    evenly_spaced,
-    frame_delays,
-    write_picture,
-)
-from gym_h5record.cli.playback import Step, choose_episode, describe_end, play
-from gym_h5record.cli.program import CommandError
-from gym_h5record.cli.returns import running_returns
-from gym_h5record.display import counted, printable, reward_text
+from gym_h5record.cli.pictures import cameras_text, check_picture, picture_options
+from gym_h5record.cli.playback import Step, play
+from gym_h5record.cli.progress import row_progress
+from gym_h5record.display import printable
+from gym_h5record.media import sheets
+from gym_h5record.media.headlines import choose_episode, describe_end, headline
+from gym_h5record.media.summaries import summary
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 
 __all__ = ["replay_command"]
 
 _SHOWN_STEPS = 20
-_DEFAULT_FPS = 30.0
-_MIN_FPS, _MAX_FPS = 0.1, 1000.0
 
 
 @click.command("replay")
@@ -50,17 +40,11 @@ _MIN_FPS, _MAX_FPS = 0.1, 1000.0
 )
 @click.option("--gif", type=GivenPath(), help="Write the frames as an animated GIF.")
 @click.option("--png", type=GivenPath(), help="Write evenly spaced frames as a contact sheet.")
-@click.option("--fps", type=click.FloatRange(_MIN_FPS, _MAX_FPS), help="Speed of the GIF.  [default: the recording's]")
 @click.option(
     "--columns", type=click.IntRange(1, 50), default=5, show_default=True, help="Columns of the contact sheet."
 )
 @click.option("--rows", type=click.IntRange(1, 50), default=3, show_default=True, help="Rows of the contact sheet.")
-@click.option(
-    "--scale",
-    type=click.FloatRange(0.05, 20),
-    help="Enlarges the frames.  [default: 1; contact sheet: frames 160 to 256 pixels wide]",
-)
-@click.option("--overwrite", is_flag=True, help="Replace picture files that exist.")
+@picture_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @or_evaluate
 def replay_command(
@@ -70,18 +54,18 @@ def replay_command(
     limit: int | None,
     gif: Path | None,
     png: Path | None,
-    fps: float | None,
     columns: int,
     rows: int,
-    scale: float | None,
-    overwrite: bool,
     as_json: bool,
+    overwrite: bool,
+    fps: float | None,
+    **options: Any,
 ) -> None:
     """Play one episode of the recording PATH without an environment.
 
     Shows the recorded steps. With --policy, compares the actions of a policy with the
-    recorded actions instead. Of several cameras, a GIF or PNG shows the first one
-    that gives RGB pictures.
+    recorded actions instead. A GIF or PNG shows the frames, several cameras beside
+    each other; in a recording without frames, observations that are like pictures.
 
     \b
     Examples:
@@ -90,36 +74,40 @@ def replay_command(
       gym-h5record replay run.h5 --policy my_agent:act
       gym-h5record replay run.h5 --policy my_agent:act --closed-loop --episodes 0,3-5
     """  # noqa: D301  # click's mark for a paragraph that is not wrapped
-    pictures = {kind: target for kind, target in (("gif", gif), ("png", png)) if target is not None}
-    check_targets(pictures.values(), path, overwrite=overwrite)
+    if gif is not None:
+        check_picture(gif, (".gif",), path, overwrite=overwrite)
+    if png is not None:
+        check_picture(png, sheets.ENDINGS, path, overwrite=overwrite)
     with Recording(path) as recording:
         chosen = choose_episode(recording, episode)
         reset, steps = play(path, chosen, limit if limit or as_json else _SHOWN_STEPS)
-        num_frames = min(limit or chosen.length, chosen.length) + 1
-        frames = _pictures_of(recording, chosen) if pictures else None
-        if frames is not None and gif is not None:
-            if fps is None:
-                fps = recording.fps if _MIN_FPS <= recording.fps <= _MAX_FPS else _DEFAULT_FPS
-            shown = frame_delays(num_frames, fps)
-            picture = animated_gif((frames[at] for at, _ in shown), [delay for _, delay in shown], scale or 1.0)
-            write_picture(gif, picture, overwrite=overwrite)
-        if frames is not None and png is not None:
-            title = f"{recording.metadata.get('env_name')}   {_headline(chosen)}"
-            tiles = _tiles(chosen, frames, evenly_spaced(num_frames, columns * rows))
-            write_picture(png, contact_sheet(tiles, printable(title), columns, scale), overwrite=overwrite)
-        if as_json:
-            written = {kind: str(target) for kind, target in pictures.items()}
-            written |= {} if frames is None or frames.camera is None else {"camera": frames.camera}
-            print_json({"path": str(path), **_describe(chosen, *reset, steps), **written})
-            return
-        click.echo(_headline(chosen))
-        click.echo()
-        show(_step_table(chosen, *reset, steps))
-        if len(steps) < chosen.length:
-            click.echo(f"... {chosen.length - len(steps):,} more; show them with --limit {chosen.length}")
-    camera = "" if frames is None or frames.camera is None else f" (camera {printable(frames.camera)})"
-    for target in pictures.values():
-        click.echo(f"wrote {printable(target)}{camera}")
+        described = _describe(chosen, *reset, steps) if as_json else {}
+        if not as_json:
+            _show(chosen, *reset, steps)
+        options |= {"limit": limit, "cameras": options["cameras"] or None, "mode": "w" if overwrite else "x"}
+        written: dict[str, Path] = {}
+        cameras: tuple[str, ...] = ()
+        if gif is not None:
+            with row_progress(gif.name, "frames", is_shown=not as_json) as on_progress:
+                cameras = chosen.video(gif, fps=fps, overlay=(), on_progress=on_progress, **options).cameras
+            written["gif"] = gif
+        if png is not None:
+            cameras = chosen.sheet(png, columns=columns, rows=rows, **options).cameras
+            written["png"] = png
+    if as_json:
+        names = {kind: str(target) for kind, target in written.items()} | ({"cameras": cameras} if written else {})
+        print_json({"path": str(path), **described, **names})
+        return
+    for target in written.values():
+        click.echo(f"wrote {printable(target)}{cameras_text(cameras)}")
+
+
+def _show(episode: Episode, observation: Any, info: dict[str, Any], steps: list[Step]) -> None:
+    click.echo(headline(episode))
+    click.echo()
+    show(_step_table(episode, observation, info, steps))
+    if len(steps) < episode.length:
+        click.echo(f"... {episode.length - len(steps):,} more; show them with --limit {episode.length}")
 
 
 def _describe(episode: Episode, observation: Any, info: dict[str, Any], steps: list[Step]) -> dict[str, Any]:
@@ -134,13 +122,6 @@ def _describe(episode: Episode, observation: Any, info: dict[str, Any], steps: l
         "reset": {"observation": summary(observation), "info": info},
         "steps": [step.as_json() for step in steps],
     }
-
-
-def _headline(episode: Episode) -> str:
-    parts = [counted(episode.length, "step"), f"return {reward_text(episode.total_reward)}", describe_end(episode)]
-    if episode.seed is not None:
-        parts.append(f"seed {episode.seed}")
-    return f"episode {episode.number}: {', '.join(parts)}"
 
 
 def _step_table(episode: Episode, observation: Any, info: dict[str, Any], steps: list[Step]) -> Table:
@@ -162,26 +143,3 @@ def _step_table(episode: Episode, observation: Any, info: dict[str, Any], steps:
             safe_line(summary(step.info)),
         )
     return table
-
-
-def _pictures_of(recording: Recording, episode: Episode) -> Pictures:
-    if episode.frames is None:
-        raise CommandError(
-            f"{recording.path} has no frames to make a picture of; record it with --frames render, "
-            'or in Python from an environment with render_mode="rgb_array".'
-        )
-    return Pictures(episode.frames)
-
-
-def _tiles(episode: Episode, frames: Pictures, numbers: Sequence[int]) -> list[Tile]:
-    """The tiles of a contact sheet; each tells the return of the steps before its frame."""
-    returns = running_returns(episode, max(numbers))
-    return [
-        Tile(
-            frame=frames[number],
-            left=f"step {number:,}",
-            right=f"return {reward_text(returns[number])}",
-            is_end=number == episode.length and episode.complete,
-        )
-        for number in numbers
-    ]

@@ -13,7 +13,8 @@ from gym_h5record.cli.follower_printers import make_printer
 from gym_h5record.cli.interrupts import Interrupts
 from gym_h5record.cli.output import make_console
 from gym_h5record.cli.parameters import GivenPath
-from gym_h5record.errors import InterruptedRecordingError, RecordingError
+from gym_h5record.cli.program import EXIT_PROBLEM, CommandError
+from gym_h5record.errors import InterruptedRecordingError, RecordingError, RecordingNotFoundError
 
 __all__ = ["tail_command"]
 
@@ -63,6 +64,10 @@ def tail_command(*, path: Path, interval: float, last: int, wait: bool, no_follo
         except RecordingError as error:
             reason = "interrupted" if isinstance(error, InterruptedRecordingError) else "error"
             printer.end(reason, follower.recording, str(error))
+            if as_json:  # the printer has told it
+                click.get_current_context().exit(EXIT_PROBLEM)
+            if isinstance(error, RecordingNotFoundError) and not wait:
+                raise CommandError(f"{error} To wait until a recorder makes it, add --wait.") from error
             raise
         if interrupts.requested:
             printer.end("stopped", follower.recording)

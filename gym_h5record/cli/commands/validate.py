@@ -10,11 +10,11 @@ import click
 from rich.table import Table
 
 import gym_h5record as h5r
-from gym_h5record.cli.output import plain_table, print_json, safe, show
+from gym_h5record.cli.output import plain_table, print_json, safe, show, show_line
 from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.cli.program import EXIT_PROBLEM
 from gym_h5record.cli.progress import row_progress
-from gym_h5record.display import counted, printable
+from gym_h5record.display import counted
 
 __all__ = ["validate_command"]
 
@@ -44,7 +44,7 @@ def validate_command(ctx: click.Context, *, path: Path, deep: bool, as_json: boo
         if problems:
             show(_table(problems))
             click.echo()
-        click.echo(f"{printable(path)}: {_verdict(errors, warnings, deep=deep)}")
+        show_line(f"{path}: {_verdict(errors, warnings, deep=deep)}")
     if errors:
         ctx.exit(EXIT_PROBLEM)
 

@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 import gym_h5record as h5r
-from gym_h5record.cli.output import plain_table, print_json, safe, show
-from gym_h5record.cli.parameters import parse_episodes
+from gym_h5record.cli.output import plain_table, print_json, safe, show, show_line
+from gym_h5record.cli.parameters import GivenPath, parse_episodes
 from gym_h5record.cli.program import EXIT_PROBLEM, CommandError
 from gym_h5record.cli.user_code import check_callable_name, load_callable, running_episodes
-from gym_h5record.display import printable, short_repr
+from gym_h5record.display import short_repr
 from gym_h5record.errors import UnbuildableEnvError
 
 __all__ = ["verify_command"]
@@ -23,7 +23,7 @@ _ADVICE = "pass a function that makes it, --env MODULE:CALLABLE."
 
 
 @click.command("verify")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=GivenPath())
 @click.option("--episodes", callback=parse_episodes, metavar="0,3-5", help="Only these episodes.  [default: all]")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
 @click.option(
@@ -68,16 +68,16 @@ def verify_command(
       gym-h5record verify run.h5 --workers 2
       gym-h5record verify run.h5 --episodes 0,3-5 --json
     """  # noqa: D301  # click's mark for a paragraph that is not wrapped
-    with running_episodes(path, as_json=as_json) as on_progress:
+    with running_episodes(path, as_json=as_json, workers=workers) as on_progress:
         env = None if make_env is None else load_callable(make_env, "environment")
         with _unbuildable_explained():
             report = h5r.verify(
                 path, episodes, env=env, atol=atol, ignore=ignore, workers=workers, on_progress=on_progress
             )
     if as_json:
-        print_json(_as_json(report))
+        print_json(_as_json(path, report))
     else:
-        _show(report)
+        _show(path, report)
     if not report.ok:
         ctx.exit(EXIT_PROBLEM)
 
@@ -93,9 +93,9 @@ def _unbuildable_explained() -> Iterator[None]:
         raise CommandError(str(error).removesuffix(ADVICE) + _ADVICE) from error
 
 
-def _show(report: h5r.VerifyReport) -> None:
+def _show(path: Path, report: h5r.VerifyReport) -> None:
     for sentence in (*report.differences, *report.not_compared):
-        click.echo(printable(sentence))
+        show_line(sentence)
     table = plain_table()
     table.add_column("episode", justify="right")
     table.add_column("verdict", no_wrap=True)
@@ -110,12 +110,12 @@ def _show(report: h5r.VerifyReport) -> None:
         click.echo()
     counts = [f"{report.count(verdict):,} {verdict.value}" for verdict in h5r.Verdict if report.count(verdict)]
     summary = ", ".join(counts) or "no episodes"
-    click.echo(f"{printable(report.path)}: {summary}; {report.num_steps:,} steps compared")
+    show_line(f"{path}: {summary}; {report.num_steps:,} steps compared")
 
 
-def _as_json(report: h5r.VerifyReport) -> dict[str, Any]:
+def _as_json(path: Path, report: h5r.VerifyReport) -> dict[str, Any]:
     return {
-        "path": str(report.path),
+        "path": str(path),
         "ok": report.ok,
         "atol": report.atol,
         "steps": report.num_steps,

@@ -105,7 +105,7 @@ class DamagedRecording:
     def spans(self) -> Iterator[Span]:
         """The episodes up to the first unsound entry of the index, then all rows behind them as one span."""
         start = 0
-        index = EpisodeIndex(self._storage, self.num_episodes, self.num_rows)
+        index = EpisodeIndex(self._storage, self.num_episodes, [self.num_rows])
         for number in range(self._indexed_episodes()):
             episode = read_or(partial(Episode, self._decoder, index, number), None)
             if episode is None or episode.start != start or start >= self._stop:

@@ -12,8 +12,10 @@ from pathlib import Path
 from gym_h5record.display import printable_lines
 from gym_h5record.errors import NotARecordingError, RecordingError, RecordingPathError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.claims import Commit
+from gym_h5record.format.claims import Commit, LaneCommit, read_commit
+from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
+from gym_h5record.maintenance.validation.lanes import open_lanes
 from gym_h5record.maintenance.validation.problems import Problem, reason
 from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.reading.episode_index import EpisodeIndex
@@ -48,18 +50,18 @@ class Diagnosis:
     Attributes:
         journal_id: The journal that was last drained into the file; None without a file, or if the journal replaces it.
         committed: The last commit of the file.
-        open_start: The first row behind its episodes.
+        num_running: Episodes behind its last ones, whose recorder died: up to one for each lane.
         journal: The journal, if it has rows to drain into the file.
-        drained: What draining it would commit, and whether an episode would then be running. None without a journal.
+        drained: What draining it would commit, and how many episodes would then be running. None without a journal.
         outlived: The journal, if a power cut made it worthless.
         problem: Why the recording cannot be repaired, "" if it can.
     """
 
     journal_id: str | None = None
-    committed: Commit = _EMPTY
-    open_start: int = 0
+    committed: Commit | LaneCommit = _EMPTY
+    num_running: int = 0
     journal: Journal | None = None
-    drained: tuple[Commit, bool] | None = None
+    drained: tuple[Commit | LaneCommit, int] | None = None
     outlived: Journal | None = None
     problem: str = ""
 
@@ -76,7 +78,7 @@ class Diagnosis:
     @property
     def num_steps(self) -> int:
         """Committed steps of the file."""
-        return self.num_rows - self.num_episodes - (self.open_start < self.num_rows)
+        return self.num_rows - self.num_episodes - self.num_running
 
     @property
     def rows_after(self) -> int:
@@ -87,7 +89,7 @@ class Diagnosis:
     def episodes_after(self) -> int:
         """Episodes of the file after a repair; the one that was running counts."""
         ended = self.num_episodes if self.drained is None else self.drained[0].episodes
-        return ended + self.has_running_episode
+        return ended + self.running_after
 
     @property
     def newly_discarded(self) -> int:
@@ -95,9 +97,9 @@ class Diagnosis:
         return 0 if self.drained is None else self.drained[0].discarded_episodes - self.committed.discarded_episodes
 
     @property
-    def has_running_episode(self) -> bool:
-        """Whether an episode was running: rows lie behind the last episode that ended, journal included."""
-        return self.open_start < self.num_rows if self.drained is None else self.drained[1]
+    def running_after(self) -> int:
+        """How many episodes were running: rows lie behind the last one that ended, journal included."""
+        return self.num_running if self.drained is None else self.drained[1]
 
     @property
     def journal_bytes(self) -> int:
@@ -193,19 +195,25 @@ def _diagnose_file(path: Path) -> Diagnosis:
             reader = ColumnReader(handle)
             index = EpisodeIndex.committed(reader)
             has_positions = has_link(handle.file, fmt.POSITIONS)  # an earlier version of this package wrote none
-            committed = Commit.read(reader.items) if has_positions else Commit(index.num_rows, index.num_episodes)
-            problems = Structure(handle).problems
-            open_start = index.num_rows if problems else index.open_start
+            if has_positions:
+                committed = read_commit(reader.items, reader.num_envs)
+            else:
+                committed = Commit(index.num_rows, index.num_episodes)
+            if handle.num_envs is None:
+                problems = Structure(handle).problems
+            else:
+                problems = list(open_lanes(handle).all_problems())
+            num_running = 0 if problems else index.num_running
     except NotARecordingError:
         raise
     except (RecordingError, *READ_ERRORS) as error:
         return Diagnosis("", problem=cut_short or reason(error, path))
     problem = cut_short or next(map(problem_text, problems), "")
-    return Diagnosis(journal_id, committed, open_start, problem=problem)
+    return Diagnosis(journal_id, committed, num_running, problem=problem)
 
 
-def _rehearsed(path: Path, diagnosis: Diagnosis, journal: Journal) -> tuple[Commit, bool]:
-    """What draining the journal would commit, and whether an episode would then be running.
+def _rehearsed(path: Path, diagnosis: Diagnosis, journal: Journal) -> tuple[Commit | LaneCommit, int]:
+    """What draining the journal would commit, and how many episodes would then be running.
 
     Raises:
         RecordingError: If the journal cannot be drained into the file.
@@ -219,4 +227,6 @@ def _rehearsed(path: Path, diagnosis: Diagnosis, journal: Journal) -> tuple[Comm
         committed = diagnosis.committed if is_known else diagnosis.committed.for_another_journal
         with closing(Handle(path, Access.DAMAGED)) as handle:
             schema = schema_from_json(str(handle.metadata().get("schema")))
-            return rehearse(rehearsed, schema, ColumnReader(handle), committed)
+            reader = ColumnReader(handle)
+            reader.expect(all_fields(schema))
+            return rehearse(rehearsed, schema, reader, committed)

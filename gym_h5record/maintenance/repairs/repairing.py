@@ -200,8 +200,10 @@ def _foresee_recovery(path: Path, diagnosis: Diagnosis) -> RepairReport:
         actions.append(f"bring in {counted(rows - diagnosis.num_rows, 'row')} that only the journal has")
     if diagnosis.newly_discarded:
         actions.append(f"leave out {counted(diagnosis.newly_discarded, 'discarded episode')}")
-    if diagnosis.has_running_episode:
+    if diagnosis.running_after == 1:
         actions.append("close the episode that was running as incomplete")
+    elif diagnosis.running_after:
+        actions.append(f"close the {diagnosis.running_after} episodes that were running as incomplete")
     without_journal = not has_journal(path)
     if without_journal:
         actions.append("do without the journal, which is not there")

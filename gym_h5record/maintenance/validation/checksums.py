@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from gym_h5record.display import counted
 from gym_h5record.errors import CorruptRecordingError, RecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.claims import Commit
+from gym_h5record.format.claims import read_commit
 from gym_h5record.format.nodes import Field
 from gym_h5record.maintenance.validation.problems import Problem, make_problem, reason
 from gym_h5record.maintenance.validation.structure import Structure
@@ -50,7 +50,7 @@ def first_journal_row(target: Target) -> int:
             return num_rows
         journal_id = str(target.handle.metadata().get("journal_id"))
         reader = target.storage
-        committed = Commit.read(reader.items)
+        committed = read_commit(reader.items, reader.num_envs)
         continues = check_belongs(path, journal, journal_id, committed)
     except (RecordingError, OSError, *DRAIN_ERRORS):  # a repair cannot drain this journal
         return num_rows

@@ -176,7 +176,8 @@ class EpisodeChecks:
     def _check_beginnings(self, entries: _Entries) -> None:
         self._note("episode-seed", entries, "seeds", lambda seeds: seeds < SEED_IN_JSON, "expected -2 or more")
         self._note("episode-id", entries, "ids", lambda ids: ids < 0, "expected 0 or more")
-        self._note("episode-origin", entries, "origins", lambda each: ~np.isin(each, [*Origin]), "expected 0, 1 or 2")
+        known = [*Origin]
+        self._note("episode-origin", entries, "origins", lambda each: ~np.isin(each, known), "expected 0, 1, 2 or 3")
         origins = entries.columns.get("origins", np.empty(0))
         for number in np.flatnonzero(origins == Origin.AFTER_DONE).tolist():
             self._check_repeat(entries.first + number, int(entries.columns["starts"][number]))

@@ -11,7 +11,6 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.metadata import read_attribute
 from gym_h5record.maintenance.validation.problems import Problem, make_problem, quote, reason
-from gym_h5record.maintenance.validation.target import Target
 from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.hdf5.codecs import COMPRESSIONS
 
@@ -28,9 +27,12 @@ _WANTED = (
 )
 
 
-def metadata_problems(handle: Handle, target: Target | None, spaces: dict[str, Space[Any]]) -> Iterator[Problem]:
+def metadata_problems(
+    handle: Handle, totals: tuple[int, int] | None, spaces: dict[str, Space[Any]]
+) -> Iterator[Problem]:
     """Find what is wrong with the metadata of an open recording.
 
+    ``totals`` are the numbers of steps and episodes by ``/commit``, None if the file was not closed.
     ``spaces`` receives the spaces that can be read, by the columns of their values: ``observations``, ``actions``. The
     caller needs them too, and to read one may take a second.
     """
@@ -52,8 +54,8 @@ def metadata_problems(handle: Handle, target: Target | None, spaces: dict[str, S
             yield make_problem("metadata-unreadable", "/ fps", f"expected a float64, found {quote(fps)}")
     except CorruptRecordingError as error:
         yield make_problem("metadata-unreadable", "/ fps", reason(error, handle.path))
-    if target is not None and target.is_settled:
-        yield from _total_problems(attributes, target)
+    if totals is not None:
+        yield from _total_problems(attributes, totals)
 
 
 def _attribute_problems(attributes: dict[str, Any], spaces: dict[str, Space[Any]]) -> Iterator[Problem]:
@@ -80,9 +82,8 @@ def _attribute_problems(attributes: dict[str, Any], spaces: dict[str, Space[Any]
             spaces[_COLUMNS[name]] = found
 
 
-def _total_problems(attributes: dict[str, Any], target: Target) -> Iterator[Problem]:
-    steps = target.num_rows - target.num_episodes - target.is_open
-    for name, expected in zip(_TOTALS, (steps, target.num_episodes), strict=True):
+def _total_problems(attributes: dict[str, Any], totals: tuple[int, int]) -> Iterator[Problem]:
+    for name, expected in zip(_TOTALS, totals, strict=True):
         if name in attributes and attributes[name] != expected:
             message = f"it is {quote(attributes[name])}, by /{fmt.COMMIT} it should be {expected}"
             yield make_problem("totals", f"/{fmt.METADATA} {name}", message)

@@ -13,7 +13,7 @@ import numpy as np
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Field
-from gym_h5record.format.schema import all_fields
+from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.maintenance.validation.problems import Problem, make_problem, reason
 from gym_h5record.maintenance.validation.target import Target
@@ -31,6 +31,11 @@ _SPANS = (f"{fmt.EPISODES}/starts", f"{fmt.EPISODES}/lengths")
 class Structure:
     """The structure of an open recording, in any state: what is wrong with it, and which parts can be relied on.
 
+    Args:
+        handle: The file.
+        storage: Reads the columns; None to make a reader of its own. A lane has one that reads it alone.
+        schema: The columns, None to read them from the file.
+
     Attributes:
         target: The recording, None if its schema or ``/commit`` cannot be read.
         broken: Names of the columns that must not be read.
@@ -38,8 +43,9 @@ class Structure:
         problems: All of them errors. Without a schema or ``/commit`` only that one problem.
     """
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Handle, storage: ColumnReader | None = None, schema: Schema | None = None) -> None:
         self._handle = handle
+        self._storage, self._schema = storage, schema
         self.target: Target | None = None
         self.broken: set[str] = set()
         self.is_indexed = False
@@ -47,11 +53,11 @@ class Structure:
 
     def _problems(self) -> Iterator[Problem]:
         try:
-            schema = schema_from_json(str(self._handle.metadata().get("schema")))
+            schema = self._schema or schema_from_json(str(self._handle.metadata().get("schema")))
         except CorruptRecordingError as error:
             yield make_problem("schema", f"/{fmt.METADATA}", reason(error, self._handle.path))
             return
-        storage = ColumnReader(self._handle)
+        storage = self._storage or ColumnReader(self._handle)
         storage.expect(all_fields(schema))
         try:
             index = EpisodeIndex.committed(storage)

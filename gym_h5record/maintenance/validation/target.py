@@ -61,6 +61,11 @@ class Target:
             return True
         return start + length + 1 < self.num_rows
 
+    @property
+    def totals(self) -> tuple[int, int]:
+        """Steps and episodes by ``/commit``."""
+        return self.num_rows - self.num_episodes - self.is_open, self.num_episodes
+
     @cached_property
     def whole_rows(self) -> int:
         """How many rows, from the first one on, are complete in the file.

@@ -21,6 +21,7 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Stack
 from gym_h5record.maintenance.validation.checksums import checksum_problems
 from gym_h5record.maintenance.validation.episodes import EpisodeChecks
+from gym_h5record.maintenance.validation.lanes import in_lane, open_lanes
 from gym_h5record.maintenance.validation.masks import mask_problems
 from gym_h5record.maintenance.validation.metadata import metadata_problems
 from gym_h5record.maintenance.validation.problems import Findings, Problem, make_problem, reason
@@ -108,20 +109,55 @@ def _state_problems(path: Path, state: State) -> Iterator[Problem]:
 
 
 def _file_problems(handle: Handle, *, deep: bool, on_progress: Callable[[int, int], None] | None) -> Iterator[Problem]:
+    if handle.num_envs is not None:
+        yield from _lane_problems(handle, deep=deep, on_progress=on_progress)
+        return
     structure = Structure(handle)
     target = structure.target
     spaces: dict[str, Space[Any]] = {}
-    yield from metadata_problems(handle, target, spaces)
+    yield from metadata_problems(handle, target.totals if target is not None and target.is_settled else None, spaces)
     yield from structure.problems
     if target is None:
         return
-    yield from mask_problems(handle, target)
-    if target.is_settled and structure.is_indexed and target.is_open:
-        message = f"row {target.num_rows - 1} is committed, but belongs to no episode"
-        yield make_problem("rows-left-over", f"/{fmt.COMMIT}", message)
+    yield from mask_problems(handle, target.num_episodes)
+    yield from _leftover_problems(structure, target)
     if deep:
         yield from checksum_problems(structure, target)
         yield from _content_problems(structure, target, spaces, on_progress)
+
+
+def _leftover_problems(structure: Structure, target: Target) -> Iterator[Problem]:
+    if target.is_settled and structure.is_indexed and target.is_open:
+        message = f"row {target.num_rows - 1} is committed, but belongs to no episode"
+        yield make_problem("rows-left-over", f"/{fmt.COMMIT}", message)
+
+
+def _lane_problems(handle: Handle, *, deep: bool, on_progress: Callable[[int, int], None] | None) -> Iterator[Problem]:
+    """Find what is wrong with a vector recording: each lane is checked as a recording of a single environment."""
+    lanes = open_lanes(handle)
+    targets = [each.target for each in lanes.structures]
+    known = [each for each in targets if each is not None]
+    spaces: dict[str, Space[Any]] = {}
+    totals = (sum(each.totals[0] for each in known), sum(each.totals[1] for each in known))
+    is_settled = bool(known) and len(known) == len(targets) and known[0].is_settled
+    yield from metadata_problems(handle, totals if is_settled else None, spaces)
+    yield from lanes.all_problems()
+    if lanes.index is not None:
+        yield from mask_problems(handle, lanes.index.num_episodes)
+    num_rows, done = sum(each.whole_rows for each in known), 0
+    for lane, (structure, target) in enumerate(zip(lanes.structures, targets, strict=True)):
+        if target is None:
+            continue
+        found = [*_leftover_problems(structure, target)]
+        if deep:
+            progress = None if on_progress is None else _counted_on(on_progress, done, num_rows)
+            found += _content_problems(structure, target, spaces, progress)
+        done += target.whole_rows
+        yield from (in_lane(problem, lane) for problem in found)
+
+
+def _counted_on(on_progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
+    return lambda rows, _: on_progress(before + rows, total)
 
 
 def _content_problems(

@@ -16,15 +16,48 @@ from gym_h5record.cached import cached_property
 from gym_h5record.errors import CorruptRecordingError, RecordingClosedError
 from gym_h5record.limits import UNCHECKED_BYTES
 from gym_h5record.storage.hdf5.chunk_index import index_head
-from gym_h5record.storage.hdf5.chunk_table import ChunkPlace, ChunkTable
+from gym_h5record.storage.hdf5.chunk_table import ChunkPlace, ChunkTable, chunk_origin
 from gym_h5record.storage.hdf5.filters import ChunkFilters, largest_chunk
 from gym_h5record.storage.hdf5.guarded_file import GuardedFile
 from gym_h5record.storage.hdf5.objects import READ_ERRORS, storage_layout
 
-__all__ = ["ChunkReader"]
+__all__ = ["ChunkReader", "StoredChunks"]
 
 _INDEX_ENTRY_BYTES = 8  # the address of a chunk
 _PIECE_BYTES = 256 << 10  # of a dataset without chunks: what is read at once
+_ENTRY_BYTES = 200  # what Python takes for a chunk that is kept, beside its bytes
+
+
+class StoredChunks:
+    """Chunks as they are in the file, kept in memory by those that have read them: as many as a budget allows.
+
+    Args:
+        most_bytes: The budget.
+
+    Attributes:
+        num_bytes: What they take.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self.num_bytes = 0
+        self._kept: dict[tuple[str, int], tuple[int, bytes | bytearray | memoryview]] = {}
+
+    def get(self, dataset: str, number: int) -> tuple[int, bytes | bytearray | memoryview] | None:
+        """The mask and the bytes of a chunk, None if it is not kept."""
+        return self._kept.get((dataset, number))
+
+    def add(self, dataset: str, number: int, mask: int, data: bytes | bytearray | memoryview) -> None:
+        """Keep a chunk if there is room for it."""
+        size = len(data) + _ENTRY_BYTES
+        if self.num_bytes + size <= self._most_bytes and (dataset, number) not in self._kept:
+            self._kept[dataset, number] = mask, bytes(data)  # a view would keep all memory that it is a part of
+            self.num_bytes += size
+
+    def clear(self) -> None:
+        """Forget all chunks: the file has changed."""
+        self._kept.clear()
+        self.num_bytes = 0
 
 
 class ChunkReader:
@@ -39,18 +72,23 @@ class ChunkReader:
 
     Attributes:
         rows: Items in a chunk.
+        groups: How many chunks lie side by side along the second axis: more than one if chunks hold some lanes only.
         num_items: Items of the dataset.
+        stored: Keeps the chunks that are read; None if they are not kept.
     """
+
+    stored: StoredChunks | None = None
 
     def __init__(self, dataset: h5py.Dataset, file: GuardedFile) -> None:
         self._dataset = dataset
+        self._name = dataset.name  # h5py takes its lock to tell it
         self._file = file
         self.num_items = len(dataset)
         self._dtype = np.dtype(dataset.dtype.str)  # h5py's own is equal, but shown as <f8
         self._shape = dataset.shape[1:]
-        self._chunk_shape = (-1, *self._shape)
-        self._num_elements = math.prod(self._shape)
-        self._item_bytes = self._num_elements * self._dtype.itemsize
+        self._chunk_shape = (-1, *(dataset.chunks or dataset.shape)[1:])
+        self.groups = -(-self._shape[0] // self._chunk_shape[1]) if self._shape else 1
+        self._item_bytes = math.prod(self._shape) * self._dtype.itemsize
         self._filters: ChunkFilters | None = None
         self._chunk_bytes = 0
         layout = storage_layout(dataset.id)
@@ -65,12 +103,15 @@ class ChunkReader:
     def read(self, number: int) -> np.ndarray:
         """The items of a chunk, ``(rows, *shape)``, fewer at the end of the dataset. They must not be changed.
 
+        Chunks side by side follow each other in the numbering. Such a chunk has some of the lanes, and perhaps more
+        than there are.
+
         Raises:
             CorruptRecordingError, OSError, RuntimeError, ValueError: If it is missing, damaged, or larger than any
                 compressed chunk.
             MissingDependencyError: If the filter needs a library that is not installed.
         """
-        first = number * self.rows
+        first = number // self.groups * self.rows
         count = min(self.rows, self.num_items - first)
         if number < 0 or count <= 0:
             raise CorruptRecordingError(f"{self._dataset.name} has {self.num_items} items, no chunk {number}")
@@ -78,9 +119,12 @@ class ChunkReader:
             return self._read_piece(first, count)
         table = self._table
         if table is not None and not self._filters.is_any:  # at the end of a file that is cut short, some are there
-            return self._items_at(table.place(number).offset, count)
-        mask, data = self._stored_by_hdf5(number) if table is None else self._stored(table.place(number))
+            return self._items_at(table.place(number).offset, count, self._chunk_shape[1:])
+        found = None if self.stored is None else self.stored.get(self._name, number)
+        mask, data = found or (self._stored_by_hdf5(number) if table is None else self._stored(table.place(number)))
         items = np.frombuffer(self._filters.decode(mask, data), self._dtype).reshape(self._chunk_shape)
+        if self.stored is not None and found is None:  # only now, as a writer may have been in the middle of it
+            self.stored.add(self._name, number, mask, data)
         return items if count == self.rows else items[:count]
 
     def check_stored(self, count: int, file_bytes: int) -> None:
@@ -97,10 +141,10 @@ class ChunkReader:
             raise CorruptRecordingError(f"{name} has {self.num_items} items, {count} are needed")
         if count * self._item_bytes <= UNCHECKED_BYTES:
             return
-        chunks = -(-count // self.rows)
-        if chunks * self._least_bytes() > file_bytes:
+        chunks = -(-count // self.rows) * self.groups
+        if chunks // self.groups * self._least_bytes() > file_bytes:  # a lane that is behind the others lacks chunks
             raise CorruptRecordingError(f"{name} claims {count} items, which cannot be in a file of {file_bytes} bytes")
-        if not self._is_stored(chunks - 1):
+        if not any(map(self._is_stored, range(chunks - self.groups, chunks))):
             raise CorruptRecordingError(f"{name} claims {count} items, the last of which are not in the file")
 
     def stored_items(self, file_bytes: int) -> int:
@@ -120,12 +164,14 @@ class ChunkReader:
             return items
         if self._offset is None:
             raise CorruptRecordingError(f"{self._dataset.name} has no items in the file")
-        return self._items_at(self._offset + first * self._item_bytes, count)
+        return self._items_at(self._offset + first * self._item_bytes, count, self._shape)
 
-    def _items_at(self, offset: int, count: int) -> np.ndarray:
-        data = self._file.some_bytes_at(offset, count * self._item_bytes)
-        num_items = len(data) // self._item_bytes
-        return np.frombuffer(data, self._dtype, num_items * self._num_elements).reshape(num_items, *self._shape)
+    def _items_at(self, offset: int, count: int, shape: tuple[int, ...]) -> np.ndarray:
+        num_elements = math.prod(shape)
+        item_bytes = num_elements * self._dtype.itemsize
+        data = self._file.some_bytes_at(offset, count * item_bytes)
+        num_items = len(data) // item_bytes
+        return np.frombuffer(data, self._dtype, num_items * num_elements).reshape(num_items, *shape)
 
     @cached_property
     def _table(self) -> ChunkTable | None:
@@ -139,7 +185,7 @@ class ChunkReader:
         return place.mask, self._file.bytes_at(place.offset, place.size)
 
     def _stored_by_hdf5(self, number: int) -> tuple[int, memoryview]:
-        at = (number * self.rows, *(0 for _ in self._shape))
+        at = chunk_origin(number, self.groups, self._dataset.chunks)
         mask, data = self._dataset.id.read_direct_chunk(at, out=np.empty(largest_chunk(self._chunk_bytes), np.uint8))
         return mask, data
 

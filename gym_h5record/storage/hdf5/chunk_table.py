@@ -18,7 +18,7 @@ from gym_h5record.storage.hdf5.chunk_index import IndexHead
 from gym_h5record.storage.hdf5.filters import largest_chunk
 from gym_h5record.storage.hdf5.guarded_file import GuardedFile
 
-__all__ = ["ChunkPlace", "ChunkTable"]
+__all__ = ["ChunkPlace", "ChunkTable", "chunk_origin"]
 
 _ADDRESS_BYTES, _MASK_BYTES, _CHECKSUM_BYTES = 8, 4, 4
 _UNDEFINED = (1 << 64) - 1
@@ -64,7 +64,8 @@ class ChunkTable:
 
     def __init__(self, dataset: h5py.Dataset, head: IndexHead, file: GuardedFile, chunk_bytes: int) -> None:
         # The index keeps the entries of chunks that the dataset once had.
-        num_chunks = min(head.num_entries, -(-len(dataset) // dataset.chunks[0]))
+        self._groups = -(-dataset.shape[1] // dataset.chunks[1]) if dataset.ndim > 1 else 1
+        num_chunks = min(head.num_entries, -(-len(dataset) // dataset.chunks[0]) * self._groups)
         if num_chunks > file.size_bytes():
             raise CorruptRecordingError(f"{dataset.name} claims {num_chunks} chunks, more than the file can hold")
         self._dataset = dataset
@@ -94,7 +95,7 @@ class ChunkTable:
     def _load(self, number: int) -> None:
         """Read the block of the index that has the entry of a chunk."""
         # HDF5 compares the checksum of the block, and refuses it if it is damaged.
-        at = (number * self._dataset.chunks[0], *(0 for _ in self._dataset.shape[1:]))
+        at = chunk_origin(number, self._groups, self._dataset.chunks)
         self._dataset.id.read_direct_chunk(at, out=np.empty(largest_chunk(self._chunk_bytes), np.uint8))
         first, entries = self._array.block(number)
         self._fill(first, entries[: len(self._offsets) - first])
@@ -161,6 +162,18 @@ class _ExtensibleArray:
     def _entries(self, address: int, count: int) -> np.ndarray:
         size = self._head.entry_bytes
         return np.frombuffer(self._file.bytes_at(address, count * size), np.uint8).reshape(count, size)
+
+
+def chunk_origin(number: int, groups: int, chunks: tuple[int, ...]) -> tuple[int, ...]:
+    """Where a chunk begins in its dataset.
+
+    Args:
+        number: Its number. Those of chunks side by side along the second axis follow each other.
+        groups: How many chunks lie side by side.
+        chunks: The shape of a chunk.
+    """
+    row, group = divmod(number, groups)
+    return (row * chunks[0], *(group * length if axis == 0 else 0 for axis, length in enumerate(chunks[1:])))
 
 
 def _group(number: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ HDF5 knows where the chunks are that it has just written; ``chunk_reader`` reads
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import h5py
 import numpy as np
@@ -39,8 +40,8 @@ class StoredChunks:
         self._own = range(0)  # items of the chunks that check_overwritten has checked
         self._spare: list[np.ndarray] = []  # the last buffer: to get new memory takes longer than to read a chunk
 
-    def read(self, first: int) -> np.ndarray:
-        """The items of the chunk that begins with item ``first``, as a read-only array of their own.
+    def read(self, first: int | tuple[int, ...]) -> np.ndarray:
+        """The items of the chunk that begins with item ``first``, or there, as a read-only array of their own.
 
         Raises:
             OSError, RuntimeError, ValueError: If it is missing, damaged, or larger than any compressed chunk.
@@ -67,11 +68,13 @@ class StoredChunks:
             OSError, RuntimeError, ValueError: If one is missing, or larger than any compressed chunk.
         """
         buffer, read = self._new_buffer(), self._dataset.id.read_direct_chunk
-        for first in range(0, count, self._rows):
-            at = self._at(first)
-            yield at, *read(at, out=buffer)
+        lanes = range(0, self._dataset.shape[1], self._shape[1]) if len(self._shape) > 1 else range(1)
+        for first, lane in product(range(0, count, self._rows), lanes):
+            at = (first, lane, *self._at(0)[2:]) if len(lanes) > 1 else self._at(first)
+            if len(lanes) == 1 or self.is_indexed(at):  # a lane may have fewer items than others
+                yield at, *read(at, out=buffer)
 
-    def read_to_append(self, first: int) -> np.ndarray:
+    def read_to_append(self, first: int | tuple[int, ...]) -> np.ndarray:
         """``read`` a chunk that is about to be written again with more items.
 
         Raises:
@@ -98,8 +101,8 @@ class StoredChunks:
         own = self._own or range(aligned, stop)
         self._own = range(min(own.start, aligned), max(own.stop, stop))
 
-    def is_indexed(self, first: int) -> bool:
-        """Whether the index of chunks has one that begins with item ``first``, be it damaged or not.
+    def is_indexed(self, first: int | tuple[int, ...]) -> bool:
+        """Whether the index of chunks has one that begins with item ``first``, or there, be it damaged or not.
 
         Raises:
             CorruptRecordingError: If the index is damaged.
@@ -107,8 +110,8 @@ class StoredChunks:
         with hdf5_errors_as_corrupt(f"{self._dataset.name} cannot be appended to"):
             return self._dataset.id.get_chunk_info_by_coord(self._at(first)).byte_offset is not None
 
-    def _at(self, first: int) -> tuple[int, ...]:
-        return (first, *(0 for _ in self._shape[1:]))
+    def _at(self, first: int | tuple[int, ...]) -> tuple[int, ...]:
+        return first if isinstance(first, tuple) else (first, *(0 for _ in self._shape[1:]))
 
     def _new_buffer(self) -> np.ndarray:
         return np.empty(largest_chunk(self._filters.chunk_bytes), np.uint8)

@@ -36,13 +36,14 @@ def test_it_tells_what_was_recorded(cli: Any, paintings: Path) -> None:
     assert told["wrappers"] == "OrderEnforcing, PassiveEnvChecker"
     assert told["episodes"] == "2"
     assert told["steps"] == "10, in 12 rows"
-    assert told["returns"] == "min 3  mean 8.5  max 14"
-    assert told["lengths"] == "min 3  mean 5  max 7"
+    assert told["returns"] == "█▁  min 3  mean 8.5  max 14"
+    assert told["lengths"] == "█▁  min 3  mean 5  max 7"
+    assert told["infos"] == "paint"
 
 
 def test_every_camera_has_a_line(cli: Any, tmp_path: Path) -> None:
     record_paintings(tmp_path / "run.h5", (2,), **FRAMES["cameras"])
-    stdout = cli("info", "run.h5").stdout
+    stdout = cli("info", "run.h5", "--storage").stdout
     assert facts(stdout)["frames"] == "of cameras, 25 per second"
     names = ["depth", "front", "map%2Ftext/ends", "map%2Ftext/values", "wrist/depth", "wrist/rgb"]
     assert sorted(line.split()[0] for line in stdout.splitlines() if line.startswith("frames/")) == [
@@ -51,16 +52,47 @@ def test_every_camera_has_a_line(cli: Any, tmp_path: Path) -> None:
 
 
 def test_every_column_has_a_line(cli: Any, paintings: Path) -> None:
-    lines = cli("info", paintings).stdout.splitlines()
+    lines = cli("info", paintings, "--storage").stdout.splitlines()
     (frames,) = (line.split() for line in lines if line.startswith("frames  ") and "12x" in line)
-    assert frames[1:5] == ["12x12x16x3", "uint8", "128", "gzip"]
+    assert frames[1:4] == ["12x12x16x3", "uint8", "gzip"]
     assert any(line.startswith("rewards ") for line in lines)
     assert any(line.startswith("together ") for line in lines)
 
 
+def test_a_wide_terminal_shows_the_chunks_too(cli: Any, paintings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    lines = cli("info", paintings, "--storage").stdout.splitlines()
+    (frames,) = (line.split() for line in lines if line.startswith("frames  ") and "12x" in line)
+    assert frames[1:5] == ["12x12x16x3", "uint8", "128", "gzip"]
+
+
+def test_all_of_it_fits_on_one_screen(cli: Any, paintings: Path) -> None:
+    lines = cli("info", paintings).stdout.splitlines()
+    assert len(lines) <= 24
+    assert [line.split()[0] for line in lines[:7]] == [
+        *("recording", "size", "environment", "episodes", "steps", "returns", "lengths")
+    ]
+    assert not any(line.startswith("column") for line in lines)
+
+
+def test_long_names_of_columns_go_on_behind_a_slash(cli: Any, tmp_path: Path) -> None:
+    inner = gym.spaces.Dict({"another_quite_long_name": gym.spaces.Discrete(3)})
+    space = gym.spaces.Dict({"a_very_long_name_of_a_part": inner})
+    with h5r.Writer(
+        tmp_path / "run.h5", observation_space=space, action_space=gym.spaces.Discrete(2), writer="inline"
+    ) as writer:
+        writer.begin_episode(space.sample())
+        writer.append(0, space.sample(), 0.0, True, False)
+    lines = [line.split() for line in cli("info", "run.h5", "--storage").stdout.splitlines()]
+    at = next(at for at, line in enumerate(lines) if line[:1] == ["observations/"])
+    assert [line[0] for line in lines[at : at + 3]] == [
+        *("observations/", "a_very_long_name_of_a_part/", "another_quite_long_name")
+    ]
+
+
 def test_lines_fit_into_80_columns_and_have_no_colours(cli: Any, paintings: Path) -> None:
-    stdout = cli("info", paintings).stdout
-    assert max(map(len, stdout.splitlines())) <= 80
+    stdout = cli("info", paintings, "--storage").stdout
+    assert max(map(len, stdout.splitlines()[1:])) <= 80  # the first one has the path
     assert "\x1b" not in stdout
     assert not re.search(" +$", stdout, re.MULTILINE)
 
@@ -73,7 +105,7 @@ def test_json_says_it_all_in_one_object(cli: Any, paintings: Path) -> None:
     assert content["observation_space"]["type"] == "Box"
     assert content["frames"] == "render"
     assert (content["episodes"], content["incomplete_episodes"]) == (2, 0)
-    assert (content["steps"], content["rows"]) == (10, 12)
+    assert (content["steps"], content["rows"], content["num_envs"]) == (10, 12, 1)
     assert content["returns"] == {"min": 3.0, "mean": 8.5, "max": 14.0}
     frames = next(column for column in content["columns"] if column["name"] == "frames")
     assert frames["shape"] == [12, 12, 16, 3]
@@ -105,7 +137,7 @@ def test_masks_are_told_with_their_sizes(cli: Any, paintings: Path, tmp_path: Pa
     assert "masks" not in facts(cli("info", path).stdout)
     h5r.add_mask(path, "train", [1])
     h5r.add_mask(path, "all", [0, 1])
-    told = cli("info", path).stdout
+    told = cli("info", path, "--storage").stdout
     assert facts(told)["masks"] == "train 1 episode, all 2 episodes"
     assert "masks/train" in told
     content = json.loads(cli("info", path, "--json").stdout)

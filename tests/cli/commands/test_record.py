@@ -163,7 +163,9 @@ def test_an_existing_file_is_never_touched_unasked(cli: Any, tmp_path: Path, pai
 
 def test_append_goes_on_and_overwrite_begins_anew(cli: Any) -> None:
     cli("record", "Painter-v0", "-o", "run.h5")
-    assert cli("record", "Painter-v0", "-o", "run.h5", "--append", "--episodes", 2).exit_code == 0
+    result = cli("record", "Painter-v0", "-o", "run.h5", "--append", "--episodes", 2)
+    assert result.exit_code == 0
+    assert re.match("run.h5: 2 episodes, 14 steps, mean return 14, .* in all", result.stdout)
     with h5r.Recording("run.h5") as recording:
         assert recording.num_episodes == 3
     assert cli("record", "Painter-v0", "-o", "run.h5", "--overwrite").exit_code == 0

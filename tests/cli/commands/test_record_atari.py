@@ -22,7 +22,7 @@ def test_rgb_observations_are_stored_once_and_are_the_frames(cli: Any) -> None:
     with h5r.Recording("Breakout-v5.h5") as recording:
         assert recording.metadata["frames"] == "observation"
         assert recording.rows.frames.shape == (13, 210, 160, 3)
-    assert "frames is another name of observations: stored once" in cli("info", "Breakout-v5.h5").stdout
+    assert "frames is another name of observations: stored once" in cli("info", "Breakout-v5.h5", "--storage").stdout
 
 
 def test_preprocessing_and_stacking(cli: Any) -> None:

@@ -91,6 +91,7 @@ def test_values_neither_drive_the_terminal_nor_are_markup(cli: Any, tmp_path: Pa
     [
         (("--episode", "2"), "has episodes 0 to 1, there is no episode 2"),
         (("--episode", "-3"), "has episodes 0 to 1, there is no episode -3"),
+        (("--gif", "x.mp4"), "cannot write x.mp4: expected a name that ends with .gif, got .mp4"),
         (("--gif", "nowhere/x.gif"), "cannot write nowhere/x.gif: the directory nowhere does not exist"),
     ],
 )
@@ -146,7 +147,7 @@ def test_a_return_that_is_nan_is_null_in_json(cli: Any, reward: Any, tmp_path: P
 
 
 def test_a_gif_holds_every_frame_exactly_at_the_recorded_speed(cli: Any, paintings: Path, tmp_path: Path) -> None:
-    result = cli("replay", paintings, "--gif", "run.gif")
+    result = cli("replay", paintings, "--gif", "run.gif", "--scale", 1)
     assert result.stdout.endswith("wrote run.gif\n")
     with Image.open(tmp_path / "run.gif") as gif, h5r.Recording(paintings) as recording:
         frames = [np.asarray(each.convert("RGB")) for each in ImageSequence.Iterator(gif)]
@@ -177,51 +178,55 @@ def test_json_names_the_pictures(cli: Any, paintings: Path) -> None:
     assert (content["png"], content["gif"]) == ("a.png", "a.gif")
 
 
-def test_without_frames_there_is_no_picture(cli: Any, tmp_path: Path) -> None:
+def test_the_table_comes_before_the_picture(cli: Any, tmp_path: Path) -> None:
     cli("record", "CartPole-v1", "-o", "run.h5")
     result = cli("replay", "run.h5", "--gif", "run.gif")
     assert result.exit_code == 1
-    assert re.match("error: .*run.h5 has no frames to make a picture of; record it with --frames render", result.stderr)
-    assert not (tmp_path / "run.gif").exists()
+    assert result.stdout.startswith("episode 0: ")
+    assert result.stderr.startswith("error: the recording has no frames, and no observations that are like pictures.")
+    assert list(tmp_path.iterdir()) == [tmp_path / "run.h5"]
 
 
-def test_a_picture_of_cameras_says_which_one_it_shows(cli: Any, tmp_path: Path) -> None:
+def test_a_picture_of_cameras_shows_them_all_or_those_that_are_named(cli: Any, tmp_path: Path) -> None:
     record_paintings(tmp_path / "run.h5", (5,), **FRAMES["cameras"])
+    names = "(map/text, depth, front, wrist/rgb, wrist/depth)"
     result = cli("replay", "run.h5", "--gif", "run.gif", "--png", "run.png")
-    assert result.stdout.endswith("wrote run.gif (camera front)\nwrote run.png (camera front)\n")
-    with Image.open(tmp_path / "run.gif") as gif:
+    assert result.stdout.endswith(f"wrote run.gif {names}\nwrote run.png {names}\n")
+    content = json.loads(cli("replay", "run.h5", "--json", "--gif", "b.gif", "--camera", "front", "--scale", 1).stdout)
+    assert (content["gif"], content["cameras"]) == ("b.gif", ["front"])
+    with Image.open(tmp_path / "b.gif") as gif:
         frames = [np.asarray(each.convert("RGB")) for each in ImageSequence.Iterator(gif)]
     assert np.array_equal(frames, [expected_frame("rgb_array", step) for step in range(6)])
-    content = json.loads(cli("replay", "run.h5", "--json", "--gif", "again.gif").stdout)
-    assert (content["gif"], content["camera"]) == ("again.gif", "front")
 
 
-@pytest.mark.parametrize(("mode", "what"), [("ansi", "text"), ("depth_array", "depth")])
-def test_no_picture_is_made_of_text_or_depth(cli: Any, mode: str, what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["ansi", "depth_array"])
+def test_pictures_of_text_and_depth_are_made(cli: Any, mode: str, tmp_path: Path) -> None:
     record_paintings(tmp_path / "run.h5", (5,), render_mode=mode)
-    result = cli("replay", "run.h5", "--png", "run.png")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"error: the frames are {what}: no picture is made of them.")
-    assert not (tmp_path / "run.png").exists()
+    assert cli("replay", "run.h5", "--png", "run.png", "--gif", "run.gif").exit_code == 0
+    with Image.open(tmp_path / "run.gif") as gif:
+        assert gif.n_frames == 6
 
 
 @pytest.mark.parametrize("option", ["--gif", "--png"])
 def test_a_picture_is_replaced_only_if_asked_for(cli: Any, paintings: Path, tmp_path: Path, option: str) -> None:
-    (tmp_path / "precious").write_text("mine")
-    result = cli("replay", paintings, option, "precious")
-    assert result.exit_code == 1
-    assert result.stderr == "error: precious exists: choose another name, or replace it with --overwrite.\n"
-    assert (tmp_path / "precious").read_text() == "mine"
-    assert cli("replay", paintings, option, "precious", "--overwrite").exit_code == 0
-    Image.open(io.BytesIO((tmp_path / "precious").read_bytes())).verify()
+    name = f"precious.{option[2:]}"
+    (tmp_path / name).write_text("mine")
+    result = cli("replay", paintings, option, name)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"error: {name} exists: choose another name, or replace it with --overwrite.\n"
+    assert (tmp_path / name).read_text() == "mine"
+    assert cli("replay", paintings, option, name, "--overwrite").exit_code == 0
+    Image.open(io.BytesIO((tmp_path / name).read_bytes())).verify()
 
 
 def test_a_picture_never_replaces_the_recording(cli: Any, tmp_path: Path) -> None:
     cli("record", "Painter-v0", "-o", "run.h5", "--frames", "render")
     before = (tmp_path / "run.h5").read_bytes()
-    result = cli("replay", "run.h5", "--png", "./run.h5", "--overwrite")
-    assert result.exit_code == 1
-    assert "it is the recording itself" in result.stderr
+    (tmp_path / "run.png").symlink_to("run.h5")
+    for name, message in (("./run.h5", "ends with .png, got .h5"), ("run.png", "it is the recording itself")):
+        result = cli("replay", "run.h5", "--png", name, "--overwrite")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert message in result.stderr
     assert (tmp_path / "run.h5").read_bytes() == before
 
 

@@ -272,7 +272,9 @@ def test_without_any_sign_of_a_recording_it_is_an_error(cli: Cli, tmp_path: Path
     (tmp_path / "run.h5.lock").touch()  # left by a process that is gone
     result = cli("tail", "run.h5")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"error: there is no recording at {tmp_path / 'run.h5'}.\n"
+    assert result.stderr == (
+        f"error: there is no recording at {tmp_path / 'run.h5'}. To wait until a recorder makes it, add --wait.\n"
+    )
     assert events(cli("tail", "run.h5", "--json").stdout) == [
         {"event": "end", "reason": "error", "message": f"there is no recording at {tmp_path / 'run.h5'}."}
     ]

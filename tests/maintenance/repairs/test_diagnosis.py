@@ -23,7 +23,7 @@ def before_and_after(found: Diagnosis) -> tuple[tuple[int, int], tuple[int, int]
 def test_a_closed_recording_stays_as_it_is(tmp_path: Path) -> None:
     found = diagnose(closed(tmp_path))
     assert before_and_after(found) == ((7, 2), (7, 2))
-    assert (found.num_steps, found.open_start, found.has_running_episode) == (5, 7, False)
+    assert (found.num_steps, found.num_running, found.running_after) == (5, 0, 0)
     assert (found.journal, found.journal_bytes, found.problem) == (None, 0, "")
 
 
@@ -32,7 +32,7 @@ def test_rows_that_only_the_journal_has_are_foreseen_and_nothing_is_changed(tmp_
     before = contents(path.parent)
     found = diagnose(path)
     assert before_and_after(found) == ((4, 1), (7, 2))
-    assert (found.num_steps, found.has_running_episode, found.problem) == (3, False, "")
+    assert (found.num_steps, found.running_after, found.problem) == (3, 0, "")
     assert found.journal_bytes > 0
     assert contents(path.parent) == before
 
@@ -43,7 +43,7 @@ def test_an_episode_that_was_running_counts_after_the_repair(
 ) -> None:
     found = diagnose(left_open(tmp_path, is_committed=is_committed))
     assert before_and_after(found) == ((rows, 1), (7, 2))
-    assert (found.num_steps, found.open_start, found.has_running_episode) == (steps, 4, True)
+    assert (found.num_steps, found.num_running, found.running_after) == (steps, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_discarded_episodes_are_foreseen(
 ) -> None:
     found = diagnose(INTERRUPTED[name](tmp_path))
     assert before_and_after(found) == (before, after)
-    assert (found.newly_discarded, found.has_running_episode, found.problem) == (discarded, False, "")
+    assert (found.newly_discarded, found.running_after, found.problem) == (discarded, 0, "")
 
 
 @pytest.mark.parametrize("name", ["replacing", "replacing-a-text", "nothing-committed"])

@@ -67,7 +67,7 @@ def test_what_is_no_dataset_is_refused(file: h5py.File, name: str) -> None:
 USUAL = {"shape": (10,), "dtype": "f8", "chunks": (5,), "maxshape": (None,)}
 WIDE = {"shape": (10, 99), "chunks": (5, 99), "maxshape": (None, 99)}
 ODD = {
-    "with chunks across items": {"shape": (10, 4), "chunks": (5, 2), "maxshape": (None, 4)},
+    "with chunks across items": {"shape": (10, 2, 4), "chunks": (5, 2, 2), "maxshape": (None, 2, 4)},
     "of an enumeration": {"dtype": h5py.enum_dtype({"a": 0, "b": 1}, "i8")},
     "of texts": {"dtype": h5py.string_dtype()},
     "of fixed texts": {"dtype": "S8"},

@@ -1,0 +1,1 @@
+"""Pictures: videos and contact sheets of episodes, and plots of statistics."""
