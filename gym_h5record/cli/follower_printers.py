@@ -55,7 +55,11 @@ class Printer:
 class _JsonPrinter(Printer):
     """One JSON object per line."""
 
+    def __init__(self) -> None:
+        self._has_lanes = False
+
     def start(self, recording: Recording) -> None:
+        self._has_lanes = recording.num_envs > 1
         _print_event("start", path=str(recording.path), live=recording.is_live, **_counts(recording))
 
     def episodes(self, episodes: Sequence[Episode]) -> None:
@@ -68,6 +72,7 @@ class _JsonPrinter(Printer):
                 terminated=episode.terminated,
                 truncated=episode.truncated,
                 complete=episode.complete,
+                **({"env": episode.env} if self._has_lanes else {}),
             )
 
     def progress(self, recording: Recording, steps_per_second: float | None) -> None:
@@ -89,6 +94,10 @@ class _LinePrinter(Printer):
     def __init__(self, last: int) -> None:
         self._last = last
         self._steps = -1
+        self._has_lanes = False
+
+    def start(self, recording: Recording) -> None:
+        self._has_lanes = recording.num_envs > 1
 
     def wait(self, path: Path) -> None:
         self._say(f"waiting for {path}")
@@ -100,7 +109,8 @@ class _LinePrinter(Printer):
         for episode in episodes[hidden:]:
             length = counted(episode.length, "step")
             total = reward_text(episode.total_reward)
-            self._say(f"episode {episode.number}: {length}, return {total}, {describe_end(episode)}")
+            lane = f", lane {episode.env}" if self._has_lanes else ""
+            self._say(f"episode {episode.number}{lane}: {length}, return {total}, {describe_end(episode)}")
 
     def progress(self, recording: Recording, steps_per_second: float | None) -> None:
         if recording.num_steps != self._steps:

@@ -29,6 +29,7 @@ from gym_h5record.replay.lineage import (
 )
 from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built
 from gym_h5record.replay.rerun import Outcome, Rerun, missing_clause
+from gym_h5record.replay.vector_description import check_lanes_alone, ignored_infos
 
 __all__ = ["Branch", "RerunSetup", "at_branch_point", "branch"]
 
@@ -114,7 +115,8 @@ def branch(
     Raises:
         OptionError: If the episode or the step does not exist, or ``lookahead_steps`` is negative.
         DivergedError: If the environment does something else than was recorded, up to the step or after it.
-        NotReplayableError: If the episode cannot be run again.
+        NotReplayableError: If the episode cannot be run again; always if a vector environment stepped all of its lanes
+            as one.
         UnbuildableEnvError: If the environment cannot be made from the file.
     """
     if lookahead_steps is not None and index(lookahead_steps) < 0:
@@ -130,6 +132,10 @@ class RerunSetup:
     env: EnvFactory | None
     providers: tuple[SnapshotProvider, ...]
     rules: ComparisonRules
+
+    def for_lanes_of(self, recording: Recording) -> RerunSetup:
+        """The setup that leaves out what a lane that is run alone cannot give."""
+        return replace(self, rules=replace(self.rules, ignore=(*self.rules.ignore, *ignored_infos(recording))))
 
 
 def at_branch_point(live: gym.Env[Any, Any], recording: Recording, number: int, setup: RerunSetup) -> gym.Env[Any, Any]:
@@ -171,6 +177,8 @@ def _branch(
     """``branch``; with ``in_sequence`` the episodes before are run at once, and not only at the second try."""
     with Recording(path) as recording:
         target = recording.episodes[chosen_numbers(recording, [episode])[0]]
+        check_lanes_alone(recording)
+        setup = setup.for_lanes_of(recording)
         if not 0 <= step <= target.length:
             raise OptionError(f"step={step}: episode {target.number} has {target.length} steps.")
         stop = target.length if lookahead_steps is None else min(step + lookahead_steps, target.length)

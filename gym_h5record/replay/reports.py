@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Divergence", "EpisodeReport", "Verdict", "VerifyReport"]
+__all__ = ["Divergence", "EpisodeReport", "Verdict", "VerifyReport", "unproven_reason"]
+
+_MAX_PLACES = 3
 
 
 class Verdict(str, Enum):
@@ -56,7 +59,8 @@ class EpisodeReport:
         verdict: The result.
         num_steps: How many steps were compared.
         independent: Whether the episode was run alone, from its own snapshot or seed. False if earlier episodes were
-            run before it: those that it continues without a reset, or, as ``reason`` then says, all of them.
+            run before it: those that it continues without a reset, or, as ``reason`` then says, all of them. Also False
+            if all lanes of a vector environment were run together.
         reason: Why the episode was not exact when run alone, why it cannot be run, or why it was not tried in another
             way; "" otherwise.
         divergence: The first difference, None if there is none.
@@ -116,3 +120,9 @@ class VerifyReport:
     def count(self, verdict: Verdict) -> int:
         """How many episodes have a verdict."""
         return sum(each.verdict is verdict for each in self.episodes)
+
+
+def unproven_reason(places: Sequence[str]) -> str:
+    """Why an episode is ``UNPROVEN``: the places of its values that the file has only as text."""
+    shown = ", ".join(places[:_MAX_PLACES]) + (", ..." if len(places) > _MAX_PLACES else "")
+    return f"the file has only text of {shown}, which is equal; with ignore= the rest of infos can be proven"

@@ -22,7 +22,7 @@ from gym_h5record.values.exact import identical
 from gym_h5record.values.lane_values import in_batch, info_in_batch
 from gym_h5record.values.tagged_json import places_of_text
 
-__all__ = ["Outcome", "Rerun", "missing_clause"]
+__all__ = ["Outcome", "Rerun", "check_exact", "missing_clause"]
 
 _MAX_PLACES = 3
 
@@ -75,7 +75,7 @@ class Rerun:
         """
         if episode.origin is Origin.AFTER_DONE and self.last is not None:
             return self.last
-        _check_exact("reset options", episode.options)
+        check_exact("reset options", episode.options)
         if restore:
             self._restore(episode)
         self._source.forget()
@@ -90,7 +90,7 @@ class Rerun:
         Raises:
             NotReplayableError: If the file has the action only as text.
         """
-        _check_exact("an action", action)
+        check_exact("an action", action)
         self._source.forget()
         observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(action))
         self._row += 1
@@ -139,7 +139,8 @@ def missing_clause(rerun: Rerun) -> str:
     return f"the environment has no place for recorded generators: {places}"
 
 
-def _check_exact(what: str, value: Any) -> None:
+def check_exact(what: str, value: Any) -> None:
+    """Raise NotReplayableError if a value that the environment was given is in the file only as text."""
     if next(places_of_text(value), None) is not None:
         raise NotReplayableError(
             f"the environment was given {what} without an exact form: the file has {short_repr(value)} as text only"

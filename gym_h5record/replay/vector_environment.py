@@ -89,9 +89,7 @@ class _LaneReplay(ReplayOfOne):
 
     def _info(self, episode: Any) -> dict[str, Any]:
         # Gymnasium makes an array of booleans of Python's, but one of objects of NumPy's.
-        return {
-            key: bool(each) if isinstance(each, np.bool_) else each for key, each in super()._info(episode).items()
-        }
+        return {key: bool(each) if isinstance(each, np.bool_) else each for key, each in super()._info(episode).items()}
 
 
 def _shares(recording: Recording, count: int) -> list[list[int]]:

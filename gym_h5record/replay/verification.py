@@ -37,6 +37,9 @@ from gym_h5record.replay.lineage import (
 from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built, version_differences
 from gym_h5record.replay.reports import EpisodeReport, Verdict, VerifyReport
 from gym_h5record.replay.rerun import Rerun, missing_clause
+from gym_h5record.replay.vector_check import check_together
+from gym_h5record.replay.vector_description import ignored_infos
+from gym_h5record.replay.vector_making import VectorEnvFactory, vector_env_maker
 
 __all__ = ["verify"]
 
@@ -44,6 +47,10 @@ _FAILED = (Verdict.DIVERGED, Verdict.NOT_REPLAYABLE)
 _SHARES = 4  # per worker: episodes differ in length, so one share each would leave workers without work
 _SEQUENTIAL = "it is exact only after the episodes before it: the environment keeps state across resets"
 _CAMERAS = "frames are not compared: the file does not hold the cameras that took them"
+_STATISTICS = (
+    "infos/episode is not compared: RecordEpisodeStatistics was around all lanes, and is not in the spec of one; "
+    "pass a function that makes the vector environment, env=lambda: ..., to run all lanes together"
+)
 _NOT_FRESH = "it was not tried in a fresh environment: pass a function that makes it, not one environment"
 
 
@@ -51,7 +58,7 @@ def verify(
     path: str | os.PathLike[str],
     episodes: Sequence[int] | None = None,
     *,
-    env: EnvFactory | None = None,
+    env: EnvFactory | VectorEnvFactory | None = None,
     atol: float = 0.0,
     ignore: str | Sequence[str] = (),
     snapshots: Sequence[SnapshotProvider] = (),
@@ -62,6 +69,11 @@ def verify(
 
     Each episode is first run alone, from its own snapshot or seed. If it differs, it is run in a fresh environment
     after all episodes that its environment went through before it. Pictures of cameras are not compared.
+
+    The lanes of a vector environment are run one by one if each had an environment of its own (``SyncVectorEnv``,
+    ``AsyncVectorEnv``). Lanes that share generators, a simulator or a wrapper are run together, from the first reset of
+    all lanes with seeds; so they are if ``env`` is a vector environment.
+
     This imports the environment, wrappers and modules that the file names: verify only recordings from people you
     trust.
 
@@ -69,13 +81,14 @@ def verify(
         path: The recording.
         episodes: Numbers of the episodes to run, None for all.
         env: The environment, or a function that makes one; None to make it from the file. One environment serves only
-            one try; with a function a differing episode can be tried in a fresh environment.
+            one try; with a function a differing episode can be tried in a fresh environment. For a vector recording
+            it may also be a ``gymnasium.vector.VectorEnv``, or a function that makes one.
         atol: How far floating numbers may be apart, for simulators that are not exact.
         ignore: A path into infos that is not compared, such as ``"timing/seconds"``, or several; ``"episode/t"`` is
             never compared.
         snapshots: Providers for simulators that this package does not know.
         workers: How many processes run episodes. With more than one, ``env`` must be None or a function that can be
-            pickled.
+            pickled. Lanes that are run together are run in this process.
         on_progress: Called with the number of episodes that are done, and the number of all.
 
     Raises:
@@ -85,7 +98,7 @@ def verify(
             ``workers``.
         RecordingError: If one of the ``workers`` ended early.
     """
-    setup = RerunSetup(env, tuple(snapshots), make_comparison_rules(atol, ignore))
+    rules = make_comparison_rules(atol, ignore)
     with Recording(path) as recording:
         numbers = chosen_numbers(recording, episodes)
         differences = tuple(version_differences(recording))
@@ -94,17 +107,46 @@ def verify(
                 f"workers={workers}: expected 1 or more, and with more than one env= must be a function that makes "
                 "environments, not an environment."
             )
-        found: dict[int, EpisodeReport] = {}
-        for of_lane in _by_lane(recording, numbers):
-            in_lane: dict[int, EpisodeReport] = {}
-            for report in _alone(setup, recording, of_lane, workers):
-                in_lane[report.episode] = report
-                if on_progress is not None:
-                    on_progress(len(found) + len(in_lane), len(numbers))
-            _retry_in_sequence(setup, recording, in_lane)
-            found |= in_lane
+        count = _Counter(len(numbers), on_progress)
+        maker = vector_env_maker(recording, env)
+        if maker is not None:
+            found = {each.episode: count(each) for each in check_together(recording, maker, numbers, rules)}
+            omitted = _not_compared(recording)
+        else:
+            setup = RerunSetup(env, tuple(snapshots), rules).for_lanes_of(recording)
+            found = _one_by_one(setup, recording, numbers, workers, count)
+            omitted = (*_not_compared(recording), *([_STATISTICS] if ignored_infos(recording) else []))
         reports = tuple(found[number] for number in numbers)
-        return VerifyReport(recording.path, reports, differences, setup.rules.atol, _not_compared(recording))
+        return VerifyReport(recording.path, reports, differences, rules.atol, omitted)
+
+
+class _Counter:
+    """Tells the user how many episodes are done."""
+
+    def __init__(self, total: int, on_progress: Callable[[int, int], None] | None) -> None:
+        self._done, self._total, self._on_progress = 0, total, on_progress
+
+    def __call__(self, report: EpisodeReport) -> EpisodeReport:
+        self._done += 1
+        if self._on_progress is not None:
+            self._on_progress(self._done, self._total)
+        return report
+
+
+def _one_by_one(
+    setup: RerunSetup,
+    recording: Recording,
+    numbers: list[int],
+    workers: int,
+    count: Callable[[EpisodeReport], EpisodeReport],
+) -> dict[int, EpisodeReport]:
+    """Run each episode alone, and those that differ again after the episodes before them in their lane."""
+    found: dict[int, EpisodeReport] = {}
+    for of_lane in _by_lane(recording, numbers):
+        in_lane = {each.episode: count(each) for each in _alone(setup, recording, of_lane, workers)}
+        _retry_in_sequence(setup, recording, in_lane)
+        found |= in_lane
+    return found
 
 
 def _by_lane(recording: Recording, numbers: list[int]) -> list[list[int]]:

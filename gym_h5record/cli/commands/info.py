@@ -107,6 +107,7 @@ def _describe(recording: Recording) -> dict[str, Any]:
         "versions": metadata.get("versions", {}),
         "platform": metadata.get("platform", {}),
         "num_envs": recording.num_envs,
+        "autoreset_mode": _autoreset_mode(metadata),
         "episodes": recording.num_episodes,
         "incomplete_episodes": recording.num_episodes - complete.num_episodes,
         "masks": {name: len(numbers) for name, numbers in recording.masks.items()},
@@ -115,6 +116,13 @@ def _describe(recording: Recording) -> dict[str, Any]:
         "returns": _spread(complete.returns),
         "lengths": _spread(complete.lengths),
     }
+
+
+def _autoreset_mode(metadata: Mapping[str, Any]) -> str | None:
+    """How the environments of a vector recording were reset; None if it is none, or does not say."""
+    vector = metadata.get("vector")
+    mode = vector.get("autoreset_mode") if type(vector) is dict else None
+    return mode if isinstance(mode, str) else None
 
 
 def _spread(values: np.ndarray) -> dict[str, Any] | None:
@@ -136,7 +144,7 @@ def _fact_table(facts: Mapping[str, Any], recording: Recording, columns: Sequenc
         ("environment", f"{environment['name']}  ({environment['class']})"),
         ("episodes", f"{facts['episodes']:,}" + (f", {incomplete:,} of them incomplete" if incomplete else "")),
         ("steps", f"{steps:,}, in {facts['rows']:,} rows"),
-        ("lanes", f"{recording.num_envs:,} environments side by side" if recording.num_envs > 1 else None),
+        ("lanes", _lanes_text(facts)),
         ("returns", _spread_text(facts["returns"], complete.returns, incomplete)),
         ("lengths", _spread_text(facts["lengths"], complete.lengths, incomplete)),
         ("left out", f"{counted(incomplete, 'incomplete episode')}, of returns and lengths" if incomplete else None),
@@ -157,6 +165,14 @@ def _fact_table(facts: Mapping[str, Any], recording: Recording, columns: Sequenc
         ("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())),
     ]
     return name_table((name, None if value is None else _shortened(str(value))) for name, value in rows)
+
+
+def _lanes_text(facts: Mapping[str, Any]) -> str | None:
+    """How many environments there are, and how they were reset; None for a single one."""
+    count, mode = facts["num_envs"], facts["autoreset_mode"]
+    if count == 1 and mode is None:
+        return None
+    return counted(count, "environment") + " side by side" + (f", autoreset {mode}" if mode else "")
 
 
 def _shortened(text: str) -> str:

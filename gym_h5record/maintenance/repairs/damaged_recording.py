@@ -1,7 +1,8 @@
 """Read a damaged recording row by row.
 
 All other readers stop at the first damage. Here a row that cannot be read is None, episodes that the index has lost are
-told apart by the type codes of their rows, and missing metadata has a default.
+told apart by the type codes of their rows, and missing metadata has a default. Rows are counted by their addresses
+(``gym_h5record.format.lanes``): in a recording of a single environment, these are their numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.claims import check_commit
+from gym_h5record.format.lanes import address
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.schema import Schema, all_fields
 from gym_h5record.format.schema_json import schema_from_json
@@ -61,15 +63,19 @@ class ReadableRow:
 
 @dataclass(frozen=True)
 class Span:
-    """The rows of one episode, or rows that the index has no sound entry for.
+    """The rows of one episode, or rows of a lane that the index has no sound entry for.
 
     Attributes:
-        rows: Their numbers.
+        rows: Their addresses.
         episode: None without a sound entry.
+        lane: Their lane, 0 in a recording of a single environment.
+        before: How many rows the spans before it have.
     """
 
     rows: range
     episode: Episode | None
+    lane: int = 0
+    before: int = 0
 
 
 class DamagedRecording:
@@ -82,39 +88,60 @@ class DamagedRecording:
         metadata: The attributes of ``/metadata``.
         fps: Frames per second, NaN if unknown.
         row_bytes: Bytes of a row in memory, without values of varying size.
-        num_rows: Committed rows.
+        num_lanes: Lanes of a vector recording, 1 in a recording of a single environment.
+        num_rows: Committed rows of all lanes.
         num_episodes: Committed episodes.
 
     Raises:
-        CorruptRecordingError: If the schema cannot be read, or neither ``/commit`` nor the totals of the metadata.
+        CorruptRecordingError: If the schema cannot be read, or neither ``/commit`` nor the totals of the metadata. Those
+            say nothing of the lanes of a vector recording.
     """
 
     def __init__(self, handle: Handle) -> None:
         self.metadata = handle.metadata()
         self.fps = read_or(lambda: float(handle.attribute("fps")), float("nan"))
         self.schema: Schema = schema_from_json(str(self.metadata.get("schema")))
+        if self.schema.num_envs != handle.num_envs:
+            raise CorruptRecordingError(f"{fmt.NUM_ENVS} is {handle.num_envs}, the schema says {self.schema.num_envs}")
+        self.num_lanes = handle.num_envs or 1
         self.row_bytes = sum(field.item_bytes for field in self.schema.ring_fields)
         self.has_checksums = has_group(handle.file, fmt.CHECKSUMS)
         self._storage = ChecksummedReader(handle)
         self._storage.expect(all_fields(self.schema))
         self._decoder = Decoder(self._storage, self.schema)
         stored = _stored_rows(handle)
-        self.num_rows, self.num_episodes = self._committed(stored)
-        self._stop = min(self.num_rows, stored)
+        self._lane_rows, self.num_episodes = self._committed(stored)
+        self.num_rows = sum(self._lane_rows)
+        self._stops = [min(rows, stored) for rows in self._lane_rows]
+        if sum(self._stops) > max(handle.size_bytes, stored):
+            raise CorruptRecordingError(
+                f"/{fmt.COMMIT} claims {self.num_rows} rows, more than {handle.size_bytes} bytes can hold"
+            )
 
     def spans(self) -> Iterator[Span]:
-        """The episodes up to the first unsound entry of the index, then all rows behind them as one span."""
-        start = 0
-        index = EpisodeIndex(self._storage, self.num_episodes, [self.num_rows])
-        for number in range(self._indexed_episodes()):
+        """The episodes up to the first unsound entry of their lane, then all other rows, as one span for each lane."""
+        starts, unsound, before = [0] * self.num_lanes, set[int](), 0
+        index = EpisodeIndex(self._storage, self._indexed_episodes(), self._lane_rows)
+        for number in range(index.num_episodes):
             episode = read_or(partial(Episode, self._decoder, index, number), None)
-            if episode is None or episode.start != start or start >= self._stop:
+            if episode is None or len(unsound) == self.num_lanes:
                 break
-            stop = start + episode.length + 1
-            yield Span(range(start, min(stop, self._stop)), episode)
-            start = stop
-        if start < self._stop:
-            yield Span(range(start, self._stop), None)
+            lane, start = episode.env, starts[episode.env]
+            if lane in unsound or episode.start != start or start >= self._stops[lane]:
+                unsound.add(lane)
+                continue
+            starts[lane] = start + episode.length + 1
+            span = self._span(lane, start, starts[lane], episode, before)
+            before += len(span.rows)
+            yield span
+        for lane, (start, stop) in enumerate(zip(starts, self._stops, strict=True)):
+            if start < stop:
+                yield self._span(lane, start, stop, None, before)
+                before += stop - start
+
+    def _span(self, lane: int, start: int, stop: int, episode: Episode | None, before: int) -> Span:
+        rows = range(address(lane, start), address(lane, min(stop, self._stops[lane])))
+        return Span(rows, episode, lane, before)
 
     def row(self, row: int) -> ReadableRow | None:
         """A row, None if any part of it cannot be read."""
@@ -134,29 +161,38 @@ class DamagedRecording:
             is_last=bool(reward_code == TypeCode.ABSENT),
         )
 
-    def _committed(self, stored: int) -> tuple[int, int]:
-        """Rows and episodes by ``/commit``; by the totals if ``/commit`` is damaged or claims more than is stored."""
+    def _committed(self, stored: int) -> tuple[list[int], int]:
+        """Rows of each lane, and episodes, by ``/commit``.
+
+        Of a single environment they are those of the totals if ``/commit`` is damaged or claims more than is stored.
+        """
         commit = read_or(self._commit, None)
         totals = [each for each in map(self.metadata.get, _TOTALS) if isinstance(each, int) and each >= 0]
-        if len(totals) == len(_TOTALS) and (commit is None or commit[0] > stored >= sum(totals)):
-            return sum(totals), totals[1]
+        has_totals = len(totals) == len(_TOTALS) and self.schema.num_envs is None
+        if has_totals and (commit is None or commit[0][0] > stored >= sum(totals)):
+            return [sum(totals)], totals[1]
         if commit is None:
             raise CorruptRecordingError(f"/{fmt.COMMIT} cannot be read, so the number of valid rows is unknown")
         return commit
 
-    def _commit(self) -> tuple[int, int]:
-        rows, episodes = (int(each) for each in self._storage.items(fmt.COMMIT, 0, 2))
-        check_commit(rows, episodes)
-        return rows, episodes
+    def _commit(self) -> tuple[list[int], int]:
+        *lane_rows, episodes = self._storage.items(fmt.COMMIT, 0, self.num_lanes + 1).tolist()
+        check_commit(sum(lane_rows) if min(lane_rows) >= 0 else -1, episodes)
+        return lane_rows, episodes
 
     def _indexed_episodes(self) -> int:
-        """How many episodes have a start and a length in the file: all, or 0 if any is missing."""
+        """How many episodes have a start, a length and a lane in the file: 0 if any start or length is missing."""
+        names = ["starts", "lengths"] if self.schema.num_envs is None else ["starts", "lengths", "envs"]
         try:
-            for name in ("starts", "lengths"):
+            for name in names:
                 self._storage.check_stored(f"{fmt.EPISODES}/{name}", self.num_episodes)
+            if self.schema.num_envs is None:
+                return self.num_episodes
+            lanes = self._storage.items(fmt.EPISODE_ENVS, 0, self.num_episodes)
         except CorruptRecordingError:
             return 0
-        return self.num_episodes
+        wrong = (lanes < 0) | (lanes >= self.num_lanes)
+        return int(wrong.argmax()) if wrong.any() else self.num_episodes
 
 
 def read_or(read: Callable[[], T], default: T) -> T:

@@ -34,15 +34,9 @@ class Sink:
     def end(self) -> None:
         """End the episode."""
 
-    def close(self) -> None:
-        """Complete what has been made of the rows."""
-
-    def discard(self) -> None:
-        """Remove what has been made of the rows."""
-
 
 class SalvagedEpisodes:
-    """Gives rows to a sink, and ends an episode where it ended or where a row is missing.
+    """Gives the rows of one lane to a sink, and ends an episode where it ended or where a row is missing.
 
     Attributes:
         rows: How many rows the sink has taken.
@@ -60,9 +54,9 @@ class SalvagedEpisodes:
     def put(self, source: DamagedRecording, span: Span, on_progress: OnProgress | None) -> None:
         """Read the rows of a span, and hand on those that can be read."""
         begin, is_whole = self._begin_span(span), True
-        for number in span.rows:
-            if on_progress is not None and not number % _PROGRESS_ROWS:
-                on_progress(number, source.num_rows)
+        for done, number in enumerate(span.rows, span.before):
+            if on_progress is not None and not done % _PROGRESS_ROWS:
+                on_progress(done, source.num_rows)
             row = source.row(number)
             previous, self._previous = self._previous, row
             if row is None:

@@ -1,7 +1,7 @@
 """Copy the readable rows of a damaged recording into a new one. The damaged file is only read.
 
-Rows are decoded one by one and written by ``RowWriter`` like the steps of an environment, so the copy is a recording
-like any other.
+Rows are decoded one by one and written by ``RowWriter`` or ``LaneRowWriter`` like the steps of an environment, so the
+copy is a recording like any other. A vector recording keeps its lanes, and its episodes their order.
 """
 
 from __future__ import annotations
@@ -10,19 +10,23 @@ import json
 import mmap
 import os
 import warnings
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gym_h5record.cached import cached_property
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.metadata import read_attribute, readable_attributes
 from gym_h5record.format.names import MASK_NAMES
 from gym_h5record.maintenance.repairs.damaged_recording import DamagedRecording, ReadableRow, read_or
 from gym_h5record.maintenance.repairs.salvaged_episodes import OnProgress, SalvagedEpisodes, Sink
+from gym_h5record.maintenance.repairs.salvaged_lanes import LaneSink
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.paths import journal_path, redo_path
+from gym_h5record.writing.lane_row_writer import LaneRowWriter
 from gym_h5record.writing.options import make_options
 from gym_h5record.writing.row_writer import RowWriter
 from gym_h5record.writing.session import Session
@@ -70,21 +74,23 @@ def salvage(path: Path, out: str | os.PathLike[str] | None, on_progress: OnProgr
     """
     with closing(Handle(path, Access.DAMAGED)) as handle:
         source = DamagedRecording(handle)
-        sink = Sink() if out is None else _Copy(source, out)
-        episodes = SalvagedEpisodes(sink)
+        copy = None if out is None else _Copy(source, out)
+        lanes = [SalvagedEpisodes(Sink() if copy is None else copy.sink(lane)) for lane in range(source.num_lanes)]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RecordingWarning)  # the damaged recording was made with the same ones
                 for span in source.spans():
-                    episodes.put(source, span, on_progress)
-            sink.close()
+                    lanes[span.lane].put(source, span, on_progress)
+            if copy is not None:
+                copy.close()
         except BaseException:
-            sink.discard()
+            if copy is not None:
+                copy.discard()
             raise
     return Salvaged(
-        rows=episodes.rows,
-        episodes=episodes.count,
-        whole_episodes=episodes.whole,
+        rows=sum(each.rows for each in lanes),
+        episodes=sum(each.count for each in lanes),
+        whole_episodes=sum(each.whole for each in lanes),
         committed_rows=source.num_rows,
         committed_episodes=source.num_episodes,
         row_bytes=source.row_bytes,
@@ -101,39 +107,53 @@ def check_can_be_made(out: str | os.PathLike[str]) -> None:
     make_options(out, "x", None, None, "inline", 1.0)
 
 
-class _Copy(Sink):
-    """Writes the new recording; the file is made with the first row."""
+class _Copy:
+    """The new recording; the file is made with the first row."""
 
     def __init__(self, source: DamagedRecording, out: str | os.PathLike[str]) -> None:
         gzip = make_codec("gzip")  # the default of new recordings
         codec = read_or(lambda: make_codec(*read_attribute("compression", source.metadata["compression"])), gzip)
+        checksum = source.has_checksums and source.schema.num_envs is None  # a vector recording has none
         self._source = source
-        self._options = make_options(out, "x", codec.name, codec.opts, "inline", 1.0, checksum=source.has_checksums)
+        self._options = make_options(out, "x", codec.name, codec.opts, "inline", 1.0, checksum=checksum)
         self._session: Session | None = None
-        self._writer: RowWriter | None = None
-        self._began_ns = 0
         self._journal_id: str | None = None  # None: there is no journal yet, "": the journal has no id yet
+        self._release: Callable[[], None] | None = None
 
-    def begin(self, row: ReadableRow, begin: dict[str, Any]) -> None:
-        writer = self._opened()
-        writer.begin_episode(row.observation, row.info, row.frame, begin, self._clock_ns(row))
+    def sink(self, lane: int) -> Sink:
+        """Writes the episodes of a lane."""
+        if self._source.schema.num_envs is None:
+            return _RowSink(self)
+        return LaneSink(lambda: self.lane_writer, self.clock_ns, lane, self._source.num_lanes)
 
-    def step(self, before: ReadableRow, row: ReadableRow) -> None:
-        writer = self._opened()
-        writer.put_action(before.action, before.extras)
-        reward, terminated, truncated = before.outcome
-        writer.put_step(row.observation, reward, terminated, truncated, row.info, row.frame, self._clock_ns(row))
+    @cached_property
+    def row_writer(self) -> RowWriter:
+        """Writes rows of a single environment."""
+        writer = RowWriter(self._opened(), self._source.schema)
+        self._release = writer.release
+        return writer
 
-    def end(self) -> None:
-        self._opened().end_episode()
+    @cached_property
+    def lane_writer(self) -> LaneRowWriter:
+        """Writes rows of all lanes."""
+        no_spaces: Any = (None, None)  # values come one by one, not as batches of a space
+        writer = LaneRowWriter(self._opened(), self._source.schema, no_spaces)
+        self._release = writer.release
+        return writer
+
+    def clock_ns(self, row: ReadableRow) -> int | None:
+        """The time of a row, as if the new recording had begun when the damaged one did."""
+        return None if row.time_ns is None or self._session is None else self._session.began_ns + row.time_ns
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.release()
+        """Complete the file."""
+        if self._release is not None:
+            self._release()
         if self._session is not None:
             self._session.close()
 
     def discard(self) -> None:
+        """Remove the file."""
         path = self._options.path
         try:
             self.close()
@@ -145,27 +165,41 @@ class _Copy(Sink):
                 for each in leftovers:
                     each.unlink(missing_ok=True)
 
-    def _clock_ns(self, row: ReadableRow) -> int | None:
-        """The time of a row, as if the new recording had begun when the damaged one did."""
-        return None if row.time_ns is None else self._began_ns + row.time_ns
+    def _opened(self) -> Session:
+        source = self._source
+        metadata = {
+            name: value
+            for name, value in readable_attributes(source.metadata).items()
+            if isinstance(value, str) and name not in _OWN_ATTRIBUTES
+        }
+        session = self._session = Session(self._options)
+        session.open()
+        session.reserve(source.row_bytes * source.num_lanes, 2 * len(json.dumps(metadata)) + (1 << 20))
+        self._journal_id = ""
+        session.lay_out(source.schema, source.fps, metadata)
+        self._journal_id = str(session.journal.header["journal_id"])
+        return session
 
-    def _opened(self) -> RowWriter:
-        if self._writer is None:
-            source = self._source
-            metadata = {
-                name: value
-                for name, value in readable_attributes(source.metadata).items()
-                if isinstance(value, str) and name not in _OWN_ATTRIBUTES
-            }
-            session = self._session = Session(self._options)
-            session.open()
-            self._began_ns = session.began_ns
-            session.reserve(source.row_bytes, 2 * len(json.dumps(metadata)) + (1 << 20))
-            self._journal_id = ""
-            session.lay_out(source.schema, source.fps, metadata)
-            self._journal_id = str(session.journal.header["journal_id"])
-            self._writer = RowWriter(session, source.schema)
-        return self._writer
+
+class _RowSink(Sink):
+    """Writes the episodes of a single environment."""
+
+    def __init__(self, copy: _Copy) -> None:
+        self._copy = copy
+
+    def begin(self, row: ReadableRow, begin: dict[str, Any]) -> None:
+        writer = self._copy.row_writer  # first: with it the new recording begins, and its clock
+        writer.begin_episode(row.observation, row.info, row.frame, begin, self._copy.clock_ns(row))
+
+    def step(self, before: ReadableRow, row: ReadableRow) -> None:
+        writer = self._copy.row_writer
+        writer.put_action(before.action, before.extras)
+        reward, terminated, truncated = before.outcome
+        time_ns = self._copy.clock_ns(row)
+        writer.put_step(row.observation, reward, terminated, truncated, row.info, row.frame, time_ns)
+
+    def end(self) -> None:
+        self._copy.row_writer.end_episode()
 
 
 def _mentions(path: Path, journal_id: str) -> bool:
