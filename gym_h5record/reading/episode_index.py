@@ -75,7 +75,12 @@ class EpisodeIndex:
 
     @classmethod
     def _committed(cls, storage: ColumnReader) -> EpisodeIndex:
-        *lane_rows, episodes = storage.items(fmt.COMMIT, 0, (storage.num_envs or 1) + 1).tolist()
+        count = (storage.num_envs or 1) + 1
+        if storage.num_envs is not None and storage.length(fmt.COMMIT) != count:
+            raise CorruptRecordingError(
+                f"/{fmt.COMMIT} has {storage.length(fmt.COMMIT)} numbers, those of {storage.num_envs} lanes are {count}"
+            )
+        *lane_rows, episodes = storage.items(fmt.COMMIT, 0, count).tolist()
         check_commit(sum(lane_rows) if min(lane_rows) >= 0 else -1, episodes)
         index = cls(storage, episodes, lane_rows)
         if storage.may_move:

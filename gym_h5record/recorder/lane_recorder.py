@@ -29,7 +29,7 @@ from gym_h5record.recorder.episode_stream import kept_copy, warn_of_repr
 from gym_h5record.recorder.episode_summary import EpisodeTally, Keep
 from gym_h5record.recorder.lane_stream import LaneStream, VectorStep
 from gym_h5record.recorder.living import close_when_dropped
-from gym_h5record.recorder.on_error import ErrorPolicy
+from gym_h5record.recorder.on_error import FAILURES, ErrorPolicy
 from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet
 from gym_h5record.recorder.triggers import Schedule
 from gym_h5record.recorder.vector_frames import VectorFrames
@@ -40,6 +40,7 @@ from gym_h5record.writing.row_writer import begin_json
 __all__ = ["LaneRecorder"]
 
 _STEP_RESULT = "(observations, rewards, terminations, truncations, infos), each with an entry for every environment"
+_FIRST, _LAST = np.uint8(RowFlag.FIRST), np.uint8(RowFlag.LAST)
 _FINAL = ("final_obs", "final_info", "_final_obs", "_final_info")
 
 
@@ -97,7 +98,8 @@ class LaneRecorder:
         self._has_reset = False
         self._pending: tuple[Any, dict[str, Any]] | None = None  # actions and extras of the first step of all
         self._stepped: Sequence[int] = ()
-        self._autoreset: dict[int, dict[str, Any]] = {}  # how the episodes begin that the coming step begins
+        self._shape = (num_envs,)
+        self._autoreset: Sequence[tuple[int, dict[str, bytes]]] = ()  # lanes that the coming step resets instead
         self._finalizer: finalize[Any, Any] | None = None
         self._warned: set[str] = set()
 
@@ -195,19 +197,26 @@ class LaneRecorder:
             if stream is not None:
                 self._warn_once("step() was called before the first reset(): the step is not recorded.")
             return
-        if self._mode is AutoresetMode.NEXT_STEP and self._is_over.any():
-            over = np.flatnonzero(self._is_over).tolist()
-            self._autoreset = {lane: self._begin(lane, None, None, Origin.AUTORESET) for lane in over}
-            self._stepped = np.flatnonzero(self._is_recording & ~self._is_over).tolist()
-        else:
-            self._autoreset = {}
-            is_stepped = self._is_recording & ~self._is_over
-            self._stepped = self._all if is_stepped.all() else np.flatnonzero(is_stepped).tolist()
-        with self.errors.applied():
+        stepped = self._is_recording > self._is_over  # recorded, and not over
+        self._stepped = self._all if stepped.all() else np.flatnonzero(stepped).tolist()
+        self._autoreset = self._autoresets() if self._mode is AutoresetMode.NEXT_STEP else ()
+        try:
             if stream.rows is None:
                 self._pending = kept_copy(actions), extras
             else:
                 stream.rows.put_actions(self._picked(self._spaces[1], actions), extras, self._stepped)
+        except FAILURES as error:
+            if not self.errors.goes_on_after(error):
+                raise
+
+    def _autoresets(self) -> Sequence[tuple[int, dict[str, bytes]]]:
+        """The lanes that the coming step resets instead, each with the snapshot before its reset."""
+        if len(self._stepped) == len(self._all):
+            return ()
+        over = np.flatnonzero(self._is_over).tolist()
+        if not self._snapshots:
+            return [(lane, {}) for lane in over]
+        return [(lane, self._snapshots[lane].take(self._envs[lane], is_bare=True)) for lane in over]
 
     def after_step(self, result: Any) -> None:
         """Record the outcome of a step."""
@@ -217,7 +226,7 @@ class LaneRecorder:
         try:
             observations, rewards, terminations, truncations, infos = result
             ended = np.logical_or(terminations, truncations)
-            if ended.shape != (self._num_envs,) or len(rewards) != self._num_envs:
+            if ended.shape != self._shape or len(rewards) != self._num_envs:
                 raise ValueError(ended.shape)
             rows = self._rows(observations, infos)
         except (*MALFORMED, LookupError):
@@ -235,17 +244,20 @@ class LaneRecorder:
                 raise
 
     def _record_step(self, stream: LaneStream, outcome: tuple[Any, Any, Any], ended: np.ndarray, rows: Rows) -> None:
-        flags = np.where(ended, np.uint8(RowFlag.LAST), np.uint8(0))
-        begins = self._begun(flags)
+        flags = ended * _LAST
+        has_ended = bool(flags.any())
+        begins = self._begun(flags) if self._autoreset else {}
         finals: dict[int, tuple[Any, Any]] = {}
-        if self._mode is AutoresetMode.SAME_STEP and ended.any():
+        if has_ended and self._mode is AutoresetMode.SAME_STEP:
             finals = self._finals(rows, np.flatnonzero(ended).tolist())
             rows = Rows(rows.observations, _without_final(rows.infos), rows.frames)
+        present: Sequence[int] | None = None
         if not self._is_recording.all():
             flags[~self._is_recording] = RowFlag.ABSENT
-        in_step = self._with_final_frames(rows, finals)
-        step = VectorStep(*outcome, in_step, flags, self._stepped, finals, begins)
-        if (flags < RowFlag.ABSENT).any():
+            present = np.flatnonzero(self._is_recording).tolist()
+        in_step = self._with_final_frames(rows, finals) if finals else rows
+        step = VectorStep(*outcome, in_step, flags, self._stepped, present, finals, begins)
+        if present is None or present:
             if stream.rows is None and not stream.has_first_rows:
                 stream.begin_episodes(in_step, begins)  # no lane was recorded before
             elif self._pending is not None and stream.rows is None:
@@ -253,44 +265,47 @@ class LaneRecorder:
                 stream.put_first_step(self._picked(self._spaces[1], actions), extras, step)
             else:
                 stream.put_step(step)
-        self._is_over |= ended
-        self._add_up(step, ended)
+        if has_ended:
+            self._is_over |= ended
+        if self._keep is not None:
+            self._add_up(step, ended)
         if finals:
-            self._begin_in_same_step(stream, rows, list(finals), outcome)
-        self._watch_steps(stream, rows)
+            self._begin_in_same_step(stream, rows, list(finals))
+        if self._watches_steps:
+            self._watch_steps(stream, rows)
 
     def _begun(self, flags: np.ndarray) -> dict[int, dict[str, Any] | None]:
         """Note the lanes that this step has reset instead: their rows are the first of episodes."""
         begins: dict[int, dict[str, Any] | None] = {}
-        self._complete_snapshots(self._autoreset)
-        for lane, begin in self._autoreset.items():
-            flags[lane] = RowFlag.FIRST
+        for lane, snapshot in self._autoreset:
+            if snapshot:
+                self._snapshots[lane].complete(self._envs[lane], snapshot)
+            flags[lane] = _FIRST
             self._is_over[lane] = False
-            self._is_recording[lane] = self._schedules[lane].on_reset()
-            if self._is_recording[lane]:
-                begins[lane] = self._told(lane, begin)
+            self._is_recording[lane] = is_recorded = self._schedules[lane].on_reset()
+            if is_recorded:
+                begins[lane] = self._told(lane, snapshot)
         return begins
 
-    def _told(self, lane: int, begin: dict[str, Any]) -> dict[str, Any] | None:
+    def _told(self, lane: int, snapshot: dict[str, bytes]) -> dict[str, Any] | None:
         """How an episode begins that the vector environment itself has begun; None if there is nothing to keep."""
         self._can_discard[lane] = True
         if self._keep is not None:
             self._tallies[lane] = EpisodeTally(None, None)
-        is_next = self._schedules[lane].records_everything and not self._was_discarded[lane]
+        schedule, was_discarded = self._schedules[lane], self._was_discarded[lane]
         self._was_discarded[lane] = False
-        return None if is_next and not begin["snapshot"] else begin
+        if schedule.records_everything and not was_discarded and not snapshot:
+            return None
+        return begin_json(None, None, Origin.AUTORESET, schedule.episode_id, snapshot=snapshot)
 
-    def _begin_in_same_step(
-        self, stream: LaneStream, rows: Rows, lanes: Sequence[int], outcome: tuple[Any, Any, Any]
-    ) -> None:
+    def _begin_in_same_step(self, stream: LaneStream, rows: Rows, lanes: Sequence[int]) -> None:
         """Append the first rows of the episodes that the environments in ``SAME_STEP`` mode have begun."""
         recorded: dict[int, Any] = {}
         for lane in lanes:
-            begin = begin_json(None, None, Origin.AUTORESET, self._schedules[lane].episode_id + 1)
             self._is_over[lane] = False
             self._is_recording[lane] = self._schedules[lane].on_reset()
             if self._is_recording[lane]:
-                recorded[lane] = self._told(lane, begin)
+                recorded[lane] = self._told(lane, {})
         if recorded:
             stream.begin_episodes(rows, recorded)
 
@@ -315,27 +330,22 @@ class LaneRecorder:
 
     def _with_final_frames(self, rows: Rows, finals: Mapping[int, Any]) -> Rows:
         """The rows of the step. No picture of an environment that has been reset since was ever rendered."""
-        if not finals or rows.frames is None:
+        if rows.frames is None:
             return rows
         self._warn_once("the frames of final observations are None: in SAME_STEP mode they are never rendered.")
         frames = [None if lane in finals else frame for lane, frame in enumerate(rows.frames)]
         return Rows(rows.observations, rows.infos, frames)
 
     def _add_up(self, step: VectorStep, ended: np.ndarray) -> None:
-        if self._keep is not None:
-            for lane in step.stepped:
-                if lane in self._tallies:
-                    final = step.finals.get(lane)
-                    info = lane_info(step.rows.infos, lane, len(self._lanes)) if final is None else final[1]
-                    outcome = (step.rewards[lane], step.terminations[lane], step.truncations[lane])
-                    self._tallies[lane].add(*outcome, info)
-        if ended.any():
-            self._ask_keep([lane for lane in np.flatnonzero(ended).tolist() if lane in self._tallies])
+        for lane in step.stepped:
+            if lane in self._tallies:
+                final = step.finals.get(lane)
+                info = lane_info(step.rows.infos, lane, len(self._lanes)) if final is None else final[1]
+                self._tallies[lane].add(step.rewards[lane], step.terminations[lane], step.truncations[lane], info)
+        self._ask_keep([lane for lane in np.flatnonzero(ended).tolist() if lane in self._tallies])
 
     def _watch_steps(self, stream: LaneStream, rows: Rows) -> None:
         """Begin a new recording in the lanes whose step trigger says so."""
-        if not self._watches_steps:
-            return
         begins: dict[int, Any] = {}
         running = []
         for lane in self._all:
@@ -475,7 +485,8 @@ class LaneRecorder:
         Raises:
             ValueError, TypeError, LookupError: If the batch of observations has not an entry for every environment.
         """
-        map_batch(self._spaces[0], observations, lambda part: _check_size(part, self._num_envs))
+        if type(observations) is not np.ndarray or len(observations) != self._num_envs:
+            map_batch(self._spaces[0], observations, lambda part: _check_size(part, self._num_envs))
         frames = self._frames.capture() if self._frames.captures else None
         if self._picks:
             observations = self._picked(self._spaces[0], observations)

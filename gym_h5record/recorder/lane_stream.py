@@ -36,6 +36,7 @@ class VectorStep:
         rows: The observations that the steps led to, with infos and frames.
         flags: The ``RowFlag`` of each row, ``(lanes,)`` uint8.
         stepped: The lanes that took a step; others were reset instead, or are not recorded.
+        present: The lanes that have a row; None for all.
         finals: Observation and info of the lanes that were reset since their step.
         begins: How the episodes of rows with ``RowFlag.FIRST`` began.
     """
@@ -46,6 +47,7 @@ class VectorStep:
     rows: Rows
     flags: np.ndarray
     stepped: Sequence[int]
+    present: Sequence[int] | None
     finals: Mapping[int, tuple[Any, Any]]
     begins: Begins
 
@@ -109,6 +111,7 @@ class LaneStream:
             return
         rows.put_step(
             *(step.rewards, step.terminations, step.truncations, step.rows, step.flags, step.stepped),
+            present=step.present,
             finals=step.finals,
             begins=step.begins,
         )

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from gym_h5record.errors import NotReplayableError
+from gymnasium.vector import AutoresetMode
+
+from gym_h5record.errors import NotReplayableError, RecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
@@ -22,13 +24,16 @@ __all__ = ["check_together"]
 
 Event = LanesReset | LanesStepped
 
+_ASSUMED = "times were not recorded, so every reset of a lane is taken to come right after its end"
+
 
 def check_together(
     recording: Recording, maker: VectorEnvMaker, wanted: Iterable[int], rules: ComparisonRules
 ) -> Iterator[EpisodeReport]:
-    """Run all lanes from their first reset with seeds; report on the wanted episodes, each when it has ended.
+    """Run all lanes from their first reset; report on the wanted episodes, each when it has ended.
 
-    A difference does not stop the run: the vector environment goes on with the recorded actions.
+    A difference does not stop the run: the vector environment goes on with the recorded actions. Only before the first
+    reset of all lanes with seeds, a difference says no more than that the generators are other ones.
 
     Args:
         recording: The recording.
@@ -37,8 +42,8 @@ def check_together(
         rules: How to compare.
     """
     left, described = set(wanted), maker.described
-    missing = [env for env in range(described.num_envs) if env not in described.lanes]
-    if missing:
+    missing = [env for env in range(recording.num_envs + 1) if env not in described.lanes]
+    if described.num_envs != recording.num_envs:
         yield from _not_replayable(left, f"lane {missing[0]}, which was stepped together with it, was not recorded")
         return
     try:
@@ -72,36 +77,62 @@ class _SessionCheck:
     left: set[int]
     rules: ComparisonRules
     running: dict[int, _Progress] = field(default_factory=dict)
+    is_seeded: bool = False
+    is_lost: bool = False  # whether it had other generators than the recorded ones
+
+    @property
+    def are_resets_assumed(self) -> bool:
+        """Whether the file does not say when a lane was reset after its end."""
+        is_disabled = self.maker.described.mode is AutoresetMode.DISABLED
+        return is_disabled and self.recording.episodes[0].times is None
 
     def run(self, events: Iterator[Event]) -> Iterator[EpisodeReport]:
         """Report on the episodes in ``left``."""
-        rerun: VectorRerun | None = None
         with ExitStack() as stack:
             try:
-                for event in events:
-                    if rerun is None and _is_known(event):
-                        env = stack.enter_context(self.maker.opened())
-                        rerun = VectorRerun(self.recording, env, self.maker.described.mode)
-                    if rerun is None:
-                        yield from self._unknown(event)
-                    else:
-                        yield from self._compare(event, _applied(rerun, event))
-                    if not self.left:
-                        return
+                yield from self._run(events, stack)
                 reason = "the file does not say how its lane went on"
             except NotReplayableError as error:
                 reason = str(error)
-            except _Raised as error:
+            except _RaisedError as error:
                 yield from self._raised(error)
                 reason = f"the vector environment raised {error_text(error.cause)} before it"
         yield from self._stopped(reason)
 
-    def _unknown(self, event: Event) -> Iterator[EpisodeReport]:
-        begun = {episode.number for episode in event.begun.values()} & self.left
-        self.left -= begun
+    def _run(self, events: Iterator[Event], stack: ExitStack) -> Iterator[EpisodeReport]:
+        rerun: VectorRerun | None = None
+        for event in events:
+            if _is_known(event):
+                self.is_seeded, self.is_lost = True, False
+            if rerun is None and not self.is_lost:
+                stack.close()
+                env = stack.enter_context(self.maker.opened())
+                rerun = VectorRerun(self.recording, env, self.maker.described.mode)
+            if rerun is not None:
+                yield from self._follow(rerun, event)
+            if self.is_lost:
+                rerun = None
+                begun = {episode.number for episode in event.begun.values()} & self.left
+                yield from self._unknown({*begun, *self.running})
+            if not self.left:
+                return
+
+    def _follow(self, rerun: VectorRerun, event: Event) -> Iterator[EpisodeReport]:
+        try:
+            outcome = _applied(rerun, event)
+        except _RaisedError:
+            if self.is_seeded:
+                raise
+            self.is_lost = True
+        else:
+            yield from self._compare(event, outcome)
+
+    def _unknown(self, numbers: set[int]) -> Iterator[EpisodeReport]:
+        self.left -= numbers
+        self.running.clear()
         name = self.maker.described.name
         reason = f"no reset of all lanes up to it was given seeds, so the generators of {name} are not known"
-        return _not_replayable(begun, reason)
+        return _not_replayable(numbers, reason)
 
     def _compare(self, event: Event, outcome: BatchOutcome) -> Iterator[EpisodeReport]:
         for lane, (episode, step) in _stepped(event).items():
@@ -111,6 +142,7 @@ class _SessionCheck:
                 progress.num_steps = step + 1
                 comparison = progress.comparison
                 progress.divergence = comparison.step(step, found) or comparison.row(step + 1, found)
+                self._note(progress)
             if step + 1 == episode.length:
                 yield from self._ended(episode)
         for lane, episode in event.begun.items():
@@ -122,9 +154,13 @@ class _SessionCheck:
     def _begin(self, episode: Episode, found: Outcome) -> None:
         progress = self.running[episode.number] = _Progress(OutcomeComparison(episode, self.rules))
         progress.divergence = progress.comparison.row(0, found)
+        self._note(progress)
+
+    def _note(self, progress: _Progress) -> None:
+        self.is_lost = self.is_lost or (progress.divergence is not None and not self.is_seeded)
 
     def _ended(self, episode: Episode) -> Iterator[EpisodeReport]:
-        progress = self.running.pop(episode.number, None)
+        progress = None if self.is_lost else self.running.pop(episode.number, None)
         if progress is not None:
             self.left.remove(episode.number)
             yield self._report(episode.number, progress)
@@ -134,11 +170,13 @@ class _SessionCheck:
         is_exact = Verdict.CLOSE if self.rules.atol else Verdict.EXACT
         verdict = Verdict.DIVERGED if divergence else Verdict.UNPROVEN if texts else is_exact
         reason = unproven_reason(texts) if verdict is Verdict.UNPROVEN else ""
+        if verdict is Verdict.DIVERGED and self.are_resets_assumed:
+            reason = _ASSUMED
         return EpisodeReport(
             number, verdict, progress.num_steps, independent=False, reason=reason, divergence=divergence
         )
 
-    def _raised(self, error: _Raised) -> Iterator[EpisodeReport]:
+    def _raised(self, error: _RaisedError) -> Iterator[EpisodeReport]:
         """Report on the episodes that were being reset or stepped when the environment raised an error."""
         for episode, step in _stepped(error.event).values():
             if episode.number in self.running:
@@ -162,7 +200,7 @@ class _SessionCheck:
                 yield EpisodeReport(number, Verdict.NOT_REPLAYABLE, num_steps, independent=False, reason=reason)
 
 
-class _Raised(Exception):
+class _RaisedError(Exception):
     """The vector environment raised an error at a recorded reset or step."""
 
     def __init__(self, event: Event, cause: Exception) -> None:
@@ -173,10 +211,10 @@ class _Raised(Exception):
 def _applied(rerun: VectorRerun, event: Event) -> BatchOutcome:
     try:
         return rerun.apply(event)
-    except NotReplayableError:
+    except RecordingError:  # of the file
         raise
     except Exception as error:  # any error of the environment
-        raise _Raised(event, error) from error
+        raise _RaisedError(event, error) from error
 
 
 def _is_known(event: Event) -> bool:

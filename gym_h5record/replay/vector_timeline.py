@@ -171,7 +171,9 @@ def _due_resets(
     coming: dict[_Cursor, Episode | None], stepping: Sequence[_Cursor], mode: AutoresetMode
 ) -> list[_Cursor]:
     """The lanes that the next call of ``reset`` resets, if that comes before the next step."""
-    resets = {cursor: _time(each, 0) for cursor, each in coming.items() if each and each.origin is Origin.RESET}
+    resets = {
+        cursor: _time(each, 0) for cursor, each in coming.items() if each is not None and each.origin is Origin.RESET
+    }
     if not resets:
         return []
     first = min(resets.values())

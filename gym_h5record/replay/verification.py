@@ -14,6 +14,7 @@ from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 
@@ -71,8 +72,9 @@ def verify(
     after all episodes that its environment went through before it. Pictures of cameras are not compared.
 
     The lanes of a vector environment are run one by one if each had an environment of its own (``SyncVectorEnv``,
-    ``AsyncVectorEnv``). Lanes that share generators, a simulator or a wrapper are run together, from the first reset of
-    all lanes with seeds; so they are if ``env`` is a vector environment.
+    ``AsyncVectorEnv``). Lanes that share generators, a simulator or a wrapper are run together; so they are if ``env`` is
+    a vector environment. Then episodes are exact only from the first reset of all lanes that was given seeds, unless
+    nothing in them is random.
 
     This imports the environment, wrappers and modules that the file names: verify only recordings from people you
     trust.
@@ -113,7 +115,8 @@ def verify(
             found = {each.episode: count(each) for each in check_together(recording, maker, numbers, rules)}
             omitted = _not_compared(recording)
         else:
-            setup = RerunSetup(env, tuple(snapshots), rules).for_lanes_of(recording)
+            of_one: Any = env  # a vector environment would have a maker
+            setup = RerunSetup(of_one, tuple(snapshots), rules).for_lanes_of(recording)
             found = _one_by_one(setup, recording, numbers, workers, count)
             omitted = (*_not_compared(recording), *([_STATISTICS] if ignored_infos(recording) else []))
         reports = tuple(found[number] for number in numbers)
@@ -151,7 +154,7 @@ def _one_by_one(
 
 def _by_lane(recording: Recording, numbers: list[int]) -> list[list[int]]:
     """The numbers of the episodes of each lane; each lane has had an environment of its own."""
-    if "vector" not in recording.metadata:
+    if recording.num_envs == 1:
         return [numbers]
     lanes: dict[int, list[int]] = {}
     for number in numbers:

@@ -17,11 +17,10 @@ from gym_h5record.format import schema as sc
 from gym_h5record.format.names import TypeCode, numpy_scalar_code
 from gym_h5record.values.lane_values import info_mask, lane_info, lane_value
 from gym_h5record.writing.encoders import Encoder, exact_types
-from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_rows import CODES
+from gym_h5record.writing.lane_codes import LaneCodes
 from gym_h5record.writing.lane_stacks import LaneStacks
 
-__all__ = ["BatchEncoder", "LaneEncoders", "make_batch_encoder", "make_keys_encoder", "numbers_fit"]
+__all__ = ["BatchEncoder", "LaneEncoders", "make_batch_encoder", "make_keys_encoder"]
 
 BatchEncoder = Callable[[int, Any, Sequence[int]], None]
 """Copies the values of some lanes into a slot. A batch has an entry for every lane; others do not count."""
@@ -29,14 +28,15 @@ BatchEncoder = Callable[[int, Any, Sequence[int]], None]
 LaneEncoders = Callable[[nodes.Node, int], Encoder]
 """Gives the encoder of a node for one lane."""
 
+_ARRAY, _VALUE = int(TypeCode.ARRAY), int(TypeCode.VALUE)  # to look up a member of an enumeration takes 0.05 us
 _EXACT_INTEGER_BYTES = 4  # a float64 holds every integer of so many bytes
 
 
 def make_batch_encoder(
     node: nodes.Node,
     space: Space[Any] | None,
-    journal: Journal,
-    schema: sc.Schema,
+    columns: Mapping[str, np.ndarray],
+    codes: LaneCodes,
     lane_encoder: LaneEncoders,
     stacks: Mapping[str, LaneStacks],
 ) -> BatchEncoder:
@@ -45,31 +45,30 @@ def make_batch_encoder(
     Args:
         node: The node.
         space: The space of a single environment's value, None for rewards and flags.
-        journal: Where the slots are.
-        schema: The columns.
+        columns: The columns of the ring.
+        codes: Their type codes.
         lane_encoder: Gives the encoders for values that are no arrays, or do not fit.
         stacks: The encoders of stacks, by name of their node.
     """
     if node.name in stacks:
         return stacks[node.name].encode
-    codes, index = journal.columns[CODES], schema.code_index[node.name]
     if isinstance(node, nodes.DictOf) and isinstance(space, spaces.Dict):
         children = [
-            (key, make_batch_encoder(child, space.spaces[key], journal, schema, lane_encoder, stacks))
+            (key, make_batch_encoder(child, space.spaces[key], columns, codes, lane_encoder, stacks))
             for key, child in node.items
         ]
-        return _tree_encoder(node, space, codes, index, lane_encoder, children)
+        return _tree_encoder(node, codes, lane_encoder, children)
     if isinstance(node, nodes.TupleOf) and isinstance(space, spaces.Tuple):
         parts = [
-            (place, make_batch_encoder(child, space.spaces[place], journal, schema, lane_encoder, stacks))
+            (place, make_batch_encoder(child, space.spaces[place], columns, codes, lane_encoder, stacks))
             for place, child in enumerate(node.items)
         ]
-        return _tree_encoder(node, space, codes, index, lane_encoder, parts)
-    column = journal.columns.get(node.name)
+        return _tree_encoder(node, codes, lane_encoder, parts)
+    column = columns.get(node.name)
     if isinstance(node, nodes.Array):
-        return _array_encoder(node, space, column, codes, index, lane_encoder)
+        return _array_encoder(node, space, column, codes, lane_encoder)
     if isinstance(node, nodes.Scalar) and column is not None:
-        return _scalar_encoder(node, space, column, codes, index, lane_encoder)
+        return _scalar_encoder(node, space, column, codes, lane_encoder)
 
     def encode_each(slot: int, batch: Any, lanes: Sequence[int]) -> None:
         for lane in lanes:
@@ -79,13 +78,9 @@ def make_batch_encoder(
 
 
 def _tree_encoder(
-    node: nodes.Node,
-    space: Space[Any],
-    codes: np.ndarray,
-    index: int,
-    lane_encoder: LaneEncoders,
-    children: list[tuple[Any, BatchEncoder]],
+    node: nodes.Node, codes: LaneCodes, lane_encoder: LaneEncoders, children: list[tuple[Any, BatchEncoder]]
 ) -> BatchEncoder:
+    index = codes.index(node)
     keys = {key for key, _ in children} if isinstance(node, nodes.DictOf) else None
 
     def encode(slot: int, batch: Any, lanes: Sequence[int]) -> None:
@@ -97,7 +92,7 @@ def _tree_encoder(
             for lane in lanes:
                 lane_encoder(node, lane)(slot, batch[lane])
             return
-        codes[slot, :, index] = TypeCode.VALUE
+        codes.put(slot, index, _VALUE)
         for key, encode_child in children:
             encode_child(slot, batch[key], lanes)
 
@@ -108,11 +103,10 @@ def _array_encoder(
     node: nodes.Array,
     space: Space[Any] | None,
     column: np.ndarray | None,
-    codes: np.ndarray,
-    index: int,
+    codes: LaneCodes,
     lane_encoder: LaneEncoders,
 ) -> BatchEncoder:
-    dtype, shape = node.dtype, (codes.shape[1], *node.shape)
+    index, dtype, shape = codes.index(node), node.dtype, (codes.num_lanes, *node.shape)
     # An entry of a batch of arrays without axes is a number. Only the space knows that it stands for an array.
     is_number = not node.shape and not isinstance(space, (spaces.Box, spaces.MultiBinary, spaces.MultiDiscrete))
 
@@ -120,7 +114,7 @@ def _array_encoder(
         if type(batch) is np.ndarray and batch.dtype == dtype and batch.shape == shape and not is_number:
             if column is not None:
                 column[slot] = batch
-            codes[slot, :, index] = TypeCode.ARRAY
+            codes.put(slot, index, _ARRAY)
             return
         for lane in lanes:
             lane_encoder(node, lane)(slot, lane_value(space, batch, lane))
@@ -132,56 +126,61 @@ def _scalar_encoder(
     node: nodes.Scalar,
     space: Space[Any] | None,
     column: np.ndarray,
-    codes: np.ndarray,
-    index: int,
+    codes: LaneCodes,
     lane_encoder: LaneEncoders,
 ) -> BatchEncoder:
-    num_lanes = codes.shape[1]
+    index, shape, dtype = codes.index(node), (codes.num_lanes,), node.dtype
+    usual = numpy_scalar_code(dtype.type)
 
     def encode(slot: int, batch: Any, lanes: Sequence[int]) -> None:
-        if type(batch) is np.ndarray and batch.shape == (num_lanes,) and numbers_fit(batch, node.dtype):
-            column[slot] = batch
-            codes[slot, :, index] = numpy_scalar_code(batch.dtype.type)
-            return
+        if type(batch) is np.ndarray and batch.shape == shape:
+            code = usual if batch.dtype == dtype else _code_if_fits(batch, dtype)
+            if code is not None:
+                column[slot] = batch
+                codes.put(slot, index, code)
+                return
         for lane in lanes:
             lane_encoder(node, lane)(slot, lane_value(space, batch, lane))
 
     return encode
 
 
-def numbers_fit(numbers: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether a column of ``dtype`` holds every one of these numbers exactly."""
-    if numbers.dtype == dtype:
-        return True
-    if dtype == np.float64 and numbers.dtype.kind in "iu" and numbers.dtype.itemsize <= _EXACT_INTEGER_BYTES:
-        return True
+def _code_if_fits(numbers: np.ndarray, dtype: np.dtype) -> int | None:
+    """The type code of numbers of another type, if a column of ``dtype`` holds every one of them exactly."""
+    kind, code = numbers.dtype.kind, numpy_scalar_code(numbers.dtype.type)
+    if dtype == np.float64 and kind in "iu" and numbers.dtype.itemsize <= _EXACT_INTEGER_BYTES:
+        return code
     if numbers.dtype.type not in exact_types(dtype):
-        return False
-    return numbers.dtype.kind != "f" or not np.isnan(numbers).any()  # conversion may change the bits of a NaN
+        return None
+    return None if kind == "f" and np.isnan(numbers).any() else code  # conversion may change the bits of a NaN
 
 
 def make_keys_encoder(
-    columns: Sequence[sc.KeyColumn],
-    journal: Journal,
-    schema: sc.Schema,
+    keys: Sequence[sc.KeyColumn],
+    columns: Mapping[str, np.ndarray],
+    codes: LaneCodes,
     encode_rest: Callable[[int, Any], None],
 ) -> BatchEncoder:
     """Make the encoder of infos or extras: known keys go into their columns, the others to ``encode_rest``.
 
     Args:
-        columns: The keys that have columns.
-        journal: Where the slots are.
-        schema: The columns.
+        keys: The keys that have columns.
+        columns: The columns of the ring.
+        codes: Their type codes.
         encode_rest: Called with a lane, and a dict of the keys that have no column, or whose values are no arrays.
     """
-    codes = journal.columns[CODES]
-    num_lanes = codes.shape[1]
-    known = {column.key: column.node for column in columns}
+    num_lanes = codes.num_lanes
+    known = {each.key: each.node for each in keys}
+    absent = np.uint8(TypeCode.ABSENT)
 
     def encode(slot: int, infos: Any, lanes: Sequence[int]) -> None:
         if type(infos) is not dict:
+            for node in known.values():
+                _blank(slot, node)
             for lane in lanes:
                 encode_rest(lane, infos)
+            return
+        if not infos and not known:
             return
         rest: dict[Any, Any] = {}
         for key, node in known.items():
@@ -204,24 +203,28 @@ def make_keys_encoder(
             return False
         if isinstance(node, nodes.Array):
             fits = values.dtype == node.dtype and values.shape[1:] == node.shape and bool(node.shape)
-            code: int | None = TypeCode.ARRAY
+            code: int | None = _ARRAY
         else:
-            fits, code = values.ndim == 1 and numbers_fit(values, node.dtype), numpy_scalar_code(values.dtype.type)
+            fits, code = values.ndim == 1, numpy_scalar_code(node.dtype.type)
+            code = code if values.dtype == node.dtype else _code_if_fits(values, node.dtype)
         if not fits or code is None:
             return False
-        column, index = journal.columns.get(node.name), schema.code_index[node.name]
+        column, index = columns.get(node.name), codes.index(node)
         if column is not None:
             column[slot] = values
-            if not mask.all():
-                column[slot, ~mask] = 0  # what Gymnasium has put there is nobody's value
-        codes[slot, :, index] = np.where(mask, np.uint8(code), np.uint8(TypeCode.ABSENT))
+        if mask.all():
+            codes.put(slot, index, code)
+            return True
+        if column is not None:
+            column[slot, ~mask] = 0  # what Gymnasium has put there is no value of the environment
+        codes.put_each(slot, index, np.where(mask, np.uint8(code), absent))
         return True
 
     def _blank(slot: int, node: nodes.Array | nodes.Scalar) -> None:
-        column = journal.columns.get(node.name)
+        column = columns.get(node.name)
         if column is not None:
             column[slot] = 0
-        codes[slot, :, schema.code_index[node.name]] = TypeCode.ABSENT
+        codes.put(slot, codes.index(node), TypeCode.ABSENT)
 
     return encode
 

@@ -23,13 +23,14 @@ from gym_h5record.writing.batch_encoders import make_batch_encoder, make_keys_en
 from gym_h5record.writing.encoders import Encoder, Ring, make_dict_encoder, make_encoder
 from gym_h5record.writing.journal_format import Control, Segment, pack_segment
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
+from gym_h5record.writing.lane_codes import LaneCodes
 from gym_h5record.writing.lane_stacks import LaneStacks, StackOfLane
 from gym_h5record.writing.session import Session
 from gym_h5record.writing.unslotted import UnslottedRow
 
 __all__ = ["LaneRowWriter", "Rows"]
 
-_HEAD = int(Control.HEAD)
+_HEAD, _LAST = int(Control.HEAD), int(RowFlag.LAST)  # to look up a member of an enumeration takes 0.05 us
 
 
 class Rows:
@@ -110,9 +111,10 @@ class LaneRowWriter:
             self.roll_back()
         self._is_unfinished = True
         for slot in self._open_slots:
-            self._encode_actions(slot, actions, self._lanes_in(slot, lanes))
+            here = self._lanes_in(slot, lanes)
+            self._encode_actions(slot, actions, here)
             if extras or self._has_extra_columns:
-                self._encode_extras(slot, extras or {}, self._lanes_in(slot, lanes))
+                self._encode_extras(slot, extras or {}, here)
 
     def put_step(
         self,
@@ -122,6 +124,7 @@ class LaneRowWriter:
         rows: Rows,
         flags: np.ndarray,
         lanes: Sequence[int],
+        present: Sequence[int] | None = None,
         finals: Mapping[int, tuple[Any, Any]] | None = None,
         begins: Mapping[int, Mapping[str, Any] | None] | None = None,
         time_ns: int | None = None,
@@ -135,6 +138,7 @@ class LaneRowWriter:
             rows: What the step gave.
             flags: The ``RowFlag`` of each row, ``(lanes,)`` uint8.
             lanes: The lanes that took a step; others may have been reset instead.
+            present: The lanes that have a row, those whose flag is not ``RowFlag.ABSENT``; None for all.
             finals: Observation and info of the lanes whose row is not in ``rows``, because they were reset since.
             begins: How the episodes of rows with ``RowFlag.FIRST`` began, as of ``begin_episodes``.
             time_ns: When the step returned, on the monotonic clock; None for now.
@@ -144,8 +148,7 @@ class LaneRowWriter:
             self._encode_rewards(slot, rewards, here)
             self._encode_terminations(slot, terminations, here)
             self._encode_truncations(slot, truncations, here)
-        present = self._all if not (flags & RowFlag.ABSENT).any() else np.flatnonzero(flags < RowFlag.ABSENT).tolist()
-        self._append(rows, flags, present, time_ns, begins or {}, finals or {})
+        self._append(rows, flags, self._all if present is None else present, time_ns, begins or {}, finals)
 
     def mark(self, lanes: Sequence[int], flags: RowFlag) -> None:
         """Mark the newest row of these lanes, such as the last of its episode, or of one that is discarded."""
@@ -190,18 +193,18 @@ class LaneRowWriter:
         if begins and self._stacks:
             for stack in self._stacks.values():
                 stack.restart(list(begins))
-        finals = finals or {}
-        usual = lanes if not finals else [lane for lane in lanes if lane not in finals]
+        self._codes.begin(slot)
+        usual = [lane for lane in lanes if lane not in finals] if finals else lanes
         self._encode_observations(slot, rows.observations, usual)
         if self._encode_frames is not None:
             self._encode_frames(slot, rows.frames, lanes)
         if self._encode_infos is not None:
             self._encode_infos(slot, rows.infos, usual)
-        for lane, (observation, info) in finals.items():
+        for lane, (observation, info) in finals.items() if finals else ():
             self._put_final(slot, lane, observation, info)
         if self._times is not None:
             self._times[slot] = (monotonic_ns() if time_ns is None else time_ns) - self._began_ns
-        self._publish(slot, flags, lanes, self._packed(begins))
+        self._publish(slot, flags, lanes, self._packed(begins) if begins else b"")
 
     def _put_final(self, slot: int, lane: int, observation: Any, info: Any) -> None:
         self._lane_encoder(self.schema.observation, lane)(slot, observation)
@@ -228,21 +231,24 @@ class LaneRowWriter:
             slot = self._write_segments(slot, segments)
         self._flags[slot] = flags
         self._blob_ends[slot] = self._blob_head
-        if len(lanes) == self._num_lanes:
+        is_whole = len(lanes) == self._num_lanes
+        if is_whole:
             self._newest[:] = self._head
-            self._is_running[:] = (flags & RowFlag.LAST) == 0
+            np.less(flags, _LAST, out=self._is_running)
         else:
             self._newest[lanes] = self._head
-            self._is_running[lanes] = (flags[lanes] & RowFlag.LAST) == 0
+            self._is_running[lanes] = flags[lanes] < _LAST
         self._head += 1
         self._control[_HEAD] = self._head
         self._is_unfinished = False
-        self._find_open_slots()
+        if is_whole:
+            self._open_slots = [slot]
+        else:
+            self._find_open_slots()
 
     def _find_open_slots(self) -> None:
         """The slots of the newest rows that wait for their step: one, unless some lanes have been reset since."""
-        self._open_ticks = np.unique(self._newest[self._is_running]).tolist()
-        self._open_slots = [tick & self._mask for tick in self._open_ticks]
+        self._open_slots = [tick & self._mask for tick in np.unique(self._newest[self._is_running]).tolist()]
 
     def _lanes_in(self, slot: int, lanes: Sequence[int]) -> Sequence[int]:
         """Those of the lanes whose newest row is in a slot."""
@@ -331,12 +337,14 @@ class LaneRowWriter:
         self._limit = journal.control[Control.TAIL] + journal.usable_rows
         self._encoders: dict[tuple[str, int], Encoder] = {}
         self._step_names = {node.name for node in schema.coded[: schema.num_step_codes]}
+        columns, codes = journal.columns, LaneCodes(journal, schema)
+        self._codes = codes
         for stack in self._stacks.values():
-            stack.bind(journal, schema)
+            stack.bind(columns, codes)
         observation_space, action_space = self._spaces
 
         def encoder(node: nodes.Node, space: Space[Any] | None) -> Any:
-            return make_batch_encoder(node, space, journal, schema, self._lane_encoder, self._stacks)
+            return make_batch_encoder(node, space, columns, codes, self._lane_encoder, self._stacks)
 
         self._encode_observations = encoder(schema.observation, observation_space)
         self._encode_actions = encoder(schema.action, action_space)
@@ -345,9 +353,9 @@ class LaneRowWriter:
         self._encode_truncations = encoder(schema.node(fmt.TRUNCATIONS), None)
         self._encode_frames = None if schema.frame is None else encoder(schema.frame, None)
         self._encode_infos = (
-            None if schema.infos is None else make_keys_encoder(schema.infos, journal, schema, self._keep_infos)
+            None if schema.infos is None else make_keys_encoder(schema.infos, columns, codes, self._keep_infos)
         )
-        self._encode_extras = make_keys_encoder(schema.extras or (), journal, schema, self._keep_extras)
+        self._encode_extras = make_keys_encoder(schema.extras or (), columns, codes, self._keep_extras)
         self._has_extra_columns = bool(schema.extras)
         self._times = journal.columns[fmt.TIMES] if schema.times else None
         self._began_ns = self._session.began_ns

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gym_h5record.format import nodes
-from gym_h5record.format import schema as sc
 from gym_h5record.format.names import TypeCode
 from gym_h5record.writing.encoders import Segments
-from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_rows import CODES
+from gym_h5record.writing.lane_codes import LaneCodes
 
 __all__ = ["LaneStacks", "StackOfLane"]
 
@@ -39,10 +37,10 @@ class LaneStacks:
         self._stacks = np.zeros((num_lanes, *node.shape), f"u{node.dtype.itemsize}")  # bits: NaNs are compared as such
         self._continues = np.zeros(num_lanes, np.bool_)  # whether the next row of each lane may continue its stack
 
-    def bind(self, journal: Journal, schema: sc.Schema) -> None:
-        """From now on, write to this journal."""
-        self._frames = journal.columns[self._node.newest.name]
-        self._codes, self._index = journal.columns[CODES], schema.code_index[self._node.name]
+    def bind(self, columns: Mapping[str, np.ndarray], codes: LaneCodes) -> None:
+        """From now on, write to this ring."""
+        self._frames = columns[self._node.newest.name]
+        self._codes, self._index = codes, codes.index(self._node)
 
     def restart(self, lanes: Sequence[int] | None = None) -> None:
         """The next rows of these lanes begin an episode, or follow a row that was never published; of all if None."""
@@ -56,7 +54,7 @@ class LaneStacks:
                 self.encode_one(slot, lane, batch[lane])
             return
         self._frames[slot] = batch[:, -1]
-        self._codes[slot, :, self._index] = TypeCode.ARRAY
+        self._codes.put(slot, self._index, TypeCode.ARRAY)
         bits = batch.view(stacks.dtype)
         axes = tuple(range(1, bits.ndim))
         slides = self._continues & (bits[:, :-1] == stacks[:, 1:]).all(axis=axes)
@@ -75,11 +73,11 @@ class LaneStacks:
         node = self._node
         if type(value) is not np.ndarray or value.dtype != node.dtype or value.shape != node.shape:
             self._frames[slot, lane] = 0
-            self._codes[slot, lane, self._index] = self._on_misfit(lane, value)
+            self._codes.put_one(slot, lane, self._index, self._on_misfit(lane, value))
             self.skip(lane)
             return
         self._frames[slot, lane] = value[-1]
-        self._codes[slot, lane, self._index] = TypeCode.ARRAY
+        self._codes.put_one(slot, lane, self._index, TypeCode.ARRAY)
         bits = np.ascontiguousarray(value).view(self._stacks.dtype)
         if not (self._continues[lane] and (bits[:-1] == self._stacks[lane, 1:]).all()):
             self._keep_earlier(lane, bits)

@@ -93,8 +93,8 @@ class DamagedRecording:
         num_episodes: Committed episodes.
 
     Raises:
-        CorruptRecordingError: If the schema cannot be read, or neither ``/commit`` nor the totals of the metadata. Those
-            say nothing of the lanes of a vector recording.
+        CorruptRecordingError: If the schema cannot be read, or neither ``/commit`` nor the totals in the metadata.
+            The totals say nothing of the lanes of a vector recording.
     """
 
     def __init__(self, handle: Handle) -> None:

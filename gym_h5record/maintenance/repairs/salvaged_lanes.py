@@ -62,11 +62,13 @@ class LaneSink(Sink):
         writer = self._writer()  # first: with it the new recording begins, and its clock
         flags = np.full(self._num_lanes, RowFlag.ABSENT, np.uint8)
         flags[self._lane] = flag
+        reward, terminated, truncated = map(_OneLane, outcome)
         writer.put_step(
-            *map(_OneLane, outcome),
+            *(reward, terminated, truncated),
             Rows(None, None, _OneLane(row.frame)),
             flags,
             stepped,
+            present=[self._lane],
             finals={self._lane: (row.observation, row.info)},  # written by itself: no batch has it
             begins=begins,
             time_ns=self._clock_ns(row),
