@@ -7,7 +7,7 @@ import warnings
 
 from gym_h5record.errors import RecordingWarning
 
-__all__ = ["warn"]
+__all__ = ["OnceWarner", "warn"]
 
 _NOT_THE_USERS = ("gym_h5record", "gymnasium", "contextlib")  # the latter runs our own context managers
 
@@ -21,3 +21,16 @@ def warn(message: str) -> None:
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _NOT_THE_USERS:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, RecordingWarning, stacklevel=level)
+
+
+class OnceWarner:
+    """Warns of each thing once, however often it happens."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def warn(self, message: str) -> None:
+        """Warn, unless this message has been given before."""
+        if message not in self._known:
+            self._known.add(message)
+            warn(message)

@@ -16,8 +16,9 @@ from gym_h5record.notices import warn
 from gym_h5record.recorder.episode_stream import EpisodeStream, array_bytes, kept_copy
 from gym_h5record.recorder.recorded_env import RecordedEnv
 from gym_h5record.values.lane_values import lane_info, lane_value
+from gym_h5record.writing.batch_rows import BatchRows
 from gym_h5record.writing.deferred_signals import signals_held
-from gym_h5record.writing.lane_row_writer import LaneRowWriter, Rows
+from gym_h5record.writing.lane_row_writer import LaneRowWriter
 from gym_h5record.writing.session import Session
 
 __all__ = ["LaneStream", "VectorStep"]
@@ -44,7 +45,7 @@ class VectorStep:
     rewards: Any
     terminations: Any
     truncations: Any
-    rows: Rows
+    rows: BatchRows
     flags: np.ndarray
     stepped: Sequence[int]
     present: Sequence[int] | None
@@ -85,7 +86,7 @@ class LaneStream:
         """Open the session, if it is not open; check that this environment may be appended to its recording."""
         self._single.open()
 
-    def begin_episodes(self, rows: Rows, begins: Begins) -> None:
+    def begin_episodes(self, rows: BatchRows, begins: Begins) -> None:
         """Begin an episode in the lanes that ``begins`` names."""
         self.lay_out_first_rows()  # they still wait if no step was taken since the last reset
         if self.rows is not None:
@@ -94,7 +95,7 @@ class LaneStream:
         self.open()
         header_bytes = 2 * len(json.dumps(dict(self._recorded.attributes))) + (64 << 10)
         self.session.reserve(array_bytes((rows.observations, rows.frames), set()), header_bytes)
-        kept = Rows(kept_copy(rows.observations), kept_copy(rows.infos), kept_copy(rows.frames))
+        kept = BatchRows(kept_copy(rows.observations), kept_copy(rows.infos), kept_copy(rows.frames))
         self._first = _FirstRows(kept, dict(begins), time.monotonic_ns())
 
     def put_first_step(self, actions: Any, extras: dict[str, Any], step: VectorStep) -> None:
@@ -197,6 +198,6 @@ def _info(infos: Any, lane: int, num_lanes: int) -> Any:
 class _FirstRows:
     """The first rows of a recording, while they wait for the first step."""
 
-    rows: Rows
+    rows: BatchRows
     begins: dict[int, Mapping[str, Any] | None]
     time_ns: int

@@ -12,11 +12,13 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gym_h5record.errors import OptionError
 from gym_h5record.recorder.cameras import Cameras
 from gym_h5record.recorder.episode_summary import Keep
+from gym_h5record.recorder.lane_batches import LaneBatches
 from gym_h5record.recorder.lane_recorder import LaneRecorder
+from gym_h5record.recorder.lane_states import LaneStates
 from gym_h5record.recorder.lane_stream import LaneStream
 from gym_h5record.recorder.living import check_not_recorded, enroll
+from gym_h5record.recorder.snapshots.lane_snapshots import LaneSnapshots
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
-from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
 from gym_h5record.recorder.triggers import Schedule
 from gym_h5record.recorder.vector_facts import (
     autoreset_mode,
@@ -115,19 +117,14 @@ class RecordToHDF5(VectorWrapper[Any, Any, Any, Any, Any]):
         recorded = describe_vector(
             env, chosen, source.kind, metadata, infos=infos, times=times, cameras=source.camera_names
         )
-        envs = single_envs(env) if snapshots is not False else None
+        envs = single_envs(env)
         self._recorder: LaneRecorder | None = LaneRecorder(  # None in a copy
             LaneStream(Session(options), recorded, len(chosen)),
             autoreset_mode(env),
-            chosen,
-            env.num_envs,
-            (env.single_observation_space, env.single_action_space),
-            [Schedule(episode_trigger, step_trigger) for _ in chosen],
-            source,
-            [] if envs is None else [make_snapshot_set(snapshots) for _ in chosen],
-            [] if envs is None else [envs[lane] for lane in chosen],
+            LaneBatches(chosen, env.num_envs, recorded.spaces, source),
+            LaneStates([Schedule(episode_trigger, step_trigger) for _ in chosen], keep),
+            LaneSnapshots(snapshots, [] if envs is None else [envs[lane] for lane in chosen]),
             on_error,
-            keep,
         )
         self._frames = source if source.captures else None  # None in a copy
         self._render = source.render
@@ -141,7 +138,7 @@ class RecordToHDF5(VectorWrapper[Any, Any, Any, Any, Any]):
             self._frames.forget()
         if recorder is None:
             return self.env.reset(seed=seed, options=options)
-        options, begins = recorder.before_reset(seed, options)
+        options, begins = recorder.before_reset(seed, options, self.env.num_envs)
         result = self.env.reset(seed=seed, options=options)
         if begins is not None:
             recorder.after_reset(result, begins)

@@ -15,9 +15,9 @@ __all__ = [
     "STATISTICS",
     "VectorDescription",
     "check_lanes_alone",
+    "described_vector",
     "ignored_infos",
     "is_stepped_together",
-    "vector_description",
 ]
 
 STATISTICS = "gymnasium.wrappers.vector.common:RecordEpisodeStatistics"
@@ -66,7 +66,7 @@ class VectorDescription:
         return self.env_class.rpartition(":")[2].rpartition(".")[2]
 
 
-def vector_description(recording: Recording) -> VectorDescription | None:
+def described_vector(recording: Recording) -> VectorDescription | None:
     """The description of the vector environment; None if the recording is not of one.
 
     Raises:
@@ -93,7 +93,7 @@ def vector_description(recording: Recording) -> VectorDescription | None:
 
 def is_stepped_together(recording: Recording) -> bool:
     """Whether the lanes share generators, a simulator or a wrapper, so that one alone cannot be run again."""
-    described = vector_description(recording)
+    described = described_vector(recording)
     if described is None:
         return False
     has_own_envs = described.env_class in _OWN_ENVS or bool(recording.metadata.get("env_spec"))
@@ -102,7 +102,7 @@ def is_stepped_together(recording: Recording) -> bool:
 
 def check_lanes_alone(recording: Recording) -> None:
     """Raise NotReplayableError unless the environment of a lane can be run without the others."""
-    described = vector_description(recording)
+    described = described_vector(recording)
     if described is not None and is_stepped_together(recording):
         together = " and ".join(each.rpartition(":")[2] for each in described.wrappers if each != STATISTICS)
         raise NotReplayableError(
@@ -114,7 +114,7 @@ def check_lanes_alone(recording: Recording) -> None:
 
 def ignored_infos(recording: Recording) -> tuple[str, ...]:
     """Paths into infos that a lane that is run alone does not give: those of ``RecordEpisodeStatistics`` around all."""
-    described = vector_description(recording)
+    described = described_vector(recording)
     return (_STATISTICS_INFOS,) if described is not None and STATISTICS in described.wrappers else ()
 
 

@@ -21,8 +21,8 @@ from gym_h5record.recorder.vector_wrapper import RecordToHDF5
 from gym_h5record.replay.vector_description import (
     STATISTICS,
     VectorDescription,
+    described_vector,
     is_stepped_together,
-    vector_description,
 )
 from gym_h5record.values.spec_json import resolve, spec_from_json, without_onlookers
 
@@ -67,7 +67,7 @@ def vector_env_maker(recording: Recording, env: Any) -> VectorEnvMaker | None:
         env: What the user has given: None, an environment or a function that makes one. The function is called to see
             what it makes.
     """
-    described = vector_description(recording)
+    described = described_vector(recording)
     if described is None or not (is_stepped_together(recording) or _is_of_lanes(env)):
         return None
     return VectorEnvMaker(recording, described, env)

@@ -2,8 +2,8 @@
 
 The file has each lane by itself. A step of the vector environment gives every lane a step, with these exceptions: in
 ``NEXT_STEP`` mode, the step after the end of an episode resets its lane; in ``DISABLED`` mode, nothing is recorded of a
-lane that has ended and waits for its reset. The recorded times say when such a reset came; without times it counts as
-the next thing after the end.
+lane that has ended and waits for its reset. The recorded times say when such a reset came; without times it is taken to
+come right after the end.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 
 __all__ = ["LanesReset", "LanesStepped", "sessions_of", "timeline"]
+
+_UNKNOWN = float("inf")
+"""The time of what has none, in seconds: later than everything."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,11 @@ class _Cursor:
         return self._next is not None and self._next.origin is Origin.AUTORESET and self._fits(self._next)
 
     @property
+    def is_reset_twice(self) -> bool:
+        """Whether two resets follow, with no step between: the first one is then of fewer lanes than the second."""
+        return self._next is not None and not self._next.length and self._at + 2 < len(self._episodes)
+
+    @property
     def place(self) -> str:
         """Where it is, in words."""
         return "before its first episode" if self._episode is None else f"after episode {self._episode.number}"
@@ -155,7 +163,7 @@ class _Cursor:
         return self._episodes[self._at], self._num_steps - 1
 
     def time_of_step(self) -> float:
-        """When the next step was taken, in seconds; infinite if the file does not say."""
+        """When the next step was taken, in seconds; ``_UNKNOWN`` if times were not recorded."""
         return _time(self._episodes[self._at], self._num_steps + 1)
 
     def _fits(self, coming: Episode) -> bool:
@@ -180,9 +188,10 @@ def _due_resets(
     can_wait = mode is AutoresetMode.DISABLED and all(cursor.is_over for cursor in resets)
     if can_wait and stepping and first > min(cursor.time_of_step() for cursor in stepping):
         return []
-    return [cursor for cursor, time in resets.items() if time == first]
+    due = [cursor for cursor, time in resets.items() if time == first]
+    return due if first < _UNKNOWN else [cursor for cursor in due if cursor.is_reset_twice] or due
 
 
 def _time(episode: Episode, row: int) -> float:
-    """When a row came, in seconds; infinite if times were not recorded."""
-    return float("inf") if episode.times is None else float(episode.times[row])
+    """When a row came, in seconds; ``_UNKNOWN`` if times were not recorded."""
+    return _UNKNOWN if episode.times is None else float(episode.times[row])

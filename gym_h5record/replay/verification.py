@@ -72,9 +72,9 @@ def verify(
     after all episodes that its environment went through before it. Pictures of cameras are not compared.
 
     The lanes of a vector environment are run one by one if each had an environment of its own (``SyncVectorEnv``,
-    ``AsyncVectorEnv``). Lanes that share generators, a simulator or a wrapper are run together; so they are if ``env`` is
-    a vector environment. Then episodes are exact only from the first reset of all lanes that was given seeds, unless
-    nothing in them is random.
+    ``AsyncVectorEnv``). Lanes that share generators, a simulator or a wrapper are run together; so they are if
+    ``env`` is a vector environment. Then episodes are exact only from the first reset of all lanes that was given
+    seeds, unless nothing in them is random.
 
     This imports the environment, wrappers and modules that the file names: verify only recordings from people you
     trust.

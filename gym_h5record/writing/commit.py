@@ -14,7 +14,7 @@ import numpy as np
 
 from gym_h5record.format import names as fmt
 from gym_h5record.format.claims import Commit, committed_items
-from gym_h5record.format.names import TypeCode
+from gym_h5record.format.names import RowFlag, TypeCode
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.snapshot_text import packed_state
 from gym_h5record.storage.recording_file import RecordingFile
@@ -71,7 +71,7 @@ class Drain:
             if kept.drops_open:
                 self._index.drop_open()
                 self._count_items(kept.first_row)
-            last = self.journal.last_rows(tail, head)
+            last = _last_rows(self.journal.take(FLAGS, tail, head))
             last = np.concatenate([last[start - tail : stop - tail] for start, stop in kept.runs] or [last[:0]])
             new_tail, tail_row = (head, kept.next_row) if is_last else kept.position(self._released(kept))
             episodes = self._write(kept, last, tail_row - kept.first_row)
@@ -210,6 +210,13 @@ class Drain:
             items = before + np.cumsum(items, dtype=np.int64)
         self._file.write(each.name, cursor, items)
         self._cursors[each.name] = cursor + num_moved
+
+
+def _last_rows(flags: np.ndarray) -> np.ndarray:
+    """Which rows are the last of their episode, judged by the flags of rows that follow each other."""
+    last: np.ndarray = (flags & RowFlag.LAST) != 0
+    last[:-1] |= (flags[1:] & RowFlag.FIRST) != 0
+    return last
 
 
 _OUTCOME = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)

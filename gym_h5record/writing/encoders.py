@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cache, singledispatch
 from typing import Any
 
@@ -19,11 +18,10 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes, ragged
 from gym_h5record.format import schema as sc
 from gym_h5record.format.names import NUMPY_SCALARS, TypeCode, numpy_scalar_code
-from gym_h5record.values.exact import base_value, foreign_array
-from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_rows import CODES
+from gym_h5record.values.exact import foreign_array
+from gym_h5record.writing.ring import Ring
 
-__all__ = ["Encoder", "OnMisfit", "Ring", "Segments", "exact_types", "make_dict_encoder", "make_encoder"]
+__all__ = ["Encoder", "OnMisfit", "Segments", "exact_types", "make_dict_encoder", "make_encoder"]
 
 Encoder = Callable[[int, Any], None]
 """Copies a value into a slot."""
@@ -33,49 +31,6 @@ OnMisfit = Callable[[str, Any], int]
 
 Segments = list[tuple[str, bytes]]
 """Pairs of a ragged field and the bytes of its items in this row."""
-
-
-@dataclass(frozen=True)
-class Ring:
-    """What encoders write to.
-
-    Attributes:
-        journal: The journal.
-        schema: The columns.
-        note_foreign: Called with a node's name, a value, and the value of another type that is stored for it: a NumPy
-            array for an array of another library, a value of Python's own class for one of a derived class.
-        note_inexact: Called with a node's name and an object in JSON text that does not come back as it was.
-        stacks: The encoders that look at the row before, by name of their node. A larger journal gets the same ones.
-        lane: The lane that is written to, None in a recording without lanes.
-    """
-
-    journal: Journal
-    schema: sc.Schema
-    note_foreign: Callable[[str, Any, Any], None]
-    note_inexact: Callable[[str, object], None]
-    stacks: dict[str, Any] = field(default_factory=dict)
-    lane: int | None = None
-
-    def column(self, name: str) -> np.ndarray | None:
-        """The slots of a field, ``(capacity_rows, *shape)``; None for one without elements."""
-        column = self.journal.columns.get(name)
-        return column if column is None or self.lane is None else column[:, self.lane]
-
-    def plain(self, name: str, value: Any, *kinds: type) -> Any:
-        """The value as one of these classes if its class is derived from one, else the value itself."""
-        base = base_value(value)
-        if type(base) not in kinds:
-            return value
-        self.note_foreign(name, value, base)
-        return base
-
-    def code(self, node: nodes.Node) -> tuple[memoryview, int, int]:
-        """The codes of all slots as flat bytes, the number of codes per slot, and the index of this node's code."""
-        codes, index = self.journal.columns[CODES], self.schema.code_index[node.name]
-        if self.lane is None:
-            return codes.data.cast("B"), codes.shape[1], index
-        num_lanes, num_codes = codes.shape[1:]
-        return codes.data.cast("B"), num_lanes * num_codes, self.lane * num_codes + index
 
 
 @singledispatch

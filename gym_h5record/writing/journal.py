@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.format.names import RowFlag
 from gym_h5record.format.nodes import Field
 from gym_h5record.limits import MAX_NODES
 from gym_h5record.storage.paths import open_regular
 from gym_h5record.writing.journal_format import (
+    COPIED_WORDS,
     HEADER_AT,
     MAGIC,
     PAGE_BYTES,
@@ -35,7 +35,6 @@ from gym_h5record.writing.journal_rows import (
     ALIGNMENT_BYTES,
     BLOB_ENDS,
     CODES,
-    FLAGS,
     MAX_CAPACITY_ROWS,
     MIN_CAPACITY_ROWS,
     Rings,
@@ -56,11 +55,6 @@ _MIN_BLOB_BYTES = 1 << 20
 _FIRST_POPULATED_BYTES = 4 << 20  # 2 ms, within the first reset
 _POPULATED_BYTES = 512 << 10  # 0.25 ms, at a tick
 _MADV_POPULATE_WRITE = 23  # Linux 5.14; Python's mmap names it from 3.14 on
-
-_COPIED_WORDS = (
-    *(Control.HEAD, Control.EVENTS, Control.FLUSH, Control.TAIL, Control.BLOB_TAIL),
-    *(Control.COMMITTED_HEAD, Control.COMMITTED_EVENTS),
-)
 
 
 class Journal:
@@ -246,7 +240,7 @@ class Journal:
                 column[row & self.mask] = other.columns[name][row & other.mask]
         start, stop = other.control[Control.BLOB_TAIL], other.blob_head
         self.write_blob(start, other.read_blob(start, stop))
-        for word in _COPIED_WORDS:
+        for word in COPIED_WORDS:
             self.control[word] = other.control[word]
 
     def take_place(self, path: Path) -> None:
@@ -276,13 +270,6 @@ class Journal:
     def take(self, name: str, start: int, stop: int) -> np.ndarray:
         """A copy of rows of a ring column."""
         return np.concatenate([self.columns[name][slots] for slots in self.slots(start, stop)])
-
-    def last_rows(self, start: int, stop: int) -> np.ndarray:
-        """Which rows are the last of their episode, judged by the rows before ``stop``."""
-        flags = self.take(FLAGS, start, stop)
-        last: np.ndarray = (flags & RowFlag.LAST) != 0
-        last[:-1] |= (flags[1:] & RowFlag.FIRST) != 0
-        return last
 
     # Segments ---------------------------------------------------------------------------------
 

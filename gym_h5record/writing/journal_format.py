@@ -13,6 +13,7 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.storage.paths import open_regular
 
 __all__ = [
+    "COPIED_WORDS",
     "HEADER_AT",
     "MAGIC",
     "PAGE_BYTES",
@@ -45,6 +46,13 @@ class Control(IntEnum):
     WRITER = 34  # writer: a WriterState
     COMMITTED_HEAD = 35  # writer: the HEAD that the last commit saw
     COMMITTED_EVENTS = 36  # writer: the EVENTS that the last commit saw
+
+
+COPIED_WORDS = (
+    *(Control.HEAD, Control.EVENTS, Control.FLUSH, Control.TAIL, Control.BLOB_TAIL),
+    *(Control.COMMITTED_HEAD, Control.COMMITTED_EVENTS),
+)
+"""What a larger journal takes over from the one that it replaces."""
 
 
 class RecorderState(IntEnum):

@@ -21,7 +21,8 @@ from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control, Segment
 from gym_h5record.writing.journal_rows import BLOB_ENDS, CODES, FLAGS
-from gym_h5record.writing.lane_index import LaneIndexWriter, RunOfLanes
+from gym_h5record.writing.lane_episodes import RunOfLanes
+from gym_h5record.writing.lane_index import LaneIndexWriter
 from gym_h5record.writing.lane_rows import LaneRows, find_lane_rows
 
 __all__ = ["LaneDrain"]

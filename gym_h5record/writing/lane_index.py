@@ -6,9 +6,7 @@ lanes. They keep how an episode began until it ends, and move back as others end
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,165 +14,17 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.claims import LaneCommit, check_span
 from gym_h5record.format.lanes import address
-from gym_h5record.format.names import NO_SEED, Origin, RowFlag
+from gym_h5record.format.names import RowFlag
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.values.exact import add_up
+from gym_h5record.writing.lane_episodes import COLUMNS, EpisodeTable, LaneEpisodes, RunOfLanes
 from gym_h5record.writing.lane_rows import LaneRows
 
-__all__ = ["LaneIndexWriter", "RunOfLanes", "close_open_episodes", "next_starts"]
+__all__ = ["LaneIndexWriter", "close_open_episodes", "next_starts"]
 
 _JSON_ENDS = f"{fmt.EPISODE_JSON}/{fmt.ENDS}"
 _JSON_VALUES = f"{fmt.EPISODE_JSON}/{fmt.VALUES}"
-_NOTHING = b"{}"  # of a reset to keep
 _FIRST = int(RowFlag.FIRST)  # to look up a member of an enumeration takes 0.05 us
-_COLUMNS = {**fmt.EPISODE_COLUMNS, "envs": np.dtype(np.int64)}
-
-
-class RunOfLanes(NamedTuple):
-    """What the index needs to know of the rows of a run of ticks.
-
-    Attributes:
-        rows: The rows.
-        terms: What the reward of each row adds to the total, ``(n, *shape)``.
-        flags: Terminated and truncated of each row, ``(n, 2)`` bool.
-        begins: How an episode began, as ``begin_json`` gives it, by the position of its first row.
-    """
-
-    rows: LaneRows
-    terms: np.ndarray
-    flags: np.ndarray
-    begins: Mapping[int, Mapping[str, Any]]
-
-
-class _Table:
-    """Entries of ``/episodes``, column by column."""
-
-    def __init__(self) -> None:
-        self.columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-        self.texts: list[bytes] = []
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-
-class _Lanes:
-    """The running episode of every lane, up to a row of each.
-
-    Args:
-        rows: The row behind it, which is the next one, ``(lanes,)`` int64.
-        no_reward: The return of an episode without steps.
-
-    Attributes:
-        rows: As given.
-        starts: Its first row, ``(lanes,)`` int64.
-        begins: Its seed, id and origin by the name of their column, each ``(lanes,)``.
-        texts: Its JSON by lane, where there is any.
-        totals: What its rewards add up to, ``(lanes, *shape)``.
-        ended_by: The flags of the step before the row, ``(lanes, 2)`` bool.
-    """
-
-    def __init__(self, rows: np.ndarray, no_reward: np.ndarray) -> None:
-        count = len(rows)
-        self.rows, self.starts = rows, np.zeros(count, np.int64)
-        self.begins: dict[str, np.ndarray] = {
-            "seeds": np.full(count, NO_SEED, np.int64),
-            "ids": np.full(count, -1, np.int64),
-            "origins": np.full(count, int(Origin.RESET), np.uint8),
-        }
-        self.texts: dict[int, bytes] = {}
-        self.totals = np.zeros((count, *no_reward.shape))
-        self.ended_by = np.zeros((count, 2), np.bool_)
-
-    def copy(self) -> _Lanes:
-        """Lanes that go on by themselves."""
-        other = _Lanes(self.rows.copy(), self.totals[:0].sum(axis=0))
-        other.starts, other.totals, other.ended_by = self.starts.copy(), self.totals.copy(), self.ended_by.copy()
-        other.begins, other.texts = {name: each.copy() for name, each in self.begins.items()}, dict(self.texts)
-        return other
-
-    def drop(self, lane: int) -> None:
-        """Go back to the first row of an episode, which is discarded."""
-        self.rows[lane], self.totals[lane], self.ended_by[lane] = self.starts[lane], 0, False
-
-    def advance(self, run: RunOfLanes, low: np.ndarray, high: np.ndarray, events: np.ndarray, ended: _Table) -> None:
-        """Go on by rows of a run.
-
-        Args:
-            run: The rows.
-            low: The position of the first of these rows, of each lane, ``(lanes,)`` int64.
-            high: The position behind the last of them.
-            events: The positions of those that begin or end an episode.
-            ended: Gets the entries of the episodes that end there, lane by lane.
-        """
-        rows, at = run.rows, low.copy()
-        lanes, numbers, flags = rows.lanes[events].tolist(), rows.rows[events].tolist(), rows.flags[events].tolist()
-        is_last = rows.is_last[events].tolist()
-        for event, lane, row, flag, last in zip(events.tolist(), lanes, numbers, flags, is_last, strict=True):
-            if flag & _FIRST:
-                self._begin(lane, row, run.begins.get(event))
-                at[lane] = event
-            if last:
-                if event > at[lane]:
-                    self.totals[lane] = add_up(self.totals[lane], run.terms[at[lane] : event])
-                if event > low[lane]:
-                    self.ended_by[lane] = run.flags[event - 1]
-                self._end(lane, row, ended)
-                self.starts[lane], self.totals[lane], at[lane] = row + 1, 0, event + 1
-        moved = high > low
-        self._add_up(run.terms, at, high)
-        self.ended_by[moved] = run.flags[high[moved] - 1]
-        self.rows[moved] = rows.rows[high[moved] - 1] + 1
-
-    def running(self, table: _Table) -> int:
-        """Add the entries of the running episodes to a table, by lane. ``close_open_episodes`` adds their rewards up.
-
-        Returns:
-            How many there are.
-        """
-        lanes = np.flatnonzero(self.rows > self.starts)
-        lengths = self.rows[lanes] - 1 - self.starts[lanes]
-        found = {"envs": lanes, "starts": self.starts[lanes], "lengths": lengths}
-        found |= {name: each[lanes] for name, each in self.begins.items()}
-        for name, column in table.columns.items():
-            column += found[name].tolist() if name in found else [self.totals[:1].sum(axis=0) * 0] * len(lanes)
-        table.texts += [self.texts.get(lane, _NOTHING) for lane in lanes.tolist()]
-        return len(lanes)
-
-    def _begin(self, lane: int, row: int, begin: Mapping[str, Any] | None) -> None:
-        """Begin an episode. Without more to say, the vector environment itself has reset its environment."""
-        self.starts[lane], self.totals[lane] = row, 0
-        self.texts.pop(lane, None)
-        begins = self.begins
-        if begin is None:
-            begins["ids"][lane] += 1
-            begins["seeds"][lane], begins["origins"][lane] = NO_SEED, Origin.AUTORESET
-            return
-        for name, value in begin["columns"].items():
-            begins[name][lane] = value
-        if begin["json"]:
-            self.texts[lane] = json.dumps(begin["json"], separators=(",", ":")).encode()
-
-    def _end(self, lane: int, row: int, table: _Table) -> None:
-        length = row - int(self.starts[lane])
-        flags = self.ended_by[lane].tolist() if length else [False, False]
-        entry = {"envs": lane, "starts": int(self.starts[lane]), "lengths": length, "returns": self.totals[lane].copy()}
-        entry |= {"terminated": flags[0], "truncated": flags[1], "complete": any(flags)}
-        entry |= {name: each[lane] for name, each in self.begins.items()}
-        for name, value in entry.items():
-            table.columns[name].append(value)
-        table.texts.append(self.texts.get(lane, _NOTHING))
-
-    def _add_up(self, terms: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        """Add terms to the totals, one by one: of few lanes lane by lane, of many step by step."""
-        most = int((high - low).max(initial=0))
-        if most > len(low):
-            for lane in np.flatnonzero(high > low).tolist():
-                self.totals[lane] = add_up(self.totals[lane], terms[low[lane] : high[lane]])
-            return
-        with np.errstate(over="ignore", invalid="ignore"):  # the sum is then infinity or NaN
-            for step in range(most):
-                some = np.flatnonzero(low + step < high)
-                self.totals[some] += terms[low[some] + step]
 
 
 class LaneIndexWriter:
@@ -194,7 +44,7 @@ class LaneIndexWriter:
     def __init__(self, file: RecordingFile, committed: LaneCommit) -> None:
         self._file = file
         self._number = 0  # of episodes that never change again
-        self._lanes = _Lanes(np.array(committed.tail_rows, np.int64), np.zeros(file.schema.return_shape))
+        self._lanes = LaneEpisodes(np.array(committed.tail_rows, np.int64), np.zeros(file.schema.return_shape))
         self.num_running = 0
         if committed.rows:
             self._find_open(committed)
@@ -222,7 +72,7 @@ class LaneIndexWriter:
         bounds = np.searchsorted(lanes, np.arange(count + 1))
         middle = bounds[:-1] + np.bincount(lanes[is_released], minlength=count)
         is_event = run.rows.is_last | ((run.rows.flags & _FIRST) != 0)
-        settled, ended = _Table(), _Table()
+        settled, ended = EpisodeTable(), EpisodeTable()
         self._lanes.advance(run, bounds[:-1], middle, np.flatnonzero(is_event & is_released), settled)
         ahead = self._lanes.copy()
         ahead.advance(run, middle, bounds[1:], np.flatnonzero(is_event & ~is_released), ended)
@@ -236,8 +86,8 @@ class LaneIndexWriter:
         self._number += len(settled)
         return number
 
-    def _write(self, first: int, table: _Table) -> None:
-        for name, dtype in _COLUMNS.items():
+    def _write(self, first: int, table: EpisodeTable) -> None:
+        for name, dtype in COLUMNS.items():
             self._file.write(f"{fmt.EPISODES}/{name}", first, np.array(table.columns[name], dtype))
         start = int(self._file.read(_JSON_ENDS, first - 1, first)[0]) if first else 0
         ends = start + np.cumsum([len(text) for text in table.texts], dtype=np.int64)
@@ -278,14 +128,14 @@ class LaneIndexWriter:
         lanes.ended_by[lane] = [file.read(name, at, at + 1)[0] for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS)]
 
 
-def _by_tick(rows: LaneRows, table: _Table, is_chosen: np.ndarray) -> list[int]:
+def _by_tick(rows: LaneRows, table: EpisodeTable, is_chosen: np.ndarray) -> list[int]:
     """The order in which the episodes of a table ended: by tick, then by lane. They are given lane by lane."""
     ticks = rows.ticks[rows.is_last & is_chosen]
     return np.lexsort((np.array(table.columns["envs"], np.int64), ticks)).tolist() if len(table) else []
 
 
-def _joined(first: _Table, second: _Table, order: list[int]) -> _Table:
-    joined = _Table()
+def _joined(first: EpisodeTable, second: EpisodeTable, order: list[int]) -> EpisodeTable:
+    joined = EpisodeTable()
     for name in joined.columns:
         both = first.columns[name] + second.columns[name]
         joined.columns[name] = [both[each] for each in order]

@@ -20,30 +20,19 @@ from gym_h5record.format import nodes
 from gym_h5record.format.names import RowFlag
 from gym_h5record.format.schema import Schema
 from gym_h5record.writing.batch_encoders import make_batch_encoder, make_keys_encoder
-from gym_h5record.writing.encoders import Encoder, Ring, make_dict_encoder, make_encoder
+from gym_h5record.writing.batch_rows import BatchRows
+from gym_h5record.writing.encoders import Encoder, make_dict_encoder, make_encoder
 from gym_h5record.writing.journal_format import Control, Segment, pack_segment
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from gym_h5record.writing.lane_codes import LaneCodes
 from gym_h5record.writing.lane_stacks import LaneStacks, StackOfLane
+from gym_h5record.writing.lane_unslotted import LaneUnslotted
+from gym_h5record.writing.ring import Ring
 from gym_h5record.writing.session import Session
-from gym_h5record.writing.unslotted import UnslottedRow
 
-__all__ = ["LaneRowWriter", "Rows"]
+__all__ = ["LaneRowWriter"]
 
 _HEAD, _LAST = int(Control.HEAD), int(RowFlag.LAST)  # to look up a member of an enumeration takes 0.05 us
-
-
-class Rows:
-    """What a tick records of the rows of all lanes: batches with an entry for every lane.
-
-    Attributes:
-        observations: The observations.
-        infos: The infos, as Gymnasium's vector environments give them.
-        frames: The pictures, None if there are none.
-    """
-
-    def __init__(self, observations: Any, infos: Any, frames: Any = None) -> None:
-        self.observations, self.infos, self.frames = observations, infos, frames
 
 
 class LaneRowWriter:
@@ -62,11 +51,9 @@ class LaneRowWriter:
         self._num_lanes = schema.num_envs or 1
         self._all = range(self._num_lanes)
         self._numbers = {field.name: number for number, field in enumerate(schema.ragged_fields)}
-        warned: set[str] = set()
-        self._unslotted = [UnslottedRow(warned) for _ in self._all]
-        self._unslotted_lanes: set[int] = set()  # those that may have segments
+        self._unslotted = LaneUnslotted(self._num_lanes)
         self._stacks = {
-            node.name: LaneStacks(node, self._num_lanes, self._row_segments, self._stack_misfit(node.name))
+            node.name: LaneStacks(node, self._num_lanes, self._unslotted)
             for node in schema.observation.walk()
             if isinstance(node, nodes.Stack)
         }
@@ -81,7 +68,7 @@ class LaneRowWriter:
     # What the recorder calls --------------------------------------------------------------------
 
     def begin_episodes(
-        self, rows: Rows, begins: Mapping[int, Mapping[str, Any] | None], time_ns: int | None = None
+        self, rows: BatchRows, begins: Mapping[int, Mapping[str, Any] | None], time_ns: int | None = None
     ) -> None:
         """Append the first rows of episodes: after a reset of some lanes, or of all.
 
@@ -121,7 +108,7 @@ class LaneRowWriter:
         rewards: Any,
         terminations: Any,
         truncations: Any,
-        rows: Rows,
+        rows: BatchRows,
         flags: np.ndarray,
         lanes: Sequence[int],
         present: Sequence[int] | None = None,
@@ -169,7 +156,7 @@ class LaneRowWriter:
         if self._is_unfinished:
             for stack in self._stacks.values():
                 stack.restart()
-        self._clear_unslotted()
+        self._unslotted.clear()
         self._is_unfinished = False
 
     def release(self) -> None:
@@ -181,7 +168,7 @@ class LaneRowWriter:
 
     def _append(
         self,
-        rows: Rows,
+        rows: BatchRows,
         flags: np.ndarray,
         lanes: Sequence[int],
         time_ns: int | None,
@@ -209,9 +196,8 @@ class LaneRowWriter:
     def _put_final(self, slot: int, lane: int, observation: Any, info: Any) -> None:
         self._lane_encoder(self.schema.observation, lane)(slot, observation)
         if self.schema.infos is not None:
-            unslotted = self._unslotted[lane]
-            encode = make_dict_encoder(self.schema.infos, self._ring(lane), unslotted.keep_other_infos)
-            encode(slot, info)
+            keep = self._unslotted.of(lane).keep_other_infos
+            make_dict_encoder(self.schema.infos, self._ring(lane), keep)(slot, info)
 
     def _next_slot(self) -> int:
         if self._head >= self._limit:
@@ -227,7 +213,7 @@ class LaneRowWriter:
 
     def _publish(self, slot: int, flags: np.ndarray, lanes: Sequence[int], segments: bytes) -> None:
         """Count the tick in ``slot``. A crash before this leaves no trace of its rows."""
-        if segments or self._unslotted_lanes:
+        if segments or self._unslotted.is_any:
             slot = self._write_segments(slot, segments)
         self._flags[slot] = flags
         self._blob_ends[slot] = self._blob_head
@@ -259,11 +245,8 @@ class LaneRowWriter:
     # What has no slot ---------------------------------------------------------------------------------
 
     def _write_segments(self, slot: int, segments: bytes) -> int:
-        data = segments + b"".join(
-            self._unslotted[lane].step.pack(self._numbers, lane) + self._unslotted[lane].row.pack(self._numbers, lane)
-            for lane in sorted(self._unslotted_lanes)
-        )
-        self._clear_unslotted()
+        data = segments + self._unslotted.pack(self._numbers)
+        self._unslotted.clear()
         if self._blob_head + len(data) > self._blob_limit:
             self._blob_limit = self._session.make_blob_room(len(data))
             if self._session.journal is not self._journal:  # replaced by a larger one
@@ -272,12 +255,6 @@ class LaneRowWriter:
         self._journal.write_blob(self._blob_head, data)
         self._blob_head += len(data)
         return slot
-
-    def _clear_unslotted(self) -> None:
-        for lane in self._unslotted_lanes:
-            self._unslotted[lane].step.clear()
-            self._unslotted[lane].row.clear()
-        self._unslotted_lanes.clear()
 
     def _packed(self, begins: Mapping[int, Mapping[str, Any] | None]) -> bytes:
         data = b""
@@ -289,41 +266,22 @@ class LaneRowWriter:
                     data += pack_segment(Segment.SNAPSHOT, f"{name}\0".encode() + state, lane)
         return data
 
-    def _row_segments(self, lane: int) -> Any:
-        self._unslotted_lanes.add(lane)
-        return self._unslotted[lane].row.segments
-
-    def _stack_misfit(self, name: str) -> Any:
-        def keep(lane: int, value: Any) -> int:
-            self._unslotted_lanes.add(lane)
-            return self._unslotted[lane].keep_row_value(name, value)
-
-        return keep
-
-    def _keep_infos(self, lane: int, rest: Any) -> None:
-        self._unslotted_lanes.add(lane)
-        self._unslotted[lane].keep_other_infos(rest)
-
-    def _keep_extras(self, lane: int, rest: Any) -> None:
-        self._unslotted_lanes.add(lane)
-        self._unslotted[lane].keep_other_extras(rest)
-
     # The journal ----------------------------------------------------------------------------------
 
     def _lane_encoder(self, node: nodes.Node, lane: int) -> Encoder:
         """The encoder of one node for one lane; made when it is first needed."""
         encoder = self._encoders.get((node.name, lane))
         if encoder is None:
-            unslotted = self._unslotted[lane]
+            unslotted = self._unslotted.of(lane)
             of_step = node.name in self._step_names
             keep = unslotted.keep_step_value if of_step else unslotted.keep_row_value
             segments = (unslotted.step if of_step else unslotted.row).segments
             encoder = self._encoders[node.name, lane] = make_encoder(node, self._ring(lane), keep, segments)
-        self._unslotted_lanes.add(lane)
+        self._unslotted.of(lane)
         return encoder
 
     def _ring(self, lane: int) -> Ring:
-        unslotted = self._unslotted[lane]
+        unslotted = self._unslotted.of(lane)
         stacks = {name: StackOfLane(each, lane) for name, each in self._stacks.items()}
         return Ring(self._journal, self.schema, unslotted.note_foreign, unslotted.note_inexact, stacks, lane)
 
@@ -353,9 +311,11 @@ class LaneRowWriter:
         self._encode_truncations = encoder(schema.node(fmt.TRUNCATIONS), None)
         self._encode_frames = None if schema.frame is None else encoder(schema.frame, None)
         self._encode_infos = (
-            None if schema.infos is None else make_keys_encoder(schema.infos, columns, codes, self._keep_infos)
+            None
+            if schema.infos is None
+            else make_keys_encoder(schema.infos, columns, codes, self._unslotted.keep_infos)
         )
-        self._encode_extras = make_keys_encoder(schema.extras or (), columns, codes, self._keep_extras)
+        self._encode_extras = make_keys_encoder(schema.extras or (), columns, codes, self._unslotted.keep_extras)
         self._has_extra_columns = bool(schema.extras)
         self._times = journal.columns[fmt.TIMES] if schema.times else None
         self._began_ns = self._session.began_ns

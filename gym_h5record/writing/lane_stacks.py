@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gym_h5record.format import nodes
 from gym_h5record.format.names import TypeCode
-from gym_h5record.writing.encoders import Segments
 from gym_h5record.writing.lane_codes import LaneCodes
+from gym_h5record.writing.lane_unslotted import LaneUnslotted
 
 __all__ = ["LaneStacks", "StackOfLane"]
 
@@ -21,19 +21,11 @@ class LaneStacks:
     Args:
         node: The node.
         num_lanes: How many lanes there are.
-        segments: Gives the list to which the earlier frames of a lane are appended.
-        on_misfit: Called with a lane and a value that is no such array; returns the type code to note.
+        unslotted: Gets the earlier frames, and values that are no such arrays.
     """
 
-    def __init__(
-        self,
-        node: nodes.Stack,
-        num_lanes: int,
-        segments: Callable[[int], Segments],
-        on_misfit: Callable[[int, Any], int],
-    ) -> None:
-        self._node = node
-        self._segments, self._on_misfit = segments, on_misfit
+    def __init__(self, node: nodes.Stack, num_lanes: int, unslotted: LaneUnslotted) -> None:
+        self._node, self._unslotted = node, unslotted
         self._stacks = np.zeros((num_lanes, *node.shape), f"u{node.dtype.itemsize}")  # bits: NaNs are compared as such
         self._continues = np.zeros(num_lanes, np.bool_)  # whether the next row of each lane may continue its stack
 
@@ -73,7 +65,7 @@ class LaneStacks:
         node = self._node
         if type(value) is not np.ndarray or value.dtype != node.dtype or value.shape != node.shape:
             self._frames[slot, lane] = 0
-            self._codes.put_one(slot, lane, self._index, self._on_misfit(lane, value))
+            self._codes.put_one(slot, lane, self._index, self._unslotted.of(lane).keep_row_value(node.name, value))
             self.skip(lane)
             return
         self._frames[slot, lane] = value[-1]
@@ -90,7 +82,7 @@ class LaneStacks:
 
     def _keep_earlier(self, lane: int, stack: np.ndarray) -> None:
         earlier = self._node.earlier
-        self._segments(lane).extend(
+        self._unslotted.row_segments(lane).extend(
             [(earlier.ends, np.int64(len(stack) - 1).tobytes()), (earlier.item.name, stack[:-1].tobytes())]
         )
 

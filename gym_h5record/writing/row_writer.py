@@ -18,9 +18,10 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin, RowFlag
 from gym_h5record.format.schema import Schema
 from gym_h5record.values.tagged_json import tag, tag_anything
-from gym_h5record.writing.encoders import Ring, make_dict_encoder, make_encoder
+from gym_h5record.writing.encoders import make_dict_encoder, make_encoder
 from gym_h5record.writing.journal_format import Control, Segment, pack_segment, without_segments
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
+from gym_h5record.writing.ring import Ring
 from gym_h5record.writing.session import Session
 from gym_h5record.writing.stack_encoder import StackEncoder
 from gym_h5record.writing.step_batch import StepBatch
@@ -277,11 +278,9 @@ class RowWriter:
         self._encode_truncated = step_encoders[fmt.TRUNCATIONS]
         self._encode_action = make_encoder(schema.action, ring, unslotted.keep_step_value, self._step.segments)
         self._encode_observation = make_encoder(schema.observation, ring, unslotted.keep_row_value, self._row.segments)
-        self._encode_frame = (
-            None
-            if schema.frame is None
-            else make_encoder(schema.frame, ring, unslotted.keep_row_value, self._row.segments)
-        )
+        self._encode_frame = None
+        if schema.frame is not None:
+            self._encode_frame = make_encoder(schema.frame, ring, unslotted.keep_row_value, self._row.segments)
         self._encode_infos = (
             None if schema.infos is None else make_dict_encoder(schema.infos, ring, unslotted.keep_other_infos)
         )

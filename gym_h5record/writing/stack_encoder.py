@@ -9,8 +9,9 @@ import numpy as np
 from gym_h5record.format import nodes
 from gym_h5record.format.names import TypeCode
 from gym_h5record.values.exact import foreign_array
-from gym_h5record.writing.encoders import Encoder, OnMisfit, Ring, Segments, make_encoder
+from gym_h5record.writing.encoders import Encoder, OnMisfit, Segments, make_encoder
 from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.ring import Ring
 
 __all__ = ["StackEncoder"]
 

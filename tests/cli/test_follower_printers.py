@@ -12,6 +12,7 @@ from rich.console import Console
 
 import gym_h5record as h5r
 from gym_h5record.cli.follower_printers import Printer, make_printer
+from tests.lane_recordings import record_lanes
 from tests.treasures import RETURNS
 
 
@@ -75,3 +76,15 @@ def test_returns_that_are_arrays_are_lists_in_json(capsys: pytest.CaptureFixture
     assert [event["return"] for event in events[:3]] == [pytest.approx(each) for each in RETURNS]
     assert events[3]["mean_return"] == pytest.approx([9.5, -0.5])
     assert events[3]["incomplete_episodes"] == 1
+
+
+def test_episodes_of_lanes_are_told_with_their_lane(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = record_lanes(tmp_path / "run.h5", lengths=((2,), (3,)), num_steps=3)
+    lines = printed(capsys, make_printer(Console(file=io.StringIO()), 9, as_json=False), path).splitlines()
+    assert [line.partition(":")[0] for line in lines[1:4]] == [
+        "episode 0, lane 0",
+        "episode 1, lane 1",
+        "episode 2, lane 0",
+    ]
+    events = printed(capsys, make_printer(Console(file=io.StringIO()), 9, as_json=True), path).splitlines()
+    assert [json.loads(line)["env"] for line in events if '"episode"' in line] == [0, 1, 0]

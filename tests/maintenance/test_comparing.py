@@ -21,11 +21,13 @@ from gym_h5record.errors import (
 )
 from gym_h5record.format import column_planning
 from gym_h5record.maintenance import comparing
+from tests.lane_recordings import record_lanes
 from tests.made_once import made_once
 from tests.maintenance.scripted import LENGTHS, Changes, make, put
 from tests.maintenance.validation import code_column
 from tests.paintings import FRAMES, record_paintings
 from tests.reading import damage_chunk, record
+from tests.scripted import SPACES
 from tests.stacking import START, StackingEnv, record_stacks
 from tests.treasures import DeepSea, without_extras
 from tests.writing import Pen, elsewhere, write_pairs
@@ -503,3 +505,81 @@ def test_a_frame_that_no_row_shows_is_found_where_a_stack_goes_on_from_it(
         file["observations/stack/newest"][8, 1, 300] ^= 7
     report = h5r.diff(one, other)
     assert (report.episode, report.step, report.leaf) == (0, 9, "observations/stack[2, 1, 300]")
+
+
+# Lanes ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [*SPACES, "stacks"])
+def test_lanes_recorded_twice_are_the_same(kind: str, tmp_path: Path) -> None:
+    one, other = (record_lanes.__wrapped__(tmp_path / name, kind) for name in ("a.h5", "b.h5"))  # type: ignore[attr-defined]
+    report = h5r.diff(one, other)
+    assert report.ok
+    with h5r.Recording(one) as recording:
+        assert (report.num_episodes, report.num_steps) == (recording.num_episodes, recording.num_steps)
+
+
+@pytest.mark.parametrize("lane", [0, 1, 2])
+def test_a_change_is_found_in_its_lane(lane: int, tmp_path: Path) -> None:
+    one, other = (record_lanes(tmp_path / name, "box") for name in ("a.h5", "b.h5"))
+    with h5py.File(other, "r+") as file:
+        file["rewards"][0, lane] = 99
+    with h5r.Recording(one) as recording:
+        number = int(recording.lane(lane).numbers[0])
+    report = h5r.diff(one, other)
+    assert (report.episode, report.step, report.leaf, report.b) == (number, 0, "rewards", 99.0)
+
+
+def test_stacks_of_lanes_are_compared_from_their_first_row(rows_at_once: int, tmp_path: Path) -> None:
+    one, other = (record_lanes(tmp_path / name, "stacks", lengths=((3, 2), (2,))) for name in ("a.h5", "b.h5"))
+    assert h5r.diff(one, other).ok
+    with h5py.File(other, "r+") as file:
+        file["observations/earlier/values"][1, 1, 5, 6] ^= 7  # of the first row of lane 1
+    with h5r.Recording(one) as recording:
+        number = int(recording.lane(1).numbers[0])
+    report = h5r.diff(one, other)
+    assert (report.episode, report.step, report.leaf) == (number, 0, "observations[1, 5, 6]")
+
+
+def test_the_order_in_which_lanes_ended_does_not_matter(tmp_path: Path) -> None:
+    one, other = (record_lanes(tmp_path / name, "box", lengths=((2,), (3,)), num_steps=9) for name in ("a.h5", "b.h5"))
+    with h5py.File(other, "r+") as file:
+        count = int(file["commit"][-1])
+        lanes = file["episodes/envs"][:count]
+        order = np.argsort(lanes, kind="stable")
+        assert (lanes != lanes[order]).any()
+        for name in ("envs", "starts", "lengths", "seeds", "ids", "origins", "returns"):
+            file[f"episodes/{name}"][:count] = file[f"episodes/{name}"][:count][order]
+        for name in ("terminated", "truncated", "complete"):
+            file[f"episodes/{name}"][:count] = file[f"episodes/{name}"][:count][order]
+    assert h5r.diff(one, other).ok
+    with h5py.File(other, "r+") as file:
+        file["rewards"][0, 1] = 99
+    with h5r.Recording(one) as first, h5r.Recording(other) as second:
+        ours, theirs = (int(each.lane(1).numbers[0]) for each in (first, second))
+    message = h5r.diff(one, other).message
+    assert message.startswith(f"episode {ours} ({theirs} in b.h5), step 0, rewards: 1.015625 in a.h5, 99.0 in b.h5")
+
+
+def test_another_number_of_lanes_is_a_difference(tmp_path: Path) -> None:
+    one = record_lanes(tmp_path / "a.h5", "box", lengths=((2,), (3,)))
+    other = record_lanes(tmp_path / "b.h5", "box", lengths=((2,),))
+    report = h5r.diff(one, other)
+    assert (report.ok, report.episode, report.leaf, report.a, report.b) == (False, None, "num_envs", 2, 1)
+    assert report.message == "num_envs: 2 in a.h5, 1 in b.h5"
+
+
+def test_an_extra_episode_of_a_lane_is_found_behind_all_others(tmp_path: Path) -> None:
+    one = record_lanes(tmp_path / "a.h5", "box", lengths=((3,), (9,)), num_steps=9)
+    other = record_lanes(tmp_path / "b.h5", "box", lengths=((3,), (9,)), num_steps=9, keep=_has_seed)
+    with h5r.Recording(one) as recording:
+        assert [(each.env, each.length) for each in recording] == [(0, 3), (0, 3), (1, 9), (0, 0)]
+    for report, a, b in ((h5r.diff(one, other), "a", "b"), (h5r.diff(other, one), "b", "a")):
+        assert (report.ok, report.leaf, report.episode, report.num_episodes) == (False, "episodes", 1, 2)
+        counts = {"a": 3, "b": 1}
+        assert report.message == f"lane 0, episodes: {counts[a]} in {a}.h5, {counts[b]} in {b}.h5"
+
+
+def _has_seed(summary: Any) -> bool:
+    """True for the first episode of each lane."""
+    return summary.seed is not None

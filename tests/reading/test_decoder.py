@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import warnings
 from collections.abc import Iterable
@@ -359,3 +360,15 @@ def test_damaged_metadata_is_one_of_our_errors_or_no_matter(
     except RecordingError:
         return
     assert attribute not in ("schema", "observation_space", "action_space")
+
+
+def test_a_pickled_decoder_still_checks_what_the_datasets_hold(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.h5", [np.int64(1), np.int64(2)], spaces.Discrete(3))
+    with h5r.Recording(path) as recording:
+        twin = pickle.dumps(recording[0].observations)
+    assert pickle.loads(twin)[1] == 2
+    with h5py.File(path, "r+") as file:
+        del file["observations"]
+        file["observations"] = np.zeros((2, 3), np.float32)
+    with pytest.raises(CorruptRecordingError, match=r"/observations has items of float32\(3,\), the schema says int64"):
+        pickle.loads(twin)[1]

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from gymnasium import spaces
 
@@ -14,6 +15,7 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
+from tests.lane_recordings import record_lanes
 from tests.reading import Reads, record, write_ones
 from tests.zoo import ZooEnv
 
@@ -147,3 +149,17 @@ def test_spans_outside_of_the_rows_or_over_each_other_are_corruption(
 def test_a_seed_in_the_json_is_a_number(copy: Path) -> None:
     with pytest.raises(CorruptRecordingError, match="lacks the seed of episode 0"):
         committed(copy).seed_in_json(0)
+
+
+# Lanes ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 4, 6])
+def test_a_commit_of_another_number_of_lanes_is_corruption(count: int, tmp_path: Path) -> None:
+    path = record_lanes(tmp_path / "run.h5")
+    with h5py.File(path, "r+") as file:
+        numbers = np.resize(file["commit"][:], count)
+        del file["commit"]
+        file["commit"] = numbers
+    with pytest.raises(CorruptRecordingError, match=f"/commit has {count} numbers, those of 4 lanes are 5"):
+        committed(path)

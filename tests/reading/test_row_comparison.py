@@ -17,6 +17,7 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.reading import row_comparison
 from gym_h5record.reading.columns import Column
 from gym_h5record.reading.decoder import Decoder
+from tests.lane_recordings import record_lanes
 from tests.reading import record
 from tests.stacking import START, StackingEnv, record_stacks
 from tests.zoo import SPACES_BY_ID, ZooEnv, some_spaces_by_name
@@ -230,3 +231,12 @@ def test_the_first_stacks_may_stand_at_other_places(tmp_path: Path) -> None:
                 assert is_same or not columns[one].surely_same(columns[other], row, row + 1)
                 if one == other:
                     assert columns[one].surely_same(columns[other], row, row + 1)
+
+
+def test_stacks_of_lanes_have_no_frames_of_the_lane_before(tmp_path: Path) -> None:
+    path = record_lanes(tmp_path / "run.h5", "stacks", lengths=((3, 2), (3, 2)))
+    with h5r.Recording(path) as recording, h5r.Recording(path) as twin:
+        for episode, other in zip(recording, twin, strict=True):
+            assert episode.observations.surely_same(other.observations, 0, episode.length + 1)
+        lanes = [recording.lane(lane)[0].observations for lane in range(2)]
+        assert not any(lanes[0].surely_same(lanes[1], row, row + 1) for row in range(4))

@@ -22,6 +22,7 @@ from gym_h5record.reading import table_columns
 from gym_h5record.reading.steps import Steps
 from gym_h5record.reading.table_columns import StepTable, TableColumn, read_table
 from gym_h5record.storage.column_reader import ColumnReader
+from tests.lane_recordings import record_lanes
 from tests.paintings import record_paintings
 from tests.reading import NESTED, Reads, record
 from tests.stacking import START, record_stacks
@@ -274,3 +275,10 @@ def test_no_memory_is_taken_for_more_rows_than_the_file_can_hold(
         monkeypatch.setattr(ColumnReader, "check_stored", refuse)
         with pytest.raises(CorruptRecordingError, match="it claims 5 items"):
             table_of(steps)
+
+
+def test_rows_of_lanes_are_counted_lane_by_lane(tmp_path: Path) -> None:
+    with h5r.Recording(record_lanes(tmp_path / "run.h5", "box")) as recording:
+        columns = columns_of(recording.steps)
+        np.testing.assert_array_equal(columns["observations"].values, recording.steps.observations[:])
+        np.testing.assert_array_equal(columns["times"].values, recording.steps.times)

@@ -124,8 +124,8 @@ def test_only_the_chosen_episodes_are_reported_and_counted(path: Path) -> None:
 
 
 def test_a_vector_environment_of_the_user_stays_open(path: Path) -> None:
-    record(cartpoles(), path)
-    envs = cartpoles()
+    record_shared(path, AutoresetMode.NEXT_STEP)
+    envs = SharedLanes(AutoresetMode.NEXT_STEP)
     assert h5r.verify(path, env=envs).ok
     assert not envs.closed
 
@@ -136,7 +136,7 @@ def test_a_vector_environment_of_the_user_stays_open(path: Path) -> None:
 @pytest.mark.parametrize("mode", MODES, ids=MODE_IDS)
 def test_a_changed_observation_is_found_at_its_place_and_nowhere_else(mode: AutoresetMode, path: Path) -> None:
     record_shared(path, mode)
-    tamper_lane(path, "observations", 4, 2, lambda values: values + [0.25, 0.0])
+    tamper_lane(path, "observations", 4, 2, lambda values: values + np.array([0.25, 0.0]))
     report = h5r.verify(path, env=lambda: SharedLanes(mode))
     assert [each.episode for each in report.episodes if not each.ok] == [4]
     found = report.first_divergence

@@ -19,9 +19,10 @@ from gym_h5record.format.names import NUMPY_SCALARS, SCALAR_TYPES, TypeCode, num
 from gym_h5record.format.schema import NUMBER_REWARD, Schema
 from gym_h5record.values.exact import identical
 from gym_h5record.values.tagged_json import TaggedText, dumps, loads
-from gym_h5record.writing.encoders import Ring, make_dict_encoder, make_encoder
+from gym_h5record.writing.encoders import make_dict_encoder, make_encoder
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_rows import CODES
+from gym_h5record.writing.ring import Ring
 from tests.custom_spaces import Anything
 from tests.writing import small_journal
 from tests.zoo import DTYPES, NAN_WITH_PAYLOAD, NEGATIVE_NAN, check_identical

@@ -122,13 +122,15 @@ class DamagedRecording:
         """The episodes up to the first unsound entry of their lane, then all other rows, as one span for each lane."""
         starts, unsound, before = [0] * self.num_lanes, set[int](), 0
         index = EpisodeIndex(self._storage, self._indexed_episodes(), self._lane_rows)
-        for number in range(index.num_episodes):
+        is_there = read_or(lambda: len(index.column("starts")) == len(index.column("lengths")), default=False)
+        for number in range(index.num_episodes if is_there else 0):
+            lane = index.lane(number)
             episode = read_or(partial(Episode, self._decoder, index, number), None)
-            if episode is None or len(unsound) == self.num_lanes:
-                break
-            lane, start = episode.env, starts[episode.env]
-            if lane in unsound or episode.start != start or start >= self._stops[lane]:
+            start = starts[lane]
+            if lane in unsound or episode is None or episode.start != start or start >= self._stops[lane]:
                 unsound.add(lane)
+                if len(unsound) == self.num_lanes:
+                    break
                 continue
             starts[lane] = start + episode.length + 1
             span = self._span(lane, start, starts[lane], episode, before)

@@ -12,6 +12,7 @@ import gymnasium as gym
 import pytest
 
 import gym_h5record as h5r
+from tests.lane_recordings import record_lanes
 from tests.paintings import FRAMES, record_paintings
 from tests.treasures import DeepSea
 
@@ -226,3 +227,17 @@ def test_returns_that_are_nan_are_null_in_json(cli: Any, tmp_path: Path) -> None
     assert facts(cli("info", "run.h5").stdout)["returns"] == "min nan  mean nan  max nan"
     content = json.loads(cli("info", "run.h5", "--json").stdout, parse_constant=pytest.fail)
     assert content["returns"] == {"min": None, "mean": None, "max": None}
+
+
+def test_lanes_are_told_with_how_they_were_reset(cli: Any, tmp_path: Path) -> None:
+    record_lanes(tmp_path / "run.h5", mode="SAME_STEP")
+    assert facts(cli("info", "run.h5").stdout)["lanes"] == "4 environments side by side, autoreset SAME_STEP"
+    content = json.loads(cli("info", "run.h5", "--json").stdout)
+    assert (content["num_envs"], content["autoreset_mode"]) == (4, "SAME_STEP")
+    record_lanes(tmp_path / "one.h5", lengths=((2,),))
+    assert facts(cli("info", "one.h5").stdout)["lanes"] == "1 environment side by side, autoreset NEXT_STEP"
+
+
+def test_a_single_environment_has_no_lanes(cli: Any, paintings: Path) -> None:
+    assert "lanes" not in facts(cli("info", paintings).stdout)
+    assert json.loads(cli("info", paintings, "--json").stdout)["autoreset_mode"] is None
