@@ -54,9 +54,17 @@ def record_with_extras(path: Path, num_steps: int = 6) -> Path:
 
 
 @made_once
-def record_cart_poles(path: Path, num_steps: int = 40, num_envs: int = 3, seed: int = 1) -> Path:
-    """CartPole, whose environments can be made again."""
-    envs = gym.make_vec("CartPole-v1", num_envs=num_envs, vectorization_mode="sync")
+def record_cart_poles(
+    path: Path,
+    num_steps: int = 40,
+    num_envs: int = 3,
+    seed: int = 1,
+    vectorization_mode: str = "sync",
+    has_statistics: bool = False,
+) -> Path:
+    """CartPole, whose environments can be made again; ``"vector_entry_point"`` steps them together."""
+    envs: Any = gym.make_vec("CartPole-v1", num_envs=num_envs, vectorization_mode=vectorization_mode)
+    envs = gym.wrappers.vector.RecordEpisodeStatistics(envs) if has_statistics else envs
     recorded = h5r.vector.RecordToHDF5(envs, path, writer="inline")
     recorded.action_space.seed(seed)
     recorded.reset(seed=seed)

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import h5py
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import gym_h5record as h5r
-from gym_h5record.errors import SelectionError, UnbuildableEnvError, UnsupportedEnvError
+from gym_h5record.errors import NotReplayableError, SelectionError, UnbuildableEnvError
 from gym_h5record.training import Window
 from gym_h5record.values.exact import identical
 from tests.lane_recordings import LENGTHS, record_cart_poles, record_lanes, record_with_extras
@@ -310,19 +309,6 @@ def test_every_episode_of_every_lane_can_be_branched_off(cart_poles: Path) -> No
             env.close()
 
 
-def test_an_environment_is_put_where_a_lane_was(cart_poles: Path) -> None:
-    env = h5r.ResetFromRecording(gym.make("CartPole-v1"), cart_poles)
-    with h5r.Recording(cart_poles) as recording:
-        lanes = set()
-        for seed in range(8):
-            seen, told = env.reset(seed=seed)
-            start = told["recording_start"]
-            lanes.add(recording[start["episode"]].env)
-            assert identical(seen, recording[start["episode"]].observations[start["step"]])
-        assert len(lanes) > 1
-    env.close()
-
-
 def test_a_single_environment_is_made_for_a_lane(cart_poles: Path, lanes: Path) -> None:
     with h5r.Recording(cart_poles) as recording, recording.make_env() as env:
         assert env.spec is not None
@@ -332,23 +318,20 @@ def test_a_single_environment_is_made_for_a_lane(cart_poles: Path, lanes: Path) 
         recording.make_env()
 
 
-def test_sticky_actions_of_a_lane_are_told(tmp_path: Path, cart_poles: Path) -> None:
-    ale_py = pytest.importorskip("ale_py")
-    gym.register_envs(ale_py)
-    envs = gym.make_vec("ALE/Pong-v5", num_envs=2, vectorization_mode="sync", obs_type="ram", max_episode_steps=6)
-    recorded = h5r.vector.RecordToHDF5(envs, tmp_path / "pong.h5", writer="inline")
-    recorded.action_space.seed(1)
-    recorded.reset(seed=1)
-    for _ in range(9):
-        recorded.step(recorded.action_space.sample())
-    recorded.close()
-    with h5r.Recording(tmp_path / "pong.h5") as recording:
-        assert [each.env for each in recording] == [0, 1, 0, 1]
-        for episode in recording:
-            executed = h5r.executed_actions(tmp_path / "pong.h5", episode.number)
-            assert executed.shape == (episode.length, 4)
-    with pytest.raises(UnsupportedEnvError, match="CartPoleEnv is no environment of ALE"):
-        h5r.executed_actions(cart_poles, 0)
+def test_lanes_that_were_stepped_together_are_run_together_only(tmp_path: Path) -> None:
+    path = record_cart_poles(tmp_path / "run.h5", vectorization_mode="vector_entry_point")
+    together = "CartPoleVectorEnv steps 3 environments together"
+    with pytest.raises(NotReplayableError, match=together):
+        h5r.branch(path, 0, 1)
+    with (
+        h5r.Recording(path) as recording,
+        pytest.raises(UnbuildableEnvError, match="CartPoleVectorEnv steps its envir"),
+    ):
+        recording.make_env()
+    report = h5r.evaluate(lambda seen: 0, path, closed_loop=True, max_steps=2)
+    assert all(together in each.reason for each in report.episodes)
+    assert h5r.evaluate(lambda seen: 0, path).num_steps == report.num_steps
+    assert h5r.verify(path).ok
 
 
 def test_the_command_line_takes_lanes(cart_poles: Path) -> None:

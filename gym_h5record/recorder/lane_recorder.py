@@ -249,9 +249,8 @@ class LaneRecorder:
         lanes = [lane for lane in self._all if states.schedules[lane].on_step()]
         if lanes:
             self._end([lane for lane in states.running() if lane in lanes])
-            begins = {
-                lane: begin_json(None, None, Origin.STEP_TRIGGER, states.schedules[lane].episode_id) for lane in lanes
-            }
+            ids = {lane: states.schedules[lane].episode_id for lane in lanes}
+            begins = {lane: begin_json(None, None, Origin.STEP_TRIGGER, each) for lane, each in ids.items()}
             stream.begin_episodes(rows, begins)
             states.begin(begins, rows.infos)
 
@@ -326,7 +325,5 @@ class LaneRecorder:
         self._states.lose_track()
         self._states.is_over[:] = True
         self._has_reset = False
-        self._notices.warn(
-            f"{method}() of the environment returned {short_repr(result)}, expected {expected}. "
-            "It is passed on, and nothing is recorded until the next reset.",
-        )
+        what = f"{method}() of the environment returned {short_repr(result)}, expected {expected}."
+        self._notices.warn(f"{what} It is passed on, and nothing is recorded until the next reset.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -24,6 +25,7 @@ from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
 from gym_h5record.replay.episode_check import go_to, make_comparison_rules
 from gym_h5record.replay.lineage import chosen_numbers, since_known_reset
 from gym_h5record.replay.rerun import Rerun
+from gym_h5record.replay.vector_description import check_lanes_alone, ignored_infos
 
 __all__ = ["START_KEY", "ResetFromRecording"]
 
@@ -55,7 +57,7 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
 
     Raises:
         OptionError: If an option is unknown or an episode does not exist.
-        NotReplayableError: If a chosen episode cannot be run alone.
+        NotReplayableError: If a chosen episode cannot be run alone, as those of lanes that were stepped together.
 
     Example:
         >>> env = ResetFromRecording(gym.make("CartPole-v1"), cartpole_path, scheme="reverse", window_steps=5)
@@ -97,8 +99,10 @@ class ResetFromRecording(gym.Wrapper[ObsType, ActType, ObsType, ActType], Record
         self._window = (window_steps, grow_steps, grow_resets)
         self._rng = np.random.default_rng()
         self._starts = 0
-        self._rules = make_comparison_rules(ignore=ignore)
         self._recording = Recording(path)
+        check_lanes_alone(self._recording)
+        rules = make_comparison_rules(ignore=ignore)
+        self._rules = replace(rules, ignore=(*rules.ignore, *ignored_infos(self._recording)))
         self._episodes = _startable(self._recording, episodes)
         self._rerun = Rerun(self._recording, env, make_snapshot_set(tuple(snapshots)))
 

@@ -28,6 +28,7 @@ from gym_h5record.replay.episode_check import go_to, make_comparison_rules
 from gym_h5record.replay.lineage import chosen_numbers, since_known_reset
 from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built
 from gym_h5record.replay.rerun import Outcome, Rerun
+from gym_h5record.replay.vector_description import check_lanes_alone
 
 __all__ = ["executed_actions"]
 
@@ -62,13 +63,15 @@ def executed_actions(
     Raises:
         OptionError: If the episode does not exist.
         UnsupportedEnvError: If the recorded environment is not one of ALE.
-        NotReplayableError: If the episode cannot be run again.
+        NotReplayableError: If the episode cannot be run again, as those of lanes that were stepped together.
         DivergedError: If the environment does something else than was recorded, or ALE's
             generator and its copy are in different states at the end.
     """
     setup = RerunSetup(env, tuple(snapshots), make_comparison_rules(ignore=ignore))
     with Recording(path) as recording, ExitStack() as stack:
         (number,) = chosen_numbers(recording, [episode])
+        check_lanes_alone(recording)
+        setup = setup.for_lanes_of(recording)
         live = build_env(recording, env)
         stack.callback(close_if_built, live, env)
         if not is_ale(live.unwrapped):

@@ -144,9 +144,9 @@ def _one_by_one(
     count: Callable[[EpisodeReport], EpisodeReport],
 ) -> dict[int, EpisodeReport]:
     """Run each episode alone, and those that differ again after the episodes before them in their lane."""
-    found: dict[int, EpisodeReport] = {}
+    found = {each.episode: count(each) for each in _alone(setup, recording, numbers, workers)}
     for of_lane in _by_lane(recording, numbers):
-        in_lane = {each.episode: count(each) for each in _alone(setup, recording, of_lane, workers)}
+        in_lane = {number: found[number] for number in of_lane}
         _retry_in_sequence(setup, recording, in_lane)
         found |= in_lane
     return found
@@ -170,10 +170,12 @@ def _not_compared(recording: Recording) -> tuple[str, ...]:
 
 
 def _alone(setup: RerunSetup, recording: Recording, numbers: list[int], workers: int) -> Iterator[EpisodeReport]:
+    lanes = _by_lane(recording, numbers)
     if workers == 1:
-        yield from _verify_alone(setup, recording, numbers)
+        for of_lane in lanes:
+            yield from _verify_alone(setup, recording, of_lane)
         return
-    groups = [wanted for _, wanted in _grouped(recording, numbers, since_reset)]
+    groups = [wanted for of_lane in lanes for _, wanted in _grouped(recording, of_lane, since_reset)]
     size = max(1, len(groups) // (_SHARES * workers))
     shares = [list(chain.from_iterable(groups[at : at + size])) for at in range(0, len(groups), size)]
     _check_sendable(setup, workers)
@@ -206,11 +208,12 @@ def _check_sendable(setup: RerunSetup, workers: int) -> None:
 
 def _verify_share(setup: RerunSetup, path: Path, numbers: list[int]) -> list[EpisodeReport]:
     with Recording(path) as recording:
-        return list(_verify_alone(setup, recording, numbers))
+        lanes = _by_lane(recording, numbers)
+        return [report for of_lane in lanes for report in _verify_alone(setup, recording, of_lane)]
 
 
 def _verify_alone(setup: RerunSetup, recording: Recording, numbers: Sequence[int]) -> Iterator[EpisodeReport]:
-    """Run episodes in one environment, the last one first; run each that differs again in a fresh environment.
+    """Run episodes of a lane in one environment, the last one first; run each that differs again in a fresh one.
 
     In this order, state that survives a reset is never what it was when recording. So it shows as a difference.
     """

@@ -84,7 +84,31 @@ class LaneColumnWriter:
             if self._encode is None:
                 self._write_small(number, lanes[places], rows[places], take(places))
             else:
-                self._write_compressed(number, int(lanes[places[0]]), rows[places], places, take, self._encode)
+                lane, chunk = int(lanes[places[0]]), number // self._groups
+                if (chunk + 1) * self._rows > self._complete[lane]:
+                    self._write_compressed(lane, chunk, rows[places], take(places), self._encode)
+
+    def write_block(self, row: int, items: np.ndarray) -> None:
+        """Write the same rows of all lanes, ``(rows, lanes, *shape)``, from a row on."""
+        stop = row + len(items)
+        if stop > self._extent:
+            self._extent = stop
+            self._dataset.id.set_extent((stop, *self.field.row_shape))
+        for chunk in range(row // self._rows, -(-stop // self._rows)):
+            first = chunk * self._rows
+            low, high = max(row, first), min(stop, first + self._rows)
+            for group in range(self._groups):
+                part = items[low - row : high - row, group * self._lanes : (group + 1) * self._lanes]
+                number = chunk * self._groups + group
+                if self._encode is not None:
+                    self._write_compressed(group, chunk, np.arange(low, high), part[:, 0], self._encode)
+                elif part.shape == self._dataset.chunks:
+                    self._kept.pop(number, None)
+                    self._put(number, np.ascontiguousarray(part), _NO_FILTER)
+                else:
+                    kept = self._small_chunk(number)
+                    kept[low - first : high - first, : part.shape[1]] = part
+                    self._put(number, kept, _NO_FILTER)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Items of one lane of a column of small items, by their addresses. Ends are given as addresses of items."""
@@ -114,16 +138,10 @@ class LaneColumnWriter:
         return chunk
 
     def _write_compressed(
-        self,
-        number: int,
-        lane: int,
-        rows: np.ndarray,
-        places: np.ndarray,
-        take: TakeItems,
-        encode: Callable[[memoryview], bytes],
+        self, lane: int, chunk_row: int, rows: np.ndarray, items: np.ndarray, encode: Callable[[memoryview], bytes]
     ) -> None:
         """Write items of one chunk, which is of one lane. Rows that fill chunks are in the file, and never change."""
-        stop = (number // self._groups + 1) * self._rows
+        stop, number = (chunk_row + 1) * self._rows, chunk_row * self._groups + lane
         if stop <= self._complete[lane]:
             return
         within = rows % self._rows
@@ -131,7 +149,7 @@ class LaneColumnWriter:
             chunk = np.zeros((self._rows, 1, *self.field.shape), self.field.dtype)
         else:  # after a resume: the first rows of the chunk are in the file, and not in the journal
             chunk = self._stored_chunk(number)
-        chunk[within, 0] = take(places)
+        chunk[within, 0] = items
         self._put(number, encode(chunk.data.cast("B")), 0)
         if within.max() == self._rows - 1:
             self._complete[lane] = stop

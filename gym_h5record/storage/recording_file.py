@@ -238,6 +238,10 @@ class RecordingFile:
         """Write items of a column with lanes, not visible to readers before ``commit``. See ``LaneColumnWriter``."""
         self._lane_columns[name].write(lanes, rows, take)
 
+    def write_block(self, name: str, row: int, items: np.ndarray) -> None:
+        """Write the same rows of all lanes of a column, ``(rows, lanes, *shape)``. See ``write_lanes``."""
+        self._lane_columns[name].write_block(row, items)
+
     def forget_rows(self, lane: int, row: int) -> None:
         """Rows of a lane from ``row`` on may be written anew: the episode that they belonged to was discarded."""
         for column in self._lane_columns.values():

@@ -103,6 +103,10 @@ class _Stage:
         if len(rows):
             self.write(name, int(rows.min()), take(np.arange(len(rows))))
 
+    def write_block(self, name: str, row: int, items: np.ndarray) -> None:
+        """Check that the items fit their dataset."""
+        self.write(name, row, items[:, 0])
+
     def forget_rows(self, lane: int, row: int) -> None:
         """There is nothing to forget."""
 

@@ -132,6 +132,9 @@ class LaneDrain:
         return items
 
     def _write_ring(self, kept: LaneRows, padding: np.ndarray) -> None:
+        if kept.is_block:
+            self._write_ring_block(kept, padding)
+            return
         slots, lanes, rows = self._slots(kept), kept.lanes, kept.rows
         for each in self._schema.ring_fields:
             column, of_step = self.journal.columns[each.name], each.name in self._step_names
@@ -148,6 +151,25 @@ class LaneDrain:
         codes = self._take(CODES, kept)
         codes[padding, : self._schema.num_step_codes] = TypeCode.ABSENT
         self._file.write_lanes(fmt.TYPES, lanes, rows, lambda at: codes[at])
+
+    def _write_ring_block(self, kept: LaneRows, padding: np.ndarray) -> None:
+        """Write the rows of all lanes together: nothing has to be sorted."""
+        journal, row, is_padding = self.journal, int(kept.first_rows[0]), kept.by_tick(padding)
+        start, stop = kept.start, kept.start + kept.num_ticks
+        for each in self._schema.ring_fields:
+            of_step, at = each.name in self._step_names, 0
+            for slots in journal.slots(start, stop):
+                items = journal.columns[each.name][slots]
+                if of_step:
+                    items = items.copy()
+                    items[is_padding[at : at + len(items)]] = 0
+                self._file.write_block(each.name, row + at, items)
+                at += len(items)
+        dones = journal.take(fmt.TERMINATIONS, start, stop) | journal.take(fmt.TRUNCATIONS, start, stop)
+        self._file.write_block(fmt.DONES, row, dones & ~is_padding)
+        codes = journal.take(CODES, start, stop)
+        codes[is_padding, : self._schema.num_step_codes] = TypeCode.ABSENT
+        self._file.write_block(fmt.TYPES, row, codes)
 
     def _parse(self, kept: LaneRows) -> tuple[dict[str, dict[int, bytes]], dict[int, Any], dict[int, Any]]:
         """Sort the segments: bytes of items by field and position, exceptions and begins by position.
@@ -214,6 +236,11 @@ class LaneDrain:
 
     def _write_row_items(self, each: Field, kept: LaneRows, found: dict[int, bytes], is_released: np.ndarray) -> None:
         """Write a field with one item per row, zero for a row without a segment."""
+        if kept.is_block and not found:
+            before: Any = self._ends[each.name] if each.is_ends else np.zeros(each.shape, each.dtype)
+            shape = (kept.num_ticks, len(kept.first_rows), *each.shape)
+            self._file.write_block(each.name, int(kept.first_rows[0]), np.broadcast_to(before, shape))
+            return
         items = np.zeros((len(kept.rows), *each.shape), each.dtype)
         for at, data in found.items():
             items[at] = np.frombuffer(data, each.dtype).reshape(each.shape)

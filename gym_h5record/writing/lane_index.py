@@ -76,10 +76,11 @@ class LaneIndexWriter:
         self._lanes.advance(run, bounds[:-1], middle, np.flatnonzero(is_event & is_released), settled)
         ahead = self._lanes.copy()
         ahead.advance(run, middle, bounds[1:], np.flatnonzero(is_event & ~is_released), ended)
-        order = _by_tick(run.rows, settled, is_released) + [
-            len(settled) + each for each in _by_tick(run.rows, ended, ~is_released)
-        ]
-        table = _joined(settled, ended, order)
+        table = settled.ordered(_by_tick(run.rows, settled, is_released))
+        rest = ended.ordered(_by_tick(run.rows, ended, ~is_released))
+        for name in COLUMNS:
+            table.columns[name] += rest.columns[name]
+        table.texts += rest.texts
         number = self._number + len(table)
         self.num_running = ahead.running(table)
         self._write(self._number, table)
@@ -87,8 +88,8 @@ class LaneIndexWriter:
         return number
 
     def _write(self, first: int, table: EpisodeTable) -> None:
-        for name, dtype in COLUMNS.items():
-            self._file.write(f"{fmt.EPISODES}/{name}", first, np.array(table.columns[name], dtype))
+        for name in COLUMNS:
+            self._file.write(f"{fmt.EPISODES}/{name}", first, table.column(name))
         start = int(self._file.read(_JSON_ENDS, first - 1, first)[0]) if first else 0
         ends = start + np.cumsum([len(text) for text in table.texts], dtype=np.int64)
         self._file.write(_JSON_ENDS, first, ends)
@@ -128,20 +129,9 @@ class LaneIndexWriter:
         lanes.ended_by[lane] = [file.read(name, at, at + 1)[0] for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS)]
 
 
-def _by_tick(rows: LaneRows, table: EpisodeTable, is_chosen: np.ndarray) -> list[int]:
+def _by_tick(rows: LaneRows, table: EpisodeTable, is_chosen: np.ndarray) -> np.ndarray:
     """The order in which the episodes of a table ended: by tick, then by lane. They are given lane by lane."""
-    ticks = rows.ticks[rows.is_last & is_chosen]
-    return np.lexsort((np.array(table.columns["envs"], np.int64), ticks)).tolist() if len(table) else []
-
-
-def _joined(first: EpisodeTable, second: EpisodeTable, order: list[int]) -> EpisodeTable:
-    joined = EpisodeTable()
-    for name in joined.columns:
-        both = first.columns[name] + second.columns[name]
-        joined.columns[name] = [both[each] for each in order]
-    texts = first.texts + second.texts
-    joined.texts = [texts[each] for each in order]
-    return joined
+    return np.lexsort((table.column("envs"), rows.ticks[rows.is_last & is_chosen]))
 
 
 def close_open_episodes(file: RecordingFile) -> None:

@@ -33,6 +33,7 @@ class LaneRows:
         flags: The ``RowFlag`` of each row, ``(n,)`` uint8.
         is_newest: Whether it is the newest row of its lane, ``(n,)`` bool.
         discarded: The discarded episodes: the tick behind each, and its number of steps.
+        is_block: Whether every lane has a row in every tick, and all lanes the same rows.
     """
 
     start: int
@@ -45,6 +46,11 @@ class LaneRows:
     flags: np.ndarray
     is_newest: np.ndarray
     discarded: tuple[tuple[int, int], ...]
+    is_block: bool
+
+    def by_tick(self, values: np.ndarray) -> np.ndarray:
+        """Values of the rows of a block, ``(n, *shape)``, as ``(ticks, lanes, *shape)``."""
+        return np.swapaxes(values.reshape(len(self.first_rows), self.num_ticks, *values.shape[1:]), 0, 1)
 
     @property
     def next_rows(self) -> np.ndarray:
@@ -107,4 +113,5 @@ def find_lane_rows(flags: np.ndarray, start: int, rows: np.ndarray, open_starts:
         flags=flags[ticks, lanes],
         is_newest=is_newest,
         discarded=tuple(sorted(discarded)),
+        is_block=bool(is_kept.all()) and bool((first_rows == first_rows[0]).all()),
     )

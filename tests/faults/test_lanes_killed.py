@@ -61,6 +61,8 @@ def check_lanes(path: Path, kind: str, mode: AutoresetMode, acknowledged: int, *
             found = list(recording.lane(lane))[skip:]
             wanted = [_of_lane(lane, mode, steps) for steps in (acknowledged, acknowledged + 1)]
             shapes = [[each.length for each in episodes] for episodes in wanted]
+            if wanted[1][-1].length == 0:  # killed before the first row of an episode that the step also begins
+                shapes.append(shapes[1][:-1])
             assert [each.length for each in found] in shapes
             for episode, its in zip(found, wanted[1], strict=False):
                 rows = [(lane, its.number, step) for step in range(episode.length + 1)]

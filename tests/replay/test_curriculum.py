@@ -12,6 +12,7 @@ import pytest
 import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.values.exact import identical
+from tests.lane_recordings import record_cart_poles
 from tests.replay.recordings import LENGTHS, record, tamper
 
 gym.register_envs(ale_py)
@@ -120,3 +121,24 @@ def test_an_environment_that_goes_elsewhere_is_an_error(path: Path) -> None:
     env = h5r.ResetFromRecording(gym.make("Acrobot-v1"), path, scheme="reverse", episodes=[0], window_steps=1)
     with pytest.raises(errors.DivergedError, match="not where the recording was: episode 0, step 1, observations"):
         env.reset()
+
+
+def test_an_episode_begins_where_a_lane_was(tmp_path: Path) -> None:
+    path = record_cart_poles(tmp_path / "run.h5", has_statistics=True)
+    env = h5r.ResetFromRecording(gym.make("CartPole-v1"), path)
+    with h5r.Recording(path) as recording:
+        assert any("episode" in info for each in recording for info in each.infos or ())
+        lanes = set()
+        for seed in range(8):
+            observation, info = env.reset(seed=seed)
+            episode, step = recording[info["recording_start"]["episode"]], info["recording_start"]["step"]
+            assert identical(observation, episode.observations[step])
+            lanes.add(episode.env)
+    assert len(lanes) > 1
+    env.close()
+
+
+def test_lanes_that_were_stepped_together_are_refused(tmp_path: Path) -> None:
+    path = record_cart_poles(tmp_path / "run.h5", vectorization_mode="vector_entry_point")
+    with pytest.raises(errors.NotReplayableError, match="CartPoleVectorEnv steps 3 environments together"):
+        h5r.ResetFromRecording(gym.make("CartPole-v1"), path)

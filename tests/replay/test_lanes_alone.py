@@ -105,3 +105,9 @@ def test_each_lane_is_counted_in_the_progress(tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
     total = h5r.verify(path, on_progress=lambda *counts: done.append(counts)).num_episodes
     assert done == [(number, total) for number in range(1, total + 1)]
+
+
+def test_workers_share_the_episodes_of_all_lanes(tmp_path: Path) -> None:
+    path = record(tmp_path / "a.h5", "CartPole-v1", AutoresetMode.NEXT_STEP, "sync")
+    tamper_lane(path, "rewards", 3, 2, lambda reward: reward + 1)
+    assert h5r.verify(path, workers=2) == h5r.verify(path)

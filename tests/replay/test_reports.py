@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gym_h5record.replay.reports import Divergence, EpisodeReport, Verdict, VerifyReport
+from gym_h5record.replay.reports import Divergence, EpisodeReport, Verdict, VerifyReport, unproven_reason
 
 DIVERGENCE = Divergence(1, 5, "rewards", 0.5, 1.0, 0.5, "rewards: 0.5 recorded, 1.0 found")
 
@@ -46,3 +46,8 @@ def test_a_divergence_is_told_with_its_episode_and_step() -> None:
 
 def test_a_report_on_no_episodes_is_ok() -> None:
     assert (report().ok, report().num_episodes, report().num_steps, report().first_divergence) == (True, 0, 0, None)
+
+
+def test_at_most_three_places_of_text_are_named() -> None:
+    assert unproven_reason(["infos/a"]).startswith("the file has only text of infos/a, which is equal")
+    assert "only text of a, b, c, ..., which" in unproven_reason(["a", "b", "c", "d"])

@@ -13,6 +13,7 @@ from gymnasium import wrappers
 
 import gym_h5record as h5r
 from gym_h5record import errors
+from tests.lane_recordings import record_cart_poles
 from tests.replay.recordings import record
 
 gym.register_envs(ale_py)
@@ -91,3 +92,23 @@ def test_another_game_than_the_recorded_one_has_nothing_to_tell(other: Any, tmp_
     path = record(gym.make("ALE/Breakout-v5", obs_type="ram"), tmp_path / "run.h5", None)
     with pytest.raises(errors.DivergedError, match="not where the recording was: episode 2, step"):
         h5r.executed_actions(path, 2, env=lambda: gym.make("ALE/Breakout-v5", obs_type="ram", **other))
+
+
+def test_what_was_executed_in_a_lane_gives_the_same_game_without_stickiness(tmp_path: Path) -> None:
+    envs = gym.make_vec("ALE/Pong-v5", num_envs=2, vectorization_mode="sync", obs_type="ram", max_episode_steps=6)
+    recorded = h5r.vector.RecordToHDF5(envs, tmp_path / "pong.h5", writer="inline")
+    recorded.action_space.seed(1)
+    recorded.reset(seed=1)
+    for _ in range(9):
+        recorded.step(recorded.action_space.sample())
+    recorded.close()
+    with h5r.Recording(tmp_path / "pong.h5") as recording:
+        assert [each.env for each in recording] == [0, 1, 0, 1]
+    for number in range(4):
+        check_same_game(tmp_path / "pong.h5", "Pong", number)
+
+
+def test_lanes_that_were_stepped_together_are_refused(tmp_path: Path) -> None:
+    path = record_cart_poles(tmp_path / "run.h5", vectorization_mode="vector_entry_point")
+    with pytest.raises(errors.NotReplayableError, match="CartPoleVectorEnv steps 3 environments together"):
+        h5r.executed_actions(path, 0)

@@ -112,7 +112,8 @@ def repair(
         path: The recording.
         dry_run: Change nothing, and report what would be done.
         salvage: A file to make. Every row of the recording is then read, and if any is damaged, all readable rows are
-            copied into this file. Without it, only the structure of the recording is checked, which is fast.
+            copied into this file, lane by lane if it is a vector recording. Without it, only the structure of the
+            recording is checked, which is fast.
         on_progress: While rows are read one by one, called again and again with the number of rows read and the number
             of all rows. It may raise to stop.
 

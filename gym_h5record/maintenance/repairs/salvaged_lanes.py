@@ -10,7 +10,8 @@ import numpy as np
 from gym_h5record.format.names import RowFlag
 from gym_h5record.maintenance.repairs.damaged_recording import ReadableRow
 from gym_h5record.maintenance.repairs.salvaged_episodes import Sink
-from gym_h5record.writing.lane_row_writer import LaneRowWriter, Rows
+from gym_h5record.writing.batch_rows import BatchRows
+from gym_h5record.writing.lane_row_writer import LaneRowWriter
 
 __all__ = ["LaneSink"]
 
@@ -65,7 +66,7 @@ class LaneSink(Sink):
         reward, terminated, truncated = map(_OneLane, outcome)
         writer.put_step(
             *(reward, terminated, truncated),
-            Rows(None, None, _OneLane(row.frame)),
+            BatchRows(None, None, _OneLane(row.frame)),
             flags,
             stepped,
             present=[self._lane],

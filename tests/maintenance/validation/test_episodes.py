@@ -128,7 +128,7 @@ def test_numbers_that_there_are_not_are_found(name: str, value: int, code: str, 
     assert f"it is {value}" in problem.message
 
 
-@pytest.mark.parametrize(("episode", "origin"), [(1, 3), (1, 255), (0, 2), (1, 2)])
+@pytest.mark.parametrize(("episode", "origin"), [(1, 4), (1, 255), (0, 2), (1, 2)])
 def test_an_origin_that_there_is_not_or_that_the_rows_contradict_is_found(
     episode: int, origin: int, path: Path
 ) -> None:
