@@ -147,7 +147,8 @@ class SamplerDataset(IterableDataset):
         if not isinstance(sampler, Sampler):
             raise OptionError(f"sampler: expected what recording.sampler(...) returns, got {sampler!r:.80}")
         self.sampler = sampler
-        self._form = _TensorForm(channels_first, dtype, sampler.options.window)
+        options = sampler.options
+        self._form = _TensorForm(channels_first, dtype, options.window, has_steps=options.whole_episodes)
         # In shared memory: the epoch and the batch where workers begin, and the loops that each worker began since.
         self._place = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._begun = torch.zeros(_MOST_WORKERS, dtype=torch.int64).share_memory_()
@@ -247,6 +248,7 @@ class _TensorForm:
     channels_first: bool
     dtype: torch.dtype | None
     window: Window | None
+    has_steps: bool = False
 
     def __post_init__(self) -> None:
         if type(self.channels_first) is not bool:
@@ -263,7 +265,7 @@ class _TensorForm:
     def _column(self, name: str, values: Any) -> Any:
         may_move = self.channels_first and name in _PICTURES
         has_window = may_move and self.window is not None and self.window.offsets(_PICTURES[name]) is not None
-        picture_axes = 5 if has_window else 4
+        picture_axes = 5 if has_window or self.has_steps else 4
 
         def tensor(array: np.ndarray) -> torch.Tensor:
             found = self._tensor(name, array)

@@ -61,11 +61,11 @@ CASES = {
         1200,
         0.90,
     ),
-    "cartpole-256": Case("CartPoleVectorEnv of 256", lambda: CartPoleVectorEnv(256), 5000, 0.5),
+    "cartpole-256": Case("CartPoleVectorEnv of 256", lambda: CartPoleVectorEnv(256), 20_000, 0.5),
     "sync-cartpole-8": Case(
         "SyncVectorEnv of 8 CartPoles",
         lambda: gym.make_vec("CartPole-v1", num_envs=8, vectorization_mode="sync"),
-        10_000,
+        20_000,
         0.8,
     ),
 }

@@ -2,6 +2,7 @@
 
     python scripts/crash_test.py                            # 20 minutes on 2 cores
     python scripts/crash_test.py --scale small --seed 3     # a minute
+    python scripts/crash_test.py --only lanes               # vector environments only; or "single"
     python scripts/crash_test.py --json out.json            # also write every number and every problem
 
 Recorders count the steps that have returned in a shared file. After each crash the file is
@@ -19,7 +20,7 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -27,8 +28,8 @@ from pathlib import Path
 from crash.boundaries import Sampling, every_write
 from crash.cycles import kill_and_resume
 from crash.inspector import Inspector
-from crash.kills import CASES, VICTIMS, kill_randomly, kill_repairs
-from crash.scenes import SCENES
+from crash.kills import CASES, LANE_CASES, VICTIMS, kill_randomly, kill_repairs
+from crash.scenes import LANE_SCENES, OF_LANES, SCENES, Scene
 from crash.tally import Tally, markdown
 from crash.tracing import why_not
 
@@ -44,6 +45,8 @@ class Scale:
         cycled: The environments that these recorders record.
         scenes: Indices into ``SCENES``: the scenes to stop at their writes.
         sampling: How many of their writes are looked at.
+        lane_scenes: The same of ``LANE_SCENES``.
+        lane_sampling: How many of their writes are looked at.
     """
 
     kills: int
@@ -52,12 +55,21 @@ class Scale:
     cycled: tuple[str, ...]
     scenes: tuple[int, ...]
     sampling: Sampling
+    lane_scenes: tuple[int, ...]
+    lane_sampling: Sampling
 
 
 ORDER = ("random instant", "every write", "torn writes")
 SCALES = {
     "small": Scale(
-        5, 2, 5, ("Ragged", "Studio"), (0, 4, 9, 12, 15, 16, 18), Sampling(61, torn_every=17, twice_every=401)
+        5,
+        2,
+        5,
+        ("Ragged", "Studio"),
+        (0, 4, 9, 12, 15, 16, 18),
+        Sampling(61, torn_every=17, twice_every=401),
+        (0, 5, 10, 15, 17, 20, 22),
+        Sampling(61, torn_every=19, twice_every=401),
     ),
     "full": Scale(
         48,
@@ -66,6 +78,8 @@ SCALES = {
         ("Ragged", "CartPole-v1", "Studio"),
         tuple(range(len(SCENES))),
         Sampling(every=4, torn_every=2, twice_every=97),
+        tuple(range(len(LANE_SCENES))),
+        Sampling(every=9, torn_every=5, twice_every=199),
     ),
 }
 
@@ -75,10 +89,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", choices=SCALES, default="full")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("all", "single", "lanes"), default="all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
     options = parser.parse_args()
     tallies: list[Tally] = []
-    for tally in _all(SCALES[options.scale], random.Random(options.seed)):
+    for tally in _all(SCALES[options.scale], random.Random(options.seed), options.only):
         twin = next((each for each in tallies if each.kind == tally.kind), None)
         if twin is None:
             tallies.append(tally)
@@ -95,18 +110,40 @@ def main() -> int:
     return 0 if all(tally.is_good for tally in tallies) else 1
 
 
-def _all(scale: Scale, chance: random.Random) -> Iterator[Tally]:
+def _all(scale: Scale, chance: random.Random, only: str) -> Iterator[Tally]:
     with tempfile.TemporaryDirectory() as folder, Inspector() as inspector:
-        for victim in VICTIMS:
-            yield kill_randomly(_place(folder), inspector, chance, victim, islice(cycle(CASES), scale.kills))
-        yield kill_repairs(_place(folder), inspector, chance, islice(cycle(CASES), scale.repairs))
-        for env in scale.cycled:
-            yield kill_and_resume(_place(folder), inspector, chance, env, scale.cycles)
-        if why_not():
-            print(f"no crash points at every write: {why_not()}", file=sys.stderr)
-            return
-        for number in scale.scenes:
-            yield from every_write(_place(folder), inspector, chance, SCENES[number], scale.sampling)
+        if only != "lanes":
+            scenes = [SCENES[number] for number in scale.scenes]
+            yield from _kinds(folder, inspector, chance, scale, CASES, scale.cycled, (scenes, scale.sampling), "")
+        if only != "single":
+            scenes = [LANE_SCENES[number] for number in scale.lane_scenes]
+            cycled = ("Lanes/SAME_STEP", "Lanes/DISABLED")
+            yield from _kinds(
+                folder, inspector, chance, scale, LANE_CASES, cycled, (scenes, scale.lane_sampling), OF_LANES
+            )
+
+
+def _kinds(
+    folder: str,
+    inspector: Inspector,
+    chance: random.Random,
+    scale: Scale,
+    cases: list[tuple[str, str]],
+    cycled: Iterable[str],
+    traced: tuple[list[Scene], Sampling],
+    what: str,
+) -> Iterator[Tally]:
+    for victim in VICTIMS:
+        yield kill_randomly(_place(folder), inspector, chance, victim, islice(cycle(cases), scale.kills), what)
+    yield kill_repairs(_place(folder), inspector, chance, islice(cycle(cases), scale.repairs), what)
+    for env in cycled:
+        yield kill_and_resume(_place(folder), inspector, chance, env, scale.cycles, what)
+    if why_not():
+        print(f"no crash points at every write: {why_not()}", file=sys.stderr)
+        return
+    scenes, sampling = traced
+    for scene in scenes:
+        yield from every_write(_place(folder), inspector, chance, scene, sampling)
 
 
 def _place(folder: str) -> Path:

@@ -2,6 +2,7 @@
 
     python scripts/power_cut_test.py                            # 20 minutes on 2 cores
     python scripts/power_cut_test.py --scale small --seed 3     # a minute
+    python scripts/power_cut_test.py --only lanes               # vector environments only
     python scripts/power_cut_test.py --json out.json            # also write every number and every problem
 
 A recorder runs, and its writes, syncs, renames and unlinks are noted. After a power cut the disk
@@ -27,6 +28,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from scripts.crash.inspector import Inspector
+from scripts.crash.lanes import has_lanes
+from scripts.crash.scenes import OF_LANES
 from scripts.power_cut.lag import Lag, measure
 from scripts.power_cut.scenes import Film, Life, film, film_repair, look, moments
 from scripts.power_cut.tally import Tally, markdown
@@ -36,6 +39,13 @@ LIVES = (
     Life("FrozenLake-v1", steps=900, flush_every=110, ring_rows=1024),
     Life("CartPole-v1", steps=900, flush_every=110, ring_rows=1024),
     Life("ALE/Breakout-v5", steps=40, flush_every=7, ring_rows=16),
+)
+LANE_LIVES = (
+    Life("Lanes/SAME_STEP", steps=80, flush_every=9, ring_rows=16),
+    Life("Lanes/NEXT_STEP", steps=80, flush_every=9, ring_rows=16),
+    Life("Lanes/DISABLED", steps=120, flush_every=13, ring_rows=32),
+    Life("Lanes/in step", steps=60, flush_every=7, ring_rows=64),
+    Life("Lanes/1024", steps=12, flush_every=4, ring_rows=8),
 )
 CLOSING = 0.93
 """The share of a recording's moments that pass before its last part begins."""
@@ -47,16 +57,18 @@ class Scale:
 
     Attributes:
         lives: The recordings to make.
+        lane_lives: Recordings of vector environments to make.
         cuts: Power cuts of each kind in each of ``lives``.
         seconds: How long to take steps in each measurement of the lag.
     """
 
     lives: tuple[Life, ...]
+    lane_lives: tuple[Life, ...]
     cuts: int
     seconds: float
 
 
-SCALES = {"small": Scale(LIVES[:1], 12, 0.5), "full": Scale(LIVES, 100, 5.0)}
+SCALES = {"small": Scale(LIVES[:1], LANE_LIVES[:1], 12, 0.5), "full": Scale(LIVES, LANE_LIVES, 100, 5.0)}
 
 
 class Cuts:
@@ -122,6 +134,7 @@ class Cuts:
         has_promise: bool = True,
         has_power: bool = False,
     ) -> None:
+        kind += OF_LANES if has_lanes(taken.env) else ""
         tally = self.tallies.setdefault(kind, Tally(kind, has_promise=has_promise))
         before, place = tally.lost, self._folder / "cut"
         for moment in moments(taken.history, self._count if count is None else count, self._chance, start):
@@ -137,18 +150,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", choices=SCALES, default="full")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("all", "lanes"), default="all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
     options = parser.parse_args()
     scale = SCALES[options.scale]
     with tempfile.TemporaryDirectory() as folder, Inspector() as inspector:
         cuts = Cuts(Path(folder), inspector, random.Random(options.seed), scale.cuts)
-        for life in scale.lives:
-            cuts.of(life)
-            cuts.killed(life)
-        for life in scale.lives:
-            cuts.without_promise(life)
+        for lives in (scale.lives, scale.lane_lives)[options.only == "lanes" :]:
+            for life in lives:
+                cuts.of(life)
+                cuts.killed(life)
+            for life in lives:
+                cuts.without_promise(life)
         tallies = [*cuts.tallies.values()]
-        lags = list(_lags(Path(folder), scale.seconds))
+        lags = [] if options.only == "lanes" else list(_lags(Path(folder), scale.seconds))
     print(markdown(tallies))
     print("", "How far the disk is behind:", *lags, sep="\n")
     for tally in tallies:

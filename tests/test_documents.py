@@ -41,7 +41,7 @@ def resolve(name: str) -> object:
         except ModuleNotFoundError:
             continue
         except MissingDependencyError:  # the module is there, and cannot be loaded without the library
-            return importlib.util.find_spec(".".join(parts[:length]))
+            return importlib.util.find_spec(".".join(parts[:2]))
         for part in parts[length:]:
             found = getattr(found, part)
         return found

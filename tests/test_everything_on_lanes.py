@@ -126,7 +126,8 @@ def test_statistics_are_those_of_the_steps(boxes: Path) -> None:
 
 def test_notebooks_show_recordings_selections_and_episodes(recording: h5r.Recording) -> None:
     assert "23 episodes" in recording._repr_html_()
-    assert "Episode 1: 2 steps" in recording[1]._repr_html_()
+    assert "Episode 1 of lane 3: 2 steps" in recording[1]._repr_html_()
+    assert repr(recording[1]).startswith("<Episode 1 of lane 3: 2 steps")
     assert "7 episodes" in recording.lane(1)._repr_html_()
 
 

@@ -55,7 +55,8 @@ class Episode(RowColumns, Tabular, Pictured):
     def __repr__(self) -> str:
         size = counted(self.length, "step")
         end = "terminated" if self.terminated else "truncated" if self.truncated else "incomplete"
-        return f"<Episode {self.number}: {size}, total reward {reward_text(self.total_reward)}, {end}>"
+        lane = "" if self._index.storage.num_envs is None else f" of lane {self.env}"
+        return f"<Episode {self.number}{lane}: {size}, total reward {reward_text(self.total_reward)}, {end}>"
 
     def _repr_html_(self) -> str:
         return episode_html(self, self._decoder)
@@ -154,7 +155,7 @@ class Episode(RowColumns, Tabular, Pictured):
     @property
     def _file(self) -> RecordedFile:
         storage = self._index.storage
-        return RecordedFile(storage._handle, storage)  # noqa: SLF001  # it has no public name yet
+        return RecordedFile(storage.handle, storage)
 
     @property
     def _leaf_source(self) -> LeafSource:

@@ -42,6 +42,7 @@ class ShownEpisode(Protocol):
     """What of an ``Episode`` is shown."""
 
     number: int
+    env: int
     address: int
     length: int
 
@@ -98,6 +99,7 @@ def episodes_html(title: Callable[[], str], file: RecordedFile, index: EpisodeIn
         ("agent", lambda: file.metadata.get("agent_id") or None),
         ("observations", lambda: str(file.observation_space)),
         ("actions", lambda: str(file.action_space)),
+        ("lanes", lambda: file.num_envs),
         *_schema_facts(lambda: file.schema),
         ("incomplete", lambda: _incomplete_text(_column(index, "complete", numbers))),
         ("returns", lambda: _spread_text(_complete(index, "returns", numbers))),
@@ -132,7 +134,8 @@ def episode_html(episode: ShownEpisode, decoder: Decoder) -> str:
         *_schema_facts(lambda: schema),
         ("returns", lambda: None if is_short else f"not drawn: more than {counted(MAX_DRAWN_STEPS, 'step')}"),
     ]
-    page = _Page(lambda: f"Episode {episode.number}: {counted(episode.length, 'step')}")
+    lane = "" if schema.num_envs is None else f" of lane {episode.env}"
+    page = _Page(lambda: f"Episode {episode.number}{lane}: {counted(episode.length, 'step')}")
     page.table(facts)
     rows = [(f"step {step}", episode.address + step) for step in _evenly_spaced(episode.length + 1)]
     page.pictures(lambda: decoder, lambda: rows)

@@ -13,7 +13,7 @@ from gym_h5record.errors import EpisodeDataError, OptionError
 from gym_h5record.notices import OnceWarner
 from gym_h5record.recorder.episode_stream import kept_copy
 from gym_h5record.recorder.vector_frames import VectorFrames
-from gym_h5record.values.lane_values import lane_info, lane_value, map_batch
+from gym_h5record.values.lane_values import has_entries, lane_info, lane_value, map_batch
 from gym_h5record.writing.batch_rows import BatchRows
 
 __all__ = ["LaneBatches", "checked_mask", "seeds_of"]
@@ -65,8 +65,8 @@ class LaneBatches:
             raise ValueError(f"an outcome of {ended.shape} and {len(rewards)}")
         if self._is_whole:
             return (rewards, terminations, truncations), ended
-        lanes = self._lanes
-        return (rewards[lanes], terminations[lanes], truncations[lanes]), ended[lanes]
+        picked = [self._picked(None, each) for each in (rewards, terminations, truncations)]
+        return (picked[0], picked[1], picked[2]), ended[self._lanes]
 
     def actions(self, actions: Any) -> Any:
         """The actions of the lanes."""
@@ -162,17 +162,17 @@ class LaneBatches:
         def pick(part: Any) -> Any:
             if isinstance(part, np.ndarray):
                 return part[lanes]
-            return type(part)(part[lane] for lane in lanes) if isinstance(part, (tuple, list)) else part
+            picked = [part[lane] for lane in lanes]  # also of an array of another library
+            return tuple(picked) if isinstance(part, tuple) else picked
 
         return batch if self._is_whole else map_batch(space, batch, pick)
 
     def _picked_infos(self, infos: Any) -> Any:
         if type(infos) is dict:
             return {key: self._picked_infos(values) for key, values in infos.items()}
-        if isinstance(infos, np.ndarray) and infos.shape[:1] == self._shape:
-            return infos[self._lanes]
-        is_list = isinstance(infos, (list, tuple)) and len(infos) == self._num_envs
-        return [infos[lane] for lane in self._lanes] if is_list else infos
+        if not has_entries(infos, self._num_envs):
+            return infos
+        return infos[self._lanes] if isinstance(infos, np.ndarray) else [infos[lane] for lane in self._lanes]
 
     def _checked_size(self, part: Any) -> Any:
         if len(part) != self._num_envs:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,7 @@ __all__ = ["LaneStream", "VectorStep"]
 Begins = Mapping[int, Mapping[str, Any] | None]
 
 
-@dataclass(frozen=True)
-class VectorStep:
+class VectorStep(NamedTuple):
     """What a step of a vector environment is recorded as.
 
     Attributes:

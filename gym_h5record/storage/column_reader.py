@@ -62,6 +62,11 @@ class ColumnReader:
         self._fields: dict[str, Field] = _fixed_fields(handle.num_envs)
 
     @property
+    def handle(self) -> Handle:
+        """The open file."""
+        return self._handle
+
+    @property
     def may_move(self) -> bool:
         """Whether a writer may change the file meanwhile."""
         return self._handle.may_move
@@ -190,7 +195,8 @@ class ColumnReader:
             return error
         self._handle.check_open()  # the cause may be that another thread has closed it
         what = str(error) if isinstance(error, CorruptRecordingError) else f"/{field} cannot be read: {error}"
-        return CorruptRecordingError(f"{self._handle.path}: {what}")
+        path = f"{self._handle.path}: "
+        return CorruptRecordingError(what if what.startswith(path) else path + what)
 
     def _dataset(self, field: str) -> DatasetReader:
         file = self._handle.file

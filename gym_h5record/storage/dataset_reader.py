@@ -110,13 +110,18 @@ class DatasetReader:
             return items
         self._check(int(indices.min()), int(indices.max()) + 1)
         chunks = indices // self.rows
-        order = np.argsort(chunks, kind="stable")
+        is_in_order = bool((chunks[1:] >= chunks[:-1]).all())  # then the items of a chunk follow each other
+        order = np.arange(len(indices)) if is_in_order else np.argsort(chunks, kind="stable")
         begins = np.flatnonzero(np.diff(chunks[order], prepend=-1))
         for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(order)], strict=True):
             places = order[begin:end]
             chunk = int(chunks[places[0]])
             within = indices[places] - chunk * self.rows
-            items[places] = self._chunk(chunk, int(within.max()) + 1)[within]
+            found = self._chunk(chunk, int(within.max()) + 1)
+            if is_in_order:  # an index on both sides copies twice
+                found.take(within, axis=0, out=items[begin:end], mode="clip")  # other modes copy once more
+            else:
+                items[places] = found[within]
         return items
 
     def _check(self, start: int, stop: int) -> None:

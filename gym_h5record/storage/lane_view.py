@@ -9,7 +9,7 @@ import numpy as np
 
 from gym_h5record.cached import cached_property
 from gym_h5record.format import names as fmt
-from gym_h5record.format.lanes import address, row_of
+from gym_h5record.format.lanes import address
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Handle
@@ -69,21 +69,21 @@ class LaneView(ColumnReader):
         if _is_of_episodes(field):
             return self._whole.take(field, self._numbers[start:stop])
         items = self._whole.items(field, address(self._lane, start), address(self._lane, stop))
-        return row_of(items) if self._is_ends(field) else items
+        return items - address(self._lane, 0) if self._is_ends(field) else items
 
     def take(self, field: str, indices: np.ndarray) -> np.ndarray:
         """See ``ColumnReader``."""
         if _is_of_episodes(field) or field == fmt.COMMIT:
             return np.array([self.item(field, row) for row in indices.tolist()])
         items = self._whole.take(field, address(self._lane, indices))
-        return row_of(items) if self._is_ends(field) else items
+        return items - address(self._lane, 0) if self._is_ends(field) else items
 
     def item(self, field: str, row: int) -> Any:
         """See ``ColumnReader``."""
         if _is_of_episodes(field) or field == fmt.COMMIT:
             return self.items(field, row, row + 1)[0]
         item = self._whole.item(field, address(self._lane, row))
-        return row_of(item) if self._is_ends(field) else item
+        return item - address(self._lane, 0) if self._is_ends(field) else item
 
     def check(self, field: str, start: int, stop: int) -> None:
         """See ``ColumnReader``."""

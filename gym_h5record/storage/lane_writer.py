@@ -59,7 +59,8 @@ class LaneColumnWriter:
         self._extent = len(dataset)
         self._stored = StoredChunks(dataset)
         self._kept: dict[int, np.ndarray] = {}
-        self._complete = np.zeros(int(dataset.shape[1]), np.int64)  # of a compressed column: rows that fill chunks
+        # Of a compressed column: rows of each lane whose chunks never change again. The newest row may get its step.
+        self._complete = np.zeros(int(dataset.shape[1]), np.int64)
         self.held_rows = self._rows if self._encode is not None else 1
 
     def write(self, lanes: np.ndarray, rows: np.ndarray, take: TakeItems) -> None:
@@ -78,6 +79,7 @@ class LaneColumnWriter:
         numbers = rows // self._rows * self._groups + lanes // self._lanes
         order = np.argsort(numbers, kind="stable")
         begins = np.flatnonzero(np.diff(numbers[order], prepend=-1)).tolist()
+        written = set(numbers[order[begins]].tolist())
         for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
             places = order[begin:end]
             number = int(numbers[places[0]])
@@ -87,6 +89,7 @@ class LaneColumnWriter:
                 lane, chunk = int(lanes[places[0]]), number // self._groups
                 if (chunk + 1) * self._rows > self._complete[lane]:
                     self._write_compressed(lane, chunk, rows[places], take(places), self._encode)
+                    self._complete[lane] = (chunk + (number + self._groups in written)) * self._rows
 
     def write_block(self, row: int, items: np.ndarray) -> None:
         """Write the same rows of all lanes, ``(rows, lanes, *shape)``, from a row on."""
@@ -101,7 +104,9 @@ class LaneColumnWriter:
                 part = items[low - row : high - row, group * self._lanes : (group + 1) * self._lanes]
                 number = chunk * self._groups + group
                 if self._encode is not None:
-                    self._write_compressed(group, chunk, np.arange(low, high), part[:, 0], self._encode)
+                    if first + self._rows > self._complete[group]:
+                        self._write_compressed(group, chunk, np.arange(low, high), part[:, 0], self._encode)
+                        self._complete[group] = (chunk + (stop > first + self._rows)) * self._rows
                 elif part.shape == self._dataset.chunks:
                     self._kept.pop(number, None)
                     self._put(number, np.ascontiguousarray(part), _NO_FILTER)
@@ -140,10 +145,8 @@ class LaneColumnWriter:
     def _write_compressed(
         self, lane: int, chunk_row: int, rows: np.ndarray, items: np.ndarray, encode: Callable[[memoryview], bytes]
     ) -> None:
-        """Write items of one chunk, which is of one lane. Rows that fill chunks are in the file, and never change."""
-        stop, number = (chunk_row + 1) * self._rows, chunk_row * self._groups + lane
-        if stop <= self._complete[lane]:
-            return
+        """Write items of one chunk, which is of one lane."""
+        number = chunk_row * self._groups + lane
         within = rows % self._rows
         if within.min() == 0:
             chunk = np.zeros((self._rows, 1, *self.field.shape), self.field.dtype)
@@ -151,8 +154,6 @@ class LaneColumnWriter:
             chunk = self._stored_chunk(number)
         chunk[within, 0] = items
         self._put(number, encode(chunk.data.cast("B")), 0)
-        if within.max() == self._rows - 1:
-            self._complete[lane] = stop
 
     def forget(self, lane: int, row: int) -> None:
         """Rows of a lane from ``row`` on may be written anew: the episode that they belonged to was discarded."""

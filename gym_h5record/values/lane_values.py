@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import Space, spaces
 from gymnasium.vector.utils import concatenate, create_empty_array
 
-__all__ = ["in_batch", "info_in_batch", "info_mask", "lane_info", "lane_value", "map_batch"]
+__all__ = ["has_entries", "in_batch", "info_in_batch", "info_mask", "lane_info", "lane_value", "map_batch"]
 
 
 def lane_value(space: Space[Any] | None, batch: Any, lane: int) -> Any:
@@ -43,7 +43,8 @@ def lane_info(infos: dict[Any, Any], lane: int, num_lanes: int) -> dict[Any, Any
     """The info of one environment: the entries of the keys whose masks say that it has them.
 
     Gymnasium pairs each ``key`` with a mask ``_key``, and fills the entries of other environments with zeros. A key
-    without a mask holds for all environments, as those of ale-py's ``AtariVectorEnv`` do.
+    without a mask holds for all environments, as those of ale-py's ``AtariVectorEnv`` do; a value that has not an entry
+    for each of them is the value of all.
 
     Args:
         infos: The infos of a vector environment.
@@ -54,8 +55,22 @@ def lane_info(infos: dict[Any, Any], lane: int, num_lanes: int) -> dict[Any, Any
     for key, values in infos.items():
         mask = info_mask(infos, key, num_lanes)
         if mask is not None and mask[lane]:
-            info[key] = lane_info(values, lane, num_lanes) if type(values) is dict else values[lane]
+            info[key] = lane_info(values, lane, num_lanes) if type(values) is dict else _entry(values, lane, num_lanes)
     return info
+
+
+def _entry(values: Any, lane: int, num_lanes: int) -> Any:
+    return values[lane] if has_entries(values, num_lanes) else values
+
+
+def has_entries(values: Any, num_lanes: int) -> bool:
+    """Whether values are a batch with an entry for each environment: an array of any library, a list or a tuple."""
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__getitem__"):
+        return False
+    try:
+        return len(values) == num_lanes
+    except TypeError:  # an array without axes
+        return False
 
 
 def in_batch(space: Space[Any], value: Any) -> Any:

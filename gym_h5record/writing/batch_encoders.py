@@ -15,7 +15,7 @@ from gymnasium import Space, spaces
 from gym_h5record.format import nodes
 from gym_h5record.format import schema as sc
 from gym_h5record.format.names import TypeCode, numpy_scalar_code
-from gym_h5record.values.lane_values import info_mask, lane_info, lane_value
+from gym_h5record.values.lane_values import has_entries, info_mask, lane_info, lane_value
 from gym_h5record.writing.encoders import Encoder, exact_types
 from gym_h5record.writing.lane_codes import LaneCodes
 from gym_h5record.writing.lane_stacks import LaneStacks
@@ -85,18 +85,25 @@ def _tree_encoder(
 
     def encode(slot: int, batch: Any, lanes: Sequence[int]) -> None:
         if keys is None:
-            fits = type(batch) is tuple and len(batch) == len(children)
+            fits = isinstance(batch, tuple) and len(batch) == len(children)
         else:
-            fits = type(batch) is dict and batch.keys() == keys
+            fits = isinstance(batch, dict) and batch.keys() == keys
         if not fits:
             for lane in lanes:
-                lane_encoder(node, lane)(slot, batch[lane])
+                lane_encoder(node, lane)(slot, _odd_value(batch, lane, codes.num_lanes))
             return
         codes.put(slot, index, _VALUE)
         for key, encode_child in children:
             encode_child(slot, batch[key], lanes)
 
     return encode
+
+
+def _odd_value(batch: Any, lane: int, num_lanes: int) -> Any:
+    """The value of a lane in a batch that is not as its space has it."""
+    if isinstance(batch, dict):
+        return {key: _odd_value(part, lane, num_lanes) for key, part in batch.items()}
+    return batch[lane] if has_entries(batch, num_lanes) else batch
 
 
 def _array_encoder(

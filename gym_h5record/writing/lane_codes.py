@@ -36,6 +36,10 @@ class LaneCodes:
         self._codes[slot] = self._usual
         self._begun = slot
 
+    def forget(self) -> None:
+        """The step of the newest slot comes anew: an error has cut it short, and its codes may be of single lanes."""
+        self._begun = -1
+
     def index(self, node: Node) -> int:
         """The place of the code of a node."""
         return self._index[node.name]

@@ -53,6 +53,7 @@ class LaneDrain:
         self._index = LaneIndexWriter(file, committed)
         # The writer may have been killed between its last commit and the next line of ``run``.
         journal.control[Control.TAIL] = max(journal.control[Control.TAIL], committed.tail)
+        self._discarded: set[tuple[int, int]] = set()  # discarded episodes that the next run meets again
         num_lanes = len(committed.lane_rows)
         self._cursors = {each.name: np.zeros(num_lanes, np.int64) for each in self._ragged}
         self._ends = {each.name: np.zeros(num_lanes, np.int64) for each in self._ragged if each.is_ends}
@@ -79,7 +80,8 @@ class LaneDrain:
             for lane in np.flatnonzero(kept.drops_open).tolist():
                 self._index.drop_open(lane)
                 self._count_items(lane, int(kept.first_rows[lane]))
-                self._file.forget_rows(lane, int(kept.first_rows[lane]))
+            for lane in {lane for _, lane in set(kept.discarded) - self._discarded}:
+                self._file.forget_rows(lane, 0)  # of ragged items, nobody knows the first that changes
             new_tail = head if is_last else self._released(kept, tail, head)
             is_released = kept.ticks < new_tail - tail
             episodes = self._write(kept, is_released)
@@ -91,6 +93,7 @@ class LaneDrain:
                 tuple((kept.first_rows + num_released).tolist()),
             )
             self._file.commit(self._committed)
+            self._discarded = {each for each in kept.discarded if each[0] > new_tail}
             # Order matters: recovery trusts TAIL. BLOB_TAIL frees bytes of the ticks before TAIL, so it moves second.
             control[Control.TAIL] = new_tail
             control[Control.BLOB_TAIL] = self.journal.blob_start(new_tail)

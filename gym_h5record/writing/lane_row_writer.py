@@ -19,7 +19,7 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
 from gym_h5record.format.names import RowFlag
 from gym_h5record.format.schema import Schema
-from gym_h5record.writing.batch_encoders import make_batch_encoder, make_keys_encoder
+from gym_h5record.writing.batch_encoders import BatchEncoder, make_batch_encoder, make_keys_encoder
 from gym_h5record.writing.batch_rows import BatchRows
 from gym_h5record.writing.encoders import Encoder, make_dict_encoder, make_encoder
 from gym_h5record.writing.journal_format import Control, Segment, pack_segment
@@ -130,6 +130,9 @@ class LaneRowWriter:
             begins: How the episodes of rows with ``RowFlag.FIRST`` began, as of ``begin_episodes``.
             time_ns: When the step returned, on the monotonic clock; None for now.
         """
+        missed = () if present is None else {*np.flatnonzero(self._is_running).tolist()}.difference(lanes)
+        if missed:  # an error has cut their step short: the ring would wait for them for ever
+            self.mark(sorted(missed), RowFlag.LAST)
         for slot in self._open_slots:
             here = self._lanes_in(slot, lanes)
             self._encode_rewards(slot, rewards, here)
@@ -156,6 +159,7 @@ class LaneRowWriter:
         if self._is_unfinished:
             for stack in self._stacks.values():
                 stack.restart()
+            self._codes.forget()
         self._unslotted.clear()
         self._is_unfinished = False
 
@@ -270,14 +274,12 @@ class LaneRowWriter:
 
     def _lane_encoder(self, node: nodes.Node, lane: int) -> Encoder:
         """The encoder of one node for one lane; made when it is first needed."""
-        encoder = self._encoders.get((node.name, lane))
+        unslotted, encoder = self._unslotted.of(lane), self._encoders.get((node.name, lane))
         if encoder is None:
-            unslotted = self._unslotted.of(lane)
             of_step = node.name in self._step_names
             keep = unslotted.keep_step_value if of_step else unslotted.keep_row_value
             segments = (unslotted.step if of_step else unslotted.row).segments
             encoder = self._encoders[node.name, lane] = make_encoder(node, self._ring(lane), keep, segments)
-        self._unslotted.of(lane)
         return encoder
 
     def _ring(self, lane: int) -> Ring:
@@ -310,11 +312,9 @@ class LaneRowWriter:
         self._encode_terminations = encoder(schema.node(fmt.TERMINATIONS), None)
         self._encode_truncations = encoder(schema.node(fmt.TRUNCATIONS), None)
         self._encode_frames = None if schema.frame is None else encoder(schema.frame, None)
-        self._encode_infos = (
-            None
-            if schema.infos is None
-            else make_keys_encoder(schema.infos, columns, codes, self._unslotted.keep_infos)
-        )
+        self._encode_infos: BatchEncoder | None = None
+        if schema.infos is not None:
+            self._encode_infos = make_keys_encoder(schema.infos, columns, codes, self._unslotted.keep_infos)
         self._encode_extras = make_keys_encoder(schema.extras or (), columns, codes, self._unslotted.keep_extras)
         self._has_extra_columns = bool(schema.extras)
         self._times = journal.columns[fmt.TIMES] if schema.times else None

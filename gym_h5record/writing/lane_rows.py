@@ -32,7 +32,9 @@ class LaneRows:
         rows: The number of each row in its lane, ``(n,)`` int64.
         flags: The ``RowFlag`` of each row, ``(n,)`` uint8.
         is_newest: Whether it is the newest row of its lane, ``(n,)`` bool.
-        discarded: The discarded episodes: the tick behind each, and its number of steps.
+        discarded: The discarded episodes: the tick behind each, and its lane.
+        discarded_rows: How many rows of discarded episodes each tick has, ``(ticks,)`` int64.
+        dropped_rows: Rows before the run that are of discarded episodes.
         is_block: Whether every lane has a row in every tick, and all lanes the same rows.
     """
 
@@ -46,6 +48,8 @@ class LaneRows:
     flags: np.ndarray
     is_newest: np.ndarray
     discarded: tuple[tuple[int, int], ...]
+    discarded_rows: np.ndarray
+    dropped_rows: int
     is_block: bool
 
     def by_tick(self, values: np.ndarray) -> np.ndarray:
@@ -72,9 +76,13 @@ class LaneRows:
         return places
 
     def discarded_before(self, tick: int) -> tuple[int, int]:
-        """How many of the discarded episodes end before a tick of the journal, and their steps."""
-        steps = [steps for stop, steps in self.discarded if stop <= tick]
-        return len(steps), sum(steps)
+        """How many discarded episodes end before a tick of the journal, and how many steps are gone with them.
+
+        The next run may begin in the middle of a discarded episode. So the steps of one are counted where they are
+        left out, and not where it ends; an episode has a row more than steps.
+        """
+        episodes = sum(stop <= tick for stop, _ in self.discarded)
+        return episodes, self.dropped_rows + int(self.discarded_rows[: tick - self.start].sum()) - episodes
 
 
 def find_lane_rows(flags: np.ndarray, start: int, rows: np.ndarray, open_starts: np.ndarray) -> LaneRows:
@@ -86,7 +94,8 @@ def find_lane_rows(flags: np.ndarray, start: int, rows: np.ndarray, open_starts:
         rows: The row of each lane that the run begins with, ``(lanes,)`` int64.
         open_starts: First row of the episode that this row belongs to, ``(lanes,)`` int64.
     """
-    is_kept = (flags & RowFlag.ABSENT) == 0
+    is_there = (flags & RowFlag.ABSENT) == 0
+    is_kept = is_there.copy()
     first_rows, drops_open = rows.copy(), np.zeros(len(rows), np.bool_)
     discarded: list[tuple[int, int]] = []
     for lane in np.flatnonzero(((flags & RowFlag.DISCARDED) != 0).any(axis=0)).tolist():
@@ -96,7 +105,7 @@ def find_lane_rows(flags: np.ndarray, start: int, rows: np.ndarray, open_starts:
         is_kept[:, lane] = False
         for low, high in found.runs:
             is_kept[ticks[low:high], lane] = True
-        discarded += [(start + int(ticks[stop - 1]) + 1, steps) for stop, steps in found.discarded]
+        discarded += [(start + int(ticks[stop - 1]) + 1, lane) for stop, _ in found.discarded]
     lanes, ticks = np.nonzero(is_kept.T)
     counts = is_kept.sum(axis=0)
     begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)[:-1]])
@@ -113,5 +122,7 @@ def find_lane_rows(flags: np.ndarray, start: int, rows: np.ndarray, open_starts:
         flags=flags[ticks, lanes],
         is_newest=is_newest,
         discarded=tuple(sorted(discarded)),
+        discarded_rows=(is_there & ~is_kept).sum(axis=1),
+        dropped_rows=int((rows - first_rows).sum()),
         is_block=bool(is_kept.all()) and bool((first_rows == first_rows[0]).all()),
     )

@@ -4,6 +4,9 @@
 
     plays         environments, and episodes that follow from their seeds
     studio        the environment that has everything, and which of its episodes are discarded
+    courses       what an agent does with vector environments, and what the file holds at every instant of that
+    lanes         the vector environments, whose every value tells its place
+    recorders     starts the recorder of any of these environments, and plays
     promises      what a file has to hold after so many steps and discarded episodes
     victim        the program that is killed: records, or repairs
     processes     starts victims, finds their writers, kills them
@@ -13,6 +16,8 @@
     scenes        the recordings and repairs that are stopped at their writes
     boundaries    inspects the files that a kill at such a stop would leave
     inspection    repairs a file and compares it with the acknowledged steps
+    lane_inspection   the same of a vector recording, with its course
+    findings      what an inspection has found
     inspector     runs the inspection in a process of its own, which may crash or hang
     tally         adds up the findings, and makes the table
 """

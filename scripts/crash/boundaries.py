@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .inspector import Inspector
+from .lanes import has_lanes
 from .processes import Victim
-from .scenes import Scene, prepare, task_of
+from .scenes import OF_LANES, Scene, prepare, task_of
 from .tally import Tally
 from .tracing import Stop, writes
 from .victim import Repair
@@ -74,7 +75,8 @@ def every_write(
         The findings between writes, within writes, and after repairs that were killed as well.
     """
     whole, torn = Tally(f"every write: {scene.name}"), Tally(f"torn writes: {scene.name}")
-    twice = Tally("every write: any of these, then any of `repair`")
+    of_lanes = OF_LANES if has_lanes(scene.env) else ""
+    twice = Tally(f"every write: any of these, then any of `repair`{of_lanes}")
     whole_due = _Every(sampling.every * scene.stride, chance)
     torn_due, twice_due = _Every(sampling.torn_every, chance), _Every(sampling.twice_every, chance)
     path = folder / "files" / "run.h5"

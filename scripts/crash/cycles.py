@@ -17,7 +17,9 @@ __all__ = ["kill_and_resume"]
 _LOOK_EVERY = 10
 
 
-def kill_and_resume(folder: Path, inspector: Inspector, chance: random.Random, env: str, cycles: int) -> Tally:
+def kill_and_resume(
+    folder: Path, inspector: Inspector, chance: random.Random, env: str, cycles: int, what: str = ""
+) -> Tally:
     """Start ``cycles`` recorders on one file, all with ``mode="a"``, and kill each of them.
 
     A third of the recorders live for 30 ms at most. The last one takes at least one step. Every tenth time, and at the
@@ -30,8 +32,9 @@ def kill_and_resume(folder: Path, inspector: Inspector, chance: random.Random, e
         chance: Chooses instants and victims.
         env: The environment to record.
         cycles: How many recorders.
+        what: Words for the table.
     """
-    tally = Tally(f'random instant: {cycles} times `mode="a"` on one file')
+    tally = Tally(f'random instant: {cycles} times `mode="a"` on one file{what}')
     acknowledged: list[int] = []
     for life in range(cycles):
         writer = chance.choice(("process", "process", "inline"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,57 +18,29 @@ import gym_h5record as h5r
 from gym_h5record.errors import RecordingInUseError, RecordingNotFoundError
 from gym_h5record.values.exact import identical
 
+from .findings import Finding
+from .lane_inspection import compare_lanes
+from .lanes import has_lanes
 from .plays import LIFE, Play, fate_of, rehearse
 from .promises import Promise, promise
 from .studio import Fate
 
-__all__ = ["Finding", "inspect"]
+__all__ = ["inspect"]
 
 _PATIENCE_S = 10.0
 _COLUMNS = ("observations", "infos", "actions", "rewards", "terminations", "truncations")
 _OPTIONAL = ("frames", "extras")
 
 
-@dataclass
-class Finding:
-    """The result of an inspection.
-
-    Attributes:
-        opens: Whether the file can be read after ``repair``.
-        is_empty: Whether there is no file, because nothing had been recorded yet.
-        found: Steps in the file, by life.
-        promised: Steps that have to be in the file, by life.
-        contradicting: Numbers of the episodes that differ from the played ones.
-        problems: Sentences about everything that is wrong.
-        strays: Names of the files left beside the recording.
-    """
-
-    opens: bool = False
-    is_empty: bool = False
-    found: list[int] = field(default_factory=list)
-    promised: list[int] = field(default_factory=list)
-    contradicting: list[int] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    strays: list[str] = field(default_factory=list)
-
-    def contradict(self, episode: int, problem: str) -> None:
-        """Note that an episode differs from the played one; only its first problem is kept."""
-        if episode not in self.contradicting:
-            self.contradicting.append(episode)
-            self.problems.append(f"episode {episode}: {problem}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """The attributes, for JSON."""
-        return asdict(self)
-
-
-def inspect(path: Path, env: str, acknowledged: list[int]) -> Finding:
+def inspect(path: Path, env: str, acknowledged: list[int], least: list[int] | None = None) -> Finding:
     """Repair a recording and compare it.
 
     Args:
         path: The recording. Its folder has no other files than its own.
         env: The environment that was recorded.
         acknowledged: Acts that had returned, by life.
+        least: Acts that have to be in the file, by life, if those are fewer. Used with lanes only: of other
+            environments the caller compares the numbers of steps.
     """
     promises = [promise(env, life, acts) for life, acts in enumerate(acknowledged)]
     finding = Finding(found=[0] * len(acknowledged), promised=[each.steps[0] for each in promises])
@@ -79,11 +50,15 @@ def inspect(path: Path, env: str, acknowledged: list[int]) -> Finding:
             finding.problems.append(report.problem)
             return finding
         with h5r.Recording(path) as recording:
-            _compare(recording, env, promises, finding)
-            _check_discarded(recording.metadata["discarded_episodes"], promises, finding)
+            if has_lanes(env):
+                compare_lanes(recording, env, acknowledged, acknowledged if least is None else least, finding)
+            else:
+                _compare(recording, env, promises, finding)
+                _check_discarded(recording.metadata["discarded_episodes"], promises, finding)
         if report.num_steps != sum(finding.found):
             finding.contradict(0, f"repair says {report.num_steps} steps, there are {sum(finding.found)}")
-        _check_index(path, finding)
+        if not has_lanes(env):
+            _check_index(path, finding)
         finding.opens = True
     except RecordingNotFoundError as error:
         finding.is_empty = not any(acknowledged)

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from .inspection import Finding, inspect
+from .findings import Finding
+from .inspection import inspect
 
 __all__ = ["Inspector", "main"]
 
@@ -31,9 +32,9 @@ class Inspector:
         self._timeout_s = timeout_s
         self._process = self._start()
 
-    def inspect(self, path: Path, env: str, acknowledged: list[int]) -> Finding:
+    def inspect(self, path: Path, env: str, acknowledged: list[int], least: list[int] | None = None) -> Finding:
         """``inspection.inspect`` in the process; if the process crashes or hangs, the finding says so."""
-        request = json.dumps([str(path), env, acknowledged])
+        request = json.dumps([str(path), env, acknowledged, least])
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{request}\n")
@@ -75,8 +76,8 @@ def main() -> int:
     """Answer requests until standard input ends."""
     answers, sys.stdout = sys.stdout, sys.stderr  # libraries print: their text must not mix with the answers
     for line in sys.stdin:
-        path, env, acknowledged = json.loads(line)
-        finding = inspect(Path(path), env, acknowledged)
+        path, env, acknowledged, least = json.loads(line)
+        finding = inspect(Path(path), env, acknowledged, least)
         print(json.dumps(finding.as_dict()), file=answers, flush=True)
     return 0
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from .courses import COURSES
 from .inspector import Inspector
 from .plays import ENVIRONMENTS
 from .processes import Victim
 from .tally import Tally
 from .victim import Record, Repair
 
-__all__ = ["CASES", "VICTIMS", "kill_randomly", "kill_repairs", "strike", "wait_for_an_instant"]
+__all__ = ["CASES", "LANE_CASES", "VICTIMS", "kill_randomly", "kill_repairs", "strike", "wait_for_an_instant"]
 
 VICTIMS = ("recorder", "writer", "both", "groups")
 """The processes to kill: "both" one after the other in any order, "groups" the process groups of both."""
@@ -26,11 +28,23 @@ CASES = [
 ]
 """Pairs of an environment and a writer: each environment with both writers, and again with "process"."""
 
+LANE_CASES = [
+    (env, writer)
+    for writers in (("process", "inline"), ("inline", "process"))
+    for env, writer in zip(list(COURSES), itertools.cycle(writers))
+]
+"""The same of vector environments."""
+
 _WORDS = {"both": "recorder and writer", "groups": "all processes at once"}
 
 
 def kill_randomly(
-    folder: Path, inspector: Inspector, chance: random.Random, victim: str, cases: Iterable[tuple[str, str]]
+    folder: Path,
+    inspector: Inspector,
+    chance: random.Random,
+    victim: str,
+    cases: Iterable[tuple[str, str]],
+    what: str = "",
 ) -> Tally:
     """Kill one recording for each case, each at another instant.
 
@@ -40,8 +54,9 @@ def kill_randomly(
         chance: Chooses instants.
         victim: One of ``VICTIMS``.
         cases: Pairs as in ``CASES``. For the victims "writer" and "both", the writer is always "process".
+        what: Words for the table, behind the victim.
     """
-    tally = Tally(f"random instant: {_WORDS.get(victim, victim)}")
+    tally = Tally(f"random instant: {_WORDS.get(victim, victim)}{what}")
     for number, (env, writer) in enumerate(cases):
         place = folder / f"{victim}{number}"
         task = _task(place, env, "process" if victim in ("writer", "both") else writer, chance)
@@ -57,9 +72,11 @@ def kill_randomly(
     return tally
 
 
-def kill_repairs(folder: Path, inspector: Inspector, chance: random.Random, cases: Iterable[tuple[str, str]]) -> Tally:
+def kill_repairs(
+    folder: Path, inspector: Inspector, chance: random.Random, cases: Iterable[tuple[str, str]], what: str = ""
+) -> Tally:
     """Kill recordings, kill repairs of them, and inspect them; the arguments are those of ``kill_randomly``."""
-    tally = Tally("random instant: `repair`, up to three times in a row")
+    tally = Tally(f"random instant: `repair`, up to three times in a row{what}")
     for number, (env, writer) in enumerate(cases):
         place = folder / f"repair{number}"
         task = _task(place, env, writer, chance)

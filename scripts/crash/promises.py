@@ -1,6 +1,7 @@
 """What a file has to hold when a life of a recorder has done so many acts: some of its episodes are discarded.
 
-An act is a call of ``step`` or ``discard_episode`` that has returned. The process may have been killed in the next one.
+An act is a call of ``step`` or ``discard_episode`` that has returned; with lanes, also one of ``reset``. The process
+may have been killed in the next one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import itertools
 from dataclasses import dataclass
 from functools import cache
 
+from .courses import COURSES, steps_of
 from .plays import LIFE, fate_of, has_fates, rehearse
 from .studio import Fate
 
@@ -32,6 +34,9 @@ class Promise:
 
 def promise(env: str, life: int, acts: int) -> Promise:
     """What a life has promised after so many acts."""
+    if env in COURSES:
+        counts, discarded = steps_of(env, acts, acts + 1)
+        return Promise((min(counts), max(counts)), (min(discarded), max(discarded)), frozenset())
     if not has_fates(env):
         return Promise((acts, acts + 1), (0, 0), frozenset())
     steps, gone = _state(env, life, acts)

@@ -12,7 +12,7 @@ from pathlib import Path
 from .processes import Victim
 from .victim import Record, Repair
 
-__all__ = ["SCENES", "Scene", "prepare", "task_of"]
+__all__ = ["LANE_SCENES", "OF_LANES", "SCENES", "Scene", "prepare", "task_of"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ _APPENDING = '`mode="a"` after `close`'
 _REPAIRING = "`repair` after a crash"
 _POWER = '`durability="power"`, all of these'
 
+OF_LANES = ", of lanes"
+
 SCENES = (
     Scene(_RECORDING, "Ragged", 50, flush_every=7, ring_rows=64),
     Scene(_RECORDING, "FrozenLake-v1", 1200, flush_every=150, ring_rows=1024, stride=3),
@@ -71,6 +73,19 @@ SCENES = (
     Scene(_REPAIRING, "Studio", 0, flush_every=23, ring_rows=64, before=61),
     Scene(_POWER, "Studio", 45, flush_every=8, ring_rows=32, durability="power"),
 )
+
+_LANES = [f"Lanes/{name}" for name in ("NEXT_STEP", "SAME_STEP", "DISABLED", "in step")]
+LANE_SCENES = (
+    *(Scene(f"{_RECORDING}{OF_LANES}", env, 75, flush_every=7, ring_rows=16) for env in _LANES),
+    *(Scene(f"{_RESUMING}{OF_LANES}", env, 40, flush_every=6, ring_rows=32, before=50) for env in _LANES),
+    *(Scene(f"{_APPENDING}{OF_LANES}", env, 30, flush_every=5, ring_rows=8, before=40, closed=True) for env in _LANES),
+    *(Scene(f"{_REPAIRING}{OF_LANES}", env, 0, flush_every=31, ring_rows=64, before=70) for env in _LANES),
+    *(Scene(f"{_POWER}{OF_LANES}", env, 40, flush_every=7, ring_rows=16, durability="power") for env in _LANES),
+    Scene(f"{_RECORDING}{OF_LANES}", "Lanes/1024", 9, flush_every=3, ring_rows=8, stride=4),
+    Scene(f"{_RESUMING}{OF_LANES}", "Lanes/1024", 6, flush_every=2, ring_rows=8, before=6, stride=4),
+    Scene(f"{_REPAIRING}{OF_LANES}", "Lanes/1024", 0, flush_every=5, ring_rows=16, before=8, stride=4),
+)
+"""Vector environments whose lanes are out of step. A tick is a row of the ring: it has all lanes."""
 
 
 def prepare(path: Path, scene: Scene) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .inspection import Finding
+from .findings import Finding
 
 __all__ = ["Tally", "markdown"]
 

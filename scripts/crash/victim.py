@@ -7,14 +7,12 @@ The JSON object has the fields of ``Record`` or ``Repair``.
 
 from __future__ import annotations
 
-import itertools
 import json
 import mmap
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +23,9 @@ import numpy as np
 # shall hit the work, not the loading.
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.maintenance.repairs.repairing import repair
-from gym_h5record.recorder.wrapper import RecordToHDF5
 from gym_h5record.writing import journal
 
-from .plays import LIFE, fate_of, make_env, play, recorder_options
-from .studio import Fate
+from .recorders import acts, load, record
 
 __all__ = ["Counter", "Record", "Repair", "main"]
 
@@ -41,10 +37,10 @@ class Record:
     Attributes:
         path: The recording.
         counter: The file of the ``Counter``.
-        env: One of ``plays.ENVIRONMENTS``.
+        env: One of ``plays.ENVIRONMENTS`` or ``courses.COURSES``.
         life: Its number among the recorders of the file.
         mode: As in ``RecordToHDF5``, and so are ``writer``, ``flush_interval_s`` and ``durability``.
-        steps: Acts after which it ends, 0 for never: returned calls of ``step`` and ``discard_episode``.
+        steps: Acts after which it ends, 0 for never: see ``promises``.
         close: Whether it then closes the file; else it kills itself.
         flush_every: Acts between two calls of ``flush``, 0 for none.
         ring_rows: Rows that the journal has room for, 0 for the usual number.
@@ -127,28 +123,17 @@ def _tell_of_stores() -> None:
     journal.Journal.__init__ = init  # type: ignore[method-assign]
 
 
-def _acts(env: RecordToHDF5[Any, Any], task: Record) -> Iterator[None]:
-    """Play episodes for ever, and discard some. Yields when an act has returned."""
-    for seed in itertools.count(task.life * LIFE):
-        for moment in play(env, seed):
-            if moment.action is not None:
-                yield
-        if fate_of(task.env, seed) is Fate.DISCARDED:
-            env.discard_episode()
-            yield
-
-
 def _record(task: Record, counter: Counter) -> None:
-    env = RecordToHDF5(
-        make_env(task.env),
+    env = record(
+        task.env,
+        task.life,
         task.path,
         mode=task.mode,
         writer=task.writer,
         flush_interval_s=task.flush_interval_s,
         durability=task.durability,
-        **recorder_options(task.env),
     )
-    for _ in _acts(env, task):
+    for _ in acts(env, task.env, task.life):
         counter.steps += 1
         if task.flush_every and counter.steps % task.flush_every == 0:
             env.flush()
@@ -165,7 +150,7 @@ def main(argv: list[str]) -> int:
     options: dict[str, Any] = json.loads(argv[1])
     task = Record(**options) if argv[0] == "record" else Repair(**options)
     if isinstance(task, Record):
-        make_env(task.env).close()  # loads the libraries of the environment
+        load(task.env)
         if task.ring_rows:
             journal._MAX_CAPACITY_ROWS, journal._MIN_BLOB_BYTES = task.ring_rows, 4096  # noqa: SLF001
     if task.traced:

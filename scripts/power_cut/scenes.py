@@ -16,12 +16,15 @@ from unittest import mock
 import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.storage.column_writer import ColumnWriter
+from gym_h5record.storage.lane_writer import LaneColumnWriter
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing import journal, session
 from gym_h5record.writing.left_journal import boot_id
 
+from ..crash.courses import steps_of
 from ..crash.inspector import Inspector
-from ..crash.plays import LIFE, make_env, play
+from ..crash.lanes import has_lanes
+from ..crash.recorders import acts, load, record
 from .history import KILLED, PAGE_BYTES, STYLES, History
 from .tally import Tally
 from .tape import Tape
@@ -38,8 +41,8 @@ class Life:
     """The work of one recorder.
 
     Attributes:
-        env: The environment to record, one of ``plays.ENVIRONMENTS``.
-        steps: The number of steps.
+        env: The environment to record, one of ``plays.ENVIRONMENTS`` without discards, or of ``courses.COURSES``.
+        steps: The number of steps; of vector environments, of acts, as below.
         flush_every: Steps between two commits.
         number: Its number among the lives of the file.
         mode: As in ``RecordToHDF5``, and so are ``durability`` and ``checksum``.
@@ -95,20 +98,21 @@ def film(path: Path, life: Life, before: list[tuple[int, int]] = []) -> Film:  #
         life: The work of the recorder.
         before: Promised and acknowledged steps of each earlier life.
     """
-    env = make_env(life.env)
+    load(life.env)
     with _as_a_victim(life), _taped(path) as tape:
         taken = Film(life.env, path, tape.history, before, [(0, 0)], [(0, 0)])
         with _promising(taken, tape):
-            recorder = h5r.RecordToHDF5(
-                env,
+            recorder = record(
+                life.env,
+                life.number,
                 path,
                 mode=life.mode,
                 writer="inline",
                 durability=life.durability,
-                checksum=life.checksum,
+                checksum=life.checksum and not has_lanes(life.env),
                 flush_interval_s=_NEVER_S,
             )
-            for steps in _steps(recorder, life):
+            for steps, _ in zip(range(1, life.steps + 1), acts(recorder, life.env, life.number), strict=False):
                 tape.look("a step")
                 taken.acknowledged.append((tape.history.now, steps))
                 if steps % life.flush_every == 0:
@@ -165,9 +169,11 @@ def look(
     steps = taken.at(moment)
     if has_power:
         steps = [(acknowledged, acknowledged) for _, acknowledged in steps]
-    finding = inspector.inspect(path, taken.env, [acknowledged for _, acknowledged in steps])
-    promised = sum(each for each, _ in steps)
-    lost = sum(max(0, each - found) for (each, _), found in zip(steps, finding.found, strict=True))
+    least, most = ([each[place] for each in steps] for place in (0, 1))
+    finding = inspector.inspect(path, taken.env, most, least)
+    needed = [_needed(taken.env, *each) for each in steps]
+    promised = sum(needed)
+    lost = sum(max(0, each - found) for each, found in zip(needed, finding.found, strict=True))
     problems = list(finding.problems)
     is_gone = finding.is_empty or (not promised and any("RecordingNotFoundError" in each for each in problems))
     if is_gone:
@@ -189,6 +195,11 @@ def look(
     shutil.rmtree(place)
 
 
+def _needed(env: str, promised: int, acknowledged: int) -> int:
+    """The steps that have to be in the file. With lanes, some of the later acts discard some of them."""
+    return min(steps_of(env, promised, acknowledged + 1)[0]) if has_lanes(env) else promised
+
+
 def _errors(path: Path) -> list[str]:
     """The errors that ``validate`` finds, checksums included."""
     problems = h5r.validate(path, deep=True)
@@ -201,8 +212,9 @@ def _taped(path: Path) -> Iterator[Tape]:
     with ExitStack() as stack:
         tape = stack.enter_context(Tape(path.parent))
         for owner, names in (
-            (RecordingFile, ("write", "commit", "start", "close")),
+            (RecordingFile, ("write", "write_lanes", "write_block", "commit", "start", "close")),
             (ColumnWriter, ("write", "flush")),
+            (LaneColumnWriter, ("write", "write_block", "flush")),
         ):
             for name in names:
                 stack.enter_context(_afterwards(owner, name, tape))
@@ -244,20 +256,6 @@ def _as_a_victim(life: Life) -> Iterator[None]:
     ):
         warnings.simplefilter("ignore", RecordingWarning)  # some values fit no column on purpose
         yield
-
-
-def _steps(env: Any, life: Life) -> Iterator[int]:
-    """Play episodes; the number of steps after each step."""
-    number = life.number * LIFE
-    steps = 0
-    while True:
-        for moment in play(env, number):
-            if moment.action is not None:
-                steps += 1
-                yield steps
-                if steps == life.steps:
-                    return
-        number += 1
 
 
 def _at(marks: list[tuple[int, int]], moment: int) -> int:

@@ -19,7 +19,7 @@ import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning
 from scripts.crash.boundaries import Sampling, every_write
 from scripts.crash.cycles import kill_and_resume
-from scripts.crash.inspection import Finding
+from scripts.crash.findings import Finding
 from scripts.crash.inspector import Inspector
 from scripts.crash.kills import kill_randomly, kill_repairs
 from scripts.crash.plays import make_env, play

@@ -57,6 +57,10 @@ class Structure:
         except CorruptRecordingError as error:
             yield make_problem("schema", f"/{fmt.METADATA}", reason(error, self._handle.path))
             return
+        if self._schema is None and schema.num_envs != self._handle.num_envs:
+            message = f"it has {schema.num_envs} lanes, the attribute {fmt.NUM_ENVS} says {self._handle.num_envs}"
+            yield make_problem("schema", f"/{fmt.METADATA}", message)
+            return
         storage = self._storage or ColumnReader(self._handle)
         storage.expect(all_fields(schema))
         try:

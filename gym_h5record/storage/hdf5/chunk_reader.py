@@ -153,9 +153,13 @@ class ChunkReader:
         Items are written in order. So a binary search finds the first chunk that is missing.
         """
         chunks = min(-(-self.num_items // self.rows), file_bytes // self._least_bytes())
+
+        def is_stored(number: int) -> bool:
+            return any(map(self._is_stored, range(number * self.groups, (number + 1) * self.groups)))
+
         # If the last chunk is there, a damaged one before it costs its own rows only.
-        if not chunks or not self._is_stored(chunks - 1):
-            chunks = bisect_left(range(chunks), 1, key=lambda number: not self._is_stored(number))
+        if not chunks or not is_stored(chunks - 1):
+            chunks = bisect_left(range(chunks), 1, key=lambda number: not is_stored(number))
         return min(self.num_items, chunks * self.rows)
 
     def _read_piece(self, first: int, count: int) -> np.ndarray:
