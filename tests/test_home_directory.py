@@ -28,6 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paintings: Path) -> Pa
     for each in (home, elsewhere):
         each.mkdir()
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "matplotlib"))  # else Matplotlib makes folders in the home
     monkeypatch.chdir(elsewhere)
     shutil.copy(paintings, home / "run.h5")
     return home
@@ -93,8 +94,10 @@ COMMANDS = {
     "diff": (PATH, PATH),
     "repair": (PATH, "--salvage=~/saved.h5"),
     "tail": (PATH, "--no-follow"),
+    "video": (PATH, "--output=~/video.gif", "--scale=8"),
+    "stats": (PATH, "--plot=~/plot.png"),
 }
-MADE = {"record": {"new.h5"}, "replay": {"run.gif", "run.png"}}
+MADE = {"record": {"new.h5"}, "replay": {"run.gif", "run.png"}, "video": {"video.gif"}, "stats": {"plot.png"}}
 
 
 @pytest.mark.parametrize("verb", HELP_BY_VERB)
