@@ -13,12 +13,10 @@ from gym_h5record.errors import EpisodeDataError, OptionError
 from gym_h5record.notices import OnceWarner
 from gym_h5record.recorder.episode_stream import kept_copy
 from gym_h5record.recorder.vector_frames import VectorFrames
-from gym_h5record.values.lane_values import has_entries, lane_info, lane_value, map_batch
+from gym_h5record.values.lane_values import final_info, final_observation, has_entries, map_batch, without_finals
 from gym_h5record.writing.batch_rows import BatchRows
 
 __all__ = ["LaneBatches", "checked_mask", "seeds_of"]
-
-_FINAL = ("final_obs", "final_info", "_final_obs", "_final_info")
 
 
 class LaneBatches:
@@ -123,26 +121,16 @@ class LaneBatches:
             The rows that the step led to, where those of these lanes are wrong; the rows of the resets; and the final
             observation and info of each of these lanes.
         """
-        infos, observations = rows.infos, None
-        if type(infos) is dict:
-            observations = infos.get("final_obs", infos.get("final_observation"))
-        final_infos = infos.get("final_info") if type(infos) is dict else None
-        is_batch = not (isinstance(observations, np.ndarray) and observations.dtype.kind == "O")
         found = {}
         for lane in lanes:
-            observation = None
-            if observations is not None:
-                observation = (
-                    lane_value(self._observation_space, observations, lane) if is_batch else observations[lane]
-                )
+            observation = final_observation(self._observation_space, rows.infos, lane)
             if observation is None:
                 self._notices.warn(
                     'the step gives no final observation in infos["final_obs"] for an environment that it has reset: '
                     "it is recorded as None."
                 )
-            info = lane_info(final_infos, lane, len(self._lanes)) if type(final_infos) is dict else {}
-            found[lane] = observation, info
-        after = BatchRows(rows.observations, _without_final(infos), rows.frames)
+            found[lane] = observation, final_info(rows.infos, lane, len(self._lanes))
+        after = BatchRows(rows.observations, without_finals(rows.infos), rows.frames)
         return self._without_frames(after, found), after, found
 
     def _without_frames(self, rows: BatchRows, finals: Mapping[int, Any]) -> BatchRows:
@@ -201,10 +189,6 @@ def seeds_of(seed: Any, num_envs: int) -> list[Any]:
     if seed is not None and len(seed) == num_envs:
         return list(seed)
     return [None] * num_envs
-
-
-def _without_final(infos: Any) -> Any:
-    return {key: values for key, values in infos.items() if key not in _FINAL} if type(infos) is dict else infos
 
 
 def _are_numbers(values: Any) -> bool:

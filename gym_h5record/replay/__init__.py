@@ -3,7 +3,9 @@
 ``environment`` plays the file back; ``rebuild`` makes the recorded environment from its spec. ``verification`` runs
 episodes again on that environment and compares them, ``branching`` stops at a step and hands the environment over,
 ``curriculum`` begins episodes there, ``sticky_actions`` lists the actions that ALE executed. They share ``rerun``,
-``lineage``, ``episode_check`` and ``episode_sequence``. ``evaluation/`` compares a policy with the recorded actions.
+``lineage``, ``episode_check`` and ``episode_sequence``. The modules ``vector_*`` do the same for vector recordings:
+``vector_environment`` plays one back, ``vector_check`` compares one with the real environments. ``evaluation/``
+compares a policy with the recorded actions.
 
 ``ReplayFromHDF5`` is exported here because recorded specs name it ``gym_h5record.replay:ReplayFromHDF5``.
 """

@@ -19,7 +19,7 @@ from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.episode_check import ComparisonRules, check_episode, go_to, make_comparison_rules
+from gym_h5record.replay.episode_check import check_episode, go_to
 from gym_h5record.replay.lineage import (
     branches_off,
     chosen_numbers,
@@ -27,6 +27,7 @@ from gym_h5record.replay.lineage import (
     since_known_reset,
     surviving_state,
 )
+from gym_h5record.replay.outcome_comparison import ComparisonRules, make_comparison_rules
 from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built
 from gym_h5record.replay.rerun import Outcome, Rerun, missing_clause
 from gym_h5record.replay.vector_description import check_lanes_alone, ignored_infos

@@ -22,8 +22,9 @@ from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.episode_check import go_to, make_comparison_rules
+from gym_h5record.replay.episode_check import go_to
 from gym_h5record.replay.lineage import chosen_numbers, since_known_reset
+from gym_h5record.replay.outcome_comparison import make_comparison_rules
 from gym_h5record.replay.rerun import Rerun
 from gym_h5record.replay.vector_description import check_lanes_alone, ignored_infos
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gym_h5record.errors import NotReplayableError, SnapshotError
 from gym_h5record.reading.episodes import Episode
-from gym_h5record.replay.episode_check import RAISED, Checked, ComparisonRules, check_episode, error_text
+from gym_h5record.replay.episode_check import RAISED, Checked, check_episode
+from gym_h5record.replay.outcome_comparison import ComparisonRules, error_text
 from gym_h5record.replay.reports import EpisodeReport, Verdict
 from gym_h5record.replay.rerun import Rerun
 

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+from gym_h5record.display import printable
 from gym_h5record.format import names as fmt
+from gym_h5record.options import check_atol
 from gym_h5record.reading.episodes import Episode
-from gym_h5record.replay.episode_check import ComparisonRules, error_text
 from gym_h5record.replay.reports import Divergence
 from gym_h5record.replay.rerun import Outcome
 from gym_h5record.values.differences import ABSENT, first_difference
 from gym_h5record.values.exact import identical
 from gym_h5record.values.tagged_json import places_of_text, tag, untag
 
-__all__ = ["OutcomeComparison", "raised"]
+__all__ = [
+    "IGNORED_INFOS",
+    "ComparisonRules",
+    "OutcomeComparison",
+    "error_text",
+    "make_comparison_rules",
+    "raised",
+]
 
+IGNORED_INFOS = ("episode/t",)
+"""Paths into infos that are never compared: ``RecordEpisodeStatistics`` puts the elapsed seconds there."""
+
+_MAX_ERROR = 300  # characters
 _STEP_LEAVES = (fmt.REWARDS, fmt.TERMINATIONS, fmt.TRUNCATIONS)
+
+
+@dataclass(frozen=True)
+class ComparisonRules:
+    """How far floating numbers may be apart, and which paths into infos are not compared."""
+
+    atol: float
+    ignore: Sequence[str]
+
+
+def make_comparison_rules(atol: float = 0.0, ignore: str | Sequence[str] = ()) -> ComparisonRules:
+    """Two options of a user as rules: ``atol`` is checked, ``IGNORED_INFOS`` are added."""
+    return ComparisonRules(check_atol(atol), (*IGNORED_INFOS, *([ignore] if isinstance(ignore, str) else ignore)))
 
 
 class OutcomeComparison:
@@ -61,6 +87,14 @@ class OutcomeComparison:
                 return Divergence(self._episode.number, at, **vars(difference))
             self.texts.update((f"{leaf}{place}", None) for place in places_of_text(recorded))
         return None
+
+
+def error_text(error: Exception) -> str:
+    """The error of an environment as printable text of at most 300 characters."""
+    try:
+        return f"{printable(repr(error)):.{_MAX_ERROR}}"
+    except Exception:  # noqa: BLE001  # the error's own __repr__ may raise
+        return type(error).__name__
 
 
 def raised(episode: Episode, step: int, leaf: str, given: Any, error: Exception) -> Divergence:

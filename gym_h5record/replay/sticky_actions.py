@@ -24,8 +24,9 @@ from gym_h5record.recorder.snapshots.ale import is_ale, twisters
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet, make_snapshot_set
 from gym_h5record.replay.branching import RerunSetup, at_branch_point
-from gym_h5record.replay.episode_check import go_to, make_comparison_rules
+from gym_h5record.replay.episode_check import go_to
 from gym_h5record.replay.lineage import chosen_numbers, since_known_reset
+from gym_h5record.replay.outcome_comparison import make_comparison_rules
 from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built
 from gym_h5record.replay.rerun import Outcome, Rerun
 from gym_h5record.replay.vector_description import check_lanes_alone

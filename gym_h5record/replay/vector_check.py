@@ -12,8 +12,7 @@ from gym_h5record.errors import NotReplayableError, RecordingError
 from gym_h5record.format import names as fmt
 from gym_h5record.reading.episodes import Episode
 from gym_h5record.reading.recording import Recording
-from gym_h5record.replay.episode_check import ComparisonRules, error_text
-from gym_h5record.replay.outcome_comparison import OutcomeComparison, raised
+from gym_h5record.replay.outcome_comparison import ComparisonRules, OutcomeComparison, error_text, raised
 from gym_h5record.replay.reports import Divergence, EpisodeReport, Verdict, unproven_reason
 from gym_h5record.replay.rerun import Outcome
 from gym_h5record.replay.vector_making import VectorEnvMaker

@@ -17,11 +17,9 @@ from gym_h5record.recorder.vector_frames import choose_vector_frames
 from gym_h5record.replay.rerun import Outcome, check_exact
 from gym_h5record.replay.vector_timeline import LanesReset, LanesStepped
 from gym_h5record.values.differences import ABSENT
-from gym_h5record.values.lane_values import lane_info, lane_value
+from gym_h5record.values.lane_values import final_info, final_observation, lane_info, lane_value, without_finals
 
 __all__ = ["BatchOutcome", "VectorRerun"]
-
-_FINAL = ("final_obs", "final_info", "_final_obs", "_final_info")
 
 
 @dataclass(frozen=True)
@@ -55,20 +53,14 @@ class BatchOutcome:
         return replace(self._final(lane) if is_final else self._row(lane), step=step)
 
     def _row(self, lane: int) -> Outcome:
-        infos = self.infos
-        if self.has_finals and type(infos) is dict:
-            infos = {key: values for key, values in infos.items() if key not in _FINAL}
+        infos = without_finals(self.infos) if self.has_finals else self.infos
         observation = lane_value(self.env.single_observation_space, self.observations, lane)
         return Outcome(observation, self._info(infos, lane), ABSENT if self.frames is None else self.frames[lane])
 
     def _final(self, lane: int) -> Outcome:
-        observations = self.infos.get("final_obs", self.infos.get("final_observation"))
-        final_info = self.infos.get("final_info", {})
-        is_batch = not (isinstance(observations, np.ndarray) and observations.dtype.kind == "O")
-        if observations is not None:
-            space = self.env.single_observation_space
-            observations = lane_value(space, observations, lane) if is_batch else observations[lane]
-        return Outcome(observations, self._info(final_info, lane), ABSENT if self.frames is None else None)
+        observation = final_observation(self.env.single_observation_space, self.infos, lane)
+        info = final_info(self.infos, lane, self.env.num_envs)
+        return Outcome(observation, info, ABSENT if self.frames is None else None)
 
     def _info(self, infos: Any, lane: int) -> Any:
         return lane_info(infos, lane, self.env.num_envs) if type(infos) is dict else infos

@@ -24,7 +24,6 @@ from gym_h5record.reading.recording import Recording
 from gym_h5record.recorder.snapshots.provider import SnapshotProvider
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
 from gym_h5record.replay.branching import RerunSetup, at_branch_point
-from gym_h5record.replay.episode_check import make_comparison_rules
 from gym_h5record.replay.episode_sequence import check_sequence, not_replayable
 from gym_h5record.replay.lineage import (
     branches_off,
@@ -35,6 +34,7 @@ from gym_h5record.replay.lineage import (
     since_reset,
     surviving_state,
 )
+from gym_h5record.replay.outcome_comparison import make_comparison_rules
 from gym_h5record.replay.rebuild import EnvFactory, build_env, close_if_built, version_differences
 from gym_h5record.replay.reports import EpisodeReport, Verdict, VerifyReport
 from gym_h5record.replay.rerun import Rerun, missing_clause

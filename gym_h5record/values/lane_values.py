@@ -9,7 +9,20 @@ import numpy as np
 from gymnasium import Space, spaces
 from gymnasium.vector.utils import concatenate, create_empty_array
 
-__all__ = ["has_entries", "in_batch", "info_in_batch", "info_mask", "lane_info", "lane_value", "map_batch"]
+__all__ = [
+    "final_info",
+    "final_observation",
+    "has_entries",
+    "in_batch",
+    "info_in_batch",
+    "info_mask",
+    "lane_info",
+    "lane_value",
+    "map_batch",
+    "without_finals",
+]
+
+_FINALS = ("final_obs", "final_info", "_final_obs", "_final_info")
 
 
 def lane_value(space: Space[Any] | None, batch: Any, lane: int) -> Any:
@@ -57,6 +70,30 @@ def lane_info(infos: dict[Any, Any], lane: int, num_lanes: int) -> dict[Any, Any
         if mask is not None and mask[lane]:
             info[key] = lane_info(values, lane, num_lanes) if type(values) is dict else _entry(values, lane, num_lanes)
     return info
+
+
+def final_observation(space: Space[Any], infos: Any, lane: int) -> Any:
+    """The last observation of an environment that was reset since, as in ``SAME_STEP`` mode; None if it is not told.
+
+    Gymnasium gives it as ``infos["final_obs"]``, a batch or an array of objects. Other packages still use its name of
+    Gymnasium 0.29, ``"final_observation"``.
+    """
+    observations = infos.get("final_obs", infos.get("final_observation")) if type(infos) is dict else None
+    if observations is None:
+        return None
+    is_batch = not (isinstance(observations, np.ndarray) and observations.dtype.kind == "O")
+    return lane_value(space, observations, lane) if is_batch else observations[lane]
+
+
+def final_info(infos: Any, lane: int, num_lanes: int) -> Any:
+    """The last info of an environment that was reset since, empty if it is not told."""
+    infos = infos.get("final_info") if type(infos) is dict else None
+    return lane_info(infos, lane, num_lanes) if type(infos) is dict else {}
+
+
+def without_finals(infos: Any) -> Any:
+    """Infos without what they tell of episodes before a reset within a step."""
+    return {key: values for key, values in infos.items() if key not in _FINALS} if type(infos) is dict else infos
 
 
 def _entry(values: Any, lane: int, num_lanes: int) -> Any:

@@ -14,15 +14,9 @@ import pytest
 import gym_h5record as h5r
 from gym_h5record import errors
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.episode_check import (
-    IGNORED_INFOS,
-    ComparisonRules,
-    check_episode,
-    error_text,
-    go_to,
-    make_comparison_rules,
-)
+from gym_h5record.replay.episode_check import check_episode, go_to
 from gym_h5record.replay.lineage import since_first_known, since_known_reset
+from gym_h5record.replay.outcome_comparison import IGNORED_INFOS, ComparisonRules, error_text, make_comparison_rules
 from gym_h5record.replay.rerun import Rerun
 from gym_h5record.values.exact import identical
 from tests.replay.recordings import record, tamper

@@ -10,8 +10,8 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record.recorder.snapshots.snapshot_set import make_snapshot_set
-from gym_h5record.replay.episode_check import IGNORED_INFOS, ComparisonRules
 from gym_h5record.replay.episode_sequence import check_sequence
+from gym_h5record.replay.outcome_comparison import IGNORED_INFOS, ComparisonRules
 from gym_h5record.replay.rerun import Rerun
 from tests.replay.recordings import record, tamper
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gym_h5record.replay.episode_check import ComparisonRules, make_comparison_rules
-from gym_h5record.replay.outcome_comparison import OutcomeComparison, raised
+from gym_h5record.replay.outcome_comparison import ComparisonRules, OutcomeComparison, make_comparison_rules, raised
 from gym_h5record.replay.rerun import Outcome
 from gym_h5record.values.differences import ABSENT
 from gym_h5record.values.tagged_json import tag, untag

@@ -11,6 +11,8 @@ from gymnasium import spaces
 
 from gym_h5record.values.exact import identical
 from gym_h5record.values.lane_values import (
+    final_info,
+    final_observation,
     has_entries,
     in_batch,
     info_in_batch,
@@ -18,6 +20,7 @@ from gym_h5record.values.lane_values import (
     lane_info,
     lane_value,
     map_batch,
+    without_finals,
 )
 from tests.custom_spaces import Anything
 
@@ -154,3 +157,34 @@ def test_the_recorded_type_tells_what_a_number_has_lost() -> None:
 def test_a_number_that_no_array_holds_and_an_info_that_is_no_dict_stay() -> None:
     assert info_in_batch({"n": 1 << 70}) == {"n": 1 << 70}
     assert info_in_batch("text") == "text"
+
+
+# SAME_STEP mode -----------------------------------------------------------------------------------
+
+FINALS = np.array([None, np.array([3, 4], np.float32)], object)
+
+
+@pytest.mark.parametrize("name", ["final_obs", "final_observation"])
+@pytest.mark.parametrize("batch", [FINALS, np.array([[0, 0], [3, 4]], np.float32)], ids=["objects", "batch"])
+def test_the_final_observation_of_a_lane_is_found_in_an_array_of_objects_and_in_a_batch(
+    name: str, batch: np.ndarray
+) -> None:
+    assert identical(final_observation(BOX, {name: batch}, 1), np.array([3, 4], np.float32))
+
+
+@pytest.mark.parametrize("infos", [{}, None, {"final_obs": None}, {"final_obs": FINALS[:1]}], ids=repr)
+def test_a_final_observation_that_is_not_told_is_none(infos: Any) -> None:
+    assert final_observation(BOX, infos, 0) is None
+
+
+def test_the_final_info_of_a_lane_has_its_own_entries_only() -> None:
+    infos = {"final_info": {"score": np.array([0, 7]), "_score": YES_NO[::-1]}}
+    assert final_info(infos, 0, 2) == {}
+    assert identical(final_info(infos, 1, 2), {"score": np.int64(7)})
+    assert final_info({}, 1, 2) == final_info(None, 1, 2) == {}
+
+
+def test_infos_without_finals_are_those_of_the_next_episode() -> None:
+    infos = {"final_obs": FINALS, "_final_obs": YES_NO, "final_info": {}, "_final_info": YES_NO, "lives": 3}
+    assert without_finals(infos) == {"lives": 3}
+    assert without_finals(None) is None

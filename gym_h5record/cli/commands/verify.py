@@ -88,9 +88,11 @@ def _unbuildable_explained() -> Iterator[None]:
     try:
         yield
     except UnbuildableEnvError as error:
-        from gym_h5record.replay.rebuild import ADVICE  # here: it loads Gymnasium, which --help does not need
+        # Here: they load Gymnasium, which --help does not need.
+        from gym_h5record.replay.rebuild import ADVICE
+        from gym_h5record.replay.vector_making import VECTOR_ADVICE
 
-        raise CommandError(str(error).removesuffix(ADVICE) + _ADVICE) from error
+        raise CommandError(str(error).removesuffix(ADVICE).removesuffix(VECTOR_ADVICE) + _ADVICE) from error
 
 
 def _show(path: Path, report: h5r.VerifyReport) -> None:
