@@ -65,7 +65,11 @@ class SampleStream:
             start: The first position.
             stop: The position behind the last.
             limit: The position behind the last one that may be decoded now, for the next batches; None for ``stop``.
+
+        Raises:
+            RecordingClosedError: If the recording is closed.
         """
+        self._source.storage.handle.check_open()  # samples that were decoded ahead would still be there
         found = self._found
         if found is None or found.epoch != epoch or not found.start <= start <= stop <= found.stop:
             last = stop if limit is None else max(min(self._ahead(start), limit), stop)

@@ -356,9 +356,14 @@ def test_a_pickled_sampler_refuses_a_file_that_has_changed_meanwhile(tmp_path):
         pickle.loads(pickled)
 
 
-def test_a_closed_recording_gives_no_more_batches(tmp_path):
+@pytest.mark.parametrize("cache", [None, "low_dim", "compressed", "all"])
+def test_a_closed_recording_gives_no_more_batches(cache, tmp_path):
     with h5r.Recording(record_numbered(tmp_path / "a.h5", [5, 3])) as recording:
-        sampler = recording.sampler(2)
+        sampler = recording.sampler(2, cache=cache)
+        batches = iter(sampler)
+        next(batches)  # the others have been decoded with it
+    with pytest.raises(RecordingClosedError):
+        next(batches)
     with pytest.raises(RecordingClosedError):
         sampler.batch(0)
 
