@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +54,13 @@ class Trainable(ABC):
     def _leaf_source(self) -> LeafSource:
         """What the steps are read from."""
 
-    def stats(self, *, per_episode: bool = True, cache: bool | str | os.PathLike[str] = False) -> Statistics:
+    def stats(
+        self,
+        *,
+        per_episode: bool = True,
+        cache: bool | str | os.PathLike[str] = False,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Statistics:
         """Count, mean, variance, minimum, maximum and quantiles of every numeric leaf, in one pass over the steps.
 
         The values are those that a training loop samples: one for each step. So the observation, the info and the frame
@@ -74,6 +80,7 @@ class Trainable(ABC):
                 ``run.h5.1f2e3d4c.stats.json``, where the digits tell selections apart. A path is another file. If the
                 file cannot be written, or is there and cannot be read as statistics, a ``RecordingWarning`` says so and
                 nothing is kept.
+            on_progress: Called after every 65,536 steps with the number of steps that have been read, and of all.
 
         Returns:
             A mapping by the name of the leaf: ``"observations"``, ``"observations/arm/pos"``, ``"actions"``,
@@ -94,7 +101,9 @@ class Trainable(ABC):
 
         file = f"{self.metadata.get('run_id')} {self.metadata.get('created_at')}"
         episodes = (self._leaf_source, self._index, self.numbers, file)
-        return statistics_of(*episodes, per_episode=per_episode, path=self._file.path, cache=cache)
+        return statistics_of(
+            *episodes, per_episode=per_episode, path=self._file.path, cache=cache, on_progress=on_progress
+        )
 
     def sampler(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gym_h5record.display import counted
@@ -15,7 +17,10 @@ from gym_h5record.training.row_sample import RowSample, row_keys
 from gym_h5record.training.statistics import EpisodeStatistics, Statistics
 from gym_h5record.training.success import success_of_rows
 
-__all__ = ["read_statistics"]
+__all__ = ["OnProgress", "read_statistics"]
+
+OnProgress = Callable[[int, int], None]
+"""Called with the number of steps that have been read, and of all."""
 
 _BLOCK_STEPS = 1 << 16
 """Steps whose type codes are read at a time: one byte for each step and node."""
@@ -35,7 +40,13 @@ _MAX_DIFFERENT = 1 << 12
 
 
 def read_statistics(
-    source: LeafSource, index: EpisodeIndex, numbers: np.ndarray, file: str, *, per_episode: bool = True
+    source: LeafSource,
+    index: EpisodeIndex,
+    numbers: np.ndarray,
+    file: str,
+    *,
+    per_episode: bool = True,
+    on_progress: OnProgress | None = None,
 ) -> Statistics:
     """Read the statistics of some episodes.
 
@@ -45,6 +56,7 @@ def read_statistics(
         numbers: Which episodes, ``(n,)`` int64, in the order of the source.
         file: What tells the file from others, for the random samples.
         per_episode: Whether to make statistics of the leaves in each episode.
+        on_progress: Called after every 65,536 steps.
 
     Raises:
         CorruptRecordingError: If a column cannot be read, or a step has no value where it needs one.
@@ -64,6 +76,8 @@ def read_statistics(
             accumulator.read(leaves, rows, codes, keys, places)
         for group in num_texts:
             num_texts[group] += int(leaves.has_text(group, rows).sum())
+        if on_progress is not None:
+            on_progress(first + len(steps), source.spans.num_steps)
     skipped.update(_left_out(source, accumulators, num_texts))
     complete = index.column("complete")[numbers].astype(np.bool_)
     success = np.where(complete, success_of_rows(source, leaves, starts + lengths), np.nan)

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.step_leaves import LeafSource
 from gym_h5record.storage.paths import given_path, open_unlinked
 from gym_h5record.training.statistics import Statistics
-from gym_h5record.training.statistics_reading import read_statistics
+from gym_h5record.training.statistics_reading import OnProgress, read_statistics
 
 __all__ = ["statistics_of"]
 
@@ -56,6 +57,7 @@ def statistics_of(
     per_episode: bool,
     path: Path,
     cache: bool | str | os.PathLike[str],
+    on_progress: OnProgress | None = None,
 ) -> Statistics:
     """Read the statistics of some episodes from the file where they are kept, or else from the recording.
 
@@ -67,6 +69,7 @@ def statistics_of(
         per_episode: See there.
         path: The recording.
         cache: False to keep nothing, True for the file beside the recording, or a path.
+        on_progress: See ``read_statistics``.
 
     Raises:
         CorruptRecordingError: As of ``read_statistics``.
@@ -74,8 +77,9 @@ def statistics_of(
     """
     if not isinstance(cache, (bool, str, os.PathLike)):
         raise OptionError(f"cache: expected True, False or a path, got {cache!r:.80}")
+    read = partial(read_statistics, source, index, numbers, file, per_episode=per_episode, on_progress=on_progress)
     if cache is False:
-        return read_statistics(source, index, numbers, file, per_episode=per_episode)
+        return read()
     key = _key(source, index, numbers, file, per_episode=per_episode)
     is_whole = len(numbers) == index.num_episodes and (numbers == np.arange(len(numbers))).all()
     sidecar = _beside(path, "" if is_whole else _digest(numbers)[:8]) if cache is True else given_path(cache)
@@ -83,9 +87,9 @@ def statistics_of(
         kept = _kept(sidecar, key)
     except (OSError, OptionError) as error:
         warn(f"cache: {sidecar} cannot be read as statistics, and is left as it is: {error}")
-        return read_statistics(source, index, numbers, file, per_episode=per_episode)
+        return read()
     if kept is None:
-        kept = read_statistics(source, index, numbers, file, per_episode=per_episode)
+        kept = read()
         _keep(sidecar, key, kept)
     return kept
 

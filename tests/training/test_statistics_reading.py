@@ -179,6 +179,14 @@ def test_selections_have_the_statistics_of_their_steps(tmp_path: Path) -> None:
             check_numbers(stats[name], values)
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_progress_is_told_after_every_block_up_to_all_steps(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    with h5r.Recording(write(tmp_path / "run.h5", (9, 6))) as recording:
+        recording.stats(on_progress=lambda done, total: told.append((done, total)))
+    assert told == [(7, 15), (14, 15), (15, 15)]
+
+
 def test_a_recording_without_steps_has_statistics_of_nothing(tmp_path: Path) -> None:
     with h5r.Recording(write(tmp_path / "run.h5")) as recording:
         stats = recording.select("length > 1000").stats()

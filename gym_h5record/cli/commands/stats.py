@@ -10,6 +10,7 @@ from gym_h5record.cli.json_statistics import statistics_json
 from gym_h5record.cli.output import print_json, show_line
 from gym_h5record.cli.parameters import GivenPath
 from gym_h5record.cli.pictures import check_picture
+from gym_h5record.cli.progress import row_progress
 from gym_h5record.cli.statistics_tables import show_statistics
 from gym_h5record.media import plots
 from gym_h5record.media.timelines import reward_timeline
@@ -65,7 +66,8 @@ def stats_command(
         check_picture(plot, plots.ENDINGS, path, overwrite=overwrite)
     with Recording(path) as recording:
         chosen = recording if choice is None else recording.select(choice)
-        statistics = chosen.stats()
+        with row_progress(path.name, "steps", is_shown=not as_json) as on_progress:
+            statistics = chosen.stats(on_progress=on_progress)
         if not as_json:
             show_statistics(path, statistics, last=last, elements=elements)
         if plot is not None:
