@@ -1,4 +1,4 @@
-"""The names that examples in docstrings and documents may use: ``tmp_path`` and ``cartpole_path``."""
+"""What examples may use: ``tmp_path`` and ``cartpole_path`` in docstrings; documents write into an empty folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def cartpole_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def doctest_names(doctest_namespace: dict[str, object], request: pytest.FixtureRequest) -> None:
-    """Give examples ``tmp_path`` and ``cartpole_path``."""
+    """Give examples ``tmp_path`` and ``cartpole_path``. Those of a document run in an empty folder."""
     if request.node.__class__.__name__ == "DoctestItem":
         doctest_namespace["tmp_path"] = request.getfixturevalue("tmp_path")
+        if request.node.path.suffix == ".md":
+            request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
         doctest_namespace["cartpole_path"] = request.getfixturevalue("cartpole_path")

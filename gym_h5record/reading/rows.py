@@ -64,7 +64,7 @@ class Rows(Sequence[Value], Generic[Value, Batch]):
         No value is decoded, and memory does not grow with the number of rows.
 
         Returns:
-            False says nothing: the values may be the same, in other bytes.
+            False says nothing, as the values may be the same in other bytes.
         """
         if not 0 <= start <= stop <= min(len(self), len(other)):
             raise IndexError(f"rows {start} to {stop} are not in both: {self} and {other}")

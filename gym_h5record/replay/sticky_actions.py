@@ -58,7 +58,7 @@ def executed_actions(
         snapshots: Providers for simulators that this package does not know.
 
     Returns:
-        An int64 array of shape ``(T, F)``: for each step and each of its frames the id of ALE's action (0 is no
+        An int64 array of shape ``(T, F)``. It has the id of ALE's action for each step and each of its frames (0 is no
         operation, 1 fire, ...). Rows of steps with fewer than F frames end with -1.
 
     Raises:
