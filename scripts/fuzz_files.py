@@ -4,6 +4,7 @@
     python scripts/fuzz_files.py --cases                          # the named cases only
     python scripts/fuzz_files.py --mutants 5000 --minutes 15      # at most 5,000 mutants, in 15 minutes
     python scripts/fuzz_files.py --mutants 1 --first 4711         # mutant 4711 alone
+    python scripts/fuzz_files.py --mutants 500 --subject lanes    # mutants of vector recordings
     python scripts/fuzz_files.py --cases --only "a FIFO"          # cases with these words in their names
 
 The named cases of ``tests/hostile`` go through every entry of ``scripts/fuzz/entries.py``. Mutants, which are
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count, islice
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -50,6 +52,7 @@ def main() -> int:
     parser.add_argument("--cases", action="store_true", help="try the named cases")
     parser.add_argument("--mutants", type=int, metavar="N", help=f"try N mutants  [without options: {MUTANTS}]")
     parser.add_argument("--only", default="", metavar="WORDS", help="cases with these words in their names")
+    parser.add_argument("--subject", default="", metavar="WORDS", help="mutants of recordings with these words")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth case or mutant")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first case or mutant")
     parser.add_argument("--seed", type=int, default=0, help="seed of the mutants")
@@ -63,8 +66,8 @@ def main() -> int:
             names = [name for name in CASES if options.only in name][options.first :: options.every]
             tallies += _try_cases(Path(folder), prober, _in_time(names, options.minutes))
         if options.mutants is not None or everything:
-            count = MUTANTS if options.mutants is None else options.mutants
-            numbers = range(options.first, options.first + count * options.every, options.every)
+            most = MUTANTS if options.mutants is None else options.mutants
+            numbers = islice(_numbers(options.first, options.every, options.seed, options.subject), most)
             tallies += _try_mutants(Path(folder), prober, _in_time(numbers, options.minutes), options.seed)
     table = markdown(tallies)
     print(table)
@@ -112,6 +115,11 @@ def _try_mutants(folder: Path, prober: Prober, numbers: Iterable[int], seed: int
                     good[key] = _probe_good(folder, prober, entry, mutant.subject, interrupted=mutant.interrupted)
                 tally.add(f"mutant {number}", entry, prober.probe(entry, site), good[key])
     return [tally for tally in tallies.values() if tally.counts["files"]]
+
+
+def _numbers(first: int, every: int, seed: int, words: str) -> Iterator[int]:
+    """The numbers of the mutants of recordings with these words in their names."""
+    return (number for number in count(first, every) if not words or words in make_mutant(number, seed).subject)
 
 
 def _probe_good(

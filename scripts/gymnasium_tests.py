@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gymnasium_suite.recordings import Findings, check
-from gymnasium_suite.suite import Checkout, Outcomes, run
+from gymnasium_suite.suite import WAYS, Checkout, Outcomes, run
 from gymnasium_suite.tables import EXPECTED_FAILURES, LEFT_OUT, reason
 
 PARTS = ("tests/wrappers", "tests/test_core.py", "tests/utils", "tests/envs")
@@ -58,7 +58,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkout", type=Path, help="folder of a checkout of Gymnasium")
     parser.add_argument("tests", nargs="*", default=PARTS, metavar="TESTS", help="paths in it")
-    parser.add_argument("--way", choices=("top", "base"), default="top", help="where the recorder is put")
+    parser.add_argument("--way", choices=WAYS, default="top", help="where the recorder is put")
     parser.add_argument("--writer", choices=("inline", "process"), default="inline", help="the recorder's option")
     parser.add_argument("--baseline", action="store_true", help="also run every test without the recorder")
     parser.add_argument("--timeout", type=float, default=3600, metavar="S", help="seconds that a part may take")

@@ -2,6 +2,7 @@
 
     python scripts/tail_test.py                          # 20 minutes on 2 cores
     python scripts/tail_test.py --minutes 0.5 --seed 3
+    python scripts/tail_test.py --only lanes             # vector environments only
 
 A recording has up to three lives: a recorder closes it or is killed, and the next recorder appends.
 Meanwhile a reader in a process of its own holds the recording open; a reader that is killed is replaced.
@@ -36,12 +37,18 @@ from typing import Any
 
 import ale_py
 import numpy as np
-from crash.plays import LIFE, make_env, play, rehearse
+from crash.lane_following import Follower
+from crash.lanes import has_lanes
+from crash.plays import LIFE, rehearse
+from crash.recorders import acts
+from crash.recorders import record as start_recorder
 
 import gym_h5record as h5r
 from gym_h5record.errors import InterruptedRecordingError, RecordingError
 
 _ENVIRONMENTS = ("CartPole-v1", "ALE/Breakout-v5", "Ragged")
+_LANES = ("Lanes/SAME_STEP, all kept", "Lanes/DISABLED, all kept", "Lanes/in step", "Lanes/1024")
+_MOST_LIVES = 3
 _WRITERS = ("process", "inline", "power")  # "power": writer="process" with durability="power"
 _ENDS = ("close", "recorder", "writer", "both")
 _NEVER_S = 3600.0
@@ -62,6 +69,7 @@ class Word(IntEnum):
     LIVES = 7  # parent: how many lives have begun
     AT_LEAST = 8  # parent: steps of earlier lives
     AT_MOST = 9  # parent: the same, plus a step for each life that was killed: it may not have counted its last step
+    LIFE_STEPS = 10  # parent: steps of the first life, if it is over; the next words are those of the other lives
     LOOKS = 16  # reader: calls of refresh
     ROWS = 17  # reader: rows compared
     ERRORS = 18  # reader: errors that the test does not expect
@@ -90,7 +98,7 @@ class Record:
     Attributes:
         path: The recording.
         words: The file of the shared words.
-        env: One of ``_ENVIRONMENTS``.
+        env: One of ``_ENVIRONMENTS`` or ``_LANES``.
         life: The number of this life.
         writer: One of ``_WRITERS``.
         flush_interval_s: As in ``RecordToHDF5``.
@@ -110,27 +118,25 @@ def record(task: Record) -> None:
     """Record until the parent sets ``Word.STOP``."""
     words = make_words(Path(task.words))
     is_power = task.writer == "power"
-    env = h5r.RecordToHDF5(
-        make_env(task.env),
+    env = start_recorder(
+        task.env,
+        task.life,
         task.path,
         mode="a" if task.life else "x",
         writer="process" if is_power else task.writer,
         flush_interval_s=task.flush_interval_s,
         durability="power" if is_power else "process",
     )
-    for number in itertools.count():
-        for moment in play(env, task.life * LIFE + number):
-            if moment.action is None:
-                continue
-            words[Word.STEPS] += 1
-            words[Word.READY] = 1
-            if task.flush_every and words[Word.STEPS] % task.flush_every == 0:
-                words[Word.FLUSHING] = words[Word.STEPS]
-                env.flush()
-                words[Word.FLUSHED] = words[Word.FLUSHING]
-            if words[Word.STOP]:
-                env.close()
-                return
+    for _ in acts(env, task.env, task.life):
+        words[Word.STEPS] += 1
+        words[Word.READY] = 1
+        if task.flush_every and words[Word.STEPS] % task.flush_every == 0:
+            words[Word.FLUSHING] = words[Word.STEPS]
+            env.flush()
+            words[Word.FLUSHED] = words[Word.FLUSHING]
+        if words[Word.STOP]:
+            env.close()
+            return
 
 
 # The reader -----------------------------------------------------------------------------------------
@@ -193,6 +199,7 @@ class Reader:
     def __init__(self, path: Path, env: str, shared: np.ndarray, own: np.ndarray, chance: random.Random) -> None:
         self._path, self._env, self._shared, self._own, self._chance = path, env, shared, own, chance
         self._seen = (0, 0, 0)
+        self._lanes = Follower(env, chance) if has_lanes(env) else None
         self.problems = 0
 
     def follow(self) -> None:
@@ -202,11 +209,12 @@ class Reader:
             # The lower bound is read before refreshing, the upper one after it. Of the two words of a bound, the one
             # that the parent changes last is read first: a life that begins meanwhile can only widen the bounds.
             at_least = self._shared[Word.AT_LEAST] + self._shared[Word.FLUSHED]
+            acts_at_least = self._committed_acts()
             is_last = self._shared[Word.LAST]
             self._own[Word.LOOKS] += 1
             try:
                 is_live = recording.refresh()
-                self._compare(recording, at_least)
+                self._compare(recording, at_least, acts_at_least)
             except InterruptedRecordingError as error:
                 self._own[Word.INTERRUPTED] += 1
                 if not self._shared[Word.BROKEN] or "gym-h5record repair" not in str(error):
@@ -221,7 +229,10 @@ class Reader:
             if not is_live or self._chance.random() < 0.02:
                 recording.close()
                 recording = self._open()
-        self.compare_all(recording)
+        if self._lanes is None:
+            self.compare_all(recording)
+        else:
+            self._compare_lanes(recording, self._committed_acts(), everything=True)
         self._own[Word.ENDED] = 1
 
     def _open(self) -> h5r.Recording:
@@ -235,7 +246,34 @@ class Reader:
                     self._complain(Word.ERRORS, f"opening: {error!r}")
                 time.sleep(0.002)
 
-    def _compare(self, recording: h5r.Recording, at_least: int) -> None:
+    def _committed_acts(self) -> list[int]:
+        """The acts that have been committed, by life. The parent may just begin another life: then it is 0."""
+        words = self._shared.copy()
+        if (words != self._shared)[: Word.LOOKS].any() or not words[Word.READY]:
+            return []
+        past = words[Word.LIFE_STEPS :][: words[Word.LIVES] - 1].tolist()
+        return [*past, int(words[Word.FLUSHED])]
+
+    def _compare_lanes(self, recording: h5r.Recording, at_least: list[int], *, everything: bool = False) -> None:
+        """Compare what a vector recording shows; acts are counted as steps."""
+        current = int(self._shared[Word.STEPS])  # before the lives: see ``Trial._live``
+        lives = int(self._shared[Word.LIVES])
+        at_most = [*self._shared[Word.LIFE_STEPS :][: lives - 1].tolist(), max(current, int(self._shared[Word.STEPS]))]
+        at_least = [*at_least, *[0] * lives][:lives]
+        sight = self._lanes.look(recording, at_least, at_most, everything=everything)  # type: ignore[union-attr]
+        self._own[Word.ROWS] += sight.rows
+        for kind, problems in ((Word.WRONG, sight.wrong), (Word.MISSING, sight.missing), (Word.BEYOND, sight.beyond)):
+            if problems:
+                self._complain(kind, "; ".join(problems[:3]))
+
+    def _compare(self, recording: h5r.Recording, at_least: int, acts_at_least: list[int]) -> None:
+        if self._lanes is not None:
+            seen = (recording.num_rows, recording.num_steps, recording.num_episodes)
+            if any(now < before for now, before in zip(seen, self._seen, strict=True)):
+                self._complain(Word.SHRUNK, f"{seen}, seen before {self._seen}")
+            self._seen = seen
+            self._compare_lanes(recording, acts_at_least)
+            return
         seen = (recording.num_rows, recording.num_steps, recording.num_episodes)
         done = self._shared[Word.STEPS] + 1
         # The journal of "Ragged" may become crowded: then its writer commits before it is asked to.
@@ -401,7 +439,7 @@ class Trial:
 
     Args:
         folder: An empty folder.
-        env: One of ``_ENVIRONMENTS``.
+        env: One of ``_ENVIRONMENTS`` or ``_LANES``.
         writer: One of ``_WRITERS``.
         chance: Chooses the instants, the kills and the repairs.
         tally: Gets the counts.
@@ -416,7 +454,7 @@ class Trial:
     def run(self) -> None:
         """Run all lives, and compare the whole recording at the end."""
         self._tally.recordings += 1
-        lives = self._chance.choice((1, 2, 3))
+        lives = self._chance.randint(1, _MOST_LIVES)
         try:
             for life in range(lives):
                 self._live(life, is_last=life == lives - 1)
@@ -434,8 +472,11 @@ class Trial:
         words, chance = self._shared, self._chance
         words[Word.AT_MOST] += words[Word.STEPS] + bool(words[Word.BROKEN])
         steps, words[Word.FLUSHED] = int(words[Word.STEPS]), 0
-        words[Word.STEPS] = words[Word.FLUSHING] = words[Word.READY] = words[Word.STOP] = 0
-        words[Word.LIVES] = life + 1
+        words[Word.READY] = 0
+        if life:
+            words[Word.LIFE_STEPS + life - 1] = steps
+        words[Word.LIVES] = life + 1  # before the steps: readers of lanes take the larger number for the new life
+        words[Word.STEPS] = words[Word.FLUSHING] = words[Word.STOP] = 0
         every = chance.choice((0, 7, 60))
         interval_s = _NEVER_S if every else chance.choice((0.001, 0.01, 0.05))
         task = Record(str(self._path), str(self._shared_path), self._env, life, self._writer, interval_s, every)
@@ -529,6 +570,8 @@ class Trial:
         self._reader.wait() if self._reader else None
 
     def _compare_at_last(self) -> None:
+        if has_lanes(self._env):
+            return  # the reader has compared all of it
         low = int(self._shared[Word.AT_LEAST] + self._shared[Word.STEPS])
         high = int(self._shared[Word.AT_MOST] + self._shared[Word.STEPS] + 1)
         with h5r.Recording(self._path) as recording:
@@ -552,6 +595,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("all", "single", "lanes"), default="all")
     parser.add_argument("--record", help=argparse.SUPPRESS)
     parser.add_argument("--follow", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -560,7 +604,8 @@ def main() -> int:
     if options.record or options.follow:
         record(Record(**json.loads(options.record))) if options.record else follow(Follow(**json.loads(options.follow)))
         return 0
-    cases = [*itertools.product(_ENVIRONMENTS, _WRITERS)]
+    envs = {"all": _ENVIRONMENTS + _LANES, "single": _ENVIRONMENTS, "lanes": _LANES}[options.only]
+    cases = [*itertools.product(envs, _WRITERS)]
     tallies = {case: Tally() for case in cases}
     chance = random.Random(options.seed)
     deadline_s = time.monotonic() + options.minutes * 60

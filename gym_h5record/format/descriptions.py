@@ -75,7 +75,7 @@ def describe(field: Field) -> Description:
         ('row',)
     """
     if field.name.startswith(f"{fmt.CHECKSUMS}/"):
-        return Description("Number of items, CRC-32", labels=("chunk", ""))
+        return Description("Number of items, CRC-32", labels=("chunk", *_lane_axis(field), ""))
     picture = _picture(field)
     axes: tuple[str, ...] = ("",) * len(field.shape)
     if picture:
@@ -84,7 +84,11 @@ def describe(field: Field) -> Description:
         axes = ("value",)
     is_list = field.name in (fmt.COMMIT, fmt.POSITIONS) or field.name.startswith(f"{fmt.MASKS}/")
     first = "number" if is_list else field.axis
-    return Description(_text(field), _UNITS.get(field.name, ""), (first, *axes), picture)
+    return Description(_text(field), _UNITS.get(field.name, ""), (first, *_lane_axis(field), *axes), picture)
+
+
+def _lane_axis(field: Field) -> tuple[str, ...]:
+    return () if field.num_lanes is None else ("lane",)
 
 
 def _text(field: Field) -> str:

@@ -97,13 +97,14 @@ class EpisodeIndex:
         return self.storage.num_envs is not None
 
     def _check_untorn(self) -> None:
-        """Check that both numbers of ``/commit`` come from the same commit.
+        """Check that the numbers of ``/commit`` come from the same commit.
 
         The writer may commit between the two reads. It writes the entry of the running episode before it commits:
         if that entry says that the episode ends before the last row, the number of episodes is the older one.
         """
         if self._has_lanes:
             self.spans  # noqa: B018  # an episode that ends behind the rows of its lane raises
+            self._check_running_untorn()
             return
         start, number = self.open_start, self.num_episodes
         if start < self.num_rows and self.storage.length(_STARTS) > number:
@@ -112,6 +113,32 @@ class EpisodeIndex:
                 raise CorruptRecordingError(
                     f"/{fmt.COMMIT} claims {number} episodes in {self.num_rows} rows, "
                     f"but episode {number} ends at row {start + length}"
+                )
+
+    def _check_running_untorn(self) -> None:
+        """The same of lanes: the first entry behind the committed ones that is of a lane says how its episode goes on.
+
+        The rows of some lanes may come from a later commit than those of others: each lane is then right by itself.
+        """
+        starts, lengths = self.open_spans
+        number, num_lanes = self.num_episodes, len(self.lane_rows)
+        stop = min(self.storage.length(_STARTS), number + int(lengths.sum()) + len(lengths))  # an episode has a row
+        if stop <= number:
+            return
+        lanes, firsts, sizes = (
+            self.storage.items(name, number, stop) for name in (fmt.EPISODE_ENVS, _STARTS, _LENGTHS)
+        )
+        running = np.full(num_lanes, -1, np.int64)
+        running[lane_of(starts)] = row_of(starts)
+        known = np.flatnonzero((lanes >= 0) & (lanes < num_lanes) & (sizes >= 0))
+        known = known[firsts[known] == running[lanes[known]]]
+        _, first_of_lane = np.unique(lanes[known], return_index=True)
+        for at in known[first_of_lane].tolist():
+            lane, end = int(lanes[at]), int(firsts[at]) + int(sizes[at])
+            if end + 1 < self.lane_rows[lane]:
+                raise CorruptRecordingError(
+                    f"/{fmt.COMMIT} claims {number} episodes, and {self.lane_rows[lane]} rows of lane {lane}, but "
+                    f"episode {number + at} ends at row {end}"
                 )
 
     @cached_property

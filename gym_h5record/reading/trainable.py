@@ -83,7 +83,7 @@ class Trainable(ABC):
             on_progress: Called after every 65,536 steps with the number of steps that have been read, and of all.
 
         Returns:
-            A mapping by the name of the leaf: ``"observations"``, ``"observations/arm/pos"``, ``"actions"``,
+            A mapping by the name of the leaf, such as ``"observations"``, ``"observations/arm/pos"``, ``"actions"``,
             ``"rewards"``, ``"infos/lives"``, ``"extras/value"``. ``skipped`` says what is not in it, and why.
 
         Raises:

@@ -202,7 +202,7 @@ class LaneRecorder:
     ) -> None:
         states, flags = self._states, ended * _LAST
         has_ended = _TRUE in ended.tobytes()
-        begins = self._begun(flags) if self._autoreset else {}
+        begins = self._begun(flags, rows) if self._autoreset else {}
         led_to = rows
         finals: dict[int, tuple[Any, Any]] = {}
         if has_ended and self._mode is AutoresetMode.SAME_STEP:
@@ -233,16 +233,16 @@ class LaneRecorder:
         elif self._pending is not None:
             stream.put_first_step(*self._pending, step)
 
-    def _begun(self, flags: np.ndarray) -> dict[int, dict[str, Any] | None]:
+    def _begun(self, flags: np.ndarray, rows: BatchRows) -> dict[int, dict[str, Any] | None]:
         """Note the lanes that this step has reset instead: their rows are the first of episodes."""
         snapshots = self._autoreset
         self._snapshots.complete(snapshots)
         flags[list(snapshots)] = _FIRST
-        return self._states.begin_by_itself(snapshots)
+        return self._states.begin_by_itself(snapshots, rows.infos)
 
     def _begin_in_same_step(self, stream: LaneStream, rows: BatchRows, lanes: Sequence[int]) -> None:
         """Append the first rows of the episodes that the environments in ``SAME_STEP`` mode have begun."""
-        recorded = self._states.begin_by_itself({lane: {} for lane in lanes})
+        recorded = self._states.begin_by_itself({lane: {} for lane in lanes}, rows.infos)
         if recorded:
             stream.begin_episodes(rows, recorded)
 

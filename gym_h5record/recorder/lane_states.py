@@ -78,11 +78,14 @@ class LaneStates:
         self._was_discarded[lanes] = False
         for lane in lanes if self._keep is not None else ():
             seed = begins[lane]["columns"]["seeds"]
-            info = lane_info(infos, lane, len(self.is_over)) if type(infos) is dict else infos
-            self._tallies[lane] = EpisodeTally(seed if seed >= 0 else None, info)
+            self._tallies[lane] = EpisodeTally(seed if seed >= 0 else None, self._info(infos, lane))
 
-    def begin_by_itself(self, snapshots: Mapping[int, Mapping[str, bytes]]) -> dict[int, dict[str, Any] | None]:
+    def begin_by_itself(
+        self, snapshots: Mapping[int, Mapping[str, bytes]], infos: Any
+    ) -> dict[int, dict[str, Any] | None]:
         """Count the resets that the vector environment has made, by itself, of lanes with these snapshots.
+
+        ``infos`` are those of the first rows.
 
         Returns:
             How the recorded ones of their episodes begin, None where there is nothing to keep of a reset.
@@ -91,7 +94,7 @@ class LaneStates:
         at = np.array(lanes, np.int64)
         self.can_discard[at] = True
         if self._keep is not None:
-            self._tallies |= {lane: EpisodeTally(None, None) for lane in lanes}
+            self._tallies |= {lane: EpisodeTally(None, self._info(infos, lane)) for lane in lanes}
         has_gap = self._was_discarded[at].any()
         self._was_discarded[at] = False
         if self.records_everything and not has_gap and not any(snapshots.values()):
@@ -106,8 +109,11 @@ class LaneStates:
         for lane in step.stepped:
             if lane in self._tallies:
                 final = step.finals.get(lane)
-                info = lane_info(step.rows.infos, lane, len(self.is_over)) if final is None else final[1]
+                info = self._info(step.rows.infos, lane) if final is None else final[1]
                 self._tallies[lane].add(step.rewards[lane], step.terminations[lane], step.truncations[lane], info)
+
+    def _info(self, infos: Any, lane: int) -> Any:
+        return lane_info(infos, lane, len(self.is_over)) if type(infos) is dict else infos
 
     def unwanted(self, lanes: Iterable[int] | None = None) -> list[int]:
         """Ask ``keep`` about the episodes of some lanes, or of all, that it has not been asked about yet.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from gym_h5record.errors import OptionError, SpecError, UnsupportedEnvError
@@ -45,13 +46,13 @@ def check_lanes(lanes: Sequence[int] | None, num_envs: int) -> list[int]:
     Raises:
         OptionError: If one of them does not exist or is named twice, or there are none or too many.
     """
-    chosen = list(range(num_envs)) if lanes is None else list(lanes)
-    is_wrong = any(type(lane) is bool or not isinstance(lane, int) or not 0 <= lane < num_envs for lane in chosen)
-    if is_wrong or not 1 <= len({*chosen}) == len(chosen):
-        raise OptionError(f"lanes: expected different numbers from 0 to {num_envs - 1}, got {lanes!r:.200}")
+    chosen = list(range(num_envs)) if lanes is None else [*lanes] if isinstance(lanes, Iterable) else []
+    is_right = all(type(lane) is not bool and isinstance(lane, (int, np.integer)) for lane in chosen)
+    if not (is_right and all(0 <= lane < num_envs for lane in chosen) and 1 <= len({*chosen}) == len(chosen)):
+        raise OptionError(f"lanes: expected a list of different numbers from 0 to {num_envs - 1}, got {lanes!r:.200}")
     if len(chosen) > MAX_LANES:
         raise OptionError(f"lanes: at most {MAX_LANES} can be recorded, got {len(chosen)}")
-    return chosen
+    return [int(lane) for lane in chosen]
 
 
 def autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gymnasium.vector import VectorEnv, VectorWrapper
 
-from gym_h5record.errors import OptionError
 from gym_h5record.recorder.cameras import Cameras
 from gym_h5record.recorder.episode_summary import Keep
 from gym_h5record.recorder.lane_batches import LaneBatches
@@ -33,8 +32,13 @@ from gym_h5record.writing.session import Session
 
 __all__ = ["RecordToHDF5"]
 
+if TYPE_CHECKING:
+    _VectorWrapper = VectorWrapper[Any, Any, Any, Any, Any]
+else:
+    _VectorWrapper = VectorWrapper  # before Gymnasium 1.4, it takes no type parameters
 
-class RecordToHDF5(VectorWrapper[Any, Any, Any, Any, Any]):
+
+class RecordToHDF5(_VectorWrapper):
     """Record every step of a vector environment into one HDF5 file.
 
     Each environment is a lane. The lane of every dataset is what a recording of that environment alone would hold: its
@@ -60,7 +64,7 @@ class RecordToHDF5(VectorWrapper[Any, Any, Any, Any, Any]):
         writer: See there.
         flush_interval_s: See there.
         durability: See there.
-        checksum: Must be False: recordings of lanes have no checksums yet.
+        checksum: See there.
         on_error: See there.
         metadata: See there.
 
@@ -106,12 +110,12 @@ class RecordToHDF5(VectorWrapper[Any, Any, Any, Any, Any]):
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         check_vector_env(env)
-        if checksum:
-            raise OptionError("checksum: recordings of vector environments have no checksums yet; pass checksum=False")
         super().__init__(env)
         chosen = check_lanes(lanes, env.num_envs)
         frames = Cameras(frames) if isinstance(frames, Mapping) else frames
-        options = make_options(path, mode, compression, compression_opts, writer, flush_interval_s, durability)
+        options = make_options(
+            path, mode, compression, compression_opts, writer, flush_interval_s, durability, checksum=checksum
+        )
         check_not_recorded(options.path, waits=mode == "a")
         source = choose_vector_frames(env, frames, chosen)
         recorded = describe_vector(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import h5py
@@ -16,8 +17,9 @@ import numpy as np
 from gym_h5record.cached import cached_property
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format import names as fmt
-from gym_h5record.format.claims import most_items, read_commit
+from gym_h5record.format.claims import committed_items, most_items, read_commit
 from gym_h5record.format.descriptions import describe
+from gym_h5record.format.lanes import address, row_of
 from gym_h5record.format.masks import check_mask, check_mask_size, mask_field, mask_names
 from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import all_fields
@@ -49,8 +51,10 @@ class ClosedRecording:
         schema: The columns.
         codec: Compression of the large columns.
         commit: The last commit.
-        packed: The fields that compaction packs, each with the number of its committed items.
+        packed: The fields that compaction packs, each with the number of its committed items: of a field with lanes,
+            that of the lane with the most.
         copied: The other fields, likewise. What lies behind, such as rows of a discarded episode, is left behind.
+        lane_counts: The number of committed items of each lane, ``(lanes,)`` int64, of every field with lanes.
         has_checksums: Whether there are checksums of the chunks.
         datasets: All datasets by name, also those of checksums and masks, ``/commit`` and ``/positions``.
         descriptions: What each of them says about itself, by name.
@@ -80,6 +84,9 @@ class ClosedRecording:
         self.reader = ColumnReader(handle)
         self.reader.expect([*fields.values(), *checks, *masks.values()])
         self.reader.adopt(self.datasets)
+        self.lane_counts = {
+            field: self._committed_in_lanes(field, fields) for field in fields.values() if field.num_lanes is not None
+        }
         self._counts = {field: self._committed(field, fields) for field in fields.values()}
         is_packed = self.codec.name is not None  # else the user wants no compression
         self.packed = {
@@ -118,9 +125,21 @@ class ClosedRecording:
         return numbers
 
     def _committed(self, field: Field, fields: dict[str, Field]) -> int:
-        count = most_items(field, fields, self.commit, self._end_at)
+        if field in self.lane_counts:
+            count = int(self.lane_counts[field].max())
+        else:
+            count = most_items(field, fields, self.commit, self._end_at)
         self.reader.check_stored(field.name, count)
         return count
+
+    def _committed_in_lanes(self, field: Field, fields: dict[str, Field]) -> np.ndarray:
+        counts = np.zeros(len(self.commit.lane_rows), np.int64)
+        for lane, rows in enumerate(self.commit.lane_rows):
+            counts[lane] = committed_items(field, fields, rows, 0, partial(self._end_in_lane, lane))
+        return counts
+
+    def _end_in_lane(self, lane: int, name: str, index: int) -> int:
+        return int(row_of(self._end_at(name, address(lane, index))))
 
     def _end_at(self, name: str, index: int) -> int:
         return int(self.reader.item(name, index))

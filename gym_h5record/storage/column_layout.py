@@ -64,7 +64,9 @@ def chunk_rows(field: Field) -> int:
     if not is_compressed(field):
         small_bytes = _INDEX_CHUNK_BYTES if field.axis == "episode" else _SMALL_CHUNK_BYTES
         row_bytes = field.item_bytes * (field.num_lanes or 1)
-        least = min(_LEAST_LANE_ROWS, _power_of_two(_LANE_CHUNK_BYTES // row_bytes)) if field.num_lanes else 1
+        is_checksum = field.name.startswith(f"{fmt.CHECKSUMS}/")  # it has one row for a chunk of another field
+        has_least = field.num_lanes is not None and not is_checksum
+        least = min(_LEAST_LANE_ROWS, _power_of_two(_LANE_CHUNK_BYTES // row_bytes)) if has_least else 1
         return max(_power_of_two(small_bytes // row_bytes), least)
     return _power_of_two(_LARGE_CHUNK_BYTES // field.item_bytes) if field.parent is None else 1
 

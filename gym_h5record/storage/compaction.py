@@ -7,6 +7,7 @@ when it is complete. So a kill at any instant leaves one or the other, and perha
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import numpy as np
 
 from gym_h5record.errors import RecordingError
 from gym_h5record.format.nodes import Field
-from gym_h5record.storage.checksums import BlockChecksums, checksum_field
+from gym_h5record.storage.checksums import BlockChecksums, checksum_field, lane_checksums
 from gym_h5record.storage.closed_recording import ClosedRecording
 from gym_h5record.storage.column_layout import is_compressed
 from gym_h5record.storage.empty_recording import LIBVER, recording_image
@@ -42,6 +43,7 @@ _FREE_COPY_BYTES = 256 << 20
 _LEAST_SAVING_OF_COPY = 1 / 4
 """To copy chunks as they are saves nothing. If there are more bytes of them, a quarter as many have to be saved."""
 _BLOCK_ITEMS = 1 << 16
+"""Numbers that are copied at once."""
 
 
 class _NotWorthwhileError(Exception):
@@ -135,7 +137,7 @@ class _Filling:
 
     def _pack(self, field: Field, count: int, descriptor: int) -> int:
         if field.num_lanes is not None:
-            return self._pack_lanes(field, count)
+            return self._pack_lanes(field, self._old.lane_counts[field])
         plain = open_plain_chunks(descriptor, self._old.datasets[field.name])
         read = partial(self._old.reader.items, field.name) if plain is None else plain.items
         dataset = self._grown(field.name, count)
@@ -154,19 +156,32 @@ class _Filling:
                 checksums.update(first, items, partial(self._old.reader.items, field.name))
         return packed_bytes + (0 if checks is None else int(checks.id.get_storage_size()))
 
-    def _pack_lanes(self, field: Field, count: int) -> int:
+    def _pack_lanes(self, field: Field, counts: np.ndarray) -> int:
+        """``_pack`` a field with lanes, of which each has its own number of items, ``(lanes,)`` int64."""
+        count = int(counts.max())
         dataset = self._grown(field.name, count)
         rows, lanes = dataset.chunks[:2]
         packed_bytes = 0
-        for first, lane in product(range(0, count, rows), range(0, dataset.shape[1], lanes)):
+        checksums = np.zeros((-(-count // rows), len(counts), 2), np.uint32)
+        for first, lane in product(range(0, count, rows), range(0, len(counts), lanes)):
+            covered = np.clip(counts[lane : lane + lanes] - first, 0, rows)
+            stop = first + int(covered.max())
+            if stop == first:
+                continue  # its lanes have fewer items than others: the old file may have no such chunk
             chunk = np.zeros(dataset.chunks, field.dtype)
-            block = self._old.reader.block(field.name, first, min(first + rows, count), lane, lanes)
+            block = self._old.reader.block(field.name, first, stop, lane, lanes)
             chunk[: len(block)] = block
             data = shuffle_and_compress(chunk)
             dataset.id.write_direct_chunk((first, lane, *(0 for _ in field.shape)), data)
             self._stream.check()
             packed_bytes += len(data)
-        return packed_bytes
+            if self._old.has_checksums:
+                checksums[first // rows, lane : lane + lanes] = lane_checksums(block[:, : len(covered)], covered)
+        if not self._old.has_checksums:
+            return packed_bytes
+        checks = self._grown(checksum_field(field).name, len(checksums))
+        checks[:] = checksums
+        return packed_bytes + int(checks.id.get_storage_size())
 
     def copy(self) -> None:
         """Copy the other datasets: compressed chunks as they are."""
@@ -176,10 +191,15 @@ class _Filling:
             elif field.num_lanes is None:
                 self._copy_items(field.name, count, partial(self._old.reader.items, field.name))
             else:
-                block = partial(self._old.reader.block, field.name, lane=0, num_lanes=field.num_lanes)
-                self._copy_items(field.name, count, block)
+                self._copy_items(field.name, count, self._all_lanes(field))
             if self._old.has_checksums and count:
-                self._copy_checksums(field.name, checksum_field(field).name, count)
+                if field.num_lanes is None:
+                    self._copy_checksums(field.name, checksum_field(field).name, count)
+                else:
+                    self._copy_lane_checksums(field, checksum_field(field), count)
+
+    def _all_lanes(self, field: Field) -> Callable[[int, int], np.ndarray]:
+        return partial(self._old.reader.block, field.name, lane=0, num_lanes=field.row_shape[0])
 
     def _copy_checksums(self, name: str, checks: str, count: int) -> None:
         rows = int(self._old.datasets[name].chunks[0])
@@ -189,6 +209,16 @@ class _Filling:
         read = partial(self._old.reader.items, name)
         BlockChecksums(self._file[checks], rows).update(last, read(last, count), read)
 
+    def _copy_lane_checksums(self, field: Field, checks: Field, count: int) -> None:
+        rows, read = int(self._old.datasets[field.name].chunks[0]), self._all_lanes(checks)
+        block = (count - 1) // rows
+        self._copy_items(checks.name, block + 1, read)
+        (last,) = read(block, block + 1)
+        for lane in np.flatnonzero(last[:, 0] > count - block * rows).tolist():  # see _copy_checksums
+            items = self._old.reader.block(field.name, block * rows, count, lane, 1)
+            last[lane] = lane_checksums(items, np.array([len(items)]))[0]
+        self._file[checks.name][block] = last
+
     def _copy_chunks(self, name: str, count: int) -> None:
         new = self._grown(name, count).id
         for at, mask, data in StoredChunks(self._old.datasets[name]).stored(count):
@@ -197,8 +227,10 @@ class _Filling:
 
     def _copy_items(self, name: str, count: int, read: Callable[[int, int], np.ndarray]) -> None:
         dataset = self._grown(name, count)
-        for first in range(0, count, _BLOCK_ITEMS):
-            stop = min(first + _BLOCK_ITEMS, count)
+        rows = int(dataset.chunks[0])
+        size = max(_BLOCK_ITEMS // (rows * math.prod(dataset.shape[1:])), 1) * rows
+        for first in range(0, count, size):
+            stop = min(first + size, count)
             dataset[first:stop] = read(first, stop)
             self._stream.check()
 

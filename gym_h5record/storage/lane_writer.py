@@ -15,6 +15,7 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.lanes import lane_begin, lane_of, row_of
 from gym_h5record.format.nodes import Field
 from gym_h5record.limits import MAX_PACKED_CHUNK_BYTES
+from gym_h5record.storage.checksums import LaneChecksums
 from gym_h5record.storage.column_layout import Layout, is_compressed, packed_layout, recording_layout
 from gym_h5record.storage.format_checks import check_field
 from gym_h5record.storage.hdf5.chunk_table import chunk_origin
@@ -40,6 +41,7 @@ class LaneColumnWriter:
         dataset: The dataset, from ``open_dataset``.
         field: What it holds.
         codec: How its chunks are compressed.
+        checksums: Writes the checksums of its blocks, which are a column with the same lanes; None to keep none.
 
     Attributes:
         held_rows: As of ``ColumnWriter``.
@@ -48,7 +50,9 @@ class LaneColumnWriter:
         CorruptRecordingError: If this package would have made another dataset for the field.
     """
 
-    def __init__(self, dataset: h5py.Dataset, field: Field, codec: Codec) -> None:
+    def __init__(
+        self, dataset: h5py.Dataset, field: Field, codec: Codec, checksums: LaneColumnWriter | None = None
+    ) -> None:
         check_field(dataset, field)
         _check_layout(dataset, field, codec)
         self.field = field
@@ -57,8 +61,12 @@ class LaneColumnWriter:
         self._rows, self._lanes = int(dataset.chunks[0]), int(dataset.chunks[1])
         self._groups = -(-int(dataset.shape[1]) // self._lanes)
         self._extent = len(dataset)
+        # HDF5 keeps the mask of a chunk that is written anew with the size that it had. Small chunks of a compacted
+        # file, which are compressed, may have just the size that they have without compression.
+        self._old_extent, self._renewed = self._extent if filter_ids(dataset.id) else 0, set[int]()
         self._stored = StoredChunks(dataset)
         self._kept: dict[int, np.ndarray] = {}
+        self._checksums, self._found_checksums = checksums, LaneChecksums()
         # Of a compressed column: rows of each lane whose chunks never change again. The newest row may get its step.
         self._complete = np.zeros(int(dataset.shape[1]), np.int64)
         self.held_rows = self._rows if self._encode is not None else 1
@@ -90,6 +98,7 @@ class LaneColumnWriter:
                 if (chunk + 1) * self._rows > self._complete[lane]:
                     self._write_compressed(lane, chunk, rows[places], take(places), self._encode)
                     self._complete[lane] = (chunk + (number + self._groups in written)) * self._rows
+        self._write_checksums()
 
     def write_block(self, row: int, items: np.ndarray) -> None:
         """Write the same rows of all lanes, ``(rows, lanes, *shape)``, from a row on."""
@@ -108,12 +117,14 @@ class LaneColumnWriter:
                         self._write_compressed(group, chunk, np.arange(low, high), part[:, 0], self._encode)
                         self._complete[group] = (chunk + (stop > first + self._rows)) * self._rows
                 elif part.shape == self._dataset.chunks:
-                    self._kept.pop(number, None)
-                    self._put(number, np.ascontiguousarray(part), _NO_FILTER)
+                    self._put(number, self._keep(number, np.array(part)), _NO_FILTER)
+                    self._cover(number, part, high - first)
                 else:
                     kept = self._small_chunk(number)
                     kept[low - first : high - first, : part.shape[1]] = part
                     self._put(number, kept, _NO_FILTER)
+                    self._cover(number, kept[:, : part.shape[1]], high - first)
+        self._write_checksums()
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Items of one lane of a column of small items, by their addresses. Ends are given as addresses of items."""
@@ -127,19 +138,30 @@ class LaneColumnWriter:
     def flush(self) -> None:
         """Hand everything written to the operating system."""
         self._dataset.flush()
+        if self._checksums is not None:
+            self._checksums.flush()
 
     def _write_small(self, number: int, lanes: np.ndarray, rows: np.ndarray, items: np.ndarray) -> None:
         chunk = self._small_chunk(number)
-        chunk[rows % self._rows, lanes % self._lanes] = items
+        within, its_lanes = rows % self._rows, lanes % self._lanes
+        chunk[within, its_lanes] = items
         self._put(number, chunk, _NO_FILTER)
+        if self._checksums is not None:
+            covered = np.zeros(self._lanes, np.int64)
+            np.maximum.at(covered, its_lanes, within + 1)
+            self._cover(number, chunk, covered)
 
     def _small_chunk(self, number: int) -> np.ndarray:
         """The items of a chunk, zeros where nothing was written."""
         chunk = self._kept.get(number)
-        if chunk is None:
-            if len(self._kept) >= _MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            chunk = self._kept[number] = self._stored_chunk(number)
+        return self._keep(number, self._stored_chunk(number)) if chunk is None else chunk
+
+    def _keep(self, number: int, chunk: np.ndarray) -> np.ndarray:
+        """Keep a chunk. HDF5 gives a wrong mask for a new one that is read right after it was written."""
+        self._kept.pop(number, None)
+        if len(self._kept) >= _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[number] = chunk
         return chunk
 
     def _write_compressed(
@@ -154,6 +176,7 @@ class LaneColumnWriter:
             chunk = self._stored_chunk(number)
         chunk[within, 0] = items
         self._put(number, encode(chunk.data.cast("B")), 0)
+        self._cover(number, chunk, int(within.max()) + 1)
 
     def forget(self, lane: int, row: int) -> None:
         """Rows of a lane from ``row`` on may be written anew: the episode that they belonged to was discarded."""
@@ -165,8 +188,26 @@ class LaneColumnWriter:
             return self._stored.read_to_append(at).copy()
         return np.zeros(self._dataset.chunks, self.field.dtype)
 
+    def _cover(self, number: int, items: np.ndarray, covered: int | np.ndarray) -> None:
+        """Find the checksums of a chunk: of its first rows up to the last one that is written now."""
+        if self._checksums is not None:
+            block, group = divmod(number, self._groups)
+            each_covered = np.broadcast_to(np.asarray(covered, np.int64), items.shape[1])
+            self._found_checksums.add(block, group * self._lanes, each_covered, items)
+
+    def _write_checksums(self) -> None:
+        if self._checksums is not None:
+            lanes, blocks, checksums = self._found_checksums.taken()
+            self._checksums.write(lanes, blocks, lambda at: checksums[at])
+
     def _put(self, number: int, data: bytes | np.ndarray, mask: int) -> None:
-        self._dataset.id.write_direct_chunk(chunk_origin(number, self._groups, self._dataset.chunks), data, mask)
+        at, chunks = chunk_origin(number, self._groups, self._dataset.chunks), self._dataset.id
+        if mask and at[0] < self._old_extent and number not in self._renewed:
+            self._renewed.add(number)
+            size_bytes = data.nbytes if isinstance(data, np.ndarray) else len(data)
+            if self._stored.is_indexed(at) and chunks.get_chunk_info_by_coord(at).size == size_bytes:
+                chunks.write_direct_chunk(at, bytes(size_bytes + 1), mask)
+        chunks.write_direct_chunk(at, data, mask)
 
 
 def _check_layout(dataset: h5py.Dataset, field: Field, codec: Codec) -> None:

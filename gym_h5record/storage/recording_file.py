@@ -163,12 +163,13 @@ class RecordingFile:
         self._columns: dict[str, ColumnWriter] = {}
         self._lane_columns: dict[str, LaneColumnWriter] = {}
         for name, field in self._fields.items():
-            dataset = open_dataset(self._file, name)
-            if field.num_lanes is not None:
-                self._lane_columns[name] = LaneColumnWriter(dataset, field, self.codec)
+            dataset, its_checksums = open_dataset(self._file, name), checksum_field(field)
+            checksums = open_dataset(self._file, its_checksums.name) if has_checksums else None
+            if field.num_lanes is None:
+                self._columns[name] = ColumnWriter(dataset, field, self.codec, checksums)
                 continue
-            checksums = open_dataset(self._file, checksum_field(field).name) if has_checksums else None
-            self._columns[name] = ColumnWriter(dataset, field, self.codec, checksums)
+            lane_checksums = None if checksums is None else LaneColumnWriter(checksums, its_checksums, self.codec)
+            self._lane_columns[name] = LaneColumnWriter(dataset, field, self.codec, lane_checksums)
         self._all_columns = [self._lane_columns.get(name) or self._columns[name] for name in self._fields]
         self.held_rows = max(column.held_rows for column in self._all_columns)
 

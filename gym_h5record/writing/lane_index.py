@@ -106,6 +106,7 @@ class LaneIndexWriter:
         self._number = int(count if is_settled.all() else is_settled.argmin())
         np.maximum.at(lanes.starts, envs[: self._number], (starts + lengths + 1)[: self._number])
         open_numbers = _open_numbers(committed, next_starts(file))
+        self.num_running = len(open_numbers)  # if no tick follows, this stays
         last = np.full(len(lanes.rows), -1, np.int64)
         last[envs[: self._number]] = np.arange(self._number)
         ids = file.read(f"{fmt.EPISODES}/ids", 0, count)

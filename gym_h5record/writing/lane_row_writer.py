@@ -82,6 +82,14 @@ class LaneRowWriter:
             self._session.tick()
         flags = np.full(self._num_lanes, RowFlag.ABSENT, np.uint8)
         flags[list(begins)] = RowFlag.FIRST
+        if self._head >= self._limit - 1:  # the last slot is for the step that others wait for
+            is_old = self._newest < self._head - self._journal.capacity_rows // 2
+            waiting = np.flatnonzero(self._is_running & is_old & (flags == RowFlag.ABSENT)).tolist()
+            if waiting:
+                raise RecordingError(
+                    f"lane {waiting[0]} waits for a step since {self._head - int(self._newest[waiting[0]])} resets of "
+                    "other lanes: step it, or reset it too"
+                )
         self._append(rows, flags, sorted(begins), time_ns, begins)
 
     def put_actions(self, actions: Any, extras: Any, lanes: Sequence[int]) -> None:
@@ -205,13 +213,6 @@ class LaneRowWriter:
 
     def _next_slot(self) -> int:
         if self._head >= self._limit:
-            waiting = self._is_running & (self._newest < self._head - self._journal.capacity_rows // 2)
-            if waiting.any():
-                lane = int(waiting.argmax())
-                raise RecordingError(
-                    f"lane {lane} waits for a step since {self._head - int(self._newest[lane])} resets of other lanes: "
-                    "step it, or reset it too"
-                )
             self._limit = self._session.make_room()
         return self._head & self._mask
 

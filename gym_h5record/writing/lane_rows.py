@@ -94,12 +94,15 @@ def find_lane_rows(flags: np.ndarray, start: int, rows: np.ndarray, open_starts:
         rows: The row of each lane that the run begins with, ``(lanes,)`` int64.
         open_starts: First row of the episode that this row belongs to, ``(lanes,)`` int64.
     """
+    flags = flags.copy()
     is_there = (flags & RowFlag.ABSENT) == 0
     is_kept = is_there.copy()
     first_rows, drops_open = rows.copy(), np.zeros(len(rows), np.bool_)
     discarded: list[tuple[int, int]] = []
     for lane in np.flatnonzero(((flags & RowFlag.DISCARDED) != 0).any(axis=0)).tolist():
         ticks = np.flatnonzero(is_kept[:, lane])
+        is_first = (flags[ticks, lane] & RowFlag.FIRST) != 0
+        flags[ticks[:-1][is_first[1:]], lane] |= np.uint8(RowFlag.LAST)  # the first row behind it may be left out
         found = find_kept_rows(flags[ticks, lane], 0, int(rows[lane]), int(open_starts[lane]))
         drops_open[lane], first_rows[lane] = found.drops_open, found.first_row
         is_kept[:, lane] = False

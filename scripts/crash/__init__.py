@@ -17,6 +17,7 @@
     boundaries    inspects the files that a kill at such a stop would leave
     inspection    repairs a file and compares it with the acknowledged steps
     lane_inspection   the same of a vector recording, with its course
+    lane_following    compares what a live reader sees of a vector recording, for ``scripts/tail_test.py``
     findings      what an inspection has found
     inspector     runs the inspection in a process of its own, which may crash or hang
     tally         adds up the findings, and makes the table

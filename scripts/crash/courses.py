@@ -7,11 +7,13 @@ reaches the file in stages, which a kill may come between: the rows of all lanes
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import lru_cache
+from itertools import islice
 
-__all__ = ["COURSES", "Act", "Course", "Kept", "Stage", "course_of", "steps_of"]
+__all__ = ["COURSES", "Course", "Kept", "Run", "Stage", "stages_of", "steps_of"]
 
 NEVER = 10**9
 
@@ -60,29 +62,14 @@ class Kept:
     is_over: bool
 
 
-@dataclass(frozen=True)
-class Act:
-    """One call.
-
-    Attributes:
-        kind: ``"reset"``, ``"step"`` or ``"discard"``.
-        lanes: The lanes that are reset or discarded.
-        places: Of a step: the episode and the step that each environment is at before it.
-        stages: How often the content of the file changes within it.
-    """
-
-    kind: str
-    lanes: tuple[int, ...]
-    places: tuple[tuple[int, int], ...]
-    stages: int
-
-
 _FEW = ((1, 3), (4, 1, 2), (NEVER,), (2,), (7, 3, 1))
 _MANY = tuple((1 + lane % 5, 1 + lane % 7) if lane % 11 else (NEVER,) for lane in range(1024))
 COURSES = {
     "Lanes/NEXT_STEP": Course("NEXT_STEP", _FEW),
     "Lanes/SAME_STEP": Course("SAME_STEP", _FEW),
     "Lanes/DISABLED": Course("DISABLED", _FEW),
+    "Lanes/SAME_STEP, all kept": Course("SAME_STEP", _FEW, discards=False),
+    "Lanes/DISABLED, all kept": Course("DISABLED", _FEW, discards=False),
     "Lanes/in step": Course("NEXT_STEP", ((5,), (2, 9), (1,)), discards=False),
     "Lanes/1024": Course("NEXT_STEP", _MANY, discards=False, is_rich=False),
 }
@@ -120,10 +107,15 @@ class _File:
         running = sorted((each for each in self.entries if not each.is_ended), key=lambda each: each.kept.lane)
         return tuple(each.kept for each in ended + running)
 
+    def snapshot(self) -> tuple[Stage, int, int]:
+        """The episodes, and how many episodes and steps have been discarded."""
+        return self.stage(), self.discarded_episodes, self.discarded_steps
+
     def discard(self, lane: _Lane) -> None:
+        """Remove the newest episode of a lane."""
         entry, lane.recorded = lane.recorded, None
         if entry is not None:
-            self.entries.remove(entry)
+            del self.entries[next(at for at in range(len(self.entries) - 1, -1, -1) if self.entries[at] is entry)]
             self.discarded_episodes += 1
             self.discarded_steps += entry.kept.length
 
@@ -173,7 +165,7 @@ class Run:
         """Reset the lanes that are over in two calls, and sometimes one that runs. In between, one may be discarded."""
         for rest in (0, 1):
             over = [number for number, lane in enumerate(self._lanes) if lane.is_over and number % 2 == rest]
-            if rest and step % 3 == 0 and over and self._lanes[over[-1]].recorded is not None:
+            if self._course.discards and rest and step % 3 == 0 and over and self._lanes[over[-1]].recorded is not None:
                 yield "discard", (over[-1],), self._discard((over[-1],))
             if rest and step % 5 == 0 and 2 not in over:
                 over = sorted([*over, 2])
@@ -246,57 +238,31 @@ class Run:
         self.file.ticks += 0 if more else 1
 
 
-@dataclass
-class _Known:
-    """The acts of a course so far, and where it goes on."""
-
-    run: Run
-    source: Iterator[tuple[str, tuple[int, ...], Iterator[None]]]
-    acts: list[Act] = field(default_factory=list)
-    stages: list[tuple[Stage, int, int]] = field(default_factory=list)
-
-
-class Timeline:
-    """All stages of the file of one life, and the acts that lead to them. Both are made as they are asked for.
+@lru_cache(maxsize=16)
+def stages_of(name: str, least: int, most: int) -> list[tuple[Stage, int, int]]:
+    """The stages of the file of a life, from the end of some acts on up to the end of others. Every life is the same.
 
     Args:
-        course: The course.
+        name: One of ``COURSES``.
+        least: Acts before the first stage.
+        most: Acts before the last one.
+
+    Returns:
+        Each with how many episodes and steps have been discarded.
     """
-
-    def __init__(self, course: Course) -> None:
-        run = Run(course)
-        self._known = _Known(run, run.acts(), stages=[((), 0, 0)])
-
-    def act(self, number: int) -> Act:
-        """The act of a number, from 0 on."""
-        known = self._known
-        while len(known.acts) <= number:
-            kind, lanes, stages = next(known.source)
-            places, count = known.run.places(), 0
-            for _ in stages:
-                file = known.run.file
-                known.stages.append((file.stage(), file.discarded_episodes, file.discarded_steps))
-                count += 1
-            known.acts.append(Act(kind, lanes, places, count))
-        return known.acts[number]
-
-    def stages(self, least: int, most: int) -> list[tuple[Stage, int, int]]:
-        """The stages from the end of some acts on up to the end of others.
-
-        Returns:
-            Each with how many episodes and steps have been discarded.
-        """
-        counts = [self.act(number).stages for number in range(most)]
-        return self._known.stages[sum(counts[:least]) : sum(counts) + 1]
-
-
-@cache
-def course_of(name: str) -> Timeline:
-    """The timeline of one of ``COURSES``: every life is the same."""
-    return Timeline(COURSES[name])
+    run = Run(COURSES[name])
+    found: list[tuple[Stage, int, int]] = []
+    for number, (_, _, stages) in enumerate(islice(run.acts(), most)):
+        if number == least:
+            found.append(run.file.snapshot())
+        if number < least:
+            deque(stages, maxlen=0)
+        else:
+            found += [run.file.snapshot() for _ in stages]
+    return found or [run.file.snapshot()]
 
 
 def steps_of(name: str, least: int, most: int) -> tuple[list[int], list[int]]:
     """The steps in the file, and the discarded episodes, at each stage between some acts and others."""
-    stages = course_of(name).stages(least, most)
+    stages = stages_of(name, least, most)
     return [sum(kept.length for kept in stage) for stage, *_ in stages], [episodes for _, episodes, _ in stages]

@@ -51,7 +51,7 @@ def inspect(path: Path, env: str, acknowledged: list[int], least: list[int] | No
             return finding
         with h5r.Recording(path) as recording:
             if has_lanes(env):
-                compare_lanes(recording, env, acknowledged, acknowledged if least is None else least, finding)
+                compare_lanes(recording, env, acknowledged, least, finding)
             else:
                 _compare(recording, env, promises, finding)
                 _check_discarded(recording.metadata["discarded_episodes"], promises, finding)
@@ -61,7 +61,7 @@ def inspect(path: Path, env: str, acknowledged: list[int], least: list[int] | No
             _check_index(path, finding)
         finding.opens = True
     except RecordingNotFoundError as error:
-        finding.is_empty = not any(acknowledged)
+        finding.is_empty = not any(acts > has_lanes(env) for acts in acknowledged)  # a reset alone is not recorded
         if not finding.is_empty:
             finding.problems.append(f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001  # any error is a finding

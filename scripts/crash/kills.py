@@ -31,7 +31,7 @@ CASES = [
 LANE_CASES = [
     (env, writer)
     for writers in (("process", "inline"), ("inline", "process"))
-    for env, writer in zip(list(COURSES), itertools.cycle(writers))
+    for env, writer in zip([name for name in COURSES if "all kept" not in name], itertools.cycle(writers))
 ]
 """The same of vector environments."""
 

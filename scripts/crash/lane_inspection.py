@@ -16,7 +16,7 @@ import numpy as np
 import gym_h5record as h5r
 from gym_h5record.values.exact import identical
 
-from .courses import COURSES, Kept, Stage, course_of
+from .courses import COURSES, Kept, Stage, stages_of
 from .findings import Finding
 from .lanes import Place, action_at, extras_at, info_at, observation_at, reward_at
 
@@ -29,7 +29,7 @@ _Found = tuple[Place, Kept, int]
 
 
 def compare_lanes(
-    recording: h5r.Recording, env: str, acknowledged: list[int], least: list[int], finding: Finding
+    recording: h5r.Recording, env: str, acknowledged: list[int], least: list[int] | None, finding: Finding
 ) -> None:
     """Compare all episodes of a vector recording.
 
@@ -37,7 +37,7 @@ def compare_lanes(
         recording: The recording.
         env: Its course.
         acknowledged: Acts that had returned, by life.
-        least: Acts that have to be in the file, by life.
+        least: Acts that have to be in the file, by life, after a power cut; None for all of them.
         finding: Gets the steps and the problems.
     """
     with h5py.File(recording.path) as file:
@@ -53,12 +53,12 @@ def compare_lanes(
             finding.found[before] += kept.length
         _compare_numbers(file, places, finding)
     gone = np.zeros(2, np.int64)
-    for life, (stage, acts, at_least) in enumerate(zip(found, acknowledged, least, strict=True)):
+    for life, (stage, acts, at_least) in enumerate(zip(found, acknowledged, least or acknowledged, strict=True)):
         gone += _match(env, life, tuple(stage), (at_least, acts + 1), finding)
-    says = [recording.metadata[name] for name in ("discarded_episodes", "discarded_steps")]
+    says = np.array([recording.metadata[name] for name in ("discarded_episodes", "discarded_steps")])
     # A power cut takes the journal, and with it the counts of the newest discarded episodes.
-    is_right = says == gone.tolist() if least == acknowledged else (says <= gone).all()
-    if not is_right and not finding.problems:
+    is_right = says == gone if least is None else says <= gone
+    if not is_right.all() and not finding.problems:
         finding.contradict(0, f"the metadata says that {says} episodes and steps were discarded, expected {gone}")
     if recording.num_envs != len(COURSES[env].lengths):
         finding.contradict(0, f"{recording.num_envs} lanes")
@@ -90,7 +90,7 @@ def _places(file: h5py.File, finding: Finding) -> list[_Found]:
 
 def _match(env: str, life: int, found: Stage, acts: tuple[int, int], finding: Finding) -> tuple[int, int]:
     """Find the stage that the file shows of a life; returns its discarded episodes and steps."""
-    stages = course_of(env).stages(*acts)
+    stages = stages_of(env, *acts)
     for stage, *gone in reversed(stages):
         if stage == found:
             return gone[0], gone[1]

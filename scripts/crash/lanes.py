@@ -5,7 +5,6 @@ The acts are those of ``courses``.
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +17,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from gym_h5record.recorder.vector_wrapper import RecordToHDF5
 
-from .courses import COURSES, Course, course_of
+from .courses import COURSES, Course, Run
 
 __all__ = ["Place", "acts", "extras_at", "has_lanes", "info_at", "make_envs", "observation_at", "record", "reward_at"]
 
@@ -135,21 +134,23 @@ def action_at(lane: int, episode: int, step: int) -> int:
 
 def acts(envs: RecordToHDF5, name: str, life: int) -> Iterator[None]:
     """Do what the course says for ever. Yields when an act has returned."""
-    course, timeline = COURSES[name], course_of(name)
-    for number in itertools.count():
-        act = timeline.act(number)
-        if act.kind == "discard":
-            envs.discard_episode(list(act.lanes))
-        elif act.kind == "reset" and number == 0:
+    course = COURSES[name]
+    run = Run(course)
+    for number, (kind, lanes, stages) in enumerate(run.acts()):
+        if kind == "discard":
+            envs.discard_episode(list(lanes))
+        elif kind == "reset" and number == 0:
             envs.reset(seed=1000 * life)
-        elif act.kind == "reset":
-            mask = np.isin(np.arange(envs.num_envs), act.lanes)
+        elif kind == "reset":
+            mask = np.isin(np.arange(envs.num_envs), lanes)
             envs.reset(options=None if mask.all() else {"reset_mask": mask})
         else:
+            places = [(life, lane, *place) for lane, place in enumerate(run.places())]
             if course.is_rich:
-                extras = [extras_at((life, lane, *place)) for lane, place in enumerate(act.places)]
-                envs.add_extras(
-                    value=np.array([each["value"] for each in extras]), note=[each["note"] for each in extras]
-                )
-            envs.step(np.array([action_at(lane, *place) for lane, place in enumerate(act.places)]))
+                extras = [extras_at(place) for place in places]
+                notes = [each["note"] for each in extras]
+                envs.add_extras(value=np.array([each["value"] for each in extras]), note=notes)
+            envs.step(np.array([action_at(*place[1:]) for place in places]))
+        for _ in stages:
+            pass
         yield

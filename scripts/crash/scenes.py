@@ -81,7 +81,7 @@ LANE_SCENES = (
     *(Scene(f"{_APPENDING}{OF_LANES}", env, 30, flush_every=5, ring_rows=8, before=40, closed=True) for env in _LANES),
     *(Scene(f"{_REPAIRING}{OF_LANES}", env, 0, flush_every=31, ring_rows=64, before=70) for env in _LANES),
     *(Scene(f"{_POWER}{OF_LANES}", env, 40, flush_every=7, ring_rows=16, durability="power") for env in _LANES),
-    Scene(f"{_RECORDING}{OF_LANES}", "Lanes/1024", 9, flush_every=3, ring_rows=8, stride=4),
+    Scene(f"{_RECORDING}{OF_LANES}", "Lanes/1024", 9, flush_every=3, ring_rows=8, stride=9),
     Scene(f"{_RESUMING}{OF_LANES}", "Lanes/1024", 6, flush_every=2, ring_rows=8, before=6, stride=4),
     Scene(f"{_REPAIRING}{OF_LANES}", "Lanes/1024", 0, flush_every=5, ring_rows=16, before=8, stride=4),
 )

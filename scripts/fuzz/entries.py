@@ -23,13 +23,14 @@ from gym_h5record.cli import main
 from gym_h5record.storage.usage import column_usage
 
 from .harvest import Harvest, Violation, check_memory
-from .subjects import make_scene
+from .subjects import make_lanes, make_scene
 
 __all__ = ["ENTRIES", "Entry", "different_entries"]
 
 _WINDOW_ROWS = 64
 _MAX_ROWS = 1000
 _MAX_EPISODES = 30
+_MAX_LANES = 8
 _COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations", "frames", "infos")
 _ENTRY_FACTS = ("start", "length", "total_reward", "terminated", "truncated", "complete", "origin", "episode_id")
 
@@ -80,9 +81,13 @@ def _take_everything(recording: h5r.Recording, harvest: Harvest) -> None:
         harvest.take(name, lambda name=name: getattr(recording, name), is_data=False)  # type: ignore[misc]
     for name in ("num_rows", "num_episodes", "num_steps", "returns", "lengths", "masks"):
         harvest.take(name, lambda name=name: getattr(recording, name))  # type: ignore[misc]
+    num_envs = harvest.take("lanes", lambda: recording.schema.num_envs, is_data=False)
+    rows = (lambda: recording.rows) if num_envs is None else (lambda: recording.steps)
     for name in _COLUMNS:
-        _take_column(name, lambda name=name: getattr(recording.rows, name), harvest)  # type: ignore[misc]
-    harvest.take("dones", lambda: recording.rows.dones)
+        _take_column(name, lambda name=name: getattr(rows(), name), harvest)  # type: ignore[misc]
+    harvest.take("dones", lambda: rows().dones)
+    for lane in range(min(num_envs or 0, _MAX_LANES)):
+        harvest.take("lane", lambda lane=lane: recording.lane(lane).returns)  # type: ignore[misc]
     harvest.take("a condition", lambda: recording.select("total_reward > 0 and seed != 1").numbers)
     harvest.take("a batch", lambda: next(recording.iter_batches(16), None))
     episodes = harvest.take("episodes", lambda: recording.episodes, is_data=False)
@@ -154,6 +159,15 @@ def _replay(path: Path, harvest: Harvest, scratch: Path) -> None:
                     break
 
 
+def _replay_lanes(path: Path, harvest: Harvest, scratch: Path) -> None:
+    with closing(h5r.vector.ReplayFromHDF5(path)) as envs:
+        harvest.show(f"{envs!r} {envs}")
+        harvest.take("reset", envs.reset)
+        for _ in range(_WINDOW_ROWS):
+            if harvest.take("step", lambda: envs.step(envs.action_space.sample())[:4]) is None:
+                break
+
+
 def _measure(path: Path, harvest: Harvest, scratch: Path) -> None:
     harvest.take("storage", lambda: [each.name for each in column_usage(path)], is_data=False)
 
@@ -199,6 +213,18 @@ def _validate(path: Path, harvest: Harvest, scratch: Path) -> None:
 
 def _append(path: Path, harvest: Harvest, scratch: Path) -> None:
     _record(path, "a", harvest)
+
+
+def _append_lanes(path: Path, harvest: Harvest, scratch: Path) -> None:
+    envs: Any = h5r.vector.RecordToHDF5(make_lanes(), path, mode="a", writer="inline")
+    envs.action_space.seed(0)
+    try:
+        for seed in range(2):
+            envs.reset(seed=seed)
+            for _ in range(3):
+                envs.step(envs.action_space.sample())
+    finally:
+        envs.close()
 
 
 def _overwrite(path: Path, harvest: Harvest, scratch: Path) -> None:
@@ -272,6 +298,7 @@ ENTRIES: dict[str, Entry] = {
         Entry("read", _read),
         Entry("live", _read_live),
         Entry("replay", _replay),
+        Entry("replay lanes", _replay_lanes),
         Entry("storage", _measure),
         Entry("dry run", _repair_dry),
         Entry("validate", _validate),
@@ -280,6 +307,7 @@ ENTRIES: dict[str, Entry] = {
         Entry("repair", _repair, writes=True),
         Entry("salvage", _salvage, writes=True),
         Entry("append", _append, writes=True),
+        Entry("append lanes", _append_lanes, writes=True),
         Entry("overwrite", _overwrite, writes=True),
     )
 }

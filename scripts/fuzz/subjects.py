@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,6 +21,7 @@ from unittest import mock
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning
@@ -31,6 +33,7 @@ __all__ = [
     "Scene",
     "good_files",
     "interrupt",
+    "make_lanes",
     "make_scene",
     "make_zoo",
     "modest_journals",
@@ -145,13 +148,26 @@ def make_zoo() -> Scene:
     )
 
 
-SUBJECTS: dict[str, tuple[Callable[[], Scene], dict[str, Any]]] = {
+def make_lanes() -> SyncVectorEnv:
+    """Four scenes with few columns; their episodes have different lengths."""
+    space = spaces.Dict(picture=spaces.Box(0, 255, (40, 30), np.uint8), text=spaces.Text(9))
+    return SyncVectorEnv([partial(Scene, space, length, frames=False) for length in (1, 2, 3, 7)])
+
+
+def _make_numbers() -> SyncVectorEnv:
+    """A few numbers in three lanes, which are reset in the same step."""
+    return SyncVectorEnv([_Plain for _ in range(3)], autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+SUBJECTS: dict[str, tuple[Callable[[], gym.Env[Any, Any] | SyncVectorEnv], dict[str, Any]]] = {
     "a few, gzip": (make_scene, {}),
     "everything, gzip": (make_zoo, {}),
     "pictures, gzip": (_Pictures, {}),
     "pictures, zstd": (_Pictures, {"compression": "zstd"}),
     "numbers, uncompressed": (_Plain, {"compression": None}),
     "stacks, gzip": (_Stacks, {}),
+    "lanes, gzip": (make_lanes, {}),
+    "lanes of numbers": (_make_numbers, {"compression": None}),
 }
 """The recordings by name: the maker of the environment, and options of the recorder."""
 
@@ -183,6 +199,7 @@ def _same_every_time(name: str) -> Iterator[None]:
         mock.patch("gym_h5record.writing.session.datetime", **begun),
         mock.patch("time.monotonic_ns", clock),
         mock.patch("gym_h5record.writing.row_writer.monotonic_ns", clock),
+        mock.patch("gym_h5record.writing.lane_row_writer.monotonic_ns", clock),
     ):
         yield
 
@@ -193,7 +210,7 @@ def record(path: Path, subject: str = SUBJECT, episodes: int = EPISODES, **optio
     modest = mock.patch.object(journal, "_MAX_BYTES", _modest_bytes())  # this recording only: tests make others here
     with warnings.catch_warnings(), modest, _same_every_time(subject):
         warnings.simplefilter("ignore", RecordingWarning)
-        env: Any = h5r.RecordToHDF5(make(), path, **{"writer": "inline", **usual, **options})
+        env = _start(make(), path, **{"writer": "inline", **usual, **options})
         _play(env, episodes)
         env.close()
     return path
@@ -234,15 +251,26 @@ def die(path: str, subject: str, episodes: int) -> None:
     modest_journals()
     warnings.simplefilter("ignore", RecordingWarning)
     with _same_every_time(f"{subject}, interrupted"):
-        env: Any = h5r.RecordToHDF5(make(), path, **{"writer": "inline", "flush_interval_s": 1e6, **usual})
+        env = _start(make(), path, **{"writer": "inline", "flush_interval_s": 1e6, **usual})
         _play(env, episodes - 1)
         env.flush()
         _play(env, 1, seed=episodes)
     os._exit(1)
 
 
+def _start(env: gym.Env[Any, Any] | SyncVectorEnv, path: Path | str, **options: Any) -> Any:
+    recorder: Any = h5r.vector.RecordToHDF5 if isinstance(env, SyncVectorEnv) else h5r.RecordToHDF5
+    return recorder(env, path, **options)
+
+
 def _play(env: Any, episodes: int, seed: int = 0) -> None:
     env.action_space.seed(seed)
+    if hasattr(env, "num_envs"):
+        for number in range(seed, seed + episodes):
+            env.reset(seed=number, options={"number": number} if number % 2 else None)
+            for _ in range(5):
+                env.step(env.action_space.sample())
+        return
     for number in range(seed, seed + episodes):
         env.reset(seed=number, options={"number": number} if number % 2 else None)
         for _ in range(2 if number % 2 else 1000):

@@ -2,8 +2,9 @@
 
 ::
 
-    tables             the tests that are left out, or must fail with any wrapper, each with its reason
-    recording_plugin   the pytest plugin that records the environments
-    suite              runs pytest with the plugin, and reads the outcomes
-    recordings         checks the files that were recorded
+    tables                the tests that are left out, or must fail with any wrapper, each with its reason
+    recording_plugin      the pytest plugin that records the environments
+    vector_environments   records vector environments for the plugin
+    suite                 runs pytest with the plugin, and reads the outcomes
+    recordings            checks the files that were recorded
 """

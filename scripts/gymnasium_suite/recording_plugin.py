@@ -1,7 +1,8 @@
 """A pytest plugin: every environment that the tests make is recorded into a file of its own.
 
-``gymnasium.make`` and the class ``GenericTestEnv`` of Gymnasium's tests give a recorded environment. Outcomes are
-written one by one, so that they outlive a test that ends the interpreter.
+``gymnasium.make`` and the class ``GenericTestEnv`` of Gymnasium's tests give a recorded environment, or
+``gymnasium.make_vec`` and the classes of vector environments do. Outcomes are written one by one, so that they outlive
+a test that ends the interpreter.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ import pytest
 from gymnasium.envs import registration
 
 from gym_h5record import RecordToHDF5, notices
+from gymnasium_suite.suite import WAYS
 from gymnasium_suite.tables import COUNTS_WARNINGS, LEFT_OUT, reason
+from gymnasium_suite.vector_environments import record_vector, record_vector_envs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that ``gymnasium_suite.suite`` passes."""
     group = parser.getgroup("recorder")
     group.addoption("--outcomes", type=Path, help="the file for the outcomes of the tests, lines of JSON")
-    group.addoption("--way", choices=("top", "base"), help="what is recorded; nothing without this option")
+    group.addoption("--way", choices=WAYS, help="what is recorded; nothing without this option")
     group.addoption("--recordings", type=Path, help="the folder for the recordings")
     group.addoption("--writer", default="inline", help="the option of the recorder")
 
@@ -36,9 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Put the recorder in, before a test module is imported."""
     way = config.getoption("way")
     if way is not None:
-        record = functools.partial(_record, config.getoption("recordings"), config.getoption("writer"))
-        _record_what_make_gives(record if way == "top" else functools.partial(_record_innermost, record))
-        _record_generic_test_envs(record)
+        options = config.getoption("recordings"), config.getoption("writer")
+        if way.startswith("vector"):
+            record_vector_envs(functools.partial(_record_lanes, *options), outermost=way == "vector-top")
+        else:
+            record = functools.partial(_record, *options)
+            _record_what_make_gives(record if way == "top" else functools.partial(_record_innermost, record))
+            _record_generic_test_envs(record)
     config.pluginmanager.register(_Outcomes(config.getoption("outcomes")))
 
 
@@ -94,9 +101,18 @@ def _record(folder: Path, writer: str, env: Any) -> Any:
     """A recorder around an environment. One without spaces, which tests of errors make, stays as it is."""
     if not all(isinstance(getattr(env, name, None), gym.Space) for name in ("observation_space", "action_space")):
         return env
+    return RecordToHDF5(env, str(_new_path(folder)), mode="x", writer=writer)  # the spec becomes JSON in some tests
+
+
+def _record_lanes(folder: Path, writer: str, env: Any) -> Any:
+    return record_vector(_new_path(folder), writer, env)
+
+
+def _new_path(folder: Path) -> Path:
+    """The path of a recording, with the test that makes it beside it."""
     path = folder / f"{uuid.uuid4().hex}.h5"  # also unique among the processes of vector environments
     path.with_suffix(".test").write_text(os.environ.get("PYTEST_CURRENT_TEST", "the import of a module"))
-    return RecordToHDF5(env, str(path), mode="x", writer=writer)  # the spec becomes JSON in some tests
+    return path
 
 
 def _record_innermost(record: Callable[[Any], Any], env: Any) -> Any:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
+WAYS = ("top", "base", "vector-top", "vector-base")
+"""What is recorded, environments or vector environments, and where the recorder is: above all wrappers or below."""
+
 
 @dataclass(frozen=True)
 class Checkout:
@@ -58,7 +61,7 @@ def run(checkout: Checkout, tests: Iterable[str], folder: Path, *, way: str | No
         checkout: The checkout. Its own ``gymnasium`` is imported, not an installed one.
         tests: Paths in the checkout, or ids of tests.
         folder: An empty folder. The recordings go into ``recordings``.
-        way: ``"top"``, ``"base"``, or None to record nothing.
+        way: One of ``WAYS``, or None to record nothing.
         writer: The option of the recorder.
     """
     working, recordings, outcomes = folder / "working", folder / "recordings", folder / "outcomes.jsonl"

@@ -170,7 +170,7 @@ def look(
     if has_power:
         steps = [(acknowledged, acknowledged) for _, acknowledged in steps]
     least, most = ([each[place] for each in steps] for place in (0, 1))
-    finding = inspector.inspect(path, taken.env, most, least)
+    finding = inspector.inspect(path, taken.env, most, None if has_power else least)
     needed = [_needed(taken.env, *each) for each in steps]
     promised = sum(needed)
     lost = sum(max(0, each - found) for each, found in zip(needed, finding.found, strict=True))

@@ -1,6 +1,6 @@
 """Kills at random instants and at writes: every kind of kill of ``scripts/crash_test.py``, at a few points each.
 
-The script inspects thousands of points, here there are some 60: to inspect one takes 0.15 s. The points between the
+The script inspects thousands of points, here there are some 80: to inspect one takes 0.15 s. The points between the
 writes of a recording, within them, and within a repair after them come from one traced recorder.
 """
 
@@ -10,6 +10,7 @@ import random
 import sys
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -23,6 +24,7 @@ from scripts.crash.findings import Finding
 from scripts.crash.inspector import Inspector
 from scripts.crash.kills import kill_randomly, kill_repairs
 from scripts.crash.plays import make_env, play
+from scripts.crash.recorders import acts, record
 from scripts.crash.scenes import SCENES, Scene
 from scripts.crash.studio import CAMERAS
 from scripts.crash.tally import Tally, markdown
@@ -138,6 +140,71 @@ def test_a_kill_at_a_write_loses_no_episode_that_was_kept_and_brings_none_back_t
     """With extras, times, arrays of rewards, infos with odd keys, two cameras and values of a custom space."""
     for tally in every_write(tmp_path, inspector, random.Random(5), scene, sampling):
         assert tally.is_good, "\n".join([markdown([tally]), *tally.problems])
+
+
+# Lanes -------------------------------------------------------------------------------------------
+
+
+@traced
+@pytest.mark.parametrize(
+    ("scene", "sampling"),
+    [
+        (Scene("recorded", "Lanes/SAME_STEP", 19, 5, 8), Sampling(every=149, torn_every=199)),
+        (Scene("resumed", "Lanes/DISABLED", 10, 4, 8, before=19), Sampling(every=149, torn_every=199)),
+        (Scene("repaired", "Lanes/NEXT_STEP", 0, 8, 16, before=21), Sampling(every=99, torn_every=149)),
+    ],
+    ids=["recording", "resuming", "repairing"],
+)
+def test_a_kill_at_a_write_leaves_all_lanes_as_they_were_at_one_instant(
+    scene: Scene, sampling: Sampling, tmp_path: Path, inspector: Inspector
+) -> None:
+    """Lanes are out of step, some of their episodes are discarded, and a small ring wraps around."""
+    for tally in every_write(tmp_path, inspector, random.Random(6), scene, sampling):
+        assert tally.is_good, "\n".join([markdown([tally]), *tally.problems])
+
+
+def test_no_lane_is_changed_by_a_kill_at_a_random_instant(tmp_path: Path, inspector: Inspector) -> None:
+    check(kill_randomly(tmp_path, inspector, random.Random(4), "both", [("Lanes/SAME_STEP", "process")]))
+
+
+@pytest.fixture
+def recorded_lanes(tmp_path: Path) -> Path:
+    """Forty acts of lanes that are reset one by one."""
+    path = tmp_path / "files" / "run.h5"
+    path.parent.mkdir()
+    envs = record("Lanes/DISABLED", 0, path, writer="inline")
+    for _ in islice(acts(envs, "Lanes/DISABLED", 0), 40):
+        pass
+    envs.close()
+    return path
+
+
+def test_the_inspection_accepts_lanes_as_they_were_after_these_acts_and_no_others(
+    recorded_lanes: Path, inspector: Inspector
+) -> None:
+    problems = {count: inspector.inspect(recorded_lanes, "Lanes/DISABLED", [count]).problems for count in (38, 40, 43)}
+    assert problems.pop(40) == []
+    assert all(f"no instant from act {count} to {count + 1}" in found[0] for count, found in problems.items())
+
+
+@pytest.mark.parametrize("name", ["observations/at", "actions", "rewards", "infos/odd", "extras/value"])
+def test_the_inspection_notices_a_changed_number_of_a_lane(
+    name: str, recorded_lanes: Path, inspector: Inspector
+) -> None:
+    with h5py.File(recorded_lanes, "r+") as file:
+        file[name][1, 3] = file[name][1, 3] + 1
+    assert inspector.inspect(recorded_lanes, "Lanes/DISABLED", [40]).contradicting
+
+
+def test_the_inspection_notices_a_lane_that_is_ahead_of_the_others(recorded_lanes: Path, inspector: Inspector) -> None:
+    with h5py.File(recorded_lanes, "r+") as file:
+        newest = int(file["commit"][-1]) - 1  # a running episode: now it has a step less than those of other lanes
+        file["episodes/lengths"][newest] -= 1
+        lane = int(file["episodes/envs"][newest])
+        file["commit"][lane] -= 1
+        file["positions"][4 + lane] -= 1
+    problems = inspector.inspect(recorded_lanes, "Lanes/DISABLED", [40]).problems
+    assert any("no instant from act 40 to 41" in each for each in problems)
 
 
 # The inspection itself ---------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.crash.inspection import Finding, inspect
+from scripts.crash.findings import Finding
+from scripts.crash.inspection import inspect
 from scripts.power_cut.history import KILLED, STYLES, History
 from scripts.power_cut.scenes import Film, Life, film, film_repair, look, moments
 from scripts.power_cut.tally import Tally, markdown
@@ -22,8 +23,8 @@ LIFE = Life("Ragged", steps=45, flush_every=7)
 class Inspector:
     """Runs the inspection in this process."""
 
-    def inspect(self, path: Path, env: str, acknowledged: list[int]) -> Finding:
-        return inspect(path, env, acknowledged)
+    def inspect(self, path: Path, env: str, acknowledged: list[int], least: list[int] | None = None) -> Finding:
+        return inspect(path, env, acknowledged, least)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,13 @@ def test_no_step_is_lost_when_the_power_is_cut_during_a_repair(recorded: Film, t
 def test_no_step_is_lost_when_the_power_is_cut_while_a_recording_is_appended_to(recorded: Film, tmp_path: Path) -> None:
     path, steps = left_by_a_power_cut(recorded, tmp_path / "left")
     check(film(path, Life("Ragged", 20, 7, number=1, mode="a"), steps), 4, tmp_path / "cut")
+
+
+def test_no_step_of_a_lane_that_was_committed_is_lost_when_the_power_is_cut(tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    tally = check(film(folder / "run.h5", Life("Lanes/DISABLED", 16, 5, ring_rows=8)), 5, tmp_path / "cut")
+    assert tally.promised
 
 
 def test_no_step_that_has_returned_is_lost_when_processes_are_killed(tmp_path: Path) -> None:

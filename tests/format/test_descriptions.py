@@ -82,6 +82,20 @@ def test_other_axes_have_labels_where_they_have_a_meaning() -> None:
     assert describe(Field("episodes/starts", np.dtype(np.int64))).labels == ("episode",)
 
 
+@pytest.mark.parametrize(
+    ("field", "labels"),
+    [
+        (Field("rewards", FLOAT, num_lanes=4), ("row", "lane")),
+        (Field(fmt.TYPES, UINT8, (7,), num_lanes=4), ("row", "lane", "value")),
+        (Field("frames", UINT8, (4, 5, 3), num_lanes=4), ("row", "lane", "height", "width", "channel")),
+        (Field("checksums/rewards", np.dtype(np.uint32), (2,), num_lanes=4), ("chunk", "lane", "")),
+    ],
+    ids=lambda each: each.name if isinstance(each, Field) else None,
+)
+def test_the_axis_of_the_lanes_has_a_label(field: Field, labels: tuple[str, ...]) -> None:
+    assert describe(field).labels == labels
+
+
 def test_a_dataset_without_a_known_name_says_nothing() -> None:
     assert describe(Field("x", FLOAT)) == Description(labels=("row",))
 

@@ -10,6 +10,7 @@ from tests.hostile import (
     index,
     journal_rows,
     journals,
+    lanes,
     links,
     packed,
     places,
@@ -39,6 +40,7 @@ MODULES = (
     journal_rows,
     stacks,
     packed,
+    lanes,
 )
 
 CASES: dict[str, Case] = {case.name: case for case in chain.from_iterable(module.CASES for module in MODULES)}

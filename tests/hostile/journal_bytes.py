@@ -11,6 +11,7 @@ import numpy as np
 
 from gym_h5record.writing.journal_format import Control
 from scripts.fuzz.sites import Site
+from scripts.fuzz.subjects import SUBJECT
 from tests.hostile.cases import plant
 
 __all__ = ["HEADER_AT", "LAST", "PAGE", "JournalBytes"]
@@ -25,14 +26,15 @@ class JournalBytes:
 
     Args:
         site: Gets the interrupted recording.
+        subject: Which recording.
 
     Attributes:
         data: The bytes of the journal.
         header: Its JSON header.
     """
 
-    def __init__(self, site: Site) -> None:
-        plant(site, interrupted=True)
+    def __init__(self, site: Site, subject: str = SUBJECT) -> None:
+        plant(site, subject, interrupted=True)
         self._path = site.beside(".journal")
         self.data = bytearray(self._path.read_bytes())
         self._header_bytes = self.word(Control.HEADER_BYTES)

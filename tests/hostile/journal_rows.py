@@ -20,6 +20,7 @@ from tests.hostile.journal_bytes import HEADER_AT, LAST, PAGE, JournalBytes
 CASES = Cases()
 
 ALSO = ("overwrite",)
+_SEGMENT = struct.Struct("<IIQ")  # number of the field, lane, bytes that follow
 
 # Rows and segments ----------------------------------------------------------------------------------
 
@@ -59,11 +60,11 @@ def _segments(change: Callable[[bytearray, int], None]) -> Callable[[Site], None
 def _renumber(number: int) -> Callable[[bytearray, int], None]:
     def change(data: bytearray, at: int) -> None:
         while True:
-            _, size = struct.unpack_from("<IQ", data, at)
+            size = _SEGMENT.unpack_from(data, at)[2]
             if not size or at + size > len(data):
                 return
             struct.pack_into("<I", data, at, number)
-            at += 12 + size
+            at += _SEGMENT.size + size
 
     return change
 
@@ -71,12 +72,13 @@ def _renumber(number: int) -> Callable[[bytearray, int], None]:
 def _each_segment(replace: Callable[[bytes], bytes]) -> Callable[[bytearray, int], None]:
     def change(data: bytearray, at: int) -> None:
         while True:
-            _, size = struct.unpack_from("<IQ", data, at)
+            size = _SEGMENT.unpack_from(data, at)[2]
+            at += _SEGMENT.size
             if not size or at + size > len(data):
                 return
-            content = bytes(data[at + 12 : at + 12 + size])
-            data[at + 12 : at + 12 + size] = replace(content).ljust(size)[:size]
-            at += 12 + size
+            content = bytes(data[at : at + size])
+            data[at : at + size] = replace(content).ljust(size)[:size]
+            at += size
 
     return change
 
@@ -85,7 +87,11 @@ for _number in (0, 1, 2, 3, 5, 77, 0xFFFF0000, 0xFFFF0001, 0xFFFF0002, 0xFFFF000
     CASES.case(f"all segments have the number {_number:#x}", "any")(_segments(_renumber(_number)))
 for _size in (0, 1, 1 << 20, 1 << 40, LAST):
     CASES.case(f"the first segment has {_size} bytes", "any")(
-        _segments(lambda data, at, size=_size: struct.pack_into("<Q", data, at + 4, size))
+        _segments(lambda data, at, size=_size: struct.pack_into("<Q", data, at + 8, size))
+    )
+for _lane in (1, 77, 1 << 14, (1 << 32) - 1):
+    CASES.case(f"the first segment is of lane {_lane}", "any")(
+        _segments(lambda data, at, lane=_lane: struct.pack_into("<I", data, at + 4, lane))
     )
 for _words, _replace in {
     "zeros": lambda content: bytes(len(content)),

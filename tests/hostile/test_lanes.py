@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
+from tests.hostile.lanes import attribute, both, dataset, gone, item, schema
 from tests.lane_recordings import record_lanes
 
 pytestmark = pytest.mark.timeout(20)
@@ -25,39 +24,6 @@ LANES = 4
 @pytest.fixture(scope="module")
 def lanes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return record_lanes(tmp_path_factory.mktemp("lanes") / "run.h5", "tuple")
-
-
-def attribute(value: Any) -> Change:
-    return lambda file: file.attrs.__setitem__("num_envs", value)
-
-
-def schema(value: Any) -> Change:
-    def change(file: h5py.File) -> None:
-        content = json.loads(file["metadata"].attrs["schema"])
-        content["num_envs"] = value
-        file["metadata"].attrs["schema"] = json.dumps(content)
-
-    return change
-
-
-def both(value: int) -> Change:
-    return lambda file: (attribute(value)(file), schema(value)(file))
-
-
-def item(name: str, at: Any, value: Any) -> Change:
-    return lambda file: file[name].__setitem__(at, value)
-
-
-def dataset(name: str, data: Any, **options: Any) -> Change:
-    def change(file: h5py.File) -> None:
-        del file[name]
-        file.create_dataset(name, data=data, **options)
-
-    return change
-
-
-def gone(name: str) -> Change:
-    return lambda file: file.__delitem__(name)
 
 
 CASES: dict[str, tuple[Change, str, str]] = {

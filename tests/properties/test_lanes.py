@@ -58,12 +58,12 @@ def batch(space: spaces.Space[Any], values: list[Any]) -> Any:
 some_lanes = st.sets(st.integers(0, MOST_LANES - 1))
 operations = st.lists(
     st.one_of(
-        st.tuples(st.just("steps"), st.integers(1, 40), some_lanes, st.booleans()),
+        st.tuples(st.just("steps"), st.integers(1, 30), some_lanes, st.booleans()),
         st.tuples(st.sampled_from(["reset", "discard", "end"]), some_lanes),
         st.sampled_from([("flush",), ("restart",), ("replay",), ("append",)]),
     ),
     min_size=1,
-    max_size=14,
+    max_size=10,
 )
 
 
@@ -150,7 +150,7 @@ class Teller:
         self.pen.begin(self._batch(numbers), chosen, seeds=dict(enumerate(numbers)), infos=self._infos(numbers))
         self.can_discard |= set(chosen)
 
-    def steps(self, count: int, ending: set[int], autoreset: bool) -> None:  # noqa: FBT001  # from a tuple
+    def steps(self, count: int, ending: set[int], autoreset: bool) -> None:
         for step in range(count):
             stepped = self.running()
             waiting = [lane for lane in range(self.num_lanes) if lane not in stepped]
@@ -259,14 +259,16 @@ def check(path: Path, kind: str, told: Told) -> None:
             assert episode.total_reward == sum(its.rows[1:])
             assert episode.seed in (its.rows[0], None)
         assert [recording.metadata[f"discarded_{name}"] for name in ("episodes", "steps")] == told.discarded
-    assert [each.code for each in h5r.validate(path, deep=True)] == ["metadata-incomplete"]  # a pen knows no environment
+    assert [each.code for each in h5r.validate(path, deep=True)] == [
+        "metadata-incomplete"
+    ]  # a pen knows no environment
 
 
 @pytest.mark.parametrize("kind", SPACES)
 def test_each_lane_of_the_file_has_exactly_its_rows(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("lanes")
 
-    @settings(PROFILE, max_examples=12, phases=[Phase.explicit, Phase.generate])
+    @settings(PROFILE, max_examples=4, phases=[Phase.explicit, Phase.generate])
     @given(operations, st.integers(1, MOST_LANES), st.sampled_from([8, 16, 64]))
     def tell(told_operations: list[tuple[Any, ...]], num_lanes: int, ring_rows: int) -> None:
         with tempfile.TemporaryDirectory(dir=directory) as folder, pytest.MonkeyPatch.context() as patch:

@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.format.lanes import address
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
@@ -163,3 +164,25 @@ def test_a_commit_of_another_number_of_lanes_is_corruption(count: int, tmp_path:
         file["commit"] = numbers
     with pytest.raises(CorruptRecordingError, match=f"/commit has {count} numbers, those of 4 lanes are 5"):
         committed(path)
+
+
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_a_commit_of_lanes_whose_rows_are_newer_than_its_episodes_is_read_again(count: int, tmp_path: Path) -> None:
+    """The writer may be writing the numbers of a commit while they are read."""
+    path = record_lanes(tmp_path / "run.h5")
+    with h5py.File(path, "r+") as file:
+        file["commit"][-1] = count
+    with pytest.raises(CorruptRecordingError, match=f"/commit claims {count} episodes, and .* rows of lane"):
+        EpisodeIndex.committed(ColumnReader(Handle(path, Access.LIVE)))
+
+
+def test_a_commit_of_lanes_whose_last_episode_still_runs_is_right(tmp_path: Path) -> None:
+    path = record_lanes(tmp_path / "run.h5")
+    with h5py.File(path, "r+") as file:
+        *rows, episodes = file["commit"][:].tolist()
+        file["commit"][-1] = episodes - 1
+        start, length = (int(file[f"episodes/{name}"][episodes - 1]) for name in ("starts", "lengths"))
+        lane = int(file["episodes/envs"][episodes - 1])
+    index = EpisodeIndex.committed(ColumnReader(Handle(path, Access.LIVE)))
+    assert index.num_rows == sum(rows)
+    assert [each.tolist() for each in index.open_spans] == [[address(lane, start)], [length]]

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from gym_h5record.format.nodes import Field
-from gym_h5record.storage.checksums import BlockChecksums, block_checksum, checksum_field
+from gym_h5record.storage.checksums import (
+    BlockChecksums,
+    LaneChecksums,
+    block_checksum,
+    checksum_field,
+    lane_checksums,
+)
 
 SIZE = 8
 """Items in a block."""
@@ -51,6 +57,8 @@ def written(tmp_path: Path) -> Iterator[Written]:
 def test_the_checksums_of_a_field_are_pairs_beside_it() -> None:
     field = checksum_field(Field("infos/x", np.dtype(np.float32), (3,)))
     assert (field.name, field.dtype, field.shape) == ("checksums/infos/x", np.dtype(np.uint32), (2,))
+    assert field.num_lanes is None
+    assert checksum_field(Field("x", np.dtype(np.int64), num_lanes=5)).row_shape == (5, 2)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "?", "<f2", ">f4", "<i8"])
@@ -111,3 +119,35 @@ def test_they_are_flushed_with_their_column(written: Written, tmp_path: Path) ->
     written.write(0, [1, 2, 3])
     written.checksums.flush()
     written.check()
+
+
+# Lanes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["u1", "?", "<f2", ">f4", "<i8"])
+@pytest.mark.parametrize("shape", [(), (3, 2)], ids=str)
+def test_each_lane_has_the_checksum_of_its_own_items(shape: tuple[int, ...], dtype: str) -> None:
+    items = np.random.default_rng(0).integers(0, 2, (6, 4, *shape)).astype(dtype)
+    covered = [6, 0, 1, 4]
+    expected = [[count, zlib.crc32(items[:count, lane].tobytes())] for lane, count in enumerate(covered)]
+    found = lane_checksums(items, np.array(covered))
+    assert found.dtype == np.uint32
+    assert found.tolist() == expected
+    assert lane_checksums(items[:, ::-1], np.array(covered[::-1])).tolist() == expected[::-1]
+
+
+def test_lanes_of_nothing_have_the_checksum_of_nothing() -> None:
+    assert lane_checksums(np.zeros((3, 2)), np.zeros(2, np.int64)).tolist() == [[0, zlib.crc32(b"")]] * 2
+    assert lane_checksums(np.zeros((3, 0)), np.zeros(0, np.int64)).shape == (0, 2)
+
+
+def test_checksums_of_several_blocks_are_collected_for_the_lanes_that_changed() -> None:
+    items, checksums = np.arange(24).reshape(6, 4), LaneChecksums()
+    checksums.add(2, 4, np.array([0, 6, 0, 5]), items)
+    checksums.add(3, 0, np.array([1, 1, 1, 1]), items)
+    lanes, blocks, found = checksums.taken()
+    assert lanes.tolist() == [5, 7, 0, 1, 2, 3]
+    assert blocks.tolist() == [2, 2, 3, 3, 3, 3]
+    assert found[:2].tolist() == [[6, zlib.crc32(items[:, 1].tobytes())], [5, zlib.crc32(items[:5, 3].tobytes())]]
+    assert found[2:, 0].tolist() == [1] * 4
+    assert [len(each) for each in checksums.taken()] == [0, 0, 0]

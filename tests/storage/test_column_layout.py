@@ -11,6 +11,7 @@ import pytest
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Field
 from gym_h5record.limits import MAX_PACKED_CHUNK_BYTES
+from gym_h5record.storage.checksums import checksum_field
 from gym_h5record.storage.column_layout import (
     Layout,
     chunk_rows,
@@ -119,6 +120,17 @@ def test_small_items_are_shuffled_if_they_have_several_bytes_and_compressed_with
 )
 def test_the_other_columns_stay_as_they_are(field: Field) -> None:
     assert packed_layout(field) is None
+
+
+@pytest.mark.parametrize(
+    ("num_lanes", "rows", "of_checksums"), [(1, 512, 512), (16, 32, 32), (1024, 8, 1), (16384, 2, 1)]
+)
+def test_chunks_of_many_lanes_have_some_rows_and_those_of_checksums_one(
+    num_lanes: int, rows: int, of_checksums: int
+) -> None:
+    field = Field("x", np.dtype(np.float64), num_lanes=num_lanes)
+    assert chunk_rows(field) == rows
+    assert chunk_rows(checksum_field(field)) == of_checksums
 
 
 # Datasets ----------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class LanePen:
         schema = lane_schema(num_lanes, observation_space, action_space) if schema is None else schema
         self.session.open()
         self.session.reserve(row_bytes, 64 << 10)
-        self.session.lay_out(schema, 30.0, {"made_by": "a pen"})
+        self.session.lay_out(schema, 30.0, {})  # more attributes than a recorder has are not compacted
         self.rows = LaneRowWriter(self.session, schema, (observation_space, action_space))
         self._number = 0
 

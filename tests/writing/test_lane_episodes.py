@@ -28,7 +28,7 @@ class Lanes(LaneEpisodes):
     def take(self, *flags: list[int], begins: dict[int, Any] | None = None, rewards: Any = None) -> None:
         """Go on by a run with these flags of each lane; all of its rows are released."""
         rows = find_lane_rows(np.array(flags, np.uint8).T, 0, self.rows.copy(), self.starts)
-        terms = 10.0 ** rows.rows if rewards is None else np.asarray(rewards)
+        terms = 10.0**rows.rows if rewards is None else np.asarray(rewards)
         ends = np.zeros((len(rows.rows), 2), np.bool_)
         ends[:-1, 0] = rows.is_last[1:] & (rows.lanes[1:] % 2 == 0)
         ends[:-1, 1] = rows.is_last[1:] & (rows.lanes[1:] % 2 == 1)
@@ -50,7 +50,7 @@ each_way = pytest.mark.parametrize("is_bare", [True, False], ids=["together", "o
 """Whether the episodes begin with nothing to keep: they are then taken together."""
 
 
-def begins_of(is_bare: bool, *positions: int) -> dict[int, Any]:  # noqa: FBT001  # from a parameter
+def begins_of(is_bare: bool, *positions: int) -> dict[int, Any]:
     return {} if is_bare else {at: begun(at, at) for at in positions}
 
 

@@ -68,6 +68,14 @@ def test_a_discarded_episode_that_began_before_takes_its_earlier_rows_along() ->
     assert rows.next_rows.tolist() == [26, 10]
 
 
+def test_a_row_whose_next_episode_is_discarded_stays_the_last_of_its_own() -> None:
+    """It has no flag that says so. If it were running, the ring would wait for its step for ever."""
+    rows = found([F, 0, F, GONE], [F, 0, 0, 0])
+    assert table(rows)[:2] == [(0, 0, 0), (0, 1, 1)]
+    assert rows.flags[:2].tolist() == [F, L]
+    assert rows.is_last.tolist() == [False, True] + [False] * 4
+
+
 def test_a_lane_may_have_no_row_left() -> None:
     rows = found([0, GONE], [NONE, NONE], rows=[30, 7], open_starts=[25, 7])
     assert table(rows) == []

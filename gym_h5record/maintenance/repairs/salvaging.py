@@ -113,9 +113,8 @@ class _Copy:
     def __init__(self, source: DamagedRecording, out: str | os.PathLike[str]) -> None:
         gzip = make_codec("gzip")  # the default of new recordings
         codec = read_or(lambda: make_codec(*read_attribute("compression", source.metadata["compression"])), gzip)
-        checksum = source.has_checksums and source.schema.num_envs is None  # a vector recording has none
         self._source = source
-        self._options = make_options(out, "x", codec.name, codec.opts, "inline", 1.0, checksum=checksum)
+        self._options = make_options(out, "x", codec.name, codec.opts, "inline", 1.0, checksum=source.has_checksums)
         self._session: Session | None = None
         self._journal_id: str | None = None  # None: there is no journal yet, "": the journal has no id yet
         self._release: Callable[[], None] | None = None

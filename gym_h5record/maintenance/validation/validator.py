@@ -19,7 +19,7 @@ from gym_h5record.errors import (
 )
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Stack
-from gym_h5record.maintenance.validation.checksums import checksum_problems
+from gym_h5record.maintenance.validation.checksums import checksum_problems, lane_checksum_problems
 from gym_h5record.maintenance.validation.episodes import EpisodeChecks
 from gym_h5record.maintenance.validation.lanes import in_lane, open_lanes
 from gym_h5record.maintenance.validation.masks import mask_problems
@@ -144,6 +144,8 @@ def _lane_problems(handle: Handle, *, deep: bool, on_progress: Callable[[int, in
     yield from lanes.all_problems()
     if lanes.index is not None:
         yield from mask_problems(handle, lanes.index.num_episodes)
+    if deep:
+        yield from lane_checksum_problems(handle, lanes)
     num_rows, done = sum(each.whole_rows for each in known), 0
     for lane, (structure, target) in enumerate(zip(lanes.structures, targets, strict=True)):
         if target is None:

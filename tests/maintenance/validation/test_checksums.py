@@ -5,18 +5,25 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from gymnasium.vector import SyncVectorEnv
 
 import gym_h5record as h5r
 from gym_h5record.format import names as fmt
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
-from gym_h5record.maintenance.validation.checksums import checksum_problems, first_journal_row
+from gym_h5record.maintenance.validation.checksums import (
+    checksum_problems,
+    first_journal_row,
+    lane_checksum_problems,
+)
+from gym_h5record.maintenance.validation.lanes import open_lanes
 from gym_h5record.maintenance.validation.problems import Problem
 from gym_h5record.maintenance.validation.structure import Structure
 from gym_h5record.storage.column_reader import ColumnReader
@@ -24,6 +31,8 @@ from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.paths import journal_path, redo_path
 from gym_h5record.writing.journal import Journal
 from gym_h5record.writing.journal_format import Control
+from tests.lane_recordings import LENGTHS as LANES
+from tests.lane_recordings import Pictures
 from tests.leftovers import (
     INTERRUPTED,
     changed_journal,
@@ -37,6 +46,7 @@ from tests.leftovers import (
 )
 from tests.maintenance.validation import LENGTHS, record, spoiling, zoo_env
 from tests.reading import damage_chunk
+from tests.scripted import actions_at
 from tests.writing import PICTURE, Pen, make_schema
 
 CODECS = ("gzip", "zstd", "lz4", "lzf", "szip", None)
@@ -395,6 +405,58 @@ def test_without_a_journal_no_row_is_written_again(tmp_path: Path) -> None:
     assert journal_row_of(path) == (7, 7)
     mark_torn(path)
     assert journal_row_of(path) == (7, 7)
+
+
+# Lanes -------------------------------------------------------------------------------------------
+
+
+def left_lanes(folder: Path, num_steps: int = 90) -> Path:
+    """An interrupted recording of pictures in four lanes, 64 in a chunk, all of them committed, with its journal."""
+    envs = SyncVectorEnv([partial(Pictures, 0, (10**9,)) for _ in LANES])
+    recorder = h5r.vector.RecordToHDF5(
+        envs, folder / "run.h5", writer="inline", flush_interval_s=1e9, checksum=True, compression=None, infos=False
+    )
+    recorder.reset()
+    for step in range(num_steps):
+        recorder.step(actions_at(step, len(LANES)))
+        if step >= num_steps - 2:
+            recorder.flush()
+    path = snapshot(folder / "run.h5")
+    recorder.close()
+    redo_path(path).unlink()  # it would mend some of what is spoiled here
+    return path
+
+
+def lane_places(path: Path) -> list[str]:
+    with closing(Handle(path, Access.DAMAGED)) as handle:
+        found = [*lane_checksum_problems(handle, open_lanes(handle))]
+    assert {each.code for each in found} <= {"checksum"}
+    return [each.place for each in found]
+
+
+def test_blocks_of_lanes_whose_rows_the_journal_still_has_are_not_compared(tmp_path: Path) -> None:
+    path = left_lanes(tmp_path)
+    assert lane_places(path) == []
+    edited(path, lambda file: file["observations"].__setitem__((70, 2), 1))  # its block is written again
+    edited(path, lambda file: file["checksums/observations"].__setitem__((1, 1), (9999, 7)))
+    assert lane_places(path) == []
+    edited(path, lambda file: file["observations"].__setitem__((60, 3), 1))
+    assert lane_places(path) == ["/observations row 0 lane 3"]
+    h5r.repair(path)
+    assert lane_places(path) == ["/observations row 0 lane 3"]
+
+
+def test_without_a_journal_every_block_of_every_lane_is_compared(tmp_path: Path) -> None:
+    path = edited(left_lanes(tmp_path), lambda file: file["observations"].__setitem__((70, 2), 1))
+    without_journal(path)
+    assert lane_places(path) == ["/observations row 64 lane 2"]
+
+
+def test_columns_of_lanes_that_cannot_be_read_are_not_compared(tmp_path: Path) -> None:
+    path = edited(left_lanes(tmp_path), lambda file: file.__delitem__("rewards"))
+    assert lane_places(path) == []
+    edited(path, lambda file: file.__delitem__(fmt.COMMIT))
+    assert lane_places(path) == []
 
 
 # Memory ------------------------------------------------------------------------------------------
