@@ -18,13 +18,18 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.lanes import address
+from gym_h5record.format.nodes import Field
 from gym_h5record.format.schema import all_fields
 from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.maintenance.repairs.salvaging import salvage
 from gym_h5record.storage import column_layout
 from gym_h5record.storage.checksummed_reader import ChecksummedReader
+from gym_h5record.storage.checksums import checksum_field
+from gym_h5record.storage.column_layout import create_column, recording_layout
 from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.handle import Handle
+from gym_h5record.storage.hdf5.codecs import make_codec
+from gym_h5record.storage.lane_writer import LaneColumnWriter
 from tests.lane_recordings import LENGTHS, Pictures, record_lanes
 from tests.leftovers import edited, set_item, shorter, snapshot
 from tests.reading import damage_chunk
@@ -147,6 +152,40 @@ def test_datasets_of_checksums_say_what_they_are(tmp_path: Path) -> None:
             assert file[name].compression is None
         assert [axis.label for axis in file["checksums/episodes/starts"].dims] == ["chunk", ""]
         assert [axis.label for axis in file["types"].dims] == ["row", "lane", "value"]
+
+
+@pytest.mark.parametrize("shape", [(), (40, 40)], ids=["shared-chunks", "chunks-of-a-lane"])
+@pytest.mark.parametrize("seed", range(3))
+def test_they_keep_up_however_lanes_are_written(seed: int, shape: tuple[int, ...], tmp_path: Path) -> None:
+    """Runs of rows that go on where each lane stopped, or a little before; some of them are of all lanes."""
+    chance, codec = np.random.default_rng(seed), make_codec("gzip")
+    field = Field("x", np.dtype(np.uint8 if shape else np.float64), shape, num_lanes=3)
+    checks, rows = checksum_field(field), np.zeros(3, np.int64)
+    items = np.zeros((80, 3, *shape), field.dtype)
+    with h5py.File(tmp_path / "run.h5", "w", libver="v110") as file:
+        for each in (field, checks):
+            create_column(file, each, recording_layout(each, codec))
+        for opening in range(3):
+            column = LaneColumnWriter(file["x"], field, codec, LaneColumnWriter(file[checks.name], checks, codec))
+            for _ in range(4):
+                starts = np.maximum(rows - (chance.integers(0, 3, 3) if opening == 0 else 0), 0)
+                is_block = len(set(starts.tolist())) == 1
+                counts = np.full(3, 5) if is_block else rows - starts + chance.integers(1, 7, 3)
+                for lane in range(3):
+                    column.forget(lane, int(starts[lane]))
+                rows = starts + counts
+                lanes_of, rows_of = np.repeat(range(3), counts), np.concatenate([*map(np.arange, starts, rows)])
+                items[rows_of, lanes_of] = chance.integers(1, 200, (len(rows_of), *shape))
+                if is_block:
+                    column.write_block(int(starts[0]), items[starts[0] : rows[0]])
+                else:
+                    column.write(lanes_of, rows_of, lambda at, lanes=lanes_of, rows=rows_of: items[rows[at], lanes[at]])
+                size = file["x"].chunks[0]
+                for lane, count in enumerate(rows.tolist()):
+                    np.testing.assert_array_equal(file["x"][:count, lane], items[:count, lane])
+                    blocks = [items[low : min(low + size, count), lane] for low in range(0, count, size)]
+                    found = file[checks.name][: len(blocks), lane].tolist()
+                    assert found == [[len(block), zlib.crc32(block.tobytes())] for block in blocks]
 
 
 # Compacted, appended to, discarded ----------------------------------------------------------------

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _NUM_COUNTS = 2  # the numbers of a commit that readers need
+_TOO_MANY_ROWS = 1 << 63  # for an int64
 _NUM_POSITIONS = 4  # those that only the writer needs, before the rows
 
 
@@ -159,8 +160,8 @@ def read_commit(items: Callable[[str, int, int], Iterable[int]], num_envs: int |
 
 
 def check_commit(num_rows: int, num_episodes: int) -> None:
-    """Check the two numbers of ``/commit``: every episode has at least one row."""
-    if not 0 <= num_episodes <= num_rows:
+    """Check the two numbers of ``/commit``: every episode has at least one row. The rows of lanes are added up."""
+    if not 0 <= num_episodes <= num_rows < _TOO_MANY_ROWS:
         raise CorruptRecordingError(f"/{fmt.COMMIT} claims {num_rows} rows and {num_episodes} episodes")
 
 

@@ -90,14 +90,13 @@ class LaneRecorder:
 
     # A reset --------------------------------------------------------------------------------------
 
-    def before_reset(
-        self, seed: Any, options: Any, num_envs: int
-    ) -> tuple[dict[str, Any] | None, dict[int, dict[str, Any]] | None]:
+    def before_reset(self, seed: Any, options: Any, num_envs: int) -> dict[int, dict[str, Any]] | None:
         """Read the mask and take the snapshots, before the environment changes the options or draws from a generator.
 
+        The environment then gets the very options: those of Gymnasium take the mask out, and wrappers see that.
+
         Returns:
-            The options to pass on, a copy where the environment may take the mask out of them; and how the episode of
-            each lane that is reset begins, None if the recording is closed.
+            How the episode of each lane that is reset begins; None if the recording is closed.
 
         Raises:
             OptionError: If there is a ``reset_mask`` that is no boolean for each environment.
@@ -106,21 +105,20 @@ class LaneRecorder:
             self.extras = None
             warn("reset() came before the step that the last extras belong to: they are not recorded.")
         mask = checked_mask(options, num_envs)
-        passed, others = options, options
+        others = options
         if mask is not None:
-            passed = dict(options)
             others = {key: each for key, each in options.items() if key != "reset_mask"} or None
         stream = self.open_stream
         if stream is None:
             if not self.errors.has_given_up:
                 self._notices.warn("the recorder has been closed: the episodes from here on are not recorded.")
-            return passed, None
+            return None
         if stream.rows is None and self._states.records_everything:
             with self.errors.applied():
                 stream.open()  # the writer process loads while the environment resets
         seeds = seeds_of(seed, num_envs)
         lanes = self._batches.reset_lanes(mask)
-        return passed, {lane: self._begin(lane, seeds[self._batches.env(lane)], others) for lane in lanes}
+        return {lane: self._begin(lane, seeds[self._batches.env(lane)], others) for lane in lanes}
 
     def _begin(self, lane: int, seed: Any, options: Any) -> dict[str, Any]:
         snapshot = self._snapshots.take(lane, is_bare=seed is None and options is None)

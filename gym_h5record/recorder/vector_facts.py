@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,18 @@ from gym_h5record.recorder.recorded_env import RecordedEnv
 from gym_h5record.values.spec_json import spec_to_json
 
 __all__ = ["autoreset_mode", "check_lanes", "check_vector_env", "describe_vector", "single_envs"]
+
+_PICKLABLE = frozenset(
+    (
+        *("PassiveEnvChecker", "OrderEnforcing", "TimeLimit", "Autoreset", "RecordEpisodeStatistics"),
+        *("AtariPreprocessing", "MaxAndSkipObservation", "FrameStackObservation", "TimeAwareObservation"),
+        *("GrayscaleObservation", "ResizeObservation", "ReshapeObservation", "FlattenObservation", "DtypeObservation"),
+        *("FilterObservation", "DelayObservation", "NormalizeObservation", "RescaleObservation", "AddRenderObservation"),
+        *("DiscretizeObservation", "DiscretizeAction", "ClipAction", "RescaleAction", "StickyAction"),
+        *("ClipReward", "NormalizeReward"),
+    )
+)
+"""Gymnasium's wrappers that take no function. With a lambda in it, a spec cannot be pickled."""
 
 
 def check_vector_env(env: object) -> None:
@@ -136,11 +149,25 @@ def _environment(env: VectorEnv[Any, Any, Any]) -> dict[str, str]:
 
 def _worker_spec(env: AsyncVectorEnv[Any, Any]) -> dict[str, str]:
     """The spec of an environment in another process."""
+    wrappers = _worker_wrappers(env)
+    if wrappers is None or not _PICKLABLE.issuperset(wrappers):
+        asked = "their text names no wrappers" if wrappers is None else f"they have {', '.join(wrappers)}"
+        return {"env_spec_problem": f"the environments in the workers are not asked for their spec: {asked}"}
     spec = env.get_attr("spec")[0]
     try:
         return {"env_spec": spec_to_json(spec), "env_spec_problem": "", "env_name": spec.id}
     except (SpecError, AttributeError) as error:  # it has none, or one that has no JSON form
         return {"env_spec_problem": f"the environments in the workers have no spec that can be stored: {error}"}
+
+
+def _worker_wrappers(env: AsyncVectorEnv[Any, Any]) -> list[str] | None:
+    """The names of the wrappers of an environment in another process; None if it does not show them as Gymnasium does.
+
+    A worker that is asked for what cannot be pickled ends. Text can always be pickled.
+    """
+    shown = str(env.call("__str__")[0])  # <TimeLimit<OrderEnforcing<CartPoleEnv<CartPole-v1>>>>
+    names = re.fullmatch(r"((?:<\w+)+)(?:<[^<>]+>| instance)>+", shown)
+    return None if names is None else names[1][1:].split("<")[:-1]
 
 
 def _vector_spec(env: VectorEnv[Any, Any, Any]) -> str | None:

@@ -142,7 +142,7 @@ class RecordToHDF5(_VectorWrapper):
             self._frames.forget()
         if recorder is None:
             return self.env.reset(seed=seed, options=options)
-        options, begins = recorder.before_reset(seed, options, self.env.num_envs)
+        begins = recorder.before_reset(seed, options, self.env.num_envs)
         result = self.env.reset(seed=seed, options=options)
         if begins is not None:
             recorder.after_reset(result, begins)

@@ -42,13 +42,13 @@ def lane_checksums(items: np.ndarray, covered: np.ndarray) -> np.ndarray:
     found = np.zeros((len(covered), 2), np.uint32)
     by_lane = np.ascontiguousarray(items[: covered.max(initial=0)].swapaxes(0, 1))
     if by_lane.size:
-        data, lane_bytes = by_lane.data.cast("B"), by_lane.nbytes // len(by_lane)
-        sizes = (covered * (lane_bytes // by_lane.shape[1])).tolist()
+        lane_bytes = by_lane.nbytes // len(by_lane)
+        lanes = np.frombuffer(by_lane.data.cast("B"), f"V{lane_bytes}").tolist()  # a bytes object for each lane
+        if covered.min() < by_lane.shape[1]:
+            sizes = covered * (lane_bytes // by_lane.shape[1])
+            lanes = [data[:size] for data, size in zip(lanes, sizes.tolist(), strict=True)]
         found[:, 0] = covered
-        found[:, 1] = [
-            isal_zlib.crc32(data[at : at + size])
-            for at, size in zip(range(0, by_lane.nbytes, lane_bytes), sizes, strict=True)
-        ]
+        found[:, 1] = [*map(isal_zlib.crc32, lanes)]
     return found
 
 

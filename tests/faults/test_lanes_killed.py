@@ -32,6 +32,7 @@ def _record(path: Path, kind: str, mode: AutoresetMode, writer: str, way: str, c
         writer=writer,
         mode=way,
         flush_interval_s=0.01,
+        checksum=True,
     )
     envs.reset(seed=5)
     over = np.zeros(envs.num_envs, np.bool_)

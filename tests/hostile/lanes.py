@@ -160,7 +160,8 @@ _add("/episodes/envs is missing", gone("episodes/envs"), "refused")
 _add("/episodes/envs has two items", dataset("episodes/envs", np.zeros(2, np.int64), maxshape=(None,)), "refused")
 _add("/episodes/envs has floats", dataset("episodes/envs", np.zeros(40), maxshape=(None,)), "refused")
 _add(
-    "/episodes/envs is the other way round", lambda file: item("episodes/envs", ..., file["episodes/envs"][::-1])(file)
+    "/episodes/envs is the other way round",
+    lambda file: item("episodes/envs", ..., file["episodes/envs"][:][::-1])(file),
 )
 
 
@@ -220,7 +221,7 @@ for _name in ("observations/text/ends", "infos/json/ends", "exceptions/ends"):
     for _words, _value in NUMBERS.items():
         _add(f"/{_name} of one lane are {_words}", item(_name, (slice(None), 1), _value))
         _add(f"the last of /{_name} is {_words}", item(_name, (-1, LANES - 1), _value))
-    _add(f"/{_name} decrease", lambda file, name=_name: item(name, ..., file[name][::-1])(file))
+    _add(f"/{_name} decrease", lambda file, name=_name: item(name, ..., file[name][:][::-1])(file))
 
 
 # Journals -------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from gym_h5record.recorder.vector_facts import (
     single_envs,
 )
 from tests.scripted import functions
+from tests.test_architecture import run
 
 
 class Own(VectorEnv[Any, Any, Any]):
@@ -142,6 +143,34 @@ def test_environments_that_are_stepped_together_have_no_spec_of_one() -> None:
     assert found["env_name"] == "CartPoleVectorEnv"
     assert found["env_spec_problem"] == "CartPoleVectorEnv steps its environments together"
     assert found["env_spec"] == ""
+
+
+@pytest.mark.parametrize("has_lambda", [False, True], ids=["plain", "lambda"])
+def test_workers_survive_the_question_for_their_spec(has_lambda: bool) -> None:
+    wrap: Any = _with_lambda if has_lambda else gym.wrappers.TimeAwareObservation
+    envs = gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode="async", wrappers=[wrap])
+    found = described(envs)
+    envs.reset(seed=1)
+    assert envs.step(np.array([0, 1]))[1].tolist() == [1, 1]
+    envs.close()
+    if has_lambda:
+        assert found["env_spec"] == ""
+        assert "are not asked for their spec: they have TransformReward, TimeLimit" in found["env_spec_problem"]
+    else:
+        assert json.loads(found["env_spec"])["additional_wrappers"][0]["name"] == "TimeAwareObservation"
+
+
+def _with_lambda(env: Any) -> Any:
+    return gym.wrappers.TransformReward(env, lambda reward: reward)
+
+
+def test_the_recorder_is_made_with_wrappers_that_take_no_type_parameters() -> None:
+    code = (
+        "from typing import Any; from gymnasium import vector; base = vector.VectorWrapper;"
+        "base.__class_getitem__ = None;"
+        "from gym_h5record.vector import RecordToHDF5; print(issubclass(RecordToHDF5, base))"
+    )
+    assert run(code) == "True"
 
 
 def test_spaces_are_those_of_a_single_environment() -> None:
