@@ -109,7 +109,7 @@ def film(path: Path, life: Life, before: list[tuple[int, int]] = []) -> Film:  #
                 mode=life.mode,
                 writer="inline",
                 durability=life.durability,
-                checksum=life.checksum and not has_lanes(life.env),
+                checksum=life.checksum,
                 flush_interval_s=_NEVER_S,
             )
             for steps, _ in zip(range(1, life.steps + 1), acts(recorder, life.env, life.number), strict=False):

@@ -89,12 +89,13 @@ class LaneSink(Sink):
         return batches
 
     def _batch(self, value: Any) -> Any:
+        batch: Any
         if type(value) is np.ndarray and value.ndim and value.dtype.kind in "biuf":
             batch = np.zeros((self._num_lanes, *value.shape), value.dtype)
         elif isinstance(value, (np.number, np.bool_)):
             batch = np.zeros(self._num_lanes, value.dtype)
         else:
-            return _OneLane(value)
+            batch = [None] * self._num_lanes
         batch[self._lane] = value
         return batch
 
