@@ -3,11 +3,18 @@
     python scripts/gymnasium_tests.py ~/Gymnasium                        # 15 minutes on 2 cores
     python scripts/gymnasium_tests.py ~/Gymnasium tests/utils --way base
     python scripts/gymnasium_tests.py ~/Gymnasium --baseline             # every test also without the recorder
+    python scripts/gymnasium_tests.py ~/Gymnasium --way vector-top       # 15 minutes on 2 cores
+    python scripts/gymnasium_tests.py ~/Gymnasium --way vector-base
 
 The first argument is a checkout of Gymnasium; the tests import its ``gymnasium``. ``gymnasium.make`` and the
 ``GenericTestEnv`` of the tests give environments that are recorded, each into a new file: with ``--way top`` the
 recorder is the outermost wrapper of what ``make`` returns, with ``--way base`` it is below all wrappers. Afterwards
 every file is opened and validated.
+
+``--way vector-top`` and ``--way vector-base`` record vector environments instead, with a lane for each environment, and
+run the tests of vector environments and their wrappers. ``gymnasium.make_vec`` and all classes of vector environments
+give recorded ones: the recorder is above the vector wrappers that a test makes, or below them. It passes attributes on
+to the wrapper that it hides, because tests ask for them.
 
 The exit code is 1 if a test fails that passes without the recorder, or if a file has a problem. A few tests inspect
 wrappers, and must fail with any; ``gymnasium_suite/tables.py`` names each with the reason. It also names the tests that
@@ -28,6 +35,7 @@ from gymnasium_suite.suite import WAYS, Checkout, Outcomes, run
 from gymnasium_suite.tables import EXPECTED_FAILURES, LEFT_OUT, reason
 
 PARTS = ("tests/wrappers", "tests/test_core.py", "tests/utils", "tests/envs")
+VECTOR_PARTS = ("tests/wrappers/vector", "tests/vector", "tests/envs/registration/test_make_vec.py")
 
 
 @dataclass
@@ -57,7 +65,7 @@ def main() -> int:
     """Run the parts one after the other, and print what they found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkout", type=Path, help="folder of a checkout of Gymnasium")
-    parser.add_argument("tests", nargs="*", default=PARTS, metavar="TESTS", help="paths in it")
+    parser.add_argument("tests", nargs="*", metavar="TESTS", help="paths in it")
     parser.add_argument("--way", choices=WAYS, default="top", help="where the recorder is put")
     parser.add_argument("--writer", choices=("inline", "process"), default="inline", help="the recorder's option")
     parser.add_argument("--baseline", action="store_true", help="also run every test without the recorder")
@@ -65,7 +73,7 @@ def main() -> int:
     options = parser.parse_args()
     checkout = Checkout(options.checkout.resolve(), options.timeout)
     parts = []
-    for name in options.tests:
+    for name in options.tests or (VECTOR_PARTS if options.way.startswith("vector") else PARTS):
         with tempfile.TemporaryDirectory() as folder:
             parts.append(run_part(checkout, name, Path(folder), options))
         print_part(parts[-1])

@@ -11,12 +11,13 @@ from gymnasium import Space
 from gym_h5record.display import short_repr
 from gym_h5record.errors import EpisodeDataError, OptionError
 from gym_h5record.notices import OnceWarner
+from gym_h5record.recorder.episode_recorder import MALFORMED
 from gym_h5record.recorder.episode_stream import kept_copy
 from gym_h5record.recorder.vector_frames import VectorFrames
 from gym_h5record.values.lane_values import final_info, final_observation, has_entries, map_batch, without_finals
 from gym_h5record.writing.batch_rows import BatchRows
 
-__all__ = ["LaneBatches", "checked_mask", "seeds_of"]
+__all__ = ["LaneBatches", "checked_mask", "mask_or_problem", "seeds_of"]
 
 
 class LaneBatches:
@@ -66,9 +67,15 @@ class LaneBatches:
         picked = [self._picked(None, each) for each in (rewards, terminations, truncations)]
         return (picked[0], picked[1], picked[2]), ended[self._lanes]
 
-    def actions(self, actions: Any) -> Any:
-        """The actions of the lanes."""
-        return actions if self._is_whole else self._picked(self._action_space, actions)
+    def actions(self, actions: Any) -> tuple[Any, str | None]:
+        """The actions of the lanes, and what is wrong with the batch if it has not an action for every environment."""
+        try:
+            if type(actions) is not np.ndarray or len(actions) != self._num_envs:
+                map_batch(self._action_space, actions, self._checked_size)
+            return (actions if self._is_whole else self._picked(self._action_space, actions)), None
+        except (*MALFORMED, LookupError):
+            wanted = f"an action for each of {self._num_envs} environments"
+            return None, f"step() got {short_repr(actions)}, expected {wanted}."
 
     def extras(self, extras: Mapping[str, Any]) -> dict[str, Any]:
         """Copies of what the agent adds to the steps of the lanes: arrays of numbers, and lists of anything else.
@@ -164,7 +171,7 @@ class LaneBatches:
 
     def _checked_size(self, part: Any) -> Any:
         if len(part) != self._num_envs:
-            raise ValueError(f"{len(part)} observations of {self._num_envs} environments")
+            raise ValueError(f"{len(part)} values of {self._num_envs} environments")
         return part
 
 
@@ -180,6 +187,17 @@ def checked_mask(options: Any, num_envs: int) -> np.ndarray | None:
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (num_envs,):
         raise OptionError(f"reset_mask: expected a boolean array ({num_envs},), got {short_repr(mask)}")
     return mask.copy()
+
+
+def mask_or_problem(options: Any, num_envs: int) -> tuple[np.ndarray | None, str | None]:
+    """The mask as of ``checked_mask``; or one that resets nothing, and what is wrong with that of the options.
+
+    The error that the environment raises then tells the user.
+    """
+    try:
+        return checked_mask(options, num_envs), None
+    except OptionError as error:
+        return np.zeros(num_envs, np.bool_), f"reset() got another {error}."
 
 
 def seeds_of(seed: Any, num_envs: int) -> list[Any]:

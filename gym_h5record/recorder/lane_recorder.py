@@ -23,7 +23,7 @@ from gym_h5record.format.names import Origin, RowFlag
 from gym_h5record.notices import OnceWarner, warn
 from gym_h5record.recorder.episode_recorder import MALFORMED
 from gym_h5record.recorder.episode_stream import kept_copy, warn_of_repr
-from gym_h5record.recorder.lane_batches import LaneBatches, checked_mask, seeds_of
+from gym_h5record.recorder.lane_batches import LaneBatches, mask_or_problem, seeds_of
 from gym_h5record.recorder.lane_states import LaneStates
 from gym_h5record.recorder.lane_stream import LaneStream, VectorStep
 from gym_h5record.recorder.living import close_when_dropped
@@ -34,6 +34,7 @@ from gym_h5record.writing.row_writer import begin_json
 
 __all__ = ["LaneRecorder"]
 
+_RETURNED = "{}() of the environment returned {}, expected {}."
 _STEP_RESULT = "(observations, rewards, terminations, truncations, infos), each with an entry for every environment"
 _FALSE, _TRUE = b"\0", b"\1"
 _FIRST, _LAST = np.uint8(RowFlag.FIRST), np.uint8(RowFlag.LAST)
@@ -73,6 +74,7 @@ class LaneRecorder:
         self._watches_steps = states.schedules[0].watches_steps
         self._has_reset = False
         self._pending: tuple[Any, dict[str, Any]] | None = None  # actions and extras of the first step of all
+        self._refused: str | None = None  # why the call that the environment is in cannot be recorded
         self._stepped: Sequence[int] = ()
         self._autoreset: dict[int, dict[str, bytes]] = {}  # snapshots of lanes that the coming step resets instead
         self._finalizer: finalize[Any, Any] | None = None
@@ -93,21 +95,14 @@ class LaneRecorder:
     def before_reset(self, seed: Any, options: Any, num_envs: int) -> dict[int, dict[str, Any]] | None:
         """Read the mask and take the snapshots, before the environment changes the options or draws from a generator.
 
-        The environment then gets the very options: those of Gymnasium take the mask out, and wrappers see that.
-
         Returns:
             How the episode of each lane that is reset begins; None if the recording is closed.
-
-        Raises:
-            OptionError: If there is a ``reset_mask`` that is no boolean for each environment.
         """
         if self.extras is not None:
             self.extras = None
             warn("reset() came before the step that the last extras belong to: they are not recorded.")
-        mask = checked_mask(options, num_envs)
-        others = options
-        if mask is not None:
-            others = {key: each for key, each in options.items() if key != "reset_mask"} or None
+        mask, self._refused = mask_or_problem(options, num_envs)
+        others = options if mask is None else {key: options[key] for key in options if key != "reset_mask"} or None
         stream = self.open_stream
         if stream is None:
             if not self.errors.has_given_up:
@@ -128,6 +123,9 @@ class LaneRecorder:
     def after_reset(self, result: Any, begins: dict[int, dict[str, Any]]) -> None:
         """End the episodes before, and begin one in every lane that was reset, unless the triggers say no."""
         states = self._states
+        if self._refused is not None:
+            self._stop(self._refused)
+            return
         try:
             self._discard(states.unwanted(begins))
             self._snapshots.complete({lane: begin["snapshot"] for lane, begin in begins.items()})
@@ -137,7 +135,7 @@ class LaneRecorder:
             try:
                 rows = self._batches.rows(*result)
             except (*MALFORMED, LookupError):
-                self._stop_after_malformed("reset", result, "(observations, infos)")
+                self._stop(_RETURNED.format("reset", short_repr(result), "(observations, infos)"))
                 return
             self._end([lane for lane in states.running() if lane in begins])
             recorded = {lane: begins[lane] for lane in states.reset(list(begins))}
@@ -157,8 +155,9 @@ class LaneRecorder:
         stream, states = self.open_stream, self._states
         extras, self.extras = self.extras or {}, None
         self._pending = None
-        if stream is None or not self._has_reset:
-            if stream is not None:
+        taken, self._refused = self._batches.actions(actions)
+        if stream is None or not self._has_reset or self._refused is not None:
+            if stream is not None and not self._has_reset:
                 self._notices.warn("step() was called before the first reset(): the step is not recorded.")
             return
         stepped = states.is_recording > states.is_over  # recorded, and not over
@@ -169,9 +168,9 @@ class LaneRecorder:
             self._autoreset = {lane: self._snapshots.take(lane) for lane in over}
         try:
             if stream.rows is None:
-                self._pending = kept_copy(self._batches.actions(actions)), extras
+                self._pending = kept_copy(taken), extras
             else:
-                stream.rows.put_actions(self._batches.actions(actions), extras, self._stepped)
+                stream.rows.put_actions(taken, extras, self._stepped)
         except FAILURES as error:
             if not self.errors.goes_on_after(error):
                 raise
@@ -181,12 +180,15 @@ class LaneRecorder:
         stream = self.open_stream
         if stream is None or not self._has_reset:
             return
+        if self._refused is not None:
+            self._stop(self._refused)
+            return
         try:
             observations, rewards, terminations, truncations, infos = result
             outcome, ended = self._batches.outcome(rewards, terminations, truncations)
             rows = self._batches.rows(observations, infos)
         except (*MALFORMED, LookupError):
-            self._stop_after_malformed("step", result, _STEP_RESULT)
+            self._stop(_RETURNED.format("step", short_repr(result), _STEP_RESULT))
             return
         try:
             self._record_step(stream, outcome, ended, rows)
@@ -319,10 +321,9 @@ class LaneRecorder:
         if self._finalizer is not None:
             self._finalizer.detach()
 
-    def _stop_after_malformed(self, method: str, result: Any, expected: str) -> None:
+    def _stop(self, what: str) -> None:
         self._end(self._states.running())
         self._states.lose_track()
         self._states.is_over[:] = True
         self._has_reset = False
-        what = f"{method}() of the environment returned {short_repr(result)}, expected {expected}."
         self._notices.warn(f"{what} It is passed on, and nothing is recorded until the next reset.")

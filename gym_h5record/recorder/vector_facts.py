@@ -25,9 +25,15 @@ _PICKLABLE = frozenset(
         *("PassiveEnvChecker", "OrderEnforcing", "TimeLimit", "Autoreset", "RecordEpisodeStatistics"),
         *("AtariPreprocessing", "MaxAndSkipObservation", "FrameStackObservation", "TimeAwareObservation"),
         *("GrayscaleObservation", "ResizeObservation", "ReshapeObservation", "FlattenObservation", "DtypeObservation"),
-        *("FilterObservation", "DelayObservation", "NormalizeObservation", "RescaleObservation", "AddRenderObservation"),
+        *(
+            "FilterObservation",
+            "DelayObservation",
+            "NormalizeObservation",
+            "RescaleObservation",
+            "AddRenderObservation",
+        ),
         *("DiscretizeObservation", "DiscretizeAction", "ClipAction", "RescaleAction", "StickyAction"),
-        *("ClipReward", "NormalizeReward"),
+        *("ClipReward", "NormalizeReward", "AddRenderObservation"),
     )
 )
 """Gymnasium's wrappers that take no function. With a lambda in it, a spec cannot be pickled."""

@@ -46,6 +46,12 @@ EXPECTED_FAILURES = {
         "asks for the class of the outermost wrapper"
     ),
     r"tests/wrappers/test_record_constructor_args\.py::test_env_spec_roundtrip_keeps_wrapper_arguments": _SPEC_TWICE,
+    r"tests/envs/registration/test_make_vec\.py::test_make_vec_(env_id|vectorization_mode|wrappers)": (
+        "asks for the class of the outermost wrapper"
+    ),
+    r"tests/vector/test_vector_wrapper\.py::test_vector_env_wrapper_attributes": (
+        "calls a method of the environment on what is right below the outermost wrapper"
+    ),
     r"tests/vector/test_autoreset_mode\.py::"
     r"test_(autoreset_(next_step|within_step|disabled)|same_step_final_obs)\[.*": (
         "set_attr gives a new attribute to the outermost wrapper, and the environment below looks for it"

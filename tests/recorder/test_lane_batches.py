@@ -98,7 +98,7 @@ def test_observations_of_fewer_environments_are_refused(batch: Any, lanes: Any) 
 def test_a_part_of_a_tree_that_is_missing_or_short_is_refused() -> None:
     with pytest.raises(LookupError):
         batches(observation=TREE).rows({"at": NUMBERS}, {})
-    with pytest.raises(ValueError, match="3 observations of 4 environments"):
+    with pytest.raises(ValueError, match="3 values of 4 environments"):
         batches(observation=TREE).rows({"at": NUMBERS, "words": ("a", "b", "c")}, {})
 
 
@@ -127,9 +127,12 @@ def test_an_outcome_of_fewer_environments_is_refused(short: int) -> None:
 
 
 def test_actions_are_those_of_the_lanes() -> None:
-    assert batches().actions(np.array([5, 6, 7, 8])).tolist() == [8, 5]
+    taken, problem = batches().actions(np.array([5, 6, 7, 8]))
+    assert (taken.tolist(), problem) == ([8, 5], None)
+    problem = "step() got an array of int64 (3,), expected an action for each of 4 environments."
+    assert batches().actions(np.array([5, 6, 7])) == (None, problem)
     actions = np.arange(4)
-    assert batches(ALL).actions(actions) is actions
+    assert batches(ALL).actions(actions)[0] is actions
 
 
 def test_extras_are_copies_arrays_of_numbers_and_lists_of_anything_else() -> None:

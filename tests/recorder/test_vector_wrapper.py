@@ -476,10 +476,10 @@ def test_a_single_environment_is_not_appended_to_lanes(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("mask", [[True] * 4, np.ones(4), np.ones(3, np.bool_)], ids=["list", "floats", "short"])
-def test_a_mask_that_is_not_boolean_is_refused(mask: Any, tmp_path: Any) -> None:
+def test_the_environment_refuses_a_mask_that_is_not_boolean(mask: Any, tmp_path: Any) -> None:
     envs = h5r.vector.RecordToHDF5(made("box", AutoresetMode.DISABLED), tmp_path / "lanes.h5", writer="inline")
     envs.reset(seed=5)
-    with pytest.raises(OptionError, match="reset_mask: expected a boolean array"):
+    with pytest.raises((TypeError, ValueError), match=r"`options\['reset_mask'\]` must"):
         envs.reset(options={"reset_mask": mask})
     drive(envs, AutoresetMode.NEXT_STEP, 1, start=1)
     envs.close()
@@ -536,6 +536,44 @@ def test_batches_with_too_few_rows_are_passed_on_and_not_recorded(tmp_path: Any)
         assert [(each.env, each.length, each.complete) for each in recording] == [
             (lane, 1, False) for _ in range(2) for lane in range(3)
         ]
+
+
+def test_a_mask_that_only_the_environment_takes_ends_the_recorded_episodes(tmp_path: Any) -> None:
+    envs = h5r.vector.RecordToHDF5(_TooFew(), tmp_path / "lanes.h5", writer="inline")
+    envs.reset()
+    envs.step(np.zeros(3, np.int64))
+    with pytest.warns(RecordingWarning, match=r"reset_mask: expected a boolean array \(3,\).* until the next reset"):
+        envs.reset(options={"reset_mask": [1, 0, 1]})
+    with pytest.warns(RecordingWarning, match="before the first reset"):
+        envs.step(np.zeros(3, np.int64))
+    envs.close()
+    with h5r.Recording(tmp_path / "lanes.h5") as recording:
+        assert [(each.env, each.length) for each in recording] == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_actions_that_the_environment_refuses_change_nothing(tmp_path: Any) -> None:
+    envs = h5r.vector.RecordToHDF5(gym.make_vec("CartPole-v1", 3, "sync"), tmp_path / "lanes.h5", writer="inline")
+    envs.reset(seed=1)
+    for count in (3, 2, 4, 3):
+        if count == 3:
+            envs.step(np.zeros(3, np.int64))
+        else:
+            with pytest.raises(ValueError, match=r"(?i)action|zip"):
+                envs.step(np.zeros(count, np.int64))
+    envs.close()
+    with h5r.Recording(tmp_path / "lanes.h5") as recording:
+        assert [(each.env, each.length) for each in recording] == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_too_few_actions_that_the_environment_takes_end_the_recorded_episodes(tmp_path: Any) -> None:
+    envs = h5r.vector.RecordToHDF5(_TooFew(), tmp_path / "lanes.h5", writer="inline")
+    envs.reset()
+    envs.step(np.zeros(3, np.int64))
+    with pytest.warns(RecordingWarning, match="expected an action for each of 3 environments"):
+        envs.step(np.zeros(2, np.int64))
+    envs.close()
+    with h5r.Recording(tmp_path / "lanes.h5") as recording:
+        assert [(each.env, each.length) for each in recording] == [(0, 1), (1, 1), (2, 1)]
 
 
 def test_extras_with_too_few_entries_are_refused(tmp_path: Any) -> None:
