@@ -10,6 +10,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from gym_h5record.errors import OptionError, SpecError, UnsupportedEnvError
@@ -25,13 +26,7 @@ _PICKLABLE = frozenset(
         *("PassiveEnvChecker", "OrderEnforcing", "TimeLimit", "Autoreset", "RecordEpisodeStatistics"),
         *("AtariPreprocessing", "MaxAndSkipObservation", "FrameStackObservation", "TimeAwareObservation"),
         *("GrayscaleObservation", "ResizeObservation", "ReshapeObservation", "FlattenObservation", "DtypeObservation"),
-        *(
-            "FilterObservation",
-            "DelayObservation",
-            "NormalizeObservation",
-            "RescaleObservation",
-            "AddRenderObservation",
-        ),
+        *("FilterObservation", "DelayObservation", "NormalizeObservation", "RescaleObservation"),
         *("DiscretizeObservation", "DiscretizeAction", "ClipAction", "RescaleAction", "StickyAction"),
         *("ClipReward", "NormalizeReward", "AddRenderObservation"),
     )
@@ -140,7 +135,7 @@ def _environment(env: VectorEnv[Any, Any, Any]) -> dict[str, str]:
     if envs is not None:
         described = describe_environment(envs[0])
         return {**described, **{name: arrays[name] for name in ("observation_space", "action_space")}}
-    spec, inner = env.spec, type(env.unwrapped)
+    spec, inner = _own_spec(env), type(env.unwrapped)
     found = {
         **arrays,
         "env_name": inner.__qualname__ if spec is None else spec.id,
@@ -178,12 +173,18 @@ def _worker_wrappers(env: AsyncVectorEnv[Any, Any]) -> list[str] | None:
 
 def _vector_spec(env: VectorEnv[Any, Any, Any]) -> str | None:
     """The spec from which ``gymnasium.make_vec`` makes the environment anew, as JSON; None without one."""
-    if env.spec is None:
+    spec = _own_spec(env)
+    if spec is None:
         return None
     try:
-        return spec_to_json(replace(env.spec))
+        return spec_to_json(replace(spec))
     except SpecError:
         return None
+
+
+def _own_spec(env: VectorEnv[Any, Any, Any]) -> EnvSpec | None:
+    """The spec of a vector environment; None without one of Gymnasium's, such as in EnvPool."""
+    return env.spec if isinstance(env.spec, EnvSpec) else None
 
 
 def _wrappers(env: Any) -> list[Any]:

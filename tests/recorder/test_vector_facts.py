@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -128,6 +129,14 @@ def test_class_mode_lanes_and_wrappers_are_noted() -> None:
 def test_the_spec_of_a_vector_environment_is_noted_if_it_has_one() -> None:
     envs = gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode="vector_entry_point")
     assert json.loads(described(envs)["vector"]["spec"])["id"] == "CartPole-v1"
+
+
+def test_a_spec_that_is_not_of_gymnasium_is_none() -> None:
+    env = Own({"autoreset_mode": AutoresetMode.NEXT_STEP})
+    env.spec = SimpleNamespace(config={"num_envs": 2})  # type: ignore[assignment]  # as EnvPool has it
+    found = described(env)
+    assert found["vector"]["spec"] is None
+    assert found["env_name"] == "Own"
 
 
 def test_one_of_the_environments_is_described_where_they_can_be_reached() -> None:
