@@ -64,8 +64,9 @@ def test_replay_of_a_step_without_a_reward_says_what_is_wrong(
 ) -> None:
     result = CliRunner().invoke(main, ["replay", str(change(_forget_types)), *option])
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: ")
-    assert "has no value" in result.stderr
+    message = json.loads(result.stdout)["error"]["message"] if option else result.stderr.removeprefix("error: ")
+    assert "has no value" in message
+    assert option or result.stderr.startswith("error: ")
 
 
 # Appending to damaged recordings --------------------------------------------------------------------
