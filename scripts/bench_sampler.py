@@ -120,8 +120,10 @@ def ways_to_sample(recording: h5r.Recording, batch_size: int) -> tuple[dict[str,
 
 def stable_baselines3_buffer(recording: h5r.Recording, arrays: dict[str, np.ndarray]) -> Any:
     """A buffer of Stable-Baselines3 with all steps in it."""
+    import torch
     from stable_baselines3.common.buffers import ReplayBuffer
 
+    torch.set_num_threads(1)  # as the samplers have: a batch is too small for two
     count = len(arrays["rewards"])
     buffer = ReplayBuffer(count, recording.observation_space, recording.action_space, device="cpu")
     for name in ("observations", "next_observations", "rewards", "dones"):
