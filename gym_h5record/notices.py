@@ -29,8 +29,8 @@ class OnceWarner:
     def __init__(self) -> None:
         self._known: set[str] = set()
 
-    def warn(self, message: str) -> None:
-        """Warn, unless this message has been given before."""
-        if message not in self._known:
-            self._known.add(message)
+    def warn(self, message: str, about: str = "") -> None:
+        """Warn, unless this message has been given before, or another one ``about`` the same."""
+        if (about or message) not in self._known:
+            self._known.add(about or message)
             warn(message)

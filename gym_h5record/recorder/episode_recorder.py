@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from time import monotonic
 from typing import Any
-from weakref import finalize
 
 import gymnasium as gym
 
 from gym_h5record.display import short_repr
 from gym_h5record.format.names import NUMPY_SCALARS, Origin
-from gym_h5record.notices import warn
+from gym_h5record.recorder.ending import EndingRecorder
 from gym_h5record.recorder.episode_stream import EpisodeStream, kept_copy, warn_of_repr
 from gym_h5record.recorder.episode_summary import EpisodeTally, Keep
 from gym_h5record.recorder.frame_sources import FrameSource
-from gym_h5record.recorder.living import close_when_dropped
-from gym_h5record.recorder.on_error import ErrorPolicy
 from gym_h5record.recorder.snapshots.snapshot_set import SnapshotSet
 from gym_h5record.recorder.triggers import Schedule
 from gym_h5record.writing.row_writer import RowWriter, begin_json
@@ -34,7 +31,7 @@ MALFORMED = (TypeError, ValueError, RuntimeError)
 _IMMUTABLE = frozenset({int, float, bool, str, bytes, type(None), *NUMPY_SCALARS})
 
 
-class EpisodeRecorder:
+class EpisodeRecorder(EndingRecorder[EpisodeStream]):
     """Decides which steps of one environment are recorded.
 
     Args:
@@ -46,12 +43,9 @@ class EpisodeRecorder:
         keep: The option of the recorder.
 
     Attributes:
-        stream: Where the steps go; None once the recording is closed.
         rows: Takes the steps of the running episode; None unless it is being recorded.
-        extras: What the agent has added to the coming step, or None.
         tally: Adds up the running episode if ``keep`` will be asked about it, else None.
         watches_steps: Whether ``after_step`` is to be called after every step, not only after the last of an episode.
-        errors: What to do when the writer has failed.
     """
 
     def __init__(
@@ -63,31 +57,16 @@ class EpisodeRecorder:
         on_error: str,
         keep: Keep | None,
     ) -> None:
-        self.stream: EpisodeStream | None = stream
+        super().__init__(stream, on_error)
         self.rows: RowWriter | None = None
-        self.extras: dict[str, Any] | None = None
         self.tally: EpisodeTally | None = None
         self.watches_steps = schedule.watches_steps or keep is not None
-        self.errors = ErrorPolicy(on_error, self.close)
         self._schedule = schedule
         self._frame_source = frame_source
         self._snapshots = snapshots
         self._keep = keep
         self._is_recording = False  # whether the running episode is recorded
         self._can_discard = False  # whether the newest row belongs to an episode that may be discarded
-        self._finalizer: finalize[Any, Any] | None = None
-        self._end = "the recorder has been closed"  # why nothing is recorded when ``stream`` is None
-        self._warned: set[str] = set()
-
-    def close_with(self, owner: object) -> None:
-        """Complete the file when ``owner`` is dropped without ``close``."""
-        if self.stream is not None:
-            self._finalizer = close_when_dropped(owner, self, self.stream)
-
-    @property
-    def open_stream(self) -> EpisodeStream | None:
-        """The stream; None once the recording is closed, in this thread or in another one."""
-        return None if self.stream is None or self.stream.session.is_closing else self.stream
 
     # A reset --------------------------------------------------------------------------------------
 
@@ -97,16 +76,13 @@ class EpisodeRecorder:
         Returns:
             How the coming episode begins, None if the recording is closed.
         """
-        if self.extras is not None:
-            self.extras = None
-            warn("reset() came before the step that the last extras belong to: they are not recorded.")
+        self.drop_extras()
         stream = self.open_stream
         if stream is not None and stream.rows is None and self._schedule.records_everything:
             with self.errors.applied():
                 stream.open()  # the writer process loads while the environment resets
         if self.open_stream is None:
-            if not self.errors.has_given_up:  # that warning has said it
-                self._warn_once(f"{self._end}: the episodes from here on are not recorded.")
+            self.warn_of_end()
             return None
         snapshot = self._snapshots.take(env, is_bare=seed is None and options is None)
         return begin_json(seed, options, Origin.RESET, self._schedule.episode_id + 1, warn_of_repr, snapshot)
@@ -155,7 +131,7 @@ class EpisodeRecorder:
         if stream is None or self._schedule.episode_id < 0:
             self.extras = None
             if stream is not None:
-                self._warn_once("step() was called before the first reset(): the step is not recorded.")
+                self.notices.warn("step() was called before the first reset(): the step is not recorded.")
             return None
         with self.errors.applied():
             if monotonic() >= stream.session.due_s:
@@ -237,7 +213,7 @@ class EpisodeRecorder:
         """Forget the newest episode, whether it runs or has ended."""
         stream = self.open_stream
         if stream is None or not self._can_discard:
-            self._warn_once("discard_episode() found no recorded episode to forget.")
+            self.notices.warn("discard_episode() found no recorded episode to forget.")
             return
         self.rows = self.tally = None
         self._is_recording = self._can_discard = False
@@ -259,7 +235,7 @@ class EpisodeRecorder:
         if self.rows is not None:
             self.rows.end_episode()
         self.lose_track()
-        self._warn_once(
+        self.notices.warn(
             f"{method}() of the environment returned {short_repr(result)}, expected {expected}. "
             "It is passed on, and nothing is recorded until the next reset.",
             method,
@@ -278,40 +254,13 @@ class EpisodeRecorder:
                 self.rows = rows if rows is not None and self._is_recording else self.rows
                 stream.session.flush()
 
-    def close(self) -> None:
-        """Ask ``keep`` about the running episode, and complete the file. May be called again."""
-        stream = self.stream
-        if stream is None:
-            return
-        try:
-            if not stream.session.is_closing:
-                self._ask_keep()
-        finally:
-            self.rows = None
-            try:
-                stream.close()
-            finally:
-                if stream.session.is_closed:  # else it was interrupted: the next ``close``, or the finalizer, goes on
-                    self._let_go()
+    def ask_keep_at_end(self) -> None:
+        """See ``EndingRecorder``."""
+        self._ask_keep()
 
-    def abandon(self) -> None:
-        """Stop recording without touching the file: called in a forked child, which shares it."""
-        stream, self.rows = self.stream, None
-        self._end = "this process is a forked child of the one that records"
-        if stream is not None:
-            self._let_go()
-            stream.abandon()
-
-    def _let_go(self) -> None:
-        self.stream = None
-        if self._finalizer is not None:
-            self._finalizer.detach()
-
-    def _warn_once(self, message: str, about: str = "") -> None:
-        about = about or message
-        if about not in self._warned:
-            self._warned.add(about)
-            warn(message)
+    def forget_rows(self) -> None:
+        """See ``EndingRecorder``."""
+        self.rows = None
 
 
 def _has_parts(result: Any, number: int) -> bool:

@@ -20,6 +20,7 @@ from gym_h5record.format.names import Origin
 from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.notices import warn
 from gym_h5record.recorder.append_check import check_same
+from gym_h5record.recorder.ending import EndingStream
 from gym_h5record.recorder.recorded_env import RecordedEnv
 from gym_h5record.values.tagged_json import no_exact_form, tag_anything, untag
 from gym_h5record.writing.deferred_signals import signals_held
@@ -30,7 +31,7 @@ from gym_h5record.writing.session import Session
 __all__ = ["EpisodeStream", "array_bytes", "kept_copy", "warn_of_repr"]
 
 
-class EpisodeStream:
+class EpisodeStream(EndingStream[RowWriter]):
     """The episodes of one environment on their way into a session, which the first of them opens.
 
     The columns are fixed by the first row and the first step (``docs/decisions/0001``). Until that step the first row
@@ -42,16 +43,13 @@ class EpisodeStream:
         recorded: The facts about the environment.
 
     Attributes:
-        session: The recording.
         recorded: The facts about the environment; may be replaced before the first episode.
-        rows: Takes rows. None before the columns are fixed, and after ``release``.
     """
 
     def __init__(self, session: Session, recorded: RecordedEnv) -> None:
-        self.session = session
+        super().__init__(session)
         self.recorded = recorded
         self._first_row: _FirstRow | None = None
-        self.rows: RowWriter | None = None
 
     @property
     def has_first_row(self) -> bool:
@@ -152,26 +150,13 @@ class EpisodeStream:
         elif self.rows is not None:
             self.rows.discard_episode()
 
-    def close(self) -> None:
-        """Record the first row if it still waits, and complete the file. May be called again."""
-        try:
-            if self.session.is_open:
-                self.lay_out_first_row()
-        finally:
-            self.session.begin_closing()
-            self.release()
-            self.session.close()
+    def record_waiting(self) -> None:
+        """See ``EndingStream``."""
+        self.lay_out_first_row()
 
-    def abandon(self) -> None:
-        """Drop the session without touching its files: a forked child shares them with its parent."""
-        self.session.abandon()
-        self.release()
-
-    def release(self) -> None:
-        """Drop the writer of rows. A thread that still records gets ``RecordingClosedError``."""
-        if self.rows is not None:
-            self.rows.release()
-        self.rows = self._first_row = None
+    def drop_waiting(self) -> None:
+        """See ``EndingStream``."""
+        self._first_row = None
 
     def _check_append(self, existing: Existing) -> None:
         recorded, path = self.recorded, self.session.options.path

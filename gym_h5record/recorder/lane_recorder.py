@@ -13,21 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from weakref import finalize
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from gym_h5record.display import short_repr
 from gym_h5record.format.names import Origin, RowFlag
-from gym_h5record.notices import OnceWarner, warn
+from gym_h5record.recorder.ending import EndingRecorder
 from gym_h5record.recorder.episode_recorder import MALFORMED
 from gym_h5record.recorder.episode_stream import kept_copy, warn_of_repr
 from gym_h5record.recorder.lane_batches import LaneBatches, mask_or_problem, seeds_of
 from gym_h5record.recorder.lane_states import LaneStates
 from gym_h5record.recorder.lane_stream import LaneStream, VectorStep
-from gym_h5record.recorder.living import close_when_dropped
-from gym_h5record.recorder.on_error import FAILURES, ErrorPolicy
+from gym_h5record.recorder.on_error import FAILURES
 from gym_h5record.recorder.snapshots.lane_snapshots import LaneSnapshots
 from gym_h5record.writing.batch_rows import BatchRows
 from gym_h5record.writing.row_writer import begin_json
@@ -40,7 +38,7 @@ _FALSE, _TRUE = b"\0", b"\1"
 _FIRST, _LAST = np.uint8(RowFlag.FIRST), np.uint8(RowFlag.LAST)
 
 
-class LaneRecorder:
+class LaneRecorder(EndingRecorder[LaneStream]):
     """Decides which steps of the lanes of a vector environment are recorded.
 
     Args:
@@ -50,11 +48,6 @@ class LaneRecorder:
         states: How the episodes stand.
         snapshots: Takes the state that resets depend on.
         on_error: The option of the recorder.
-
-    Attributes:
-        stream: Where the steps go; None once the recording is closed.
-        errors: What to do when the writer has failed.
-        extras: What the agent has added to the coming step, or None.
     """
 
     def __init__(
@@ -66,9 +59,7 @@ class LaneRecorder:
         snapshots: LaneSnapshots,
         on_error: str,
     ) -> None:
-        self.stream: LaneStream | None = stream
-        self.errors = ErrorPolicy(on_error, self.close)
-        self.extras: dict[str, Any] | None = None
+        super().__init__(stream, on_error)
         self._mode, self._batches, self._states, self._snapshots = mode, batches, states, snapshots
         self._all = range(len(states.is_over))
         self._watches_steps = states.schedules[0].watches_steps
@@ -77,18 +68,6 @@ class LaneRecorder:
         self._refused: str | None = None  # why the call that the environment is in cannot be recorded
         self._stepped: Sequence[int] = ()
         self._autoreset: dict[int, dict[str, bytes]] = {}  # snapshots of lanes that the coming step resets instead
-        self._finalizer: finalize[Any, Any] | None = None
-        self._notices = OnceWarner()
-
-    def close_with(self, owner: object) -> None:
-        """Complete the file when ``owner`` is dropped without ``close``."""
-        if self.stream is not None:
-            self._finalizer = close_when_dropped(owner, self, self.stream)
-
-    @property
-    def open_stream(self) -> LaneStream | None:
-        """The stream; None once the recording is closed, in this thread or in another one."""
-        return None if self.stream is None or self.stream.session.is_closing else self.stream
 
     # A reset --------------------------------------------------------------------------------------
 
@@ -98,15 +77,12 @@ class LaneRecorder:
         Returns:
             How the episode of each lane that is reset begins; None if the recording is closed.
         """
-        if self.extras is not None:
-            self.extras = None
-            warn("reset() came before the step that the last extras belong to: they are not recorded.")
+        self.drop_extras()
         mask, self._refused = mask_or_problem(options, num_envs)
         others = options if mask is None else {key: options[key] for key in options if key != "reset_mask"} or None
         stream = self.open_stream
         if stream is None:
-            if not self.errors.has_given_up:
-                self._notices.warn("the recorder has been closed: the episodes from here on are not recorded.")
+            self.warn_of_end()
             return None
         if stream.rows is None and self._states.records_everything:
             with self.errors.applied():
@@ -158,7 +134,7 @@ class LaneRecorder:
         taken, self._refused = self._batches.actions(actions)
         if stream is None or not self._has_reset or self._refused is not None:
             if stream is not None and not self._has_reset:
-                self._notices.warn("step() was called before the first reset(): the step is not recorded.")
+                self.notices.warn("step() was called before the first reset(): the step is not recorded.")
             return
         stepped = states.is_recording > states.is_over  # recorded, and not over
         self._stepped, self._autoreset = self._all, {}
@@ -268,7 +244,7 @@ class LaneRecorder:
         """Forget the newest episode of some environments, whether it runs or has ended with the last step."""
         lanes = [lane for lane in self._batches.chosen(envs) if self._states.can_discard[lane]]
         if self.open_stream is None or not lanes:
-            self._notices.warn("discard_episode() found no recorded episode to forget.")
+            self.notices.warn("discard_episode() found no recorded episode to forget.")
             return
         self._discard(lanes)
 
@@ -277,7 +253,7 @@ class LaneRecorder:
         if not lanes or stream is None:
             return
         with self.errors.applied():
-            stream.lay_out_first_rows()
+            stream.record_waiting()
             if stream.rows is not None:
                 stream.rows.mark(lanes, RowFlag.LAST | RowFlag.DISCARDED)
         self._states.discard(lanes)
@@ -293,37 +269,19 @@ class LaneRecorder:
         """Return once every step so far is committed in the HDF5 file."""
         if (stream := self.open_stream) is not None:
             with self.errors.applied():
-                stream.lay_out_first_rows()
+                stream.record_waiting()
                 stream.session.flush()
 
-    def close(self) -> None:
-        """Ask ``keep`` about the running episodes, and complete the file. May be called again."""
-        if (stream := self.stream) is None:
-            return
-        try:
-            if not stream.session.is_closing:
-                self._discard(self._states.unwanted())
-        finally:
-            try:
-                stream.close()
-            finally:
-                if stream.session.is_closed:  # else it was interrupted: the next ``close``, or the finalizer, goes on
-                    self._let_go()
+    def ask_keep_at_end(self) -> None:
+        """See ``EndingRecorder``."""
+        self._discard(self._states.unwanted())
 
-    def abandon(self) -> None:
-        """Stop recording without touching the file: called in a forked child, which shares it."""
-        if (stream := self.stream) is not None:
-            self._let_go()
-            stream.abandon()
-
-    def _let_go(self) -> None:
-        self.stream = None
-        if self._finalizer is not None:
-            self._finalizer.detach()
+    def forget_rows(self) -> None:
+        """See ``EndingRecorder``: only the stream has the writer of rows."""
 
     def _stop(self, what: str) -> None:
         self._end(self._states.running())
         self._states.lose_track()
         self._states.is_over[:] = True
         self._has_reset = False
-        self._notices.warn(f"{what} It is passed on, and nothing is recorded until the next reset.")
+        self.notices.warn(f"{what} It is passed on, and nothing is recorded until the next reset.")

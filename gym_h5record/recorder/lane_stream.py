@@ -13,6 +13,7 @@ import numpy as np
 from gym_h5record.format import names as fmt
 from gym_h5record.format.column_planning import plan_columns, plan_keys
 from gym_h5record.notices import warn
+from gym_h5record.recorder.ending import EndingStream
 from gym_h5record.recorder.episode_stream import EpisodeStream, array_bytes, kept_copy
 from gym_h5record.recorder.recorded_env import RecordedEnv
 from gym_h5record.values.lane_values import lane_info, lane_value
@@ -52,7 +53,7 @@ class VectorStep(NamedTuple):
     begins: Begins
 
 
-class LaneStream:
+class LaneStream(EndingStream[LaneRowWriter]):
     """The episodes of the lanes of a vector environment on their way into a session, which the first reset opens.
 
     The columns are fixed by the first rows and the first step (``docs/decisions/0001``). Until that step the first rows
@@ -62,15 +63,10 @@ class LaneStream:
         session: The recording.
         recorded: The facts about the environment.
         num_lanes: How many lanes are recorded.
-
-    Attributes:
-        session: The recording.
-        rows: Takes ticks. None before the columns are fixed, and after ``release``.
     """
 
     def __init__(self, session: Session, recorded: RecordedEnv, num_lanes: int) -> None:
-        self.session = session
-        self.rows: LaneRowWriter | None = None
+        super().__init__(session)
         self._recorded = recorded
         self._num_lanes = num_lanes
         self._single = EpisodeStream(session, recorded)  # checks whether the environment may be appended
@@ -87,7 +83,7 @@ class LaneStream:
 
     def begin_episodes(self, rows: BatchRows, begins: Begins) -> None:
         """Begin an episode in the lanes that ``begins`` names."""
-        self.lay_out_first_rows()  # they still wait if no step was taken since the last reset
+        self.record_waiting()  # they still wait if no step was taken since the last reset
         if self.rows is not None:
             self.rows.begin_episodes(rows, begins)
             return
@@ -116,31 +112,14 @@ class LaneStream:
             begins=step.begins,
         )
 
-    def lay_out_first_rows(self) -> None:
+    def record_waiting(self) -> None:
         """Record the first rows without a step, if they still wait."""
         if self._first is not None:
             self._lay_out(None)
 
-    def close(self) -> None:
-        """Record the first rows if they still wait, and complete the file. May be called again."""
-        try:
-            if self.session.is_open:
-                self.lay_out_first_rows()
-        finally:
-            self.session.begin_closing()
-            self.release()
-            self.session.close()
-
-    def abandon(self) -> None:
-        """Drop the session without touching its files: a forked child shares them with its parent."""
-        self.session.abandon()
-        self.release()
-
-    def release(self) -> None:
-        """Drop the writer of rows. A thread that still records gets ``RecordingClosedError``."""
-        if self.rows is not None:
-            self.rows.release()
-        self.rows = self._first = None
+    def drop_waiting(self) -> None:
+        """See ``EndingStream``."""
+        self._first = None
 
     def _lay_out(self, step: tuple[Any, dict[str, Any], VectorStep] | None) -> LaneRowWriter:
         session, recorded = self.session, self._recorded

@@ -29,6 +29,7 @@ LaneEncoders = Callable[[nodes.Node, int], Encoder]
 """Gives the encoder of a node for one lane."""
 
 _ARRAY, _VALUE = int(TypeCode.ARRAY), int(TypeCode.VALUE)  # to look up a member of an enumeration takes 0.05 us
+_ABSENT = np.uint8(TypeCode.ABSENT)
 _EXACT_INTEGER_BYTES = 4  # a float64 holds every integer of so many bytes
 
 
@@ -177,23 +178,22 @@ def make_keys_encoder(
         encode_rest: Called with a lane, and a dict of the keys that have no column, or whose values are no arrays.
     """
     num_lanes = codes.num_lanes
-    known = {each.key: each.node for each in keys}
-    absent = np.uint8(TypeCode.ABSENT)
+    known = {each.key: _KeyEncoder(each.node, columns.get(each.node.name), codes) for each in keys}
 
     def encode(slot: int, infos: Any, lanes: Sequence[int]) -> None:
         if type(infos) is not dict:
-            for node in known.values():
-                _blank(slot, node)
+            for key_encoder in known.values():
+                key_encoder.blank(slot)
             for lane in lanes:
                 encode_rest(lane, infos)
             return
         if not infos and not known:
             return
         rest: dict[Any, Any] = {}
-        for key, node in known.items():
+        for key, key_encoder in known.items():
             values, mask = infos.get(key), info_mask(infos, key, num_lanes)
-            if values is None or mask is None or not _put_key(slot, node, values, mask):
-                _blank(slot, node)
+            if values is None or mask is None or not key_encoder.encode(slot, values, mask):
+                key_encoder.blank(slot)
                 if values is not None and mask is not None:
                     rest[key] = values
         rest |= {
@@ -205,35 +205,53 @@ def make_keys_encoder(
             rest |= {f"_{key}": infos[f"_{key}"] for key in rest if type(key) is str and f"_{key}" in infos}
             _put_rest(rest, lanes, encode_rest, num_lanes)
 
-    def _put_key(slot: int, node: nodes.Array | nodes.Scalar, values: Any, mask: np.ndarray) -> bool:
-        if type(values) is not np.ndarray or values.shape[:1] != (num_lanes,) or values.dtype.kind not in "biuf":
+    return encode
+
+
+class _KeyEncoder:
+    """Writes the values that a batch of infos has for one key.
+
+    Args:
+        node: The node of the key.
+        column: Its column in the ring, None for arrays without elements.
+        codes: The type codes.
+    """
+
+    def __init__(self, node: nodes.Array | nodes.Scalar, column: np.ndarray | None, codes: LaneCodes) -> None:
+        self._node, self._column, self._codes = node, column, codes
+        self._index = codes.index(node)
+
+    def encode(self, slot: int, values: Any, mask: np.ndarray) -> bool:
+        """Write the values of the lanes in ``mask``, ``(lanes,)`` bool. Returns whether the column holds them."""
+        if type(values) is not np.ndarray or values.shape[:1] != mask.shape or values.dtype.kind not in "biuf":
             return False
-        if isinstance(node, nodes.Array):
-            fits = values.dtype == node.dtype and values.shape[1:] == node.shape and bool(node.shape)
-            code: int | None = _ARRAY
-        else:
-            fits, code = values.ndim == 1, numpy_scalar_code(node.dtype.type)
-            code = code if values.dtype == node.dtype else _code_if_fits(values, node.dtype)
-        if not fits or code is None:
+        code = self._code(values)
+        if code is None:
             return False
-        column, index = columns.get(node.name), codes.index(node)
-        if column is not None:
-            column[slot] = values
+        if self._column is not None:
+            self._column[slot] = values
         if mask.all():
-            codes.put(slot, index, code)
+            self._codes.put(slot, self._index, code)
             return True
-        if column is not None:
-            column[slot, ~mask] = 0  # what Gymnasium has put there is no value of the environment
-        codes.put_each(slot, index, np.where(mask, np.uint8(code), absent))
+        if self._column is not None:
+            self._column[slot, ~mask] = 0  # what Gymnasium has put there is no value of the environment
+        self._codes.put_each(slot, self._index, np.where(mask, np.uint8(code), _ABSENT))
         return True
 
-    def _blank(slot: int, node: nodes.Array | nodes.Scalar) -> None:
-        column = columns.get(node.name)
-        if column is not None:
-            column[slot] = 0
-        codes.put(slot, codes.index(node), TypeCode.ABSENT)
+    def blank(self, slot: int) -> None:
+        """Write that no lane has the key."""
+        if self._column is not None:
+            self._column[slot] = 0
+        self._codes.put(slot, self._index, TypeCode.ABSENT)
 
-    return encode
+    def _code(self, values: np.ndarray) -> int | None:
+        """The type code of the values of all lanes, None if they do not fit the column."""
+        node = self._node
+        if isinstance(node, nodes.Array):
+            return _ARRAY if values.dtype == node.dtype and values.shape[1:] == node.shape and node.shape else None
+        if values.ndim != 1:
+            return None
+        return numpy_scalar_code(node.dtype.type) if values.dtype == node.dtype else _code_if_fits(values, node.dtype)
 
 
 def _put_rest(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.storage.paths import open_regular
@@ -23,6 +25,7 @@ __all__ = [
     "WriterState",
     "has_rows",
     "is_unfinished",
+    "pack_begin",
     "pack_error",
     "pack_segment",
     "unpack_error",
@@ -127,6 +130,15 @@ class Segment:
 def pack_segment(number: int, data: bytes, lane: int = 0) -> bytes:
     """A segment as bytes."""
     return _HEAD.pack(number, lane, len(data)) + data
+
+
+def pack_begin(begin: Mapping[str, Any], lane: int = 0) -> bytes:
+    """How an episode began, as ``begin_json`` gives it, and the snapshots in it, as segments of the journal."""
+    text = json.dumps({"columns": begin["columns"], "json": begin["json"]}).encode()
+    data = pack_segment(Segment.EPISODE, text, lane)
+    for name, state in begin.get("snapshot", {}).items():
+        data += pack_segment(Segment.SNAPSHOT, f"{name}\0".encode() + state, lane)
+    return data
 
 
 def unpack_segments(data: bytes) -> Iterator[Segment]:

@@ -6,7 +6,6 @@ row of each lane, and the observations that the steps led to open the next ones.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from time import monotonic, monotonic_ns
 from typing import Any
@@ -22,7 +21,7 @@ from gym_h5record.format.schema import Schema
 from gym_h5record.writing.batch_encoders import BatchEncoder, make_batch_encoder, make_keys_encoder
 from gym_h5record.writing.batch_rows import BatchRows
 from gym_h5record.writing.encoders import Encoder, make_dict_encoder, make_encoder
-from gym_h5record.writing.journal_format import Control, Segment, pack_segment
+from gym_h5record.writing.journal_format import Control, pack_begin
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from gym_h5record.writing.lane_codes import LaneCodes
 from gym_h5record.writing.lane_stacks import LaneStacks, StackOfLane
@@ -203,7 +202,8 @@ class LaneRowWriter:
             self._put_final(slot, lane, observation, info)
         if self._times is not None:
             self._times[slot] = (monotonic_ns() if time_ns is None else time_ns) - self._began_ns
-        self._publish(slot, flags, lanes, self._packed(begins) if begins else b"")
+        begun = [pack_begin(begin, lane) for lane, begin in begins.items() if begin is not None] if begins else ()
+        self._publish(slot, flags, lanes, b"".join(begun))
 
     def _put_final(self, slot: int, lane: int, observation: Any, info: Any) -> None:
         self._lane_encoder(self.schema.observation, lane)(slot, observation)
@@ -260,16 +260,6 @@ class LaneRowWriter:
         self._journal.write_blob(self._blob_head, data)
         self._blob_head += len(data)
         return slot
-
-    def _packed(self, begins: Mapping[int, Mapping[str, Any] | None]) -> bytes:
-        data = b""
-        for lane, begin in begins.items():
-            if begin is not None:
-                text = json.dumps({"columns": begin["columns"], "json": begin["json"]}).encode()
-                data += pack_segment(Segment.EPISODE, text, lane)
-                for name, state in begin.get("snapshot", {}).items():
-                    data += pack_segment(Segment.SNAPSHOT, f"{name}\0".encode() + state, lane)
-        return data
 
     # The journal ----------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ observation that the step led to opens the next one. Nothing here compresses, lo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from time import monotonic, monotonic_ns
 from typing import Any, NoReturn
@@ -19,7 +18,7 @@ from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin, RowFlag
 from gym_h5record.format.schema import Schema
 from gym_h5record.values.tagged_json import tag, tag_anything
 from gym_h5record.writing.encoders import make_dict_encoder, make_encoder
-from gym_h5record.writing.journal_format import Control, Segment, pack_segment, without_segments
+from gym_h5record.writing.journal_format import Control, pack_begin, without_segments
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from gym_h5record.writing.ring import Ring
 from gym_h5record.writing.session import Session
@@ -80,7 +79,7 @@ class RowWriter:
             self._session.tick()
         slot = self._next_slot()
         self._put_row(slot, observation, info, frame, time_ns)
-        self._publish(slot, RowFlag.FIRST, self._pack_begin(begin))
+        self._publish(slot, RowFlag.FIRST, pack_begin(begin))
 
     def put_action(self, action: Any, extras: dict[str, Any] | None = None) -> None:
         """Record the action before the environment gets it: environments may change it in place.
@@ -174,7 +173,7 @@ class RowWriter:
         old, new = self._open_slot, self._next_slot()
         for column in self._journal.columns.values():
             column[new] = column[old]
-        self._publish(new, RowFlag.FIRST, self._pack_begin(begin) + blob)
+        self._publish(new, RowFlag.FIRST, pack_begin(begin) + blob)
         self._last_row_blob = blob
 
     def note_inexact(self, name: str, part: object) -> None:
@@ -244,13 +243,6 @@ class RowWriter:
         self._blob_head += len(data)
         self._last_row_blob = row_blob
         return slot
-
-    def _pack_begin(self, begin: dict[str, Any]) -> bytes:
-        text = json.dumps({"columns": begin["columns"], "json": begin["json"]}).encode()
-        data = pack_segment(Segment.EPISODE, text)
-        for name, state in begin.get("snapshot", {}).items():
-            data += pack_segment(Segment.SNAPSHOT, f"{name}\0".encode() + state)
-        return data
 
     # The journal ----------------------------------------------------------------------------------
 

@@ -159,8 +159,10 @@ def test_a_kill_at_a_write_leaves_all_lanes_as_they_were_at_one_instant(
     scene: Scene, sampling: Sampling, tmp_path: Path, inspector: Inspector
 ) -> None:
     """Lanes are out of step, some of their episodes are discarded, and a small ring wraps around."""
-    for tally in every_write(tmp_path, inspector, random.Random(6), scene, sampling):
+    tallies = every_write(tmp_path, inspector, random.Random(6), scene, sampling)
+    for tally in tallies:
         assert tally.is_good, "\n".join([markdown([tally]), *tally.problems])
+    assert all(tally.points for tally in tallies[:2])
 
 
 def test_no_lane_is_changed_by_a_kill_at_a_random_instant(tmp_path: Path, inspector: Inspector) -> None:

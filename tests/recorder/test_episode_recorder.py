@@ -21,7 +21,7 @@ from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.names import Origin
 from gym_h5record.recorder.episode_summary import EpisodeSummary
 from gym_h5record.values.exact import identical
-from tests.writing import each_writer, run_script
+from tests.writing import each_writer
 from tests.zoo import NAN_WITH_PAYLOAD
 
 
@@ -628,29 +628,6 @@ def test_a_flush_while_the_environment_steps_loses_no_step(flushed_step: int, pa
 
 
 # Life ---------------------------------------------------------------------------------------------
-
-
-def test_a_forked_child_is_told_once_why_nothing_is_recorded(path: Path) -> None:
-    code = """
-        import os, sys, warnings, gymnasium as gym, gym_h5record as h5r
-        env = h5r.RecordToHDF5(gym.make("CartPole-v1"), sys.argv[1], writer="inline")
-        env.reset()
-        if not os.fork():
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                env.step(0)
-                env.reset()
-                env.reset()
-            os.write(1, "\\n".join(str(each.message) for each in caught).encode())
-            os._exit(0)
-        os.wait()
-        env.close()
-    """
-    assert run_script(code, path).stdout == (
-        "this process is a forked child of the one that records: the episodes from here on are not recorded."
-    )
-    with h5r.Recording(path) as recording:
-        assert recording.lengths.tolist() == [0]
 
 
 class Trainer:
