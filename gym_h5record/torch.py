@@ -6,7 +6,7 @@ The tensors share memory with the arrays that are read: nothing is copied, unles
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from gym_h5record.cached import cached_property
 from gym_h5record.errors import MissingDependencyError, OptionError, UnsupportedSpaceError
+from gym_h5record.reading.row_batches import map_leaves
 from gym_h5record.reading.selection import EpisodeSet
 from gym_h5record.training.sampler import Sampler
 from gym_h5record.training.transition_source import TransitionSource
@@ -95,7 +96,7 @@ class TransitionDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One transition. Negative indices count from the end."""
-        sample: dict[str, Any] = _mapped(self._read([index]), lambda tensor: tensor[0])
+        sample: dict[str, Any] = map_leaves(self._read([index]), lambda tensor: tensor[0])
         return sample
 
     def __getitems__(self, indices: Iterable[int]) -> Sequence[dict[str, Any]]:
@@ -227,8 +228,8 @@ class _Samples(Sequence[dict[str, Any]]):
 
     @cached_property
     def _apart(self) -> list[dict[str, Any]]:
-        columns = _mapped(self.batch, lambda tensor: iter(tensor.unbind(0)))
-        return [_mapped(columns, next) for _ in range(self.size)]
+        columns = map_leaves(self.batch, lambda tensor: iter(tensor.unbind(0)))
+        return [map_leaves(columns, next) for _ in range(self.size)]
 
     def __len__(self) -> int:
         return self.size
@@ -272,7 +273,7 @@ class _TensorForm:
             is_picture = found.dtype == torch.uint8 and found.ndim >= picture_axes and found.shape[-1] in _CHANNELS
             return found.movedim(-1, -3) if may_move and is_picture else found
 
-        return _mapped(values, tensor)
+        return map_leaves(values, tensor)
 
     def _tensor(self, name: str, array: np.ndarray) -> torch.Tensor:
         try:
@@ -283,15 +284,6 @@ class _TensorForm:
                 "leaves, in columns=[...]"
             ) from error
         return found if self.dtype is None or not found.is_floating_point() else found.to(self.dtype)
-
-
-def _mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
-    """A tree of dicts and tuples with other leaves."""
-    if isinstance(tree, dict):
-        return {key: _mapped(each, change) for key, each in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(_mapped(each, change) for each in tree)
-    return change(tree)
 
 
 def _stacked(samples: Sequence[Any]) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from gym_h5record.errors import OptionError
+from gym_h5record.reading.row_batches import map_leaves
 from gym_h5record.training.counter_random import key_of, words
 from gym_h5record.training.orders import TRANSFORMS
 
@@ -119,7 +120,7 @@ class Transforms:
         for column, names in self.names.items():
             if column in batch:
                 arrays: list[np.ndarray] = []
-                _mapped(batch[column], arrays.append)
+                map_leaves(batch[column], arrays.append)
                 leaves.update(zip(names, arrays, strict=True))
         for number, transform in enumerate(self.transforms):
             random = SampleRandom(words(key_of(TRANSFORMS, self.seed, epoch, number), samples))
@@ -166,13 +167,4 @@ def known_names(what: str, names: Iterable[str], forms: Mapping[str, LeafForm]) 
 
 
 def _exchanged(tree: Any, leaves: Iterator[np.ndarray]) -> Any:
-    return _mapped(tree, lambda _: next(leaves))
-
-
-def _mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
-    """A tree of dicts and tuples with other leaves, in their order."""
-    if isinstance(tree, dict):
-        return {key: _mapped(each, change) for key, each in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(_mapped(each, change) for each in tree)
-    return change(tree)
+    return map_leaves(tree, lambda _: next(leaves))

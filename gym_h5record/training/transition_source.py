@@ -12,6 +12,7 @@ import numpy as np
 from gym_h5record.display import counted
 from gym_h5record.errors import RecordingClosedError
 from gym_h5record.reading.recording import Recording
+from gym_h5record.reading.row_batches import map_leaves
 from gym_h5record.reading.selection import EpisodeSet
 from gym_h5record.training.windows import Window
 
@@ -126,8 +127,4 @@ class TransitionSource:
 
 def _at(batch: Any, place: int) -> Any:
     """One transition of a batch. It is a copy: a view would keep the whole batch in memory."""
-    if isinstance(batch, dict):
-        return {key: _at(each, place) for key, each in batch.items()}
-    if isinstance(batch, tuple):
-        return tuple(_at(each, place) for each in batch)
-    return batch[place].copy()
+    return map_leaves(batch, lambda leaf: leaf[place].copy())
