@@ -41,9 +41,9 @@ def check_vector_env(env: object) -> None:
         UnsupportedEnvError: If it is no vector environment, or gives batches of some environments only.
     """
     if not isinstance(env, VectorEnv):
-        what = "a single environment" if isinstance(env, gym.Env) else "no environment"
+        inner, what = (env.unwrapped, "a single") if isinstance(env, gym.Env) else (env, "no")
         raise UnsupportedEnvError(
-            f"{type(env).__name__} is {what}: gym_h5record.vector.RecordToHDF5 records a gymnasium VectorEnv. "
+            f"{type(inner).__name__} is {what} environment: gym_h5record.vector.RecordToHDF5 records a gymnasium VectorEnv. "
             "Record a single environment with gym_h5record.RecordToHDF5."
         )
     batch_size = getattr(env.unwrapped, "batch_size", env.num_envs)
