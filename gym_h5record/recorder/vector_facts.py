@@ -43,8 +43,8 @@ def check_vector_env(env: object) -> None:
     if not isinstance(env, VectorEnv):
         inner, what = (env.unwrapped, "a single") if isinstance(env, gym.Env) else (env, "no")
         raise UnsupportedEnvError(
-            f"{type(inner).__name__} is {what} environment: gym_h5record.vector.RecordToHDF5 records a gymnasium VectorEnv. "
-            "Record a single environment with gym_h5record.RecordToHDF5."
+            f"{type(inner).__name__} is {what} environment: gym_h5record.vector.RecordToHDF5 records a gymnasium "
+            "VectorEnv. Record a single environment with gym_h5record.RecordToHDF5."
         )
     batch_size = getattr(env.unwrapped, "batch_size", env.num_envs)
     if isinstance(batch_size, int) and batch_size not in (0, env.num_envs):
