@@ -18,6 +18,7 @@ from gym_h5record.format.schema_json import schema_from_json
 from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.values.exact import identical
+from gym_h5record.writing import lane_row_writer
 from gym_h5record.writing.journal_format import Control, pack_segment
 from tests.writing import PAIR, PICTURE, small_journal
 from tests.writing.lane_pen import LanePen, lane_schema
@@ -448,7 +449,7 @@ def test_a_value_of_a_lane_that_there_is_not_is_corruption(path: Path) -> None:
     pen.begin(pairs(0))
     pen.flush()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pen.rows, "_packed", lambda _: pack_segment(0, b"", 2))
+        patch.setattr(lane_row_writer, "pack_begin", lambda *_: pack_segment(0, b"", 2))
         pen.begin(pairs(1))
     with pytest.raises((CorruptRecordingError, WriterError), match="the journal has a value of lane 2"):
         pen.flush()
