@@ -205,8 +205,10 @@ class EpisodeRecorder(EndingRecorder[EpisodeStream]):
 
     def add_extras(self, extras: dict[str, Any]) -> None:
         """Keep extras, as copies, for the coming step. The dict itself is the recorder's from now on."""
-        if not _IMMUTABLE.issuperset(map(type, extras.values())):
-            extras = {key: each if type(each) in _IMMUTABLE else kept_copy(each) for key, each in extras.items()}
+        for value in extras.values():  # a loop takes 0.09 us for two numbers, ``issuperset`` 0.13
+            if type(value) not in _IMMUTABLE:
+                extras = {key: each if type(each) in _IMMUTABLE else kept_copy(each) for key, each in extras.items()}
+                break
         self.extras = extras if self.extras is None else self.extras | extras
 
     def discard_episode(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,10 +52,9 @@ class Ring:
         self.note_foreign(name, value, base)
         return base
 
-    def code(self, node: Node) -> tuple[memoryview, int, int]:
-        """The codes of all slots as flat bytes, the number of codes per slot, and the index of this node's code."""
+    def codes(self, node: Node) -> memoryview:
+        """The codes of a node, a byte for each slot."""
         codes, index = self.journal.columns[CODES], self.schema.code_index[node.name]
-        if self.lane is None:
-            return codes.data.cast("B"), codes.shape[1], index
-        num_lanes, num_codes = codes.shape[1:]
-        return codes.data.cast("B"), num_lanes * num_codes, self.lane * num_codes + index
+        if self.lane is not None:
+            index += self.lane * codes.shape[2]
+        return codes.data.cast("B")[index :: math.prod(codes.shape[1:])]

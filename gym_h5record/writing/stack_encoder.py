@@ -54,7 +54,7 @@ class StackEncoder:
         """
         self._control = ring.journal.control
         self._frames = ring.journal.columns[self._node.newest.name]
-        self._codes, self._width, self._index = ring.code(self._node)
+        self._codes = ring.codes(self._node)
         self._note_foreign, self._on_misfit, self._segments = ring.note_foreign, on_misfit, segments
 
     @property
@@ -72,12 +72,12 @@ class StackEncoder:
             array = foreign_array(value)
             if not self._fits(array):
                 self._frames[slot] = 0
-                self._codes[slot * self._width + self._index] = self._on_misfit(self._node.name, value)
+                self._codes[slot] = self._on_misfit(self._node.name, value)
                 self.skip()
                 return
             self._note_foreign(self._node.name, value, array)
             value = array
-        self._codes[slot * self._width + self._index] = TypeCode.ARRAY
+        self._codes[slot] = TypeCode.ARRAY
         self._frames[slot] = value[-1]
         row, newest, before = self._control[Control.HEAD], self._newest, self._other
         if newest.row != row:  # else ``newest`` is this very row, which has not been published

@@ -61,10 +61,11 @@ def test_a_field_without_elements_has_no_column(lane: int | None, ring: Any) -> 
     assert ring(lane).column("observations/nothing") is None
 
 
-def test_the_code_of_a_node_is_found_in_the_flat_codes(ring: Any) -> None:
+def test_the_codes_of_a_node_are_a_byte_for_each_slot(ring: Any) -> None:
     single = ring(None)
-    flat, width, index = single.code(OBSERVATION)
-    flat[5 * width + index] = 7
+    own = single.codes(OBSERVATION)
+    assert len(own) == 8
+    own[5] = 7
     codes = single.journal.columns[CODES]
     assert codes.shape == (8, len(SCHEMA.coded))
     assert np.argwhere(codes == 7).tolist() == [[5, SCHEMA.code_index["observations"]]]
@@ -73,8 +74,7 @@ def test_the_code_of_a_node_is_found_in_the_flat_codes(ring: Any) -> None:
 @pytest.mark.parametrize("lane", range(NUM_LANES))
 def test_the_code_of_a_node_of_a_lane_is_that_of_this_lane(lane: int, ring: Any) -> None:
     of_lane = ring(lane)
-    flat, width, index = of_lane.code(ACTION)
-    flat[5 * width + index] = 7
+    of_lane.codes(ACTION)[5] = 7
     codes = of_lane.journal.columns[CODES]
     assert np.argwhere(codes == 7).tolist() == [[5, lane, SCHEMA.code_index["actions"]]]
 
