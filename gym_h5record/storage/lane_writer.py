@@ -58,7 +58,8 @@ class LaneColumnWriter:
         self.field = field
         self._dataset = dataset
         self._encode = codec.encode if is_compressed(field) else None
-        self._rows, self._lanes = int(dataset.chunks[0]), int(dataset.chunks[1])
+        self._chunk_shape = dataset.chunks  # h5py takes 2 us to tell it
+        self._rows, self._lanes = int(self._chunk_shape[0]), int(self._chunk_shape[1])
         self._groups = -(-int(dataset.shape[1]) // self._lanes)
         self._extent = len(dataset)
         # HDF5 keeps the mask of a chunk that is written anew with the size that it had. Small chunks of a compacted
@@ -116,7 +117,7 @@ class LaneColumnWriter:
                     if first + self._rows > self._complete[group]:
                         self._write_compressed(group, chunk, np.arange(low, high), part[:, 0], self._encode)
                         self._complete[group] = (chunk + (stop > first + self._rows)) * self._rows
-                elif part.shape == self._dataset.chunks:
+                elif part.shape == self._chunk_shape:
                     self._put(number, self._keep(number, np.array(part)), _NO_FILTER)
                     self._cover(number, part, high - first)
                 else:
@@ -168,25 +169,27 @@ class LaneColumnWriter:
         self, lane: int, chunk_row: int, rows: np.ndarray, items: np.ndarray, encode: Callable[[memoryview], bytes]
     ) -> None:
         """Write items of one chunk, which is of one lane."""
-        number = chunk_row * self._groups + lane
-        within = rows % self._rows
-        if within.min() == 0:
-            chunk = np.zeros((self._rows, 1, *self.field.shape), self.field.dtype)
-        else:  # after a resume: the first rows of the chunk are in the file, and not in the journal
-            chunk = self._stored_chunk(number)
-        chunk[within, 0] = items
+        number, begin = chunk_row * self._groups + lane, chunk_row * self._rows
+        if len(rows) == self._rows and rows[0] == begin and rows[-1] == begin + self._rows - 1:
+            # All of its rows, in their order: no copy, which took 9 of the 65 us of an RGB frame.
+            chunk = np.ascontiguousarray(items, self.field.dtype)[:, None]
+        else:
+            # After a resume, the first rows of the chunk are in the file, and not in the journal.
+            is_first = rows.min() == begin
+            chunk = np.zeros(self._chunk_shape, self.field.dtype) if is_first else self._stored_chunk(number)
+            chunk[rows - begin, 0] = items
         self._put(number, encode(chunk.data.cast("B")), 0)
-        self._cover(number, chunk, int(within.max()) + 1)
+        self._cover(number, chunk, int(rows.max()) + 1 - begin)
 
     def forget(self, lane: int, row: int) -> None:
         """Rows of a lane from ``row`` on may be written anew: the episode that they belonged to was discarded."""
         self._complete[lane] = min(self._complete[lane], row // self._rows * self._rows)
 
     def _stored_chunk(self, number: int) -> np.ndarray:
-        at = chunk_origin(number, self._groups, self._dataset.chunks)
+        at = chunk_origin(number, self._groups, self._chunk_shape)
         if at[0] < len(self._dataset) and self._stored.is_indexed(at):
             return self._stored.read_to_append(at).copy()
-        return np.zeros(self._dataset.chunks, self.field.dtype)
+        return np.zeros(self._chunk_shape, self.field.dtype)
 
     def _cover(self, number: int, items: np.ndarray, covered: int | np.ndarray) -> None:
         """Find the checksums of a chunk: of its first rows up to the last one that is written now."""
@@ -201,7 +204,7 @@ class LaneColumnWriter:
             self._checksums.write(lanes, blocks, lambda at: checksums[at])
 
     def _put(self, number: int, data: bytes | np.ndarray, mask: int) -> None:
-        at, chunks = chunk_origin(number, self._groups, self._dataset.chunks), self._dataset.id
+        at, chunks = chunk_origin(number, self._groups, self._chunk_shape), self._dataset.id
         if mask and at[0] < self._old_extent and number not in self._renewed:
             self._renewed.add(number)
             size_bytes = data.nbytes if isinstance(data, np.ndarray) else len(data)

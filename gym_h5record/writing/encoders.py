@@ -209,7 +209,7 @@ def make_dict_encoder(columns: Sequence[sc.KeyColumn], ring: Ring, encode_rest: 
         for key, encode_value, blank in encoders:
             try:
                 value = values[key]
-            except KeyError:
+            except KeyError:  # noqa: PERF203  # costs nothing until a key is missing; to ask for the key first costs 0.03 us
                 blank(slot)
                 found -= 1
             else:

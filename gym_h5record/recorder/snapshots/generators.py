@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -190,14 +190,16 @@ def _generators(layer: Any) -> list[tuple[str, Any, str]]:
     This reads ``__dict__`` only if the layer holds a generator other than Gymnasium's: CPython 3.11 and 3.12 keep
     attributes outside of a dict until ``__dict__`` is first read, and every later access to an attribute is slower.
     """
-    held = gc.get_referents(layer)
-    if len(held) > _DICT_AND_CLASS:  # the attributes are not in a __dict__ yet
-        with_jax = "jax" in sys.modules
-        found = [each for each in held if type(each) in BY_TYPE or (with_jax and jax_kind(each))]
-        if not found:
-            return []
-        if len(found) == 1 and type(found[0]) in BY_TYPE and getattr(layer, "_np_random", None) is found[0]:
-            return [("_np_random", found[0], BY_TYPE[type(found[0])])]
+    referents = gc.get_referents(layer)
+    held: Iterable[Any] = referents
+    if len(referents) == _DICT_AND_CLASS:  # the attributes are in a __dict__
+        held = next((each.values() for each in referents if type(each) is dict), referents)
+    with_jax = "jax" in sys.modules
+    found = [each for each in held if type(each) in BY_TYPE or (with_jax and jax_kind(each))]
+    if not found:
+        return []
+    if len(found) == 1 and type(found[0]) in BY_TYPE and getattr(layer, "_np_random", None) is found[0]:
+        return [("_np_random", found[0], BY_TYPE[type(found[0])])]
     kinds = ((name, value, kind_of(value)) for name, value in named_parts(layer))
     return [(name, value, kind) for name, value, kind in kinds if kind]
 
