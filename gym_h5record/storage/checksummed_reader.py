@@ -46,10 +46,10 @@ class ChecksummedReader(ColumnReader):
             self._compare(field, start, stop)
         super().check(field, start, stop)
 
-    def take(self, field: str, indices: np.ndarray) -> np.ndarray:
+    def take(self, field: str, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         for row in np.unique(indices).tolist():
             self._compare(field, row, row + 1)
-        return super().take(field, indices)
+        return super().take(field, indices, out)
 
     def item(self, field: str, row: int) -> Any:
         self._compare(field, row, row + 1)

@@ -147,13 +147,18 @@ class ColumnReader:
         """
         self.reading(field, lambda: self._dataset(field).check(start, stop))
 
-    def take(self, field: str, indices: np.ndarray) -> np.ndarray:
+    def take(self, field: str, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """The items of these rows, ``(n, *shape)``, in the order of ``indices``, ``(n,)`` int64.
+
+        Args:
+            field: The dataset.
+            indices: The rows.
+            out: Memory that they may be put into, of their dtype and shape; None for new memory.
 
         Raises:
             CorruptRecordingError: If one is missing or damaged.
         """
-        return self.reading(field, lambda: self._dataset(field).take(indices))
+        return self.reading(field, lambda: self._dataset(field).take(indices, out))
 
     def item(self, field: str, row: int) -> Any:
         """One item, a number or a view of the chunk in memory: not to be changed or returned to users.

@@ -73,9 +73,9 @@ class LaneDatasetReader(DatasetReader):
         """See ``DatasetReader``."""
         self.items(start, stop)
 
-    def take(self, indices: np.ndarray) -> np.ndarray:
+    def take(self, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """See ``DatasetReader``."""
-        items = np.empty((len(indices), *self._shape), self._dtype)
+        items = np.empty((len(indices), *self._shape), self._dtype) if out is None else out
         if not len(indices):
             return items
         before = row_of(indices + 1) == 0 if self._is_ends else np.zeros(len(indices), np.bool_)

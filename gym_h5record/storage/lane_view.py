@@ -71,11 +71,11 @@ class LaneView(ColumnReader):
         items = self._whole.items(field, address(self._lane, start), address(self._lane, stop))
         return items - address(self._lane, 0) if self._is_ends(field) else items
 
-    def take(self, field: str, indices: np.ndarray) -> np.ndarray:
+    def take(self, field: str, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """See ``ColumnReader``."""
         if _is_of_episodes(field) or field == fmt.COMMIT:
             return np.array([self.item(field, row) for row in indices.tolist()])
-        items = self._whole.take(field, address(self._lane, indices))
+        items = self._whole.take(field, address(self._lane, indices), out)
         return items - address(self._lane, 0) if self._is_ends(field) else items
 
     def item(self, field: str, row: int) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Array, Stack
-from gym_h5record.training.item_store import ItemStore
+from gym_h5record.training.item_store import ItemStore, Memory
 from gym_h5record.training.sampled_columns import Leaf
 
 __all__ = ["LeafValues", "SlidingStacks", "find_values"]
@@ -72,36 +72,39 @@ class SlidingStacks:
         return frames[:, :-1], frames[:, 1:]
 
 
-def find_values(store: ItemStore, leaf: Leaf, rows: Sequence[np.ndarray]) -> list[LeafValues]:
+def find_values(
+    store: ItemStore, leaf: Leaf, rows: Sequence[np.ndarray], memory: Memory | None = None
+) -> list[LeafValues]:
     """Find the values of a leaf.
 
     Args:
         store: Gives items.
         leaf: Which values.
         rows: The rows of the samples, one array ``(samples, ...)`` int64 for each column of the batch with this leaf.
+        memory: Where decoded items go, as of ``ItemStore.find``.
 
     Raises:
         CorruptRecordingError: If one cannot be read.
     """
     if isinstance(leaf, Stack):
-        return _find_stacks(store, leaf, rows)
+        return _find_stacks(store, leaf, rows, memory)
     if isinstance(leaf, Array) and 0 in leaf.shape:  # has no dataset
         return [LeafValues(np.empty((1, *leaf.shape), leaf.dtype), np.zeros_like(each)) for each in rows]
-    items, positions = store.find(leaf.name, rows)
+    items, positions = store.find(leaf.name, rows, memory)
     return [LeafValues(items, each) for each in positions]
 
 
-def _find_stacks(store: ItemStore, leaf: Stack, rows: Sequence[np.ndarray]) -> list[LeafValues]:
+def _find_stacks(store: ItemStore, leaf: Stack, rows: Sequence[np.ndarray], memory: Memory | None) -> list[LeafValues]:
     """Stacks as positions of their frames: a frame is decoded once, however many stacks it is in."""
     depth = leaf.shape[0]
     needed, inverse = np.unique(np.concatenate([each.reshape(-1) for each in rows]), return_inverse=True)
     frames = needed[:, None] + np.arange(1 - depth, 1)
     earlier_at = _earlier_frames(store, leaf, frames)
     frames = np.where(earlier_at < 0, frames, needed[:, None])
-    items, (frame_at,) = store.find(leaf.newest.name, [frames])
+    items, (frame_at,) = store.find(leaf.newest.name, [frames], memory)
     earlier = None
     if (earlier_at >= 0).any():
-        earlier, (found,) = store.find(leaf.earlier.item.name, [earlier_at[earlier_at >= 0]])
+        earlier, (found,) = store.find(leaf.earlier.item.name, [earlier_at[earlier_at >= 0]], memory)
         earlier_at[earlier_at >= 0] = found
     values, begin = [], 0
     for each in rows:

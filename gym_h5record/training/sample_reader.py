@@ -13,7 +13,7 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import DictOf, Node, Scalar, Stack, TupleOf
 from gym_h5record.format.schema import Schema
 from gym_h5record.training.gathering import LeafValues, SlidingStacks, find_values
-from gym_h5record.training.item_store import ItemStore
+from gym_h5record.training.item_store import ItemStore, Memory
 from gym_h5record.training.sampled_columns import EPISODES, NEXT_OBSERVATIONS, STEPS, Leaf, SampledColumn, leaves
 from gym_h5record.training.step_source import StepSource
 from gym_h5record.training.windows import Window
@@ -126,13 +126,20 @@ class SampleReader:
         self._recipe = recipe
         self._store = store
 
-    def find(self, episodes: np.ndarray, steps: np.ndarray, further: Mapping[str, np.ndarray]) -> FoundSamples:
+    def find(
+        self,
+        episodes: np.ndarray,
+        steps: np.ndarray,
+        further: Mapping[str, np.ndarray],
+        memory: Memory | None = None,
+    ) -> FoundSamples:
         """Decode what the samples at these places consist of.
 
         Args:
             episodes: Positions of their episodes, ``(n,)`` int64.
             steps: Their steps within the episodes, ``(n,)`` int64.
             further: What else a batch has, ``(n,)`` each, by its name.
+            memory: Where decoded items go, as of ``ItemStore.find``.
         """
         recipe, source = self._recipe, self._source
         starts, lengths = source.starts[episodes], source.lengths[episodes]
@@ -153,7 +160,7 @@ class SampleReader:
         counts = {name: each for name, each in counts.items() if name in recipe.counted}
         if recipe.episode_steps is not None:
             counts[LENGTHS] = lengths
-        values = self._values(readers, rows)
+        values = self._values(readers, rows, memory)
         return FoundSamples(recipe, values, masks, spans, {**counts, **further}, self._sliding(values, readers))
 
     def _sliding(
@@ -194,7 +201,10 @@ class SampleReader:
         return within, within == wanted
 
     def _values(
-        self, readers: Sequence[tuple[SampledColumn, Leaf]], rows: Mapping[str, np.ndarray]
+        self,
+        readers: Sequence[tuple[SampledColumn, Leaf]],
+        rows: Mapping[str, np.ndarray],
+        memory: Memory | None,
     ) -> dict[tuple[str, str], LeafValues]:
         """The values of each leaf of each column. Those of a leaf in several columns are decoded once."""
         columns: dict[str, list[str]] = {}
@@ -204,7 +214,7 @@ class SampleReader:
             nodes[leaf.name] = leaf
         found = {}
         for name, some in columns.items():
-            values = find_values(self._store, nodes[name], [rows[column] for column in some])
+            values = find_values(self._store, nodes[name], [rows[column] for column in some], memory)
             found.update({(column, name): each for column, each in zip(some, values, strict=True)})
         return found
 

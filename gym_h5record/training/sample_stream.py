@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gym_h5record.training.item_store import Memory
 from gym_h5record.training.orders import ChunkOrder, Order
 from gym_h5record.training.priorities import PriorityOrder
 from gym_h5record.training.sample_reader import FoundSamples, SampleReader
@@ -56,6 +57,7 @@ class SampleStream:
         self._most_samples = most_samples
         self._transforms = transforms
         self._found: _Found | None = None
+        self._memory = Memory()  # of the items of ``_found``
 
     def batch(self, epoch: int, start: int, stop: int, limit: int | None = None) -> dict[str, Any]:
         """The samples at positions ``start`` to ``stop`` of an epoch.
@@ -73,7 +75,7 @@ class SampleStream:
         found = self._found
         if found is None or found.epoch != epoch or not found.start <= start <= stop <= found.stop:
             last = stop if limit is None else max(min(self._ahead(start), limit), stop)
-            self._found = found = None  # so that its memory can be used again
+            self._found = None  # its items are overwritten now
             found = _Found(epoch, start, last, *self._find(epoch, np.arange(start, last)))
             self._found = found if limit is not None else None
         within = slice(start - found.start, stop - found.start)
@@ -106,5 +108,5 @@ class SampleStream:
         further = {}
         if isinstance(self._order, PriorityOrder):
             further = {INDICES: samples, PROBABILITIES: self._order.probabilities(samples)}
-        found = self._reader.find(*self._transitions.places(samples), further)
+        found = self._reader.find(*self._transitions.places(samples), further, self._memory)
         return found, self._order.distinct(samples, positions)

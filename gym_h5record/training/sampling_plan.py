@@ -42,7 +42,7 @@ from gym_h5record.training.windows import Window
 
 __all__ = ["SamplingPlan", "plan_samples"]
 
-_AHEAD_BYTES = 64 << 20
+_AHEAD_BYTES = 256 << 20
 """Of decoded items: what is decoded at once for several batches."""
 
 _COPIES_OF_TRANSFORMS = 8
@@ -237,5 +237,6 @@ def _most_samples(recipe: Recipe, options: SamplerOptions, kept_bytes: int) -> t
     most = options.batch_size
     if not options.whole_episodes:  # they are padded to the longest of their own batch
         ahead_bytes = left // 2 if options.cache == COMPRESSED else left
-        most = max(min(min(_AHEAD_BYTES, ahead_bytes) // decoded, _MOST_AHEAD), options.batch_size)
+        most = min(min(_AHEAD_BYTES, ahead_bytes) // decoded, _MOST_AHEAD)
+        most = max(most - most % options.batch_size, options.batch_size)  # a part of a batch would be decoded twice
     return most, left - most * decoded

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import gym_h5record as h5r
 from gym_h5record.storage import dataset_reader
-from gym_h5record.training.item_store import ItemStore, runs_of
+from gym_h5record.training.item_store import ItemStore, Memory, runs_of
 from tests.properties.strategies import PROFILE
 from tests.training.numbered import record_numbered
 
@@ -95,3 +95,14 @@ def test_items_that_are_kept_when_needed_are_read_once_and_only_their_blocks(tmp
         for _ in range(3):
             assert (store.take("actions", wanted) == wanted).all()
         assert reads == [(0, size), (2 * size, 3 * size)]
+
+
+def test_memory_is_used_again_while_it_suffices(storage):
+    store, memory = ItemStore(storage), Memory()
+    first, _ = store.find("observations/number", [np.arange(4)], memory)
+    second, positions = store.find("observations/number", [np.array([7, 5, 7])], memory)
+    assert np.shares_memory(first, second)
+    assert second[positions[0]].tolist() == [7, 5, 7]
+    larger, positions = store.find("observations/number", [np.arange(12)], memory)
+    assert not np.shares_memory(larger, first)
+    assert larger[positions[0]].tolist() == list(range(12))

@@ -1,5 +1,7 @@
 """Samples of several batches are decoded at once, and each chunk once per epoch where the order follows the chunks."""
 
+import copy
+
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -34,7 +36,7 @@ def takes(monkeypatch):
     monkeypatch.setattr(kept_columns, "_SMALL_BYTES", 0)  # else they are taken once only
     calls = []
     take = ColumnReader.take
-    monkeypatch.setattr(ColumnReader, "take", lambda self, name, rows: calls.append(name) or take(self, name, rows))
+    monkeypatch.setattr(ColumnReader, "take", lambda self, name, *more: calls.append(name) or take(self, name, *more))
     return calls
 
 
@@ -98,3 +100,24 @@ def test_samples_by_their_numbers_are_those_steps_whatever_the_order_of_the_epoc
             batch = recording.sampler(4, **options).stream.numbered(np.array([7, 0, 4, 0]))
             assert batch["episodes"].tolist() == [1, 0, 0, 0]
             assert batch["steps"].tolist() == [2, 0, 4, 0]
+
+
+def test_batches_stay_as_they_are_while_later_ones_are_decoded_into_the_same_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_columns, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(sampling_plan, "_MOST_AHEAD", 8)  # two batches
+    with h5r.Recording(record_numbered(tmp_path / "a.h5", [50, 30])) as recording:
+        batches = [(batch, copy.deepcopy(batch)) for batch in recording.sampler(4, seed=1)]
+        other = recording.sampler(4, seed=1)
+        alone = [other.batch(number) for number in range(len(batches))]
+    same_batches([batch for batch, _ in batches], [as_given for _, as_given in batches])
+    same_batches([batch for batch, _ in batches], alone)
+
+
+def test_samples_by_number_do_not_disturb_those_that_were_decoded_ahead(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_columns, "_SMALL_BYTES", 0)
+    with h5r.Recording(record_numbered(tmp_path / "a.h5", [50, 30])) as recording:
+        alone = [batch["rewards"] for batch in recording.sampler(4, seed=1)]
+        sampler = recording.sampler(4, seed=1)
+        for batch, expected in zip(sampler, alone, strict=True):
+            np.testing.assert_array_equal(batch["rewards"], expected)
+            sampler.stream.numbered(np.arange(5))
