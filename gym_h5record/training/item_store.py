@@ -80,14 +80,15 @@ class _Filling:
         self._field = field
         self._block_size = storage.chunk_rows(field)
         self._is_missing = np.ones(-(-len(runs) // self._block_size), np.bool_)
+        self._has_missing = True
         first = storage.items(field, int(runs.starts[0]), int(runs.starts[0]))
         self._items = np.empty((len(runs), *first.shape[1:]), first.dtype)  # takes memory as it is filled
 
     def items(self, positions: Sequence[np.ndarray]) -> np.ndarray:
         """The items of all rows, of which those at these positions have been decoded."""
-        blocks = [np.unique(each // self._block_size) for each in positions]
-        for block in np.unique(np.concatenate(blocks)).tolist():
-            if self._is_missing[block]:
+        for each in positions if self._has_missing else ():
+            blocks = each // self._block_size
+            for block in np.unique(blocks[self._is_missing[blocks]]).tolist():
                 self._fill(block)
         return self._items
 
@@ -98,6 +99,7 @@ class _Filling:
             self._items[at : at + high - low] = self._storage.items(self._field, low, high)
             at += high - low
         self._is_missing[block] = False
+        self._has_missing = bool(self._is_missing.any())
 
 
 class Memory:

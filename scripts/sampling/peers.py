@@ -81,7 +81,7 @@ def robomimic_dataset(recording: h5r.Recording, path: Path, batch_size: int, cac
 
     if not path.exists():
         with h5py.File(path, "w") as file:
-            for number, episode in enumerate(recording):
+            for number, episode in enumerate(each for each in recording if len(each)):
                 group = file.create_group(f"data/demo_{number}")
                 group.attrs["num_samples"] = len(episode)
                 observations = np.asarray(episode.observations)
