@@ -5,7 +5,7 @@
 Makes its own recordings in a temporary folder. Every figure is the median over rounds. What is compared is measured in
 turn, within one round, in one process. The machine should do nothing else.
 
-``random frame``, ``sequential frames``: Breakout in RGB, microseconds a frame, against ``dataset[row]`` and
+``random frame``, ``frames of ...``: Breakout in RGB, microseconds a frame, against ``dataset[row]`` and
 ``dataset[start:stop]`` of h5py. ``reward``, ``info``: one exact value at a random step. ``replay``: steps a second of
 ``ReplayFromHDF5`` with random actions, and of the live environment. ``validate``: milliseconds of
 ``validate(path, deep=True)``; to compare two versions of the package, run the script with PYTHONPATH set to each
@@ -111,14 +111,21 @@ def one_round(
     )
     start, stop = longest.start, longest.start + len(longest) + 1
     each_us = 1e6 / RANDOM_FRAMES
+    num_rows = sum(len(each) + 1 for each in episodes)
     return {
         "random frame, us": (
             seconds(lambda: [column[step] for column, step in frames]) * each_us,
             seconds(lambda: [dataset[row] for row in rows]) * each_us,
         ),
-        "sequential frames of an episode, us": (
+        "frames of the longest episode in a slice, us": (
             seconds(lambda: longest.observations[:]) * 1e6 / (stop - start),
             seconds(lambda: dataset[start:stop]) * 1e6 / (stop - start),
+        ),
+        "frames of all episodes, each in a slice, us": (
+            seconds(lambda: [len(each.observations[:]) for each in episodes]) * 1e6 / num_rows,
+            seconds(lambda: [len(dataset[each.start : each.start + len(each) + 1]) for each in episodes])
+            * 1e6
+            / num_rows,
         ),
         "a reward, us": (seconds(lambda: [column[step] for column, step in rewards]) * each_us, None),
         "an info, us": (seconds(lambda: [column[step] for column, step in infos]) * each_us, None),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -52,6 +51,7 @@ def record(path: Path, num_frames: int) -> None:
 def measure(way: str, path: Path, out: Path) -> dict[str, float]:
     """Make the video, in this process."""
     first_s: list[float] = []
+    before = peak_mib()
 
     def note(done: int, total: int) -> None:
         if not first_s:
@@ -62,11 +62,9 @@ def measure(way: str, path: Path, out: Path) -> dict[str, float]:
 
         with h5r.Recording(path) as recording:
             frames = list(np.asarray(recording[0].observations))
-        before = peak_mib()
         start_s = time.perf_counter()
         ImageSequenceClip(frames, fps=30).write_videofile(str(out), logger=None)
     else:
-        before = peak_mib()
         options = {} if way == "to_video" else {"overlay": (), "scale": 1}
         start_s = time.perf_counter()
         h5r.to_video(path, out, fps=30, on_progress=note, **options)
@@ -75,8 +73,9 @@ def measure(way: str, path: Path, out: Path) -> dict[str, float]:
 
 
 def peak_mib() -> float:
-    """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory that this process has had (``ru_maxrss`` would be that of its parent, if it had more)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def main() -> None:

@@ -165,7 +165,8 @@ class Trainable(ABC):
                 file: each is kept when it is first read, as many as ``memory_bytes`` allows. None is for none of these.
                 With None and ``"compressed"``, items of up to 16 bytes such as rewards are kept once they are decoded,
                 if all of them take an eighth of ``memory_bytes`` at most.
-            memory_bytes: The most that the sampler may take; None for half of the memory of the machine.
+            memory_bytes: The most that the sampler may take; None for half of the memory of the machine. What is
+                decoded ahead for the next batches takes 256 MiB of it at most, in each worker of a data loader.
             drop_last: Whether to leave out the samples at the end of an epoch that are no whole batch. Then all ranks
                 have the same number of batches.
             whole_episodes: Whether a sample is an episode. Then ``observations`` have the steps and the final one, and
