@@ -95,6 +95,10 @@ def plan_samples(source: StepSource, options: SamplerOptions) -> SamplingPlan:
     reader = SampleReader(source, recipe, store)
     if isinstance(order, PriorityOrder):  # which numbers all steps
         transitions = Transitions(source.lengths)
+    if (
+        _chunk_rows(source, recipe.columns) == 1
+    ):  # samples share no chunks: to decode more of them at once gains nothing
+        most_samples = options.batch_size
     stream = SampleStream(source, transitions, order, reader, most_samples, transforms)
     return SamplingPlan(stream, order, num_samples)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gym_h5record.cached import cached_property
 from gym_h5record.errors import SelectionError
 from gym_h5record.format.schema import Schema
 from gym_h5record.reading.episode_index import EpisodeIndex
@@ -16,6 +17,12 @@ __all__ = ["StepSource", "Transitions"]
 
 _IDENTITY = ("run_id", "created_at")
 """Metadata that tells recordings apart. It never changes."""
+
+_MANY_SAMPLES = 4096
+"""For fewer, a search is as fast."""
+
+_MOST_STEPS = 8
+"""From the episode of a mark to that of a sample. With episodes of very different lengths, it may be further."""
 
 
 class StepSource:
@@ -96,12 +103,34 @@ class Transitions:
 
     def __init__(self, lengths: np.ndarray, before: int = 0, behind: int = 0) -> None:
         self.counts = np.maximum(lengths - before - behind, 0)
-        self._firsts = np.cumsum(self.counts)
-        self._firsts -= self.counts
+        self._ends = np.cumsum(self.counts)
+        self._firsts = self._ends - self.counts
         self._before = before
         self.size = int(self.counts.sum())
 
     def places(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Position of the episode of each sample, and its step in the episode, two arrays ``(n,)`` int64."""
-        episodes = np.searchsorted(self._firsts, samples, "right") - 1
+        episodes = self._near(samples) if len(samples) >= _MANY_SAMPLES else None
+        if episodes is None:
+            episodes = np.searchsorted(self._firsts, samples, "right") - 1
         return episodes, samples - self._firsts[episodes] + self._before
+
+    def _near(self, samples: np.ndarray) -> np.ndarray | None:
+        """The episodes of samples, from those of every ``2**shift``-th sample; None if they are too far from these."""
+        shift, starts = self._marks
+        episodes: np.ndarray = starts[samples >> shift]
+        for _ in range(_MOST_STEPS):
+            is_later = self._ends[episodes] <= samples
+            if not is_later.any():
+                return episodes
+            episodes += is_later
+        return None
+
+    @cached_property
+    def _marks(self) -> tuple[int, np.ndarray]:
+        """The episode of every ``2**shift``-th sample, about as many as there are episodes.
+
+        A search in 100,000 episodes took a third of the time of a batch of small items, as it is all over the memory.
+        """
+        shift = max(self.size // len(self.counts), 1).bit_length() - 1
+        return shift, np.searchsorted(self._firsts, np.arange(0, self.size, 1 << shift), "right") - 1

@@ -24,6 +24,19 @@ def test_every_step_with_a_whole_window_is_a_sample(lengths, before, behind):
     assert [*zip(episodes.tolist(), steps.tolist(), strict=True)] == expected
 
 
+@given(st.lists(st.sampled_from([0, 1, 2, 30, 500]), min_size=1, max_size=40), st.integers(0, 2), st.booleans())
+@PROFILE
+def test_many_samples_are_found_as_few_are(lengths, before, is_uneven):
+    lengths = [*lengths, 5000] if is_uneven else lengths  # then marks are far from the episodes of their samples
+    transitions = Transitions(np.array(lengths, np.int64), before)
+    if not transitions.size:
+        return
+    samples = np.random.default_rng(0).integers(0, transitions.size, 5000)
+    places = [transitions.places(some) for some in np.split(samples, 50)]  # few at a time: a search
+    for at_once, few in zip(transitions.places(samples), zip(*places, strict=True), strict=True):
+        np.testing.assert_array_equal(at_once, np.concatenate(few))
+
+
 def source_of(recording):
     return StepSource(recording._file, recording._index, recording.numbers)
 
