@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from docutils import nodes
+
 from gym_h5record.version import __version__
 
 project = "gym_h5record"
@@ -29,6 +31,9 @@ napoleon_use_ivar = True  # so that an attribute is described once
 html_theme = "furo"
 html_title = f"gym_h5record {__version__}"
 html_copy_source = html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+pygments_dark_style = "a11y-high-contrast-dark"  # furo's own underlines the names of modules, as if they were links
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
@@ -71,8 +76,16 @@ def show_arguments(
     return str(inspect.Signature(plain)), returns
 
 
+def strip_code(_: Any, document: nodes.document) -> None:
+    """Take the empty line from the end of every example: only the tests need it."""
+    for block in document.findall(nodes.literal_block):
+        block.rawsource = block.astext().rstrip()
+        block[:] = [nodes.Text(block.rawsource)]
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("source-read", end_with_help)
+    app.connect("doctree-read", strip_code)
     app.connect("autodoc-process-signature", show_arguments)
     app.connect("autodoc-process-docstring", keep_colon, priority=1)  # before napoleon

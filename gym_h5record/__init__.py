@@ -13,6 +13,7 @@ from gym_h5record.version import __version__ as __version__
 
 if TYPE_CHECKING:  # type checkers take only ``X as X`` for a public name
     from gym_h5record import errors as errors
+    from gym_h5record import training as training
     from gym_h5record import vector as vector
     from gym_h5record.errors import RecordingError as RecordingError
     from gym_h5record.maintenance.comparing import DiffReport as DiffReport
@@ -76,7 +77,7 @@ else:
         "values.custom_spaces": ("OpaqueSpace", "register_space"),
     }
     _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}
-    _MODULES = ("errors", "vector")
+    _MODULES = ("errors", "training", "vector")
     __all__ = ["__version__", *_MODULES, *_MODULE_OF]
 
     def __getattr__(name: str) -> Any:

@@ -5,7 +5,9 @@
     python scripts/bench_vector.py --lanes                         # commits, size and memory of 1,024 lanes
 
 Both runs of a round take the same steps with the same actions, in an order that changes from round to round. Ratios are
-medians of the ratios within a round, over the steps alone: neither making, nor closing, nor the first steps.
+medians of the ratios within a round, over the steps alone: neither making, nor closing, nor the first ``--warm-up``
+steps. The pages of the journal, 64 MiB, are made while it is filled for the first time: with a warm-up that fills it,
+the steps after that are measured.
 """
 
 from __future__ import annotations
@@ -25,8 +27,6 @@ import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 
 import gym_h5record as h5r
-
-WARM_UP_STEPS = 50
 
 
 def atari(**options: Any) -> Any:
@@ -71,26 +71,26 @@ CASES = {
 }
 
 
-def run(case: Case, path: Path | None) -> tuple[float, float]:
+def run(case: Case, path: Path | None, warm_up: int) -> tuple[float, float]:
     """Steps a second, and bytes per step of one environment; recorded if there is a path."""
     envs = case.make()
     num_envs = envs.num_envs
-    actions = np.random.default_rng(0).integers(0, envs.single_action_space.n, (case.num_steps, num_envs))
+    actions = np.random.default_rng(0).integers(0, envs.single_action_space.n, (case.num_steps + warm_up, num_envs))
     if path is not None:
         envs = h5r.vector.RecordToHDF5(envs, path)
     envs.reset(seed=0)
-    for step in range(WARM_UP_STEPS):
-        envs.step(actions[step])
+    for each in actions[:warm_up]:
+        envs.step(each)
     begun_s = perf_counter()
-    for each in actions:
+    for each in actions[warm_up:]:
         envs.step(each)
     took_s = perf_counter() - begun_s
     envs.close()
     size_bytes = 0 if path is None else path.stat().st_size
-    return case.num_steps / took_s, size_bytes / ((case.num_steps + WARM_UP_STEPS) * num_envs)
+    return case.num_steps / took_s, size_bytes / (len(actions) * num_envs)
 
 
-def compare(case: Case, rounds: int, folder: Path) -> str:
+def compare(case: Case, rounds: int, warm_up: int, folder: Path) -> str:
     """The line of a case."""
     ratios, bare, recorded = [], [], []
     for number in range(rounds):
@@ -98,7 +98,7 @@ def compare(case: Case, rounds: int, folder: Path) -> str:
         rates = {}
         for is_recorded in order:
             path = folder / f"{number}.h5" if is_recorded else None
-            rates[is_recorded], size = run(case, path)
+            rates[is_recorded], size = run(case, path, warm_up)
             if path is not None:
                 step_bytes = size
                 path.unlink()
@@ -146,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="+", choices=CASES, default=list(CASES), help="what to record")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--warm-up", type=int, default=50, help="steps before those that are measured  [50]")
     parser.add_argument("--lanes", action="store_true", help="1,024 lanes instead")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +155,7 @@ def main() -> None:
             return
         print(f"{'':34} {'bare':>9} {'recorded':>9} {'ratio':>7} {'':14} {'target':>7} {'bytes/step':>10}")
         for name in arguments.case:
-            print(compare(CASES[name], arguments.rounds, Path(folder)), flush=True)
+            print(compare(CASES[name], arguments.rounds, arguments.warm_up, Path(folder)), flush=True)
 
 
 if __name__ == "__main__":
