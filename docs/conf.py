@@ -28,6 +28,8 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 napoleon_use_ivar = True  # so that an attribute is described once
 
+highlight_language = "none"  # trees and commands are not Python; a block of Python says so
+
 html_theme = "furo"
 html_title = f"gym_h5record {__version__}"
 html_copy_source = html_show_copyright = False
