@@ -63,7 +63,7 @@ def info_command(*, path: Path, storage: bool, as_json: bool) -> None:
     if as_json:
         print_json({**facts, "columns": [{**asdict(column), "ratio": column.ratio} for column in columns]})
         return
-    click.echo(f"recording     {printable(path)}")  # on one line: a path is copied
+    click.echo(f"{click.style('recording', bold=True)}     {printable(path)}")  # on one line: a path is copied
     show(shown)
     click.echo()
     if not storage:

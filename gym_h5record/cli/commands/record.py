@@ -46,7 +46,9 @@ _COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", "none")
     "--episodes", type=click.IntRange(min=1), help="Stop after N episodes.  [default: 1, if no --steps]", metavar="N"
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Stop after N steps.", metavar="N")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the first reset and of the random policy.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the first reset and of the random policy."
+)
 @click.option(
     "--policy",
     default=RANDOM,
@@ -62,7 +64,11 @@ _COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", "none")
     metavar="KEY=VALUE",
     help="An argument of the environment: a Python literal, or else a string. May be repeated.",
 )
-@click.option("--render-mode", help='Passed to the environment.  [default: "rgb_array" with --frames render]')
+@click.option(
+    "--render-mode",
+    metavar="MODE",
+    help='Passed to the environment.  [default: "rgb_array" with --frames render]',
+)
 @click.option(
     "--frames",
     type=click.Choice(["auto", "render", "observation", "none"]),
@@ -74,7 +80,7 @@ _COMPRESSIONS = ("gzip", "zstd", "lz4", "lzf", "szip", "none")
 @click.option("--atari-preprocessing", is_flag=True, help="Frame skip 4, grayscale, 84x84.")
 @click.option("--frame-stack", type=click.IntRange(min=1), metavar="N", help="Stack the last N observations.")
 @click.option("--compression", type=click.Choice(_COMPRESSIONS), default="gzip", show_default=True)
-@click.option("--compression-opts", type=int, help="Level of gzip (0 to 9) or zstd (-7 to 22).")
+@click.option("--compression-opts", type=int, metavar="N", help="Level of gzip (0 to 9) or zstd (-7 to 22).")
 @click.option(
     "--writer",
     type=click.Choice(["process", "inline"]),
