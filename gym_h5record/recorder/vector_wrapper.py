@@ -78,12 +78,12 @@ class RecordToHDF5(_VectorWrapper):
         >>> import gymnasium as gym, gym_h5record as h5r
         >>> envs = h5r.vector.RecordToHDF5(gym.make_vec("CartPole-v1", num_envs=4), tmp_path / "lanes.h5")
         >>> observations, infos = envs.reset(seed=1)
-        >>> for _ in range(10):
+        >>> for _ in range(5):
         ...     observations, rewards, terminations, truncations, infos = envs.step(envs.action_space.sample())
         >>> envs.close()
         >>> recording = h5r.Recording(tmp_path / "lanes.h5")
         >>> recording.num_envs, recording.num_steps
-        (4, 40)
+        (4, 20)
     """
 
     def __init__(

@@ -19,8 +19,8 @@ from gym_h5record.storage.paths import closing_descriptor, lock_path, open_unlin
 __all__ = ["RecordingLock", "check_only_name", "is_locked", "occupy_standard_streams"]
 
 _RETRY_S = 0.001
-_GLANCE_S = 0.05
-"""The least time to wait for the lock: ``is_locked`` holds it for an instant."""
+_GLANCE_S = 0.2
+"""The least time to wait for the lock: ``is_locked`` holds it for an instant, longer if its thread has to wait then."""
 _NO_LOCK = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL)
 """Errors of opening a lock file that is missing, or is a link, a socket, a FIFO or a device."""
 
