@@ -13,9 +13,9 @@ import numpy as np
 
 from gym_h5record.storage.column_reader import ColumnReader
 
-__all__ = ["ItemStore", "Memory", "Runs", "runs_of"]
+__all__ = ["SHARE_OF_SPARE", "ItemStore", "Memory", "Runs", "runs_of"]
 
-_SHARE_OF_SPARE = 16
+SHARE_OF_SPARE = 16
 """Memory has room for a sixteenth more items than are asked for: the next samples may share fewer of theirs."""
 
 
@@ -114,7 +114,7 @@ class Memory:
         if array is None or len(array) < count:
             self._arrays.pop(field, None)  # before new memory is taken
             del array
-            array = self._arrays[field] = np.empty((count + count // _SHARE_OF_SPARE, *like.shape[1:]), like.dtype)
+            array = self._arrays[field] = np.empty((count + count // SHARE_OF_SPARE, *like.shape[1:]), like.dtype)
         return array[:count]
 
 

@@ -12,7 +12,7 @@ from gym_h5record.display import counted
 from gym_h5record.errors import OptionError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.nodes import Field, Scalar, Stack
-from gym_h5record.training.item_store import ItemStore
+from gym_h5record.training.item_store import SHARE_OF_SPARE, ItemStore
 from gym_h5record.training.kept_columns import COMPRESSED, keep_columns
 from gym_h5record.training.orders import (
     ChunkOrder,
@@ -95,9 +95,7 @@ def plan_samples(source: StepSource, options: SamplerOptions) -> SamplingPlan:
     reader = SampleReader(source, recipe, store)
     if isinstance(order, PriorityOrder):  # which numbers all steps
         transitions = Transitions(source.lengths)
-    if (
-        _chunk_rows(source, recipe.columns) == 1
-    ):  # samples share no chunks: to decode more of them at once gains nothing
+    if _chunk_rows(source, recipe.columns) == 1:  # more samples that are decoded at once would share nothing
         most_samples = options.batch_size
     stream = SampleStream(source, transitions, order, reader, most_samples, transforms)
     return SamplingPlan(stream, order, num_samples)
@@ -241,6 +239,7 @@ def _most_samples(recipe: Recipe, options: SamplerOptions, kept_bytes: int) -> t
     most = options.batch_size
     if not options.whole_episodes:  # they are padded to the longest of their own batch
         ahead_bytes = left // 2 if options.cache == COMPRESSED else left
-        most = min(min(_AHEAD_BYTES, ahead_bytes) // decoded, _MOST_AHEAD)
+        with_spare = decoded + decoded // SHARE_OF_SPARE
+        most = min(min(_AHEAD_BYTES, ahead_bytes) // with_spare, _MOST_AHEAD)
         most = max(most - most % options.batch_size, options.batch_size)  # a part of a batch would be decoded twice
     return most, left - most * decoded

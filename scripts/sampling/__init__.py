@@ -1,0 +1,6 @@
+"""The parts of ``scripts/bench_sampler.py``.
+
+::
+
+    peers         how others sample transitions
+"""
