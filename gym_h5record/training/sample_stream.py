@@ -56,8 +56,7 @@ class SampleStream:
         self._reader = reader
         self._most_samples = most_samples
         self._transforms = transforms
-        self._found: _Found | None = None
-        self._memory = Memory()  # of the items of ``_found``
+        self._kept: list[tuple[_Found | None, Memory]] = []  # empty while a thread copies from it
 
     def batch(self, epoch: int, start: int, stop: int, limit: int | None = None) -> dict[str, Any]:
         """The samples at positions ``start`` to ``stop`` of an epoch.
@@ -72,14 +71,13 @@ class SampleStream:
             RecordingClosedError: If the recording is closed.
         """
         self._source.storage.handle.check_open()  # samples that were decoded ahead would still be there
-        found = self._found
+        found, memory = self._taken()
         if found is None or found.epoch != epoch or not found.start <= start <= stop <= found.stop:
             last = stop if limit is None else max(min(self._ahead(start), limit), stop)
-            self._found = None  # its items are overwritten now
-            found = _Found(epoch, start, last, *self._find(epoch, np.arange(start, last)))
-            self._found = found if limit is not None else None
+            found = _Found(epoch, start, last, *self._find(epoch, np.arange(start, last), memory))
         within = slice(start - found.start, stop - found.start)
         batch = found.samples.batch(within.start, within.stop)
+        self._kept = [(None if limit is None else found, memory)]
         return batch if self._transforms is None else self._transforms.applied(batch, epoch, found.distinct[within])
 
     def numbered(self, samples: np.ndarray) -> dict[str, Any]:
@@ -93,7 +91,14 @@ class SampleStream:
 
     def forget(self) -> None:
         """Forget the samples that were decoded for the next batches: others may be drawn now."""
-        self._found = None
+        self._kept = [(None, memory) for _, memory in self._kept]
+
+    def _taken(self) -> tuple[_Found | None, Memory]:
+        """The samples that were decoded last and their memory, for the caller alone: another thread gets new memory."""
+        try:
+            return self._kept.pop()
+        except IndexError:
+            return None, Memory()
 
     def _ahead(self, start: int) -> int:
         """The position up to which samples are decoded together."""
@@ -101,12 +106,12 @@ class SampleStream:
             return start - start % self._order.pool_size + self._order.pool_size
         return start + self._most_samples
 
-    def _find(self, epoch: int, positions: np.ndarray) -> tuple[FoundSamples, np.ndarray]:
+    def _find(self, epoch: int, positions: np.ndarray, memory: Memory) -> tuple[FoundSamples, np.ndarray]:
         if self._source.storage.may_move:
             self._source.check_unchanged()
         samples = self._order.samples(epoch, positions)
         further = {}
         if isinstance(self._order, PriorityOrder):
             further = {INDICES: samples, PROBABILITIES: self._order.probabilities(samples)}
-        found = self._reader.find(*self._transitions.places(samples), further, self._memory)
+        found = self._reader.find(*self._transitions.places(samples), further, memory)
         return found, self._order.distinct(samples, positions)

@@ -1,6 +1,7 @@
 """Samples of several batches are decoded at once, and each chunk once per epoch where the order follows the chunks."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -121,3 +122,19 @@ def test_samples_by_number_do_not_disturb_those_that_were_decoded_ahead(tmp_path
         for batch, expected in zip(sampler, alone, strict=True):
             np.testing.assert_array_equal(batch["rewards"], expected)
             sampler.stream.numbered(np.arange(5))
+
+
+def test_threads_that_share_a_sampler_get_right_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_columns, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(sampling_plan, "_MOST_AHEAD", 8)  # two batches
+    with h5r.Recording(record_numbered(tmp_path / "a.h5", [50, 30])) as recording:
+        expected = list(recording.sampler(4, seed=1))
+        stream = recording.sampler(4, seed=1).stream
+
+        def draw(first):
+            return [stream.batch(0, at, at + 4, 80) for _ in range(30) for at in range(first, 80, 4)]
+
+        with ThreadPoolExecutor(4) as threads:
+            drawn = list(threads.map(draw, (0, 40, 20, 60)))
+    for first, batches in zip((0, 40, 20, 60), drawn, strict=True):
+        same_batches(batches, expected[first // 4 :] * 30)
