@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import Episode, EpisodeList, episode_position
 from gym_h5record.reading.expression import NAMES, parse_condition
 from gym_h5record.reading.file_facts import FileFacts
+from gym_h5record.reading.hints import Hinting
 from gym_h5record.reading.html import episodes_html
 from gym_h5record.reading.recorded_file import RecordedFile
 from gym_h5record.reading.step_leaves import LeafSource
@@ -31,13 +32,32 @@ __all__ = ["EpisodeChoice", "EpisodeSet", "Selection"]
 EpisodeChoice = str | Callable[[Episode], Any] | Sequence[int] | Sequence[bool] | Sequence[Episode] | np.ndarray
 """What ``select`` takes: a mask or a condition by text, a function, numbers or episodes, or an array of booleans."""
 
+_HINTS = {
+    name: f"recording.steps.{name} has a value for each step, recording.rows.{name} one for each row"
+    for name in COLUMNS
+} | {
+    "filter": "recording.select(...) gives some of the episodes",
+    "filter_episodes": "recording.select(...) gives some of the episodes",
+    "iterate_episodes": "for episode in recording",
+    "recover_environment": "recording.make_env() makes the environment",
+    "sample": "next(iter(recording.sampler(batch_size=256))) is a batch of random steps",
+    "sample_episodes": "recording.sampler(whole_episodes=True) gives batches of random episodes",
+    "spec": "recording.env_spec",
+    "split_dataset": "recording.split({...}) gives some of the episodes by name",
+    "total_episodes": "recording.num_episodes",
+    "total_steps": "recording.num_steps",
+}
+"""What Minari's dataset and replay buffers call it, and the columns, which are by step and by row."""
 
-class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
+
+class EpisodeSet(Hinting, FileFacts, Tabular, Trainable, Sequence[Episode]):
     """Episodes as a sequence: what a recording and a selection of its episodes show alike.
 
     An integer gives an episode. A slice, a list or range of integers, or a boolean mask gives a ``Selection``: the same
     interface over some of the episodes.
     """
+
+    _hints = _HINTS
 
     # What a subclass says -------------------------------------------------------------------------
 
@@ -52,13 +72,6 @@ class EpisodeSet(FileFacts, Tabular, Trainable, Sequence[Episode]):
         """All episodes of the recording."""
 
     # A sequence of episodes -----------------------------------------------------------------------
-
-    if not TYPE_CHECKING:  # a checker knows that there is no such attribute
-
-        def __getattr__(self, name: str) -> Any:
-            advice = f"; recording.steps.{name} has a value for each step, recording.rows.{name} one for each row"
-            message = f"{type(self).__name__!r} object has no attribute {name!r}{advice if name in COLUMNS else ''}"
-            raise AttributeError(message, name=name, obj=self)
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -26,7 +26,15 @@ __all__ = [
 
 
 def given_path(path: str | os.PathLike[str]) -> Path:
-    """A path as a user gives it: ``~`` at its beginning is the home directory, as in a shell."""
+    """A path as a user gives it: ``~`` at its beginning is the home directory, as in a shell.
+
+    Raises:
+        TypeError: If it is neither text nor an object with a path as text.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        # The types say that nothing else comes here; a user's program may not be type checked.
+        advice = "; os.fsdecode(path) makes text of it" if isinstance(path, bytes) else ""  # type: ignore[unreachable]
+        raise TypeError(f"a path is a str or a pathlib.Path, not {path!r:.80}{advice}")
     return Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser raises where there is no such user
 
 

@@ -294,5 +294,3 @@ def test_a_column_that_would_mix_padding_in_is_refused_with_advice(name: str, re
     for episodes in (recording, recording[1:]):
         with pytest.raises(AttributeError, match=rf"no attribute '{name}'; recording\.steps\.{name} has"):
             getattr(episodes, name)
-    with pytest.raises(AttributeError, match="no attribute 'sample'$"):
-        _ = recording.sample

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,13 @@ def test_a_path_may_begin_with_the_home_directory(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert given_path(kind(given)) == Path(found)
+
+
+@pytest.mark.parametrize("path", [b"run.h5", 3, None, [], ["run.h5"]])
+def test_a_path_of_another_kind_is_refused_with_its_value(path: Any) -> None:
+    with pytest.raises(TypeError, match=rf"a path is a str or a pathlib.Path, not {re.escape(repr(path))}") as caught:
+        given_path(path)
+    assert ("os.fsdecode(path)" in str(caught.value)) == isinstance(path, bytes)
 
 
 @pytest.mark.parametrize(
