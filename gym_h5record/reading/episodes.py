@@ -20,7 +20,7 @@ from gym_h5record.reading.column_properties import COLUMNS, RowColumns, RowRun
 from gym_h5record.reading.columns import Column
 from gym_h5record.reading.decoder import Decoder
 from gym_h5record.reading.episode_index import EpisodeIndex
-from gym_h5record.reading.hints import Hinting
+from gym_h5record.reading.hints import EPISODE_HINTS, Hinting
 from gym_h5record.reading.html import episode_html
 from gym_h5record.reading.keyed_rows import KeyedRows
 from gym_h5record.reading.pictured import Pictured
@@ -30,25 +30,6 @@ from gym_h5record.reading.step_spans import StepSpans
 from gym_h5record.reading.tables import Tabular
 
 __all__ = ["Episode", "EpisodeList", "episode_position"]
-
-_HINTS = {
-    "action": "episode.actions",
-    "compute_return": "episode.total_reward",
-    "done": "episode.dones, episode.terminated or episode.truncated",
-    "frame": "episode.frames",
-    "id": "episode.number is its place in the recording, episode.episode_id counts the resets before it",
-    "info": "episode.infos",
-    "next_obs": "episode.next_observations",
-    "obs": "episode.observations",
-    "observation": "episode.observations",
-    "returns": "episode.total_reward",
-    "reward": "episode.rewards",
-    "states": "episode.observations",
-    "steps": "episode.length is their number, episode.to_dict() has their values",
-    "total_return": "episode.total_reward",
-    "total_steps": "episode.length",
-}
-"""What Minari, robomimic and d3rlpy call it, and the words for one step."""
 
 
 class Episode(Hinting, RowColumns, Tabular, Pictured):
@@ -62,7 +43,7 @@ class Episode(Hinting, RowColumns, Tabular, Pictured):
         address: The address of its first row (``gym_h5record.format.lanes``): ``start`` in a recording without lanes.
     """
 
-    _hints = _HINTS
+    _hints = EPISODE_HINTS
 
     def __init__(self, decoder: Decoder, index: EpisodeIndex, number: int) -> None:
         self._decoder = decoder

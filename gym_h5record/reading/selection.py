@@ -11,14 +11,13 @@ import numpy as np
 from gym_h5record.display import counted
 from gym_h5record.errors import OptionError, SelectionError
 from gym_h5record.format.masks import is_mask_name
-from gym_h5record.reading.column_properties import COLUMNS
 from gym_h5record.reading.dealing import deal
 from gym_h5record.reading.episode_facts import episode_fact
 from gym_h5record.reading.episode_index import EpisodeIndex
 from gym_h5record.reading.episodes import Episode, EpisodeList, episode_position
 from gym_h5record.reading.expression import NAMES, parse_condition
 from gym_h5record.reading.file_facts import FileFacts
-from gym_h5record.reading.hints import Hinting
+from gym_h5record.reading.hints import RECORDING_HINTS, Hinting
 from gym_h5record.reading.html import episodes_html
 from gym_h5record.reading.recorded_file import RecordedFile
 from gym_h5record.reading.step_leaves import LeafSource
@@ -32,23 +31,6 @@ __all__ = ["EpisodeChoice", "EpisodeSet", "Selection"]
 EpisodeChoice = str | Callable[[Episode], Any] | Sequence[int] | Sequence[bool] | Sequence[Episode] | np.ndarray
 """What ``select`` takes: a mask or a condition by text, a function, numbers or episodes, or an array of booleans."""
 
-_HINTS = {
-    name: f"recording.steps.{name} has a value for each step, recording.rows.{name} one for each row"
-    for name in COLUMNS
-} | {
-    "filter": "recording.select(...) gives some of the episodes",
-    "filter_episodes": "recording.select(...) gives some of the episodes",
-    "iterate_episodes": "for episode in recording",
-    "recover_environment": "recording.make_env() makes the environment",
-    "sample": "next(iter(recording.sampler(batch_size=256))) is a batch of random steps",
-    "sample_episodes": "recording.sampler(whole_episodes=True) gives batches of random episodes",
-    "spec": "recording.env_spec",
-    "split_dataset": "recording.split({...}) gives some of the episodes by name",
-    "total_episodes": "recording.num_episodes",
-    "total_steps": "recording.num_steps",
-}
-"""What Minari's dataset and replay buffers call it, and the columns, which are by step and by row."""
-
 
 class EpisodeSet(Hinting, FileFacts, Tabular, Trainable, Sequence[Episode]):
     """Episodes as a sequence: what a recording and a selection of its episodes show alike.
@@ -57,7 +39,7 @@ class EpisodeSet(Hinting, FileFacts, Tabular, Trainable, Sequence[Episode]):
     interface over some of the episodes.
     """
 
-    _hints = _HINTS
+    _hints = RECORDING_HINTS
 
     # What a subclass says -------------------------------------------------------------------------
 

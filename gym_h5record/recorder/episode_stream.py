@@ -16,7 +16,7 @@ import numpy as np
 
 from gym_h5record.format import names as fmt
 from gym_h5record.format.column_planning import plan_columns
-from gym_h5record.format.names import Origin
+from gym_h5record.format.names import NUMPY_SCALARS, Origin
 from gym_h5record.limits import MAX_DEPTH
 from gym_h5record.notices import warn
 from gym_h5record.recorder.append_check import check_same
@@ -28,7 +28,10 @@ from gym_h5record.writing.options import Existing
 from gym_h5record.writing.row_writer import RowWriter, begin_json
 from gym_h5record.writing.session import Session
 
-__all__ = ["EpisodeStream", "array_bytes", "kept_copy", "warn_of_repr"]
+__all__ = ["IMMUTABLE", "EpisodeStream", "array_bytes", "kept_copy", "warn_of_repr"]
+
+IMMUTABLE = frozenset({int, float, bool, str, bytes, type(None), *NUMPY_SCALARS})
+"""Types whose values need no copy to be kept."""
 
 
 class EpisodeStream(EndingStream[RowWriter]):
@@ -201,6 +204,8 @@ class EpisodeStream(EndingStream[RowWriter]):
 
 def kept_copy(value: Any) -> Any:
     """A copy of a value that the environment or its agent may change later."""
+    if type(value) in IMMUTABLE:
+        return value
     try:
         return copy.deepcopy(value)
     except Exception:  # noqa: BLE001  # the value's own code may raise anything; a tensor in a gradient raises

@@ -17,7 +17,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gym_h5record.errors import UnsupportedEnvError
 from gym_h5record.recorder.cameras import Cameras
 from gym_h5record.recorder.episode_recorder import MALFORMED, STEP_RESULT, EpisodeRecorder
-from gym_h5record.recorder.episode_stream import EpisodeStream
+from gym_h5record.recorder.episode_stream import IMMUTABLE, EpisodeStream, kept_copy
 from gym_h5record.recorder.episode_summary import Keep
 from gym_h5record.recorder.frame_sources import choose_frame_source
 from gym_h5record.recorder.living import check_not_recorded, enroll
@@ -225,8 +225,14 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         The keys of the first step that are numbers or arrays get a column each, all others are stored as JSON text.
         Extras of a step that raises, or that is not recorded, are dropped.
         """
-        if self._recorder is not None:
-            self._recorder.add_extras(extras)
+        recorder = self._recorder
+        if recorder is None:
+            return
+        for value in extras.values():  # a loop takes 0.09 us for two numbers, ``issuperset`` 0.13
+            if type(value) not in IMMUTABLE:
+                extras = {key: kept_copy(each) for key, each in extras.items()}
+                break
+        recorder.extras = extras if recorder.extras is None else recorder.extras | extras
 
     def discard_episode(self) -> None:
         """Forget the newest episode: the running one, or the last one if it has ended and ``reset`` has not come.

@@ -75,13 +75,8 @@ def _(node: nodes.Array, ring: Ring, on_misfit: OnMisfit, segments: Segments) ->
 @make_encoder.register
 def _(node: nodes.Scalar, ring: Ring, on_misfit: OnMisfit, segments: Segments) -> Encoder:
     column: Any = ring.column(node.name)
-    # A memoryview takes a number in half the time of an array. But it converts narrow floats by way of a double,
-    # which changes the bits of some NaNs.
-    cells: Any = column if node.dtype in (np.float16, np.float32) else column.data
-    codes = ring.codes(node)
     exact = exact_types(node.dtype)
-    usual = next((kind for kind in _PYTHON_CODES if kind in exact and np.dtype(kind).kind == node.dtype.kind), None)
-    usual_code = 0 if usual is None else _PYTHON_CODES[usual]
+    usual, cells, codes, usual_code = _usual_number(node, ring)
     widened = {code for kind, code in exact.items() if np.dtype(kind).kind == "f" and np.dtype(kind) != node.dtype}
     name, dtype, misfit = node.name, node.dtype, _misfit_number(node)
 
@@ -193,7 +188,12 @@ def make_dict_encoder(columns: Sequence[sc.KeyColumn], ring: Ring, encode_rest: 
         return TypeCode.ABSENT
 
     encoders = [
-        (column.key, make_encoder(column.node, ring, on_misfit, []), _make_blank(column.node, ring))
+        (
+            column.key,
+            *_usual_number(column.node, ring),
+            make_encoder(column.node, ring, on_misfit, []),
+            _make_blank(column.node, ring),
+        )
         for column in columns
     ]
 
@@ -201,19 +201,26 @@ def make_dict_encoder(columns: Sequence[sc.KeyColumn], ring: Ring, encode_rest: 
         if rest:  # left by a row that raised
             rest.clear()
         if type(values) is not dict:
-            for _, _, blank in encoders:
+            for *_, blank in encoders:
                 blank(slot)
             encode_rest(values)
             return
         found = num_columns
-        for key, encode_value, blank in encoders:
+        for key, usual, cells, codes, usual_code, encode_value, blank in encoders:
             try:
                 value = values[key]
-            except KeyError:  # noqa: PERF203  # costs nothing until a key is missing; to ask for the key first costs 0.03 us
+                if type(value) is usual:  # what ``encode_value`` does with it, without the call: saves 0.05 us of 0.1
+                    cells[slot] = value
+                    codes[slot] = usual_code
+                    continue
+            except KeyError:  # costs nothing until a key is missing; to ask for the key first costs 0.03 us
                 blank(slot)
                 found -= 1
-            else:
+                continue
+            except (ValueError, OverflowError):  # too large for the column
                 encode_value(slot, value)
+                continue
+            encode_value(slot, value)
         if found < len(values):
             rest.update((key, value) for key, value in values.items() if key not in known)
         if rest:
@@ -221,6 +228,19 @@ def make_dict_encoder(columns: Sequence[sc.KeyColumn], ring: Ring, encode_rest: 
 
     known, num_columns = set(keys.values()), len(encoders)
     return encode
+
+
+def _usual_number(node: nodes.Node, ring: Ring) -> tuple[type | None, Any, Any, int]:
+    """The Python type that the numbers of a node usually have, their cells, their codes, and the code of the type."""
+    if not isinstance(node, nodes.Scalar):
+        return None, None, None, 0
+    column: Any = ring.column(node.name)
+    # A memoryview takes a number in half the time of an array. But it converts narrow floats by way of a double,
+    # which changes the bits of some NaNs.
+    cells: Any = column if node.dtype in (np.float16, np.float32) else column.data
+    exact = exact_types(node.dtype)
+    usual = next((kind for kind in _PYTHON_CODES if kind in exact and np.dtype(kind).kind == node.dtype.kind), None)
+    return usual, cells, ring.codes(node), 0 if usual is None else _PYTHON_CODES[usual]
 
 
 def _make_blank(node: nodes.Node, ring: Ring) -> Callable[[int], None]:
