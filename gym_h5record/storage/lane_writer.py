@@ -66,6 +66,8 @@ class LaneColumnWriter:
         # file, which are compressed, may have just the size that they have without compression.
         self._old_extent, self._renewed = self._extent if filter_ids(dataset.id) else 0, set[int]()
         self._stored = StoredChunks(dataset)
+        self._old_chunks = -(-self._extent // self._rows) * self._groups
+        self._is_written = bytearray()  # for each chunk, whether it was written here
         self._kept: dict[int, np.ndarray] = {}
         self._checksums, self._found_checksums = checksums, LaneChecksums()
         # Of a compressed column: rows of each lane whose chunks never change again. The newest row may get its step.
@@ -187,9 +189,12 @@ class LaneColumnWriter:
 
     def _stored_chunk(self, number: int) -> np.ndarray:
         at = chunk_origin(number, self._groups, self._chunk_shape)
-        if at[0] < len(self._dataset) and self._stored.is_indexed(at):
+        if self._has_written(number) or (number < self._old_chunks and self._stored.is_indexed(at)):
             return self._stored.read_to_append(at).copy()
         return np.zeros(self._chunk_shape, self.field.dtype)
+
+    def _has_written(self, number: int) -> bool:
+        return number < len(self._is_written) and bool(self._is_written[number])
 
     def _cover(self, number: int, items: np.ndarray, covered: int | np.ndarray) -> None:
         """Find the checksums of a chunk: of its first rows up to the last one that is written now."""
@@ -211,6 +216,8 @@ class LaneColumnWriter:
             if self._stored.is_indexed(at) and chunks.get_chunk_info_by_coord(at).size == size_bytes:
                 chunks.write_direct_chunk(at, bytes(size_bytes + 1), mask)
         chunks.write_direct_chunk(at, data, mask)
+        self._is_written.extend(bytes(max(number + 1 - len(self._is_written), 0)))
+        self._is_written[number] = True
 
 
 def _check_layout(dataset: h5py.Dataset, field: Field, codec: Codec) -> None:

@@ -5,17 +5,21 @@ HDF5 knows where the chunks are that it has just written; ``chunk_reader`` reads
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
-from itertools import product
+from typing import Any
 
 import h5py
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
+from gym_h5record.storage.hdf5.chunk_table import chunk_origin
 from gym_h5record.storage.hdf5.filters import ChunkFilters, largest_chunk
 from gym_h5record.storage.hdf5.objects import hdf5_errors_as_corrupt
 
-__all__ = ["StoredChunks"]
+__all__ = ["CAN_LIST_CHUNKS", "StoredChunks"]
+
+CAN_LIST_CHUNKS = hasattr(h5py.h5d.DatasetID, "chunk_iter")  # HDF5 1.12.3
 
 _MAX_SPARE_BYTES = 4 << 20
 """The largest buffer that is kept for the next chunk."""
@@ -68,11 +72,27 @@ class StoredChunks:
             OSError, RuntimeError, ValueError: If one is missing, or larger than any compressed chunk.
         """
         buffer, read = self._new_buffer(), self._dataset.id.read_direct_chunk
-        lanes = range(0, self._dataset.shape[1], self._shape[1]) if len(self._shape) > 1 else range(1)
-        for first, lane in product(range(0, count, self._rows), lanes):
-            at = (first, lane, *self._at(0)[2:]) if len(lanes) > 1 else self._at(first)
-            if len(lanes) == 1 or self.is_indexed(at):  # a lane may have fewer items than others
-                yield at, *read(at, out=buffer)
+        has_lanes = len(self._shape) > 1 and self._shape[1] < self._dataset.shape[1]
+        for at in self._indexed(count) if has_lanes else map(self._at, range(0, count, self._rows)):
+            yield at, *read(at, out=buffer)
+
+    def _indexed(self, count: int) -> Iterator[tuple[int, ...]]:
+        """Where the chunks of the first ``count`` items begin that there are: a lane may have fewer items than others.
+
+        To ask for each of them, as ``is_indexed`` does, took 49 s for the pictures of 2,461 steps of five lanes.
+        """
+        rows, groups = -(-count // self._rows), -(-self._dataset.shape[1] // self._shape[1])
+        if not CAN_LIST_CHUNKS:
+            return filter(self.is_indexed, (chunk_origin(each, groups, self._shape) for each in range(rows * groups)))
+        numbers = array("q")
+
+        def note(chunk: Any) -> None:
+            row, group = chunk.chunk_offset[0] // self._rows, chunk.chunk_offset[1] // self._shape[1]
+            if row < rows:
+                numbers.append(row * groups + group)
+
+        self._dataset.id.chunk_iter(note)
+        return (chunk_origin(each, groups, self._shape) for each in sorted(numbers))
 
     def read_to_append(self, first: int | tuple[int, ...]) -> np.ndarray:
         """``read`` a chunk that is about to be written again with more items.
@@ -103,6 +123,8 @@ class StoredChunks:
 
     def is_indexed(self, first: int | tuple[int, ...]) -> bool:
         """Whether the index of chunks has one that begins with item ``first``, or there, be it damaged or not.
+
+        HDF5 goes through all chunks to tell it, which takes 15 ms for 100,000 chunks.
 
         Raises:
             CorruptRecordingError: If the index is damaged.

@@ -14,12 +14,10 @@ import h5py
 import numpy as np
 
 from gym_h5record.storage.hdf5.chunk_index import indexed_chunks
+from gym_h5record.storage.hdf5.chunks import CAN_LIST_CHUNKS
 from gym_h5record.storage.hdf5.objects import filter_ids
 
 __all__ = ["PlainChunks", "open_plain_chunks"]
-
-
-_CAN_LIST_CHUNKS = hasattr(h5py.h5d.DatasetID, "chunk_iter")  # HDF5 1.12.3
 
 
 class PlainChunks:
@@ -71,7 +69,7 @@ def open_plain_chunks(descriptor: int, dataset: h5py.Dataset) -> PlainChunks | N
         hold: HDF5 would look for all of them.
     """
     rows, chunk_bytes = int(dataset.chunks[0]), math.prod(dataset.chunks) * dataset.dtype.itemsize
-    claimed = indexed_chunks(descriptor, dataset) if _CAN_LIST_CHUNKS else None
+    claimed = indexed_chunks(descriptor, dataset) if CAN_LIST_CHUNKS else None
     if filter_ids(dataset.id) or claimed is None or claimed * chunk_bytes > os.fstat(descriptor).st_size:
         return None
     addresses = np.full(claimed, -1, np.int64)

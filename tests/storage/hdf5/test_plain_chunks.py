@@ -130,6 +130,6 @@ def test_booleans_that_are_neither_are_an_error(tmp_path: Path) -> None:
 
 
 def test_an_hdf5_that_cannot_list_its_chunks_reads_them_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain_chunks, "_CAN_LIST_CHUNKS", False)
+    monkeypatch.setattr(plain_chunks, "CAN_LIST_CHUNKS", False)
     with opened(make(tmp_path / "a.h5", np.arange(100))) as plain:
         assert plain is None
