@@ -111,7 +111,25 @@ class LaneDrain:
         released = min(head - 1, tail + int(kept.ticks[is_running].min(initial=head - tail)))
         is_partial = kept.rows >= np.maximum(kept.next_rows - 1, 0)[kept.lanes] // held * held
         filled = tail + int(kept.ticks[is_partial].min(initial=head - tail))
-        return min(released, filled) if head - filled <= most else released
+        first = min(released, filled) if head - filled <= most else released
+        whole = self._before_cuts(kept, first - tail) + tail
+        return whole if head - whole <= most else first
+
+    def _before_cuts(self, kept: LaneRows, first: int) -> int:
+        """The largest tick up to ``first`` that parts no episode from the reset that cut it short.
+
+        The entry of such an episode has its place behind those of the episodes that ended before the reset.
+        """
+        at = np.flatnonzero(kept.is_last)
+        begins = (kept.flags[at] & RowFlag.FIRST) != 0
+        is_first = (at == 0) | (kept.lanes[at] != kept.lanes[at - 1])
+        slots, lanes = self._slots(kept)[at - 1], kept.lanes[at]
+        flags = [self.journal.columns[name][slots, lanes] for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS)]
+        has_ended = np.where(is_first, self._index.has_ended[lanes], flags[0] | flags[1]) & ~begins
+        cuts = at[~has_ended]
+        while (is_parted := (kept.ticks[cuts] < first) & (kept.next_ticks[cuts] >= first)).any():
+            first = int(kept.ticks[cuts][is_parted].min())
+        return first
 
     def _write(self, kept: LaneRows, is_released: np.ndarray) -> int:
         """Write the kept rows; returns the number of episodes that have ended."""

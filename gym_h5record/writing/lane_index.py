@@ -54,6 +54,12 @@ class LaneIndexWriter:
         """For each lane, the first row of the episode that its row belongs to, ``(lanes,)`` int64."""
         return self._lanes.starts
 
+    @property
+    def has_ended(self) -> np.ndarray:
+        """For each lane, whether the step to its row ended an episode, ``(lanes,)`` bool."""
+        terminated, truncated = self._lanes.ended_by.T
+        return terminated | truncated
+
     def drop_open(self, lane: int) -> None:
         """Go back to the first row of the episode of a lane."""
         self._lanes.drop(lane)
@@ -76,8 +82,8 @@ class LaneIndexWriter:
         self._lanes.advance(run, bounds[:-1], middle, np.flatnonzero(is_event & is_released), settled)
         ahead = self._lanes.copy()
         ahead.advance(run, middle, bounds[1:], np.flatnonzero(is_event & ~is_released), ended)
-        table = settled.ordered(_by_tick(run.rows, settled, is_released))
-        rest = ended.ordered(_by_tick(run.rows, ended, ~is_released))
+        table = settled.ordered(_by_end(run.rows, settled, is_released))
+        rest = ended.ordered(_by_end(run.rows, ended, ~is_released))
         for name in COLUMNS:
             table.columns[name] += rest.columns[name]
         table.texts += rest.texts
@@ -130,9 +136,14 @@ class LaneIndexWriter:
         lanes.ended_by[lane] = [file.read(name, at, at + 1)[0] for name in (fmt.TERMINATIONS, fmt.TRUNCATIONS)]
 
 
-def _by_tick(rows: LaneRows, table: EpisodeTable, is_chosen: np.ndarray) -> np.ndarray:
-    """The order in which the episodes of a table ended: by tick, then by lane. They are given lane by lane."""
-    return np.lexsort((table.column("envs"), rows.ticks[rows.is_last & is_chosen]))
+def _by_end(rows: LaneRows, table: EpisodeTable, is_chosen: np.ndarray) -> np.ndarray:
+    """The order in which the episodes of a table ended: by tick, then by lane. They are given lane by lane.
+
+    An episode that a reset cut short ended with the reset, not with its last row: others may have ended in between.
+    """
+    at = rows.is_last & is_chosen
+    ends = np.where(table.column("complete"), rows.ticks[at], rows.next_ticks[at])
+    return np.lexsort((table.column("envs"), ends))
 
 
 def close_open_episodes(file: RecordingFile) -> None:

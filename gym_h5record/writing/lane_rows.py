@@ -32,6 +32,8 @@ class LaneRows:
         rows: The number of each row in its lane, ``(n,)`` int64.
         flags: The ``RowFlag`` of each row, ``(n,)`` uint8.
         is_newest: Whether it is the newest row of its lane, ``(n,)`` bool.
+        next_ticks: The tick of the next row of its lane, be it left out or not, ``(n,)`` int64; ``num_ticks`` if there
+            is none yet.
         discarded: The discarded episodes: the tick behind each, and its lane.
         discarded_rows: How many rows of discarded episodes each tick has, ``(ticks,)`` int64.
         dropped_rows: Rows before the run that are of discarded episodes.
@@ -47,6 +49,7 @@ class LaneRows:
     rows: np.ndarray
     flags: np.ndarray
     is_newest: np.ndarray
+    next_ticks: np.ndarray
     discarded: tuple[tuple[int, int], ...]
     discarded_rows: np.ndarray
     dropped_rows: int
@@ -124,8 +127,21 @@ def find_lane_rows(flags: np.ndarray, start: int, rows: np.ndarray, open_starts:
         rows=first_rows[lanes] + np.arange(len(lanes)) - begins[lanes],
         flags=flags[ticks, lanes],
         is_newest=is_newest,
+        next_ticks=_next_ticks(is_there)[is_kept.T[is_there.T]],
         discarded=tuple(sorted(discarded)),
         discarded_rows=(is_there & ~is_kept).sum(axis=1),
         dropped_rows=int((rows - first_rows).sum()),
         is_block=bool(is_kept.all()) and bool((first_rows == first_rows[0]).all()),
     )
+
+
+def _next_ticks(is_there: np.ndarray) -> np.ndarray:
+    """For every row, by lane and then by tick, the tick of the next row of its lane; behind the last one, their number.
+
+    Args:
+        is_there: Whether a tick has a row of a lane, ``(ticks, lanes)`` bool.
+    """
+    lanes, ticks = np.nonzero(is_there.T)
+    following = np.append(ticks[1:], len(is_there))
+    following[np.flatnonzero(np.diff(lanes))] = len(is_there)
+    return following

@@ -178,7 +178,7 @@ class Run:
         for number in lanes:
             entry = self._lanes[number].recorded
             if entry is not None and not entry.is_ended:
-                entry.is_ended = True
+                entry.is_ended, entry.tick = True, self.file.ticks  # it ends with the reset
                 yield
         self._begin(lanes)
         if self.file.ticks == 0:  # written with the first step

@@ -19,10 +19,8 @@ from gym_h5record.format.nodes import Stack
 from gym_h5record.values.exact import identical
 from gym_h5record.writing.journal_format import Control
 from tests.properties.strategies import PROFILE
-from tests.writing import small_journal
+from tests.writing import open_live, small_journal
 from tests.writing.lane_pen import LanePen, lane_schema
-
-pytestmark = pytest.mark.usefixtures("uncompacted")
 
 MOST_LANES = 4
 NUMBER = spaces.Box(0, 1e9, (1,), np.float64)
@@ -33,6 +31,8 @@ SPACES: dict[str, tuple[spaces.Space[Any], spaces.Space[Any]]] = {
     "pictures": (spaces.Sequence(spaces.Box(0, 255, (70, 70), np.uint8)), NUMBER),  # ragged items, one in a chunk
     "stacks": (spaces.Box(0, 1e9, (3, 1), np.float64), NUMBER),
 }
+ENTRY = ("envs", "starts", "lengths", "returns", "complete", "ids")
+"""Columns of the index that do not change once an episode has ended."""
 
 
 def observation(kind: str, number: int) -> Any:
@@ -69,13 +69,14 @@ operations = st.lists(
 
 @dataclass
 class Episode:
-    """What the file has to hold of an episode: the numbers of its rows, and the tick of its newest row."""
+    """What the file has to hold of an episode: the numbers of its rows, and the tick of its end or newest row."""
 
     lane: int
     rows: list[int]
     tick: int
     is_over: bool = False
     is_complete: bool = False
+    is_cut: bool = False
 
 
 @dataclass
@@ -112,6 +113,7 @@ class Teller:
         self.path, self.kind, self.num_lanes, self.told = path, kind, num_lanes, told
         self.resets = 0  # since the last step: a lane that waits long is an error
         self.can_discard: set[int] = set()
+        self.seen: list[tuple[int, ...]] = []  # the entries of the last commit, if nothing has been discarded since
         self.open("x")
 
     def open(self, mode: str) -> None:
@@ -141,14 +143,19 @@ class Teller:
         if not chosen or self.resets > 1:
             return
         self.resets += 1
-        for lane in chosen:
-            if self.told.episodes[lane]:
-                self.told.episodes[lane][-1].is_over = True
         numbers = self.new_rows()
         for lane in chosen:
+            if self.told.episodes[lane]:
+                self._cut(self.told.episodes[lane][-1])
             self.told.episodes[lane].append(Episode(lane, [numbers[lane]], self.told.tick))
         self.pen.begin(self._batch(numbers), chosen, seeds=dict(enumerate(numbers)), infos=self._infos(numbers))
         self.can_discard |= set(chosen)
+
+    def _cut(self, episode: Episode) -> None:
+        """A reset cuts an episode short, unless it has ended."""
+        if not episode.is_complete and not episode.is_cut:
+            episode.tick = self.told.tick
+        episode.is_over = episode.is_cut = True
 
     def steps(self, count: int, ending: set[int], autoreset: bool) -> None:
         for step in range(count):
@@ -165,6 +172,8 @@ class Teller:
                 episode.tick, episode.is_over = self.told.tick, lane in ended
                 episode.is_complete = lane in ended
             for lane in fresh:
+                if self.told.episodes[lane]:
+                    self._cut(self.told.episodes[lane][-1])
                 self.told.episodes[lane].append(Episode(lane, [numbers[lane]], self.told.tick))
             self.pen.step(
                 self._batch(numbers),
@@ -186,19 +195,27 @@ class Teller:
         self.can_discard -= set(chosen)
         if chosen:
             self.pen.discard(*chosen)
+            self.seen = []
         for lane in chosen:  # nothing runs there until the next reset
             if self.told.episodes[lane]:
                 self.told.episodes[lane][-1].is_over = True
 
     def end(self, lanes: set[int]) -> None:
+        """A reset in two stages: the episodes are marked, then the next ones begin."""
         chosen = [lane for lane in lanes if lane in self.running()]
-        for lane in chosen:
-            self.told.episodes[lane][-1].is_over = True
-        if chosen:
+        if chosen and self.resets <= 1:
             self.pen.end(*chosen)
+            self.pen.flush()
+            self.reset(set(chosen))
 
     def flush(self) -> None:
         self.pen.flush()
+        with open_live(self.path) as file:
+            count = int(file["commit"][-1])
+            entries = zip(*(file[f"episodes/{name}"][:count].tolist() for name in ENTRY), strict=True)
+            entries_now = list(entries)
+        assert entries_now[: len(self.seen)] == self.seen
+        self.seen = entries_now
 
     def restart(self) -> None:
         """The drain is gone: the next one goes on from the file and the journal."""
@@ -218,7 +235,7 @@ class Teller:
     def append(self) -> None:
         self.close()
         self.told.settle()
-        self.can_discard, self.resets = set(), 0
+        self.can_discard, self.resets, self.seen = set(), 0, []
         self.open("a")
 
     def close(self) -> None:

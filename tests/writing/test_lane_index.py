@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import gym_h5record as h5r
 from gym_h5record.errors import CorruptRecordingError
@@ -15,8 +16,6 @@ from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.lane_index import LaneIndexWriter, close_open_episodes, next_starts
 from tests.writing import Pen, make_schema, open_live, pair, small_journal, write_pairs
 from tests.writing.lane_pen import LanePen
-
-pytestmark = pytest.mark.usefixtures("uncompacted")
 
 
 def o(number: float, lanes: int = 2) -> np.ndarray:
@@ -75,6 +74,34 @@ def test_the_order_does_not_depend_on_when_it_is_committed(tmp_path: Path) -> No
         found.append(index(path, *names, live=False))
     assert found[0] == found[1] == found[2]
     assert len(found[0]) > 20
+
+
+def test_an_episode_that_a_reset_cuts_short_ends_with_the_reset(path: Path) -> None:
+    with LanePen(path, 3) as pen:
+        pen.begin(o(0, 3))
+        pen.step(o(1, 3), ended=[1])  # the last row of lane 0 is of this step too
+        pen.flush()
+        ended = index(path, "envs", "lengths")
+        pen.begin(o(2, 3), [2])
+        pen.begin(o(3, 3), [0, 1])
+        pen.flush()
+        assert index(path, "envs", "lengths") == [*ended, (2, 1), (0, 1)] == [(1, 1), (2, 1), (0, 1)]
+
+
+def test_entries_keep_their_places_where_an_episode_fills_a_chunk_before_it_is_cut_short(path: Path) -> None:
+    large = spaces.Box(0, 1, (900,), np.float64)  # 16 rows in a chunk
+    batch = np.zeros((2, 900))
+    with LanePen(path, 2, None, large) as pen:
+        pen.begin(batch)
+        for _ in range(15):
+            pen.step(batch)
+        pen.begin(batch, [1])  # its row is in the next chunk: only the rows before it need not stay in the journal
+        pen.begin(batch, [1])
+        pen.flush()
+        ended = index(path, "envs", "starts", "lengths")
+        pen.begin(batch, [0])
+        pen.flush()
+        assert index(path, "envs", "starts", "lengths") == [*ended, (0, 0, 15)] == [(1, 0, 15), (1, 16, 0), (0, 0, 15)]
 
 
 def test_running_episodes_stand_behind_the_committed_entries_by_lane(path: Path) -> None:
