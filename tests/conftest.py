@@ -78,15 +78,16 @@ def no_wait_for_the_disk() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def uncompacted() -> Iterator[None]:
-    """Have recorders of this process leave their recordings as they wrote them.
+@pytest.fixture(autouse=True)
+def uncompacted(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have recorders of this process leave their recordings as they wrote them, but in tests marked ``compacted``.
 
-    To compact takes 26 ms of processor time, half of what a recording of five steps takes. Modules use it whose tests
-    depend on values, and not on how they are stored; ``tests/test_everything.py`` and the tests of reading compact.
+    To compact takes 26 ms of processor time, half of what a recording of five steps takes. Most tests depend on values,
+    and not on how they are stored. Fixtures of modules, and processes that a test starts, do compact.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inline_worker, "compact", _leave)
+        if request.node.get_closest_marker("compacted") is None:
+            patch.setattr(inline_worker, "compact", _leave)
         yield
 
 

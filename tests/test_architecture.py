@@ -21,8 +21,6 @@ OPTIONAL = (
     "stable_baselines3",
 )
 
-every_module = pytest.mark.parametrize("path", MODULES.values(), ids=list(MODULES))
-
 
 def nodes(path, *kinds):
     """The nodes of these kinds in a module's syntax tree."""
@@ -32,7 +30,13 @@ def nodes(path, *kinds):
 @functools.cache
 def all_nodes(path):
     """All nodes of a module's syntax tree."""
-    return [*ast.walk(ast.parse(path.read_text("utf-8")))]
+    return [*ast.walk(tree_of(path))]
+
+
+@functools.cache
+def tree_of(path):
+    """A module's syntax tree."""
+    return ast.parse(path.read_text("utf-8"))
 
 
 def lines(found):
@@ -103,103 +107,107 @@ def test_recording_with_a_writer_process_needs_no_h5py():
 # Modules ------------------------------------------------------------------------------------------
 
 
-@every_module
-def test_no_module_is_a_box_of_odds_and_ends(path):
-    assert path.stem not in {"utils", "util", "common", "helpers", "helper", "misc", "tools", "core"}
+def offences(find):
+    """What a rule finds in each module in which it finds anything."""
+    return {name: found for name, path in MODULES.items() if (found := find(path))}
 
 
-@every_module
-def test_module_is_short_enough_to_read(path):
-    assert len(path.read_text("utf-8").splitlines()) <= MAX_MODULE_LINES
+def definitions(path):
+    """The functions and classes that a module defines at its top level."""
+    return [node for node in tree_of(path).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
 
 
-@every_module
-def test_functions_fit_on_a_screen(path):
-    long = [
+def test_no_module_is_a_box_of_odds_and_ends():
+    boxes = {"utils", "util", "common", "helpers", "helper", "misc", "tools", "core"}
+    assert offences(lambda path: path.stem in boxes) == {}
+
+
+def test_modules_are_short_enough_to_read():
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: length for name, length in lengths.items() if length > MAX_MODULE_LINES} == {}
+
+
+def test_functions_fit_on_a_screen():
+    assert offences(_long_functions) == {}
+
+
+def _long_functions(path):
+    return [
         f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
         for node in nodes(path, ast.FunctionDef, ast.AsyncFunctionDef)
         if node.end_lineno - (node.body[1] if _has_docstring(node) and len(node.body) > 1 else node).lineno
         >= MAX_FUNCTION_LINES
     ]
-    assert long == []
 
 
 def _has_docstring(node):
     return ast.get_docstring(node, clean=False) is not None
 
 
-@every_module
-def test_module_says_what_it_is_for(path):
-    tree = ast.parse(path.read_text("utf-8"))
-    assert ast.get_docstring(tree)
+def test_modules_say_what_they_are_for():
+    assert offences(lambda path: not ast.get_docstring(tree_of(path))) == {}
 
 
-@every_module
-def test_module_lists_its_names(path):
-    tree = ast.parse(path.read_text("utf-8"))
+def test_modules_list_their_names():
+    assert offences(_lists_no_names) == {}
+
+
+def _lists_no_names(path):
     targets = {
         target.id
-        for node in tree.body
+        for node in tree_of(path).body
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    defined = any(
-        isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_") for node in tree.body
+    return "__all__" not in targets and any(not node.name.startswith("_") for node in definitions(path))
+
+
+def test_conditions_are_checked_without_assert():
+    assert offences(lambda path: lines(nodes(path, ast.Assert))) == {}
+
+
+def test_no_exception_is_swallowed():
+    assert offences(lambda path: lines(filter(_is_silent, nodes(path, ast.ExceptHandler)))) == {}
+
+
+def _is_silent(handler):
+    return all(
+        isinstance(statement, ast.Pass)
+        or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        for statement in handler.body
     )
-    assert "__all__" in targets or not defined
 
 
-@every_module
-def test_conditions_are_checked_without_assert(path):
-    assert lines(nodes(path, ast.Assert)) == []
+def test_no_except_is_bare():
+    assert offences(lambda path: lines(each for each in nodes(path, ast.ExceptHandler) if each.type is None)) == {}
 
 
-@every_module
-def test_no_exception_is_swallowed(path):
-    silent = [
-        handler
-        for handler in nodes(path, ast.ExceptHandler)
-        if all(
-            isinstance(statement, ast.Pass)
-            or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
-            for statement in handler.body
-        )
-    ]
-    assert lines(silent) == []
+def test_no_module_has_the_name_of_what_it_defines():
+    assert offences(lambda path: path.stem in {node.name for node in definitions(path)}) == {}
 
 
-@every_module
-def test_no_except_is_bare(path):
-    assert lines(handler for handler in nodes(path, ast.ExceptHandler) if handler.type is None) == []
-
-
-@every_module
-def test_no_module_has_the_name_of_what_it_defines(path):
-    tree = ast.parse(path.read_text("utf-8"))
-    names = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    assert path.stem not in names
-
-
-@every_module
-def test_every_import_names_the_module_that_defines(path):
+def test_every_import_names_the_module_that_defines():
     """One name has one address: no module passes on what another one defines, but for the two that specs name."""
-    imports = [node for node in nodes(path, ast.ImportFrom) if (node.module or "").startswith("gym_h5record")]
-    passed_on = [
+    assert offences(_passed_on) == {}
+
+
+def _passed_on(path):
+    return [
         f"{node.module}.{alias.name}"
-        for node in imports
+        for node in nodes(path, ast.ImportFrom)
+        if (node.module or "").startswith("gym_h5record")
         for alias in node.names
         if (source := ROOT.parent / f"{node.module.replace('.', '/')}.py").exists()
         and alias.name not in defined_names(source)
     ]
-    assert passed_on == []
 
 
 @functools.cache
 def defined_names(path):
     """Names that a module defines at its top level, or lists as made on first use."""
     names = set()
-    for node in ast.parse(path.read_text("utf-8")).body:
+    for node in tree_of(path).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.add(node.name)
         targets = (
@@ -211,13 +219,19 @@ def defined_names(path):
     return names
 
 
-@every_module
-def test_every_module_has_a_test_file_of_its_name(path):
+def test_every_module_has_a_test_file_of_its_name():
+    assert offences(_lacks_tests) == {}
+
+
+def _lacks_tests(path):
     relative = path.relative_to(ROOT)
-    if path.stem in ("__init__", "__main__", "version"):
-        return
-    assert (REPOSITORY / "tests" / relative.parent / f"test_{relative.name}").exists()
+    is_tested = (REPOSITORY / "tests" / relative.parent / f"test_{relative.name}").exists()
+    return not is_tested and path.stem not in ("__init__", "__main__", "version")
 
 
 def test_modules_have_been_found():
     assert {"__init__.py", "format/names.py", "writing/commit.py"} <= MODULES.keys()
+
+
+def test_a_rule_that_finds_something_names_the_module():
+    assert offences(lambda path: path.stem == "ring") == {"writing/ring.py": True}

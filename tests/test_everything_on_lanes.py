@@ -23,6 +23,8 @@ from gym_h5record.values.exact import identical
 from tests.lane_recordings import LENGTHS, record_cart_poles, record_lanes, record_with_extras
 from tests.scripted import Expected, drive, expected_episodes, functions, info, reward, value
 
+pytestmark = pytest.mark.compacted
+
 NUM_STEPS = 20
 EXPECTED = expected_episodes(list(LENGTHS), AutoresetMode.NEXT_STEP, NUM_STEPS)
 STEPS = [(each, step) for each in EXPECTED for step in range(each.length)]

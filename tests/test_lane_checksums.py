@@ -35,8 +35,6 @@ from tests.leftovers import edited, set_item, shorter, snapshot
 from tests.reading import damage_chunk
 from tests.scripted import drive, functions
 
-pytestmark = pytest.mark.usefixtures("uncompacted")
-
 NUM_STEPS = 26
 SAME = AutoresetMode.SAME_STEP
 
@@ -102,6 +100,7 @@ def append(path: Path, kind: str, num_steps: int, discarded: list[int] | None = 
 # Written ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("kind", "compression", "mode"),
     [
@@ -359,6 +358,7 @@ def test_a_dataset_that_is_too_short_lacks_checksums_of_each_lane(path: Path) ->
     check_not_read(path, is_lost=False)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "make",
     [

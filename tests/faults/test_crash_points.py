@@ -31,7 +31,10 @@ from scripts.crash.tally import Tally, markdown
 from scripts.crash.tracing import why_not
 from tests.writing import Pen
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the writer through /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="finds the writer through /proc"),
+    pytest.mark.compacted,
+]
 traced = pytest.mark.skipif(bool(why_not()), reason=why_not() or "traced")
 
 KILLS = [
@@ -76,6 +79,7 @@ def check(tally: Tally) -> None:
 # At random instants ------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("victim", "env", "writer"), KILLS, ids=["-".join(each).replace("/", "_") for each in KILLS])
 def test_no_step_is_lost_and_none_is_changed_by_a_kill_at_a_random_instant(
     victim: str, env: str, writer: str, tmp_path: Path, inspector: Inspector

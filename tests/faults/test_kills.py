@@ -18,6 +18,8 @@ import pytest
 import gym_h5record as h5r
 from gym_h5record import errors
 
+pytestmark = pytest.mark.compacted
+
 RECORDER = """
 import sys
 import gymnasium as gym, gym_h5record as h5r

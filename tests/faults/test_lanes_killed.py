@@ -19,6 +19,8 @@ import gym_h5record as h5r
 from gym_h5record.values.exact import identical
 from tests.scripted import Expected, actions_at, expected_episodes, functions, info, value
 
+pytestmark = pytest.mark.compacted
+
 LENGTHS = [(1, 3), (4, 1, 2), (10**9,), (2,), (7, 1)]
 _FLUSH_EVERY = 9
 _PATIENCE_S = 60.0
@@ -101,6 +103,7 @@ def _of_lane(lane: int, mode: AutoresetMode, steps: int) -> list[Expected]:
     return sorted(expected, key=lambda each: each.number)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=[mode.name for mode in AutoresetMode])
 @pytest.mark.parametrize(("writer", "kind"), [("process", "tuple"), ("inline", "dict")], ids=["process", "inline"])
 def test_no_step_of_any_lane_is_lost(mode: AutoresetMode, writer: str, kind: str, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from tests.faults.test_process_life import (
 from tests.writing import each_writer, wait_until
 
 pytestmark = [
+    pytest.mark.compacted,
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
     pytest.mark.timeout(60),
 ]
@@ -102,6 +103,7 @@ def check_refused(said: str, mode_x: str) -> None:
     assert found["a"][1] < 10
 
 
+@pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("begun", [True, False], ids=["with a file", "without a file"])
 def test_a_rival_in_another_process_is_refused_in_every_mode_and_the_first_recorder_goes_on(
@@ -213,6 +215,7 @@ def other_name(kind: str, path: Path) -> Path:
 NAMES = ["relative", "dotted", "symlinked directory", "symlink", "hard link"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("mode", ["w", "a"])
 def test_two_recorders_never_write_one_file_under_two_names(mode: str, kind: str, path: Path, impatient: None) -> None:
@@ -273,6 +276,7 @@ def test_a_symlink_leads_to_an_interrupted_recording_and_its_journal(nursery: Nu
 # The lock file -----------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("mode", ["x", "w", "a"])
 def test_the_lock_file_of_a_killed_recorder_does_not_stop_the_next_one(

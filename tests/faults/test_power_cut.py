@@ -17,6 +17,8 @@ from scripts.power_cut.scenes import Film, Life, film, film_repair, look, moment
 from scripts.power_cut.tally import Tally, markdown
 from scripts.power_cut.tape import Tape
 
+pytestmark = pytest.mark.compacted
+
 LIFE = Life("Ragged", steps=45, flush_every=7)
 
 

@@ -31,6 +31,7 @@ from tests.writing import each_writer, small_journal, wait_until
 from tests.zoo import open_descriptors
 
 pytestmark = [
+    pytest.mark.compacted,
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
     pytest.mark.timeout(60),
 ]
@@ -286,6 +287,7 @@ def each_end(ends: dict[str, tuple[str, int]]) -> pytest.MarkDecorator:
     )
 
 
+@pytest.mark.sampled(3)
 @each_end(ORDERLY_ENDS)
 def test_without_close_the_file_is_complete_when_the_process_has_ended(
     ending: str, code: int, begin: str, writer: str, nursery: Nursery, path: Path
@@ -294,6 +296,7 @@ def test_without_close_the_file_is_complete_when_the_process_has_ended(
     check_complete(path, 10)
 
 
+@pytest.mark.sampled(3)
 @each_end(SUDDEN_ENDS)
 def test_a_process_that_ends_suddenly_loses_no_step_and_its_writer_ends(
     ending: str, code: int, begin: str, writer: str, nursery: Nursery, path: Path
@@ -316,6 +319,7 @@ ENDLESS = """
 """
 
 
+@pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 @pytest.mark.parametrize("finally_", ["pass", "env.close()"], ids=["not closed", "closed"])
@@ -661,6 +665,7 @@ VECTOR = """
     """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("end", ["closed", "killed"])
 def test_every_worker_of_an_async_vector_env_completes_a_file_of_its_own(
@@ -778,6 +783,7 @@ def test_recorders_in_many_threads_do_not_mix(writer: str, path: Path) -> None:
 # Surroundings ------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("closed", [[0], [1, 2], [0, 1, 2]], ids=str)
 def test_no_file_of_the_recording_takes_the_place_of_a_closed_standard_stream(
@@ -866,6 +872,7 @@ def test_a_recorder_that_becomes_a_daemon_leaves_a_complete_file(writer: str, nu
     check_complete(path, 10)
 
 
+@pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("leave", ["os.chdir('/')", "os.rmdir(os.getcwd())"], ids=["changed", "deleted"])
 def test_the_working_directory_may_change_or_vanish_while_recording(

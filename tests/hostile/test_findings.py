@@ -20,6 +20,8 @@ from gym_h5record.storage.hdf5.block_checks import check_block
 from gym_h5record.storage.hdf5.superblock import read_superblock
 from scripts.fuzz.subjects import make_scene, record
 
+pytestmark = pytest.mark.compacted
+
 Change = Callable[[h5py.File], object]
 
 
@@ -115,6 +117,7 @@ NOT_APPENDED: dict[str, Change] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("words", NOT_APPENDED)
 def test_a_damaged_recording_is_not_appended_to_and_not_changed(words: str, change: Callable[[Change], Path]) -> None:
     path = change(NOT_APPENDED[words])

@@ -16,6 +16,8 @@ from scripts.fuzz.subjects import good_files
 from scripts.fuzz.tally import COLUMNS, Tally, markdown
 from scripts.fuzz.worker import Outcome
 
+pytestmark = pytest.mark.compacted
+
 MUTANTS = 12
 ENTRIES_EACH = 3  # entries that each mutant goes through
 
@@ -26,6 +28,7 @@ def prober() -> Iterator[Prober]:
         yield prober
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", range(MUTANTS))
 def test_a_mutant_is_refused_or_read_and_does_nothing_else(number: int, prober: Prober, tmp_path: Path) -> None:
     site = Site(tmp_path, os.urandom(8))

@@ -192,6 +192,7 @@ def test_a_full_disk_is_a_writer_error_and_the_recording_stays(
 # What becomes of masks ---------------------------------------------------------------------------------
 
 
+@pytest.mark.compacted
 def test_appending_keeps_masks_and_so_does_the_compaction_behind_it(path: Path) -> None:
     h5r.add_mask(path, "train", [0, 3])
     inode = path.stat().st_ino

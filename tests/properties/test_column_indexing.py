@@ -24,6 +24,8 @@ from tests.reading import record
 from tests.stacking import START, StackingEnv, record_stacks
 from tests.zoo import ZooEnv
 
+pytestmark = pytest.mark.compacted
+
 FIRST, ROWS = 5, 11
 """The columns have 11 rows of a longer recording, in the middle of its chunks."""
 
@@ -180,6 +182,7 @@ def outcome(take: Callable[[], Any]) -> Any:
 # Arrays -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ARRAYS)
 @MANY
 @given(data=st.data())
@@ -258,6 +261,7 @@ def test_rows_of_lists_are_those_that_numpy_gives(name: str, subjects: dict[str,
     assert identical(subjects[name].column[index], indexed(subjects[name].values, index))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", [*TREES, *LISTS])
 @PROFILE
 @given(index=one_row, further=further_axes(SHAPE).filter(bool))
@@ -273,6 +277,7 @@ def test_what_is_no_array_has_no_further_axes(
 # Whatever it is -----------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", [*ARRAYS, *TREES, *LISTS])
 @PROFILE
 @given(index=st.integers(ROWS, 99) | st.integers(-99, -ROWS - 1), others=numbers_lists)
@@ -284,6 +289,7 @@ def test_a_row_that_is_not_there_is_an_index_error(
             subjects[name].column[each]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", [*ARRAYS, *TREES, *LISTS])
 @PROFILE
 @given(mask=hnp.arrays(np.bool_, st.integers(0, 30).filter(lambda size: size != ROWS)))

@@ -142,6 +142,7 @@ def check(path: Path, space: spaces.Box, told: Told) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", SPACES)
 @each_writer
 def test_the_file_has_exactly_the_episodes_that_were_not_discarded(

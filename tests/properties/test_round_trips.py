@@ -44,6 +44,8 @@ from tests.values.test_space_json import check_same_space
 from tests.writing import small_journal
 from tests.zoo import ZooEnv, check_identical, check_recorded, play, samples
 
+pytestmark = pytest.mark.compacted
+
 # No shrinking: it would make hundreds of recordings more.
 RECORDING = settings(PROFILE, max_examples=15, phases=[Phase.explicit, Phase.generate])
 

@@ -21,6 +21,8 @@ from tests.reading import NESTED, PICTURE, Reads, damage_chunk, record, write_on
 from tests.writing import Pen, make_schema, pair
 from tests.zoo import ZooEnv
 
+pytestmark = pytest.mark.compacted
+
 LENGTH = 23
 
 

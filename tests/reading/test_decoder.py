@@ -25,6 +25,8 @@ from tests.writing import Pen, make_schema, pair
 from tests.zoo import REWARDS, ZooEnv, every_space_by_name, passing_infos, samples
 from tests.zoo_recordings import zoo_recording
 
+pytestmark = pytest.mark.compacted
+
 
 def write(path: Path, observations: Iterable[Any], space: gym.Space[Any], **options: Any) -> Path:
     """A recording of one episode with these observations."""
@@ -48,6 +50,7 @@ def check_observations(path: Path, expected: list[Any]) -> None:
 # Values ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(5)
 @every_space_by_name
 def test_one_value_is_exact_and_a_batch_agrees_with_it(name: str) -> None:
     values = zoo_recording(name).observations
@@ -59,6 +62,7 @@ def test_one_value_is_exact_and_a_batch_agrees_with_it(name: str) -> None:
     check_batch(column[3:3], [])
 
 
+@pytest.mark.sampled(5)
 @every_space_by_name
 def test_rows_in_any_order_are_those_one_by_one(name: str) -> None:
     values = zoo_recording(name).observations
@@ -168,6 +172,7 @@ def test_an_exception_deep_in_a_tree_makes_that_batch_a_list(tmp_path: Path) -> 
     assert isinstance(column[2:4], list)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("size", [4, 64, 100], ids=["small", "compressed-items", "large-items"])
 @pytest.mark.parametrize("stack", [False, True], ids=["", "stacked"])
 def test_sequences_may_be_empty_anywhere(stack: bool, size: int, tmp_path: Path) -> None:

@@ -257,6 +257,7 @@ def test_a_damaged_description_is_named(name: str, tmp_path: Path) -> None:
         assert page.facts["pictures"].startswith("cannot be read: ")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["starts", "lengths", "returns", "complete", "seeds"])
 def test_a_damaged_index_of_episodes_is_named(name: str, tmp_path: Path) -> None:
     record(tmp_path / "run.h5", ZooEnv(NESTED, rewards=(1.0,), length=20), (20, 20))

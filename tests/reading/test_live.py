@@ -313,6 +313,7 @@ def some_rows(chance: random.Random, num_rows: int) -> set[int]:
 # What is shown ------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @each_recorded
 @each_writer
 def test_every_look_shows_what_was_recorded_so_far_and_the_last_one_everything(

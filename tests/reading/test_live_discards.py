@@ -103,6 +103,7 @@ def followed(path: Path, **options: Any) -> tuple[Author, h5r.Recording, Callabl
     return author, h5r.Recording(path, live=True), author.writer.flush
 
 
+@pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("length", [1, 10, 26, 60])
 def test_a_running_episode_that_is_discarded_is_gone_and_the_next_one_takes_its_rows(
@@ -129,6 +130,7 @@ def test_a_running_episode_that_is_discarded_is_gone_and_the_next_one_takes_its_
         assert not recording.is_live
 
 
+@pytest.mark.sampled(3)
 @each_writer
 @pytest.mark.parametrize("lengths", [(9, 4), (4, 9), (60, 2), (2, 60), (30, 30)])
 def test_an_episode_that_has_ended_and_is_discarded_is_gone_and_the_next_one_takes_its_entry(
@@ -152,6 +154,7 @@ def test_an_episode_that_has_ended_and_is_discarded_is_gone_and_the_next_one_tak
         check(recording, [(0, 5)])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("compression", ["gzip", None])
 @pytest.mark.parametrize("seed", range(2))
 def test_every_refresh_shows_what_is_kept_whatever_is_discarded(

@@ -20,6 +20,8 @@ from tests.reading import NESTED, PICTURE, Reads, record, write_ones
 from tests.writing import Pen, each_writer, make_schema, run_script
 from tests.zoo import ZooEnv, check_recorded, play
 
+pytestmark = pytest.mark.compacted
+
 gym.register_envs(ale_py)
 
 

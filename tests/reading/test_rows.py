@@ -9,6 +9,8 @@ import pytest
 
 from gym_h5record.reading.rows import Rows
 
+pytestmark = pytest.mark.compacted
+
 
 class Squares(Rows[int, Any]):
     """Row r is the square of r. Batches of more than three rows are lists."""

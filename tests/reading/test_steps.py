@@ -17,6 +17,8 @@ from tests.reading import NESTED, PICTURE, Reads, record
 from tests.writing import Pen, pair
 from tests.zoo import Played, ZooEnv, check_identical
 
+pytestmark = pytest.mark.compacted
+
 LENGTHS = (20, 3, 0, 20, 1)
 OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 

@@ -454,6 +454,8 @@ def test_an_error_of_keep_keeps_the_episode_that_it_was_asked_about(moment: str,
     assert h5r.validate(path, deep=True) == []
 
 
+@pytest.mark.sampled(2)
+@pytest.mark.compacted
 @pytest.mark.parametrize("how", ["discard_episode", "keep"])
 @each_writer
 def test_a_discarded_episode_of_100_000_steps_leaves_nothing_behind(how: str, writer: str, path: Path) -> None:
@@ -655,6 +657,7 @@ def test_a_recorder_that_its_own_options_refer_to_is_completed_when_it_is_droppe
     assert [each.name for each in path.parent.iterdir()] == ["run.h5"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("options", [{}, {"on_error": "warn"}, {"keep": lambda _: True}], ids=["", "warn", "keep"])
 @pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
 @each_writer

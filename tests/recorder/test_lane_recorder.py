@@ -19,8 +19,6 @@ from gym_h5record.writing.lane_row_writer import LaneRowWriter
 from tests.scripted import NEVER, Scripted, actions_at, drive, functions
 from tests.writing import small_journal
 
-pytestmark = pytest.mark.usefixtures("uncompacted")
-
 NEXT, SAME, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
 
 

@@ -22,8 +22,6 @@ from gym_h5record.writing.row_writer import begin_json
 from gym_h5record.writing.session import Session
 from tests.scripted import functions
 
-pytestmark = pytest.mark.usefixtures("uncompacted")
-
 ENVS = SyncVectorEnv(functions("box", [(9,), (9,)]))
 ACTIONS = np.array([3, 4])
 

@@ -277,6 +277,7 @@ def check_kept(path: Path, twins: Twins, steps: int) -> None:
             assert np.array_equal(recording.rows.observations[row], twins.observations[row])
 
 
+@pytest.mark.sampled(3)
 @each_case
 def test_the_environment_goes_on_and_a_warning_says_why(failure: Failure, writer: str, tmp_path: Path) -> None:
     path = tmp_path / "folder" / "run.h5"
@@ -312,6 +313,7 @@ def test_the_environment_goes_on_and_a_warning_says_why(failure: Failure, writer
         assert not path.exists()
 
 
+@pytest.mark.sampled(3)
 @each_case
 def test_the_caller_gets_an_error(failure: Failure, writer: str, tmp_path: Path) -> None:
     path = tmp_path / "folder" / "run.h5"
@@ -420,6 +422,7 @@ def test_nothing_is_warned_of_when_nothing_fails(writer: str, tmp_path: Path) ->
     check_kept(tmp_path / "run.h5", twins, 200)
 
 
+@pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("on_error", ["raise", "warn"])
 def test_a_disk_that_is_full_at_the_end_is_noticed_at_the_end(on_error: str, writer: str, tmp_path: Path) -> None:
@@ -571,6 +574,7 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("durability", ["process", "power"])
 @pytest.mark.parametrize("small_disk", [1 << 10, 6 << 10], indirect=True, ids=["1-MiB", "6-MiB"])

@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from gym_h5record.recorder.triggers import Schedule
 from tests.properties.strategies import PROFILE
 
-pytestmark = pytest.mark.usefixtures("uncompacted")
-
 
 def at(*numbers):
     """A trigger for these counts, which remembers what it was asked."""

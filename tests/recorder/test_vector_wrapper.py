@@ -82,6 +82,7 @@ def test_lanes_hold_the_episodes_of_their_environments(kind: str, mode: Autorese
     check_recording(tmp_path / "lanes.h5", kind, expected_episodes(LENGTHS, mode, 30))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("mode", MODES, ids=MODE_IDS)
 @pytest.mark.parametrize("shared_memory", [True, False], ids=["shared", "pipes"])
 def test_environments_in_other_processes_are_recorded_alike(

@@ -85,6 +85,7 @@ class CountingEnv(gym.Env[np.ndarray, Any]):
 # Exactness ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(5)
 @every_space_by_name
 def test_every_value_is_read_back_exactly(name: str) -> None:
     recorded = zoo_recording(name)
@@ -277,6 +278,7 @@ def test_gymnasiums_environments_match_their_recorded_twins(
     bare.close()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("env_id", "mode"),
     [
@@ -307,6 +309,7 @@ def test_atari_matches_its_recorded_twin(options: dict[str, Any], tmp_path: Path
     recorded.close()
 
 
+@pytest.mark.sampled(3)
 @some_spaces
 def test_environments_of_any_space_match_their_recorded_twins(space: gym.Space[Any], tmp_path: Path) -> None:
     def make() -> gym.Env[Any, Any]:

@@ -80,6 +80,7 @@ def write(writer: h5r.Writer, played: list[Played]) -> None:
             )
 
 
+@pytest.mark.sampled(3)
 @some_spaces
 def test_values_of_any_space_written_step_by_step_come_back_exactly(space: gym.Space[Any], tmp_path: Path) -> None:
     env = ZooEnv(space, length=6)
@@ -189,6 +190,7 @@ EPISODES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("more", EPISODES.values(), ids=EPISODES.keys())
 def test_whole_arrays_give_the_same_recording_as_row_after_row(
     more: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -322,6 +324,7 @@ def test_the_newest_episode_can_be_discarded_whether_it_is_open_or_has_ended(wri
     assert no_problems(tmp_path / "run.h5")
 
 
+@pytest.mark.compacted
 @pytest.mark.parametrize("compression", ["gzip", None])
 @pytest.mark.parametrize(("space", "length"), [(PAIR, 100_000), (PICTURE, 400)], ids=["small-rows", "pictures"])
 def test_a_long_discarded_episode_takes_no_space_in_the_closed_file(

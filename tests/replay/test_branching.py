@@ -43,6 +43,7 @@ def check_goes_on(env: Any, observation: Any, info: Any, episode: h5r.Episode, s
         assert identical(info, episode.infos[at + 1])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("game", GAMES)
 def test_at_random_steps_of_a_game_it_goes_on_as_the_recording_did(game: str, tmp_path: Path) -> None:
     path = record(gym.make(f"ALE/{game}-v5", obs_type="ram"), tmp_path / "run.h5", None)
@@ -294,6 +295,7 @@ def test_a_branch_of_a_branch_is_reached_with_the_users_provider_and_what_he_lea
 # After the step -------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", [7, None], ids=["seeded first", "never seeded"])
 @pytest.mark.parametrize("make_env", FOUND)
 def test_generators_inside_objects_go_on_as_the_recording_did(make_env: Any, seed: int | None, tmp_path: Path) -> None:

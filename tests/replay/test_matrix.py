@@ -18,6 +18,8 @@ from gymnasium import wrappers
 
 from tests.replay.recordings import record
 
+pytestmark = pytest.mark.compacted
+
 gym.register_envs(ale_py)
 
 
@@ -95,11 +97,7 @@ for path in sys.argv[2:]:
 MODULES = {"Box2D": "gymnasium.envs.box2d", "MuJoCo": "gymnasium.envs.mujoco.mujoco_env", "ALE": "ale_py.env"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def each_uncompacted() -> None:
-    """Not here: recordings of every kind of environment are compacted as usual."""
-
-
+@pytest.mark.sampled(3)
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_episode_is_exact_in_a_fresh_process(family: str, tmp_path: Path) -> None:

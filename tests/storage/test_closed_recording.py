@@ -21,6 +21,8 @@ from gym_h5record.storage.handle import Handle
 from tests.reading import record
 from tests.zoo import ZooEnv
 
+pytestmark = pytest.mark.compacted
+
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -35,6 +35,8 @@ from tests.reading import record
 from tests.writing import everything_env, recover
 from tests.zoo import Played, ZooEnv, check_recorded, play
 
+pytestmark = pytest.mark.compacted
+
 CODECS = ["gzip", "zstd", "lz4", "lzf"]
 SMALL = ("rewards", "actions/0", "types", "episodes/starts", "infos/json/ends")
 
@@ -144,6 +146,7 @@ def test_everything_is_as_before(path: Path, plain: Path) -> None:
     check_same(path, plain)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("compression", CODECS)
 def test_whatever_the_codec_plain_h5py_reads_the_small_items(compression: str, tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
@@ -187,6 +190,7 @@ def test_frames_that_are_observations_still_are(tmp_path: Path) -> None:
         assert filter_ids(file["frames"].id) == [1]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("compression", ["gzip", None], ids=str)
 @pytest.mark.parametrize("space", [spaces.Discrete(5), spaces.Box(0, 255, (84, 84), np.uint8)], ids=["small", "large"])
 def test_rows_of_a_discarded_episode_are_left_behind(
@@ -397,6 +401,7 @@ def test_a_directory_that_nothing_can_be_made_in_leaves_the_file_alone(path: Pat
 # Afterwards --------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("compression", "writer"),
     [("gzip", "process"), *((each, "inline") for each in ("gzip", "zstd", "lzf", None))],

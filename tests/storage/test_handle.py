@@ -283,6 +283,7 @@ def test_a_pickled_handle_and_all_that_holds_it_open_the_file_anew(path: Path) -
         assert str(twin) == str(each)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "ending",
     [

@@ -20,6 +20,8 @@ from gym_h5record.storage.lane_reader import LaneDatasetReader
 from tests.writing import PAIR
 from tests.writing.lane_pen import LanePen
 
+pytestmark = pytest.mark.compacted
+
 LARGE = spaces.Box(-1e9, 1e9, (900,), np.float64)
 LANES, ROWS = 3, 50
 SHORT = 20

@@ -56,6 +56,7 @@ class Growing:
             np.testing.assert_array_equal(found[name], np.array([self.steps[each][place] for each in numbers]))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("length", [1, 3, 10, 1000], ids=["1", "3", "10", "one episode"])
 def test_every_step_is_right_while_the_recording_grows(tmp_path: Path, length: int) -> None:
     growing, followed = Growing(tmp_path / "a.h5"), None

@@ -35,6 +35,7 @@ def batch_of(path, transforms, window=None):
         return recording.sampler(STEPS, window=window, transforms=transforms).batch(0)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("window", [None, Window(observations=(-1, 1))], ids=["value", "window"])
 def test_a_crop_is_the_same_part_of_all_pictures_of_a_sample(tmp_path, shape, window):

@@ -59,6 +59,7 @@ def test_a_batch_by_its_number_takes_its_own_rows_only(tmp_path, takes):
         assert takes.count("observations/number") == 2
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("ahead", [1, 40, 70, 1 << 16], ids=str)
 @pytest.mark.parametrize("options", [{}, {"replace": True}], ids=str)
 def test_batches_do_not_depend_on_how_many_are_decoded_at_once(tmp_path, monkeypatch, ahead, options):

@@ -48,6 +48,7 @@ def test_every_transition_of_cartpole_is_that_of_the_recording(cartpole_path, or
         assert sorted(found) == all_places(recording.lengths.tolist())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("cache", [None, "low_dim", "compressed", "all"])
 @ORDERS
 @pytest.mark.parametrize("nest", ["", "both"])
@@ -296,6 +297,7 @@ def test_a_sampler_of_whole_episodes_says_so(recording):
 # Memory -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("options", [{}, {"order": "chunk"}, {"cache": "compressed"}, {"replace": True}], ids=str)
 def test_memory_does_not_grow_with_the_number_of_batches(tmp_path, options):
     with h5r.Recording(record_numbered(tmp_path / "a.h5", [700] * 20)) as recording:
@@ -324,6 +326,7 @@ def _send_batches(sampler, queue):
     queue.put([*sampler])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.parametrize("cache", [None, "all"])
 def test_a_sampler_gives_the_same_batches_in_another_process(recording, method, cache):

@@ -28,6 +28,7 @@ def recording(tmp_path):
         yield recording
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("block_bytes", [1, 1 << 20], ids=["row by row", "at once"])
 @pytest.mark.parametrize("columns", [None, ["next_observations"], ["observations/a"]])
 def test_a_value_that_does_not_fit_is_an_error_that_names_leaf_and_row(recording, monkeypatch, columns, block_bytes):

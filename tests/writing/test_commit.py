@@ -122,6 +122,7 @@ def test_drains_at_any_moments_write_what_one_at_the_end_does(
     check_same_content(committed(tmp_path / "run.h5"), drained_once)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("boundary", [0, 1, 15, 16, 19, 20, 23, 31, 32, 63])
 def test_a_drain_at_any_boundary_of_rows_chunks_and_episodes_changes_nothing(
     boundary: int, drained_once: dict[str, np.ndarray], tmp_path: Path
@@ -230,6 +231,7 @@ def check_steps(path: Path, at_least: int) -> None:
         assert episode.total_reward == sum((first + k) * 0.1 for k in range(episode.length))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("writes", [0, 1, 7, 19, 20, 21, 22, 23, 24, 25, 26, 30, 41, 42, 43, 44, 45, 60, 77, 100, 150])
 def test_a_disk_that_is_full_at_any_write_loses_no_step(
     writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -487,6 +489,7 @@ def check_diary(path: Path, episodes: Iterable[tuple[int, bool]]) -> None:
 MIXED = [(5, False), (9, True), (0, True), (40, False), (70, True), (0, False), (3, True), (16, False), (31, True)]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("ring_rows", "often", "writer"),
     [(16, 0.0, "inline"), (64, 0.0, "inline"), (16, 0.4, "inline"), (4096, 0.2, "inline"), (32, 0.1, "process")],
@@ -501,6 +504,7 @@ def test_a_recording_with_discarded_episodes_is_the_one_in_which_they_never_were
     check_diary(tmp_path / "run.h5", MIXED)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("before", "num_rows"), [(0, 63), (1, 62), (1, 63), (10, 53), (10, 54), (16, 47), (20, 200)])
 def test_the_recorder_never_waits_for_discarded_rows_that_fill_the_ring(
     num_rows: int, before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

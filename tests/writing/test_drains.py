@@ -16,8 +16,6 @@ from gym_h5record.writing.lane_commit import LaneDrain
 from tests.writing import Pen, pair
 from tests.writing.lane_pen import LanePen
 
-pytestmark = pytest.mark.usefixtures("uncompacted")
-
 
 def write(path: Path, num_lanes: int | None) -> Any:
     """A recording of an episode that goes on, in every lane if there are any; returns what it was written with."""

@@ -23,7 +23,7 @@ from gym_h5record.writing.journal_format import Control, pack_segment
 from tests.writing import PAIR, PICTURE, small_journal
 from tests.writing.lane_pen import LanePen, lane_schema
 
-pytestmark = [pytest.mark.timeout(30), pytest.mark.usefixtures("uncompacted")]
+pytestmark = pytest.mark.timeout(30)
 
 LARGE = spaces.Box(-1e9, 1e9, (900,), np.float64)
 """Compressed, sixteen in a chunk."""
@@ -134,6 +134,7 @@ def every(count: int, *, anew: bool = False) -> Any:
     return flush
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("count", "anew", "ring_rows"),
     [(1, False, 8), (5, False, 64), (16, False, 64), (7, True, 8), (17, True, 64)],

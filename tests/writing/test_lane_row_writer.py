@@ -21,8 +21,6 @@ from gym_h5record.writing.lane_row_writer import LaneRowWriter
 from tests.writing import PAIR, small_journal
 from tests.writing.lane_pen import LanePen, lane_schema
 
-pytestmark = pytest.mark.usefixtures("uncompacted")
-
 FIRST, LAST, ABSENT = RowFlag.FIRST, RowFlag.LAST, RowFlag.ABSENT
 
 

@@ -212,6 +212,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("operation", [1, 2, 3, 5, 9, 14, 20, 26, 27, 28, 30, 40, 47, 48, 49, 50, 51, 52, 53])
 def test_a_recovery_that_is_killed_is_completed_by_the_next(
     operation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -39,10 +39,7 @@ from tests.writing import (
 )
 from tests.zoo import ZooEnv, check_recorded, play
 
-pytestmark = [
-    pytest.mark.timeout(20),  # a recorder that gets no room waits for ever
-    pytest.mark.usefixtures("uncompacted"),
-]
+pytestmark = pytest.mark.timeout(20)  # a recorder that gets no room waits for ever
 
 LENGTHS = [0, 1, 500, 3, 3, 0, 0, 400, 2, 8, 7, 9, 100, 16, 15, 17, 1]
 
@@ -354,6 +351,7 @@ def text_info(row: int, size_bytes: int) -> dict[str, Any]:
     return {"row": row, "text": f"{row:06d}" * (size_bytes // 6)}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("kilobytes", "writer"),
     [(3, "inline"), (30, "inline"), (300, "inline"), (3000, "inline"), (30, "process"), (3000, "process")],

@@ -276,6 +276,7 @@ def test_a_larger_journal_knows_the_row_before(last: str, path: Path, monkeypatc
     check_identical(observations(path), [stack(1, 2, 3), value, value, np.concatenate([value[1:], stack(5)])], "all")
 
 
+@pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("nest", NESTS)
 def test_every_kind_of_row_comes_back(writer: str, nest: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,6 @@ from tests.writing import (
 )
 from tests.zoo import DTYPES, NAN_WITH_PAYLOAD
 
-pytestmark = pytest.mark.usefixtures("uncompacted")
-
 COUNT = 150  # steps of a batch: more than the small rings have rows
 
 TREE = spaces.Dict(
@@ -141,6 +139,7 @@ OBSERVATIONS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("space", OBSERVATIONS.values(), ids=OBSERVATIONS.keys())
 @pytest.mark.parametrize("ring_rows", [16, 4096])
 def test_observations_and_actions_are_those_of_single_steps(

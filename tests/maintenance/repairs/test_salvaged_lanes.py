@@ -36,6 +36,7 @@ def check_twins(first: Path, second: Path) -> None:
         assert one.metadata["vector"] == two.metadata["vector"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", ["dict", "tuple", "sequence", "custom", "stacks"])
 def test_lanes_that_are_not_damaged_come_out_as_they_were(kind: str, tmp_path: Path) -> None:
     path = record_lanes(tmp_path / "run.h5", kind)
@@ -113,6 +114,7 @@ def test_a_lost_row_costs_its_lane_only(tmp_path: Path) -> None:
     assert not h5r.validate(tmp_path / "saved.h5", deep=True)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "change",
     [

@@ -97,6 +97,7 @@ GROUPS = [SPACES[start : start + 18] for start in range(0, len(SPACES), 18)]
 """Of all spaces: those of a group are recorded together."""
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: f"{group[0][0]}-to-{group[-1][0]}")
 def test_a_recording_that_is_not_damaged_comes_out_as_it_was(
     group: list[tuple[str, gym.Space[Any]]], tmp_path: Path
@@ -129,6 +130,7 @@ class Filmed(ZooEnv):
         return np.full((8, 9, 3), self._pictures, np.uint8)
 
 
+@pytest.mark.sampled(3)
 @every_kind_of_frames
 def test_frames_of_every_kind_come_out_as_they_were(kind: str, tmp_path: Path) -> None:
     path = record_paintings(tmp_path / "run.h5", (4, 3), **FRAMES[kind])
@@ -304,6 +306,7 @@ def spoil_text(name: str, row: int, text: bytes) -> Callable[[h5py.File], object
 PARTS = [(list(range(20)), False, Origin.RESET), (list(range(21, 41)), True, Origin.STEP_TRIGGER), WHOLE[1]]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -330,6 +333,7 @@ def test_a_row_is_lost_if_any_part_of_it_is(make: Callable[[Path], Path], expect
     assert errors(tmp_path / "saved.h5") == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "change",
     [
@@ -437,6 +441,7 @@ def test_an_episode_after_the_end_of_one_repeats_its_last_row(tmp_path: Path) ->
     assert beginnings(tmp_path / "saved.h5") == [(15, Origin.RESET), (5, Origin.AFTER_DONE)]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [

@@ -116,6 +116,7 @@ def committed(path: Path) -> dict[str, int]:
 # Nothing wrong -----------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("compression", CODECS, ids=str)
 def test_a_good_recording_has_no_problems(compression: str | None, tmp_path: Path) -> None:
     if compression == "szip" and not h5py.h5z.get_filter_info(4) & h5py.h5z.FILTER_CONFIG_ENCODE_ENABLED:
@@ -317,6 +318,7 @@ def test_an_interrupted_recording_has_no_wrong_checksums(tmp_path: Path) -> None
     assert checksum_places(left(tmp_path)) == []
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -52,6 +52,7 @@ def test_a_part_of_the_stacks_that_is_missing_or_short_is_found(name: str, stack
     assert found(stacks, deep=False) == [("column-missing", f"/observations/{name}")]
 
 
+@pytest.mark.compacted
 @pytest.mark.parametrize(("name", "first"), [("newest", 64), ("earlier/values", 0)])
 def test_newest_frames_that_are_damaged_are_found(name: str, first: int, stacks: Path) -> None:
     damaged_chunk(stacks, f"observations/{name}", first)

@@ -109,6 +109,7 @@ def interrupted(tmp_path: Path, committed: int, left: int) -> Path:
         return elsewhere(tmp_path / "run.h5")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("committed", "deep"), [(0, True), (1, True), (5, True), (21, False), (40, True), (90, False), (90, True)]
 )
@@ -221,6 +222,7 @@ def test_a_file_that_was_packed_anew_by_others_is_good(path: Path, tmp_path: Pat
 # Contents: no false alarm, and memory that does not grow with the file --------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("group", GROUPS, ids=[f"{group[0][0]}-to-{group[-1][0]}" for group in GROUPS])
 def test_samples_of_every_space_give_no_false_alarm(group: list[tuple[str, spaces.Space]], tmp_path: Path) -> None:
     space = spaces.Dict(group)

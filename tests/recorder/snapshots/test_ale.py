@@ -38,6 +38,7 @@ def test_an_episode_is_the_same_again_in_another_environment() -> None:
     assert play(other) == expected
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("game", ["Breakout", "Qbert", "Tetris", "Amidar"])
 def test_a_state_of_another_version_is_spliced_into_one_of_this(game: str) -> None:
     env = make(game)

@@ -24,6 +24,7 @@ LOOK = "recording.refresh(); recording.rows.observations[:]"
 OPEN = "h5r.Recording(sys.argv[1]).rows.rewards[:]"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("works", "live"),
     [([READ], False), ([OPEN, OPEN], False), ([LOOK, LOOK], True), ([READ, LOOK, OPEN], True)],
