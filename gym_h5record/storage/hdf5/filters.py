@@ -7,6 +7,7 @@ allocates as much as the chunk claims. Without HDF5, zstd and LZ4 also need no p
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import h5py
 import numpy as np
@@ -16,7 +17,7 @@ from gym_h5record.storage.hdf5.codecs import FILTERS, FLETCHER32, NBIT, SHUFFLE,
 from gym_h5record.storage.hdf5.shuffle import unshuffled
 from gym_h5record.storage.hdf5.szip import SzipDecoder
 
-__all__ = ["ChunkFilters", "check_filters", "largest_chunk"]
+__all__ = ["ChunkFilters", "check_filters", "filters_of", "largest_chunk"]
 
 _MARGIN_BYTES = 64 << 10
 _FLETCHER_BYTES = 4
@@ -42,7 +43,7 @@ class ChunkFilters:
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         self.chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
-        self._filters = [number for number, _ in _filters(dataset.id)]
+        self._filters = [number for number, _ in filters_of(dataset.id.get_create_plist())]
         self.is_any = bool(self._filters)
         self._element_bytes = dataset.dtype.itemsize
         self.filter_id = next((number for number in self._filters if number in FILTERS), 0)
@@ -83,13 +84,17 @@ class ChunkFilters:
         return FLETCHER32 in self._filters[: self._filters.index(number)]
 
 
-def check_filters(name: str, dataset: h5py.h5d.DatasetID) -> None:
+def check_filters(name: str, filters: Sequence[tuple[int, tuple[int, ...]]], element_bytes: int) -> None:
     """Refuse filters that cannot be undone.
+
+    Args:
+        name: The dataset.
+        filters: What ``filters_of`` gives.
+        element_bytes: Size of an element of the dataset.
 
     Raises:
         CorruptRecordingError: If there is one.
     """
-    filters = _filters(dataset)
     numbers = [number for number, _ in filters]
     known = {*FILTERS, SHUFFLE, FLETCHER32, NBIT}
     if not known >= {*numbers} or len(numbers) != len({*numbers}) or sum(number in FILTERS for number in numbers) > 1:
@@ -97,7 +102,7 @@ def check_filters(name: str, dataset: h5py.h5d.DatasetID) -> None:
             f"/{name} has the filters {numbers}; each of {sorted(known)} may be there once, and one that compresses"
         )
     for number, values in filters:
-        if number == SHUFFLE and values != (dataset.get_type().get_size(),):
+        if number == SHUFFLE and values != (element_bytes,):
             raise CorruptRecordingError(f"/{name} is shuffled by {values} bytes, which is not the size of its elements")
         if number == NBIT and values[1:2] != (1,):
             raise CorruptRecordingError(f"/{name} stores some bits of its elements only")
@@ -105,8 +110,8 @@ def check_filters(name: str, dataset: h5py.h5d.DatasetID) -> None:
             raise CorruptRecordingError(f"/{name} has the filters {numbers}: szip cannot be undone with another filter")
 
 
-def _filters(dataset: h5py.h5d.DatasetID) -> list[tuple[int, tuple[int, ...]]]:
-    create = dataset.get_create_plist()
+def filters_of(create: h5py.h5p.PropDCID) -> list[tuple[int, tuple[int, ...]]]:
+    """The numbers and the client data of the filters that the properties of a dataset have, in their order."""
     found = (create.get_filter(index) for index in range(create.get_nfilters()))
     return [(int(number), tuple(values)) for number, _, values, _ in found]
 

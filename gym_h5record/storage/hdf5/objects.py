@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import h5py
@@ -25,7 +26,7 @@ from gym_h5record.limits import (
     MIN_FILTERED_ITEM_BYTES,
 )
 from gym_h5record.storage.hdf5.codecs import FILTERS
-from gym_h5record.storage.hdf5.filters import check_filters
+from gym_h5record.storage.hdf5.filters import check_filters, filters_of
 from gym_h5record.values.exact import storable
 
 __all__ = [
@@ -86,15 +87,15 @@ def open_dataset(file: h5py.File, name: str) -> h5py.Dataset:
         dataset = _member(file, name)
         if not isinstance(dataset, h5py.h5d.DatasetID):
             raise CorruptRecordingError(f"/{name} is not a dataset")
-        _check_type(name, dataset)
-        _check_storage(name, dataset)
+        kind = dataset.get_type()
+        _check_type(name, kind)
+        _check_storage(name, dataset, kind.get_size())
         return h5py.Dataset(dataset)
 
 
 def filter_ids(dataset: h5py.h5d.DatasetID) -> list[int]:
     """The numbers of the filters of a dataset, in their order."""
-    create = dataset.get_create_plist()
-    return [int(create.get_filter(index)[0]) for index in range(create.get_nfilters())]
+    return [number for number, _ in filters_of(dataset.get_create_plist())]
 
 
 def has_group(file: h5py.File, name: str) -> bool:
@@ -183,37 +184,42 @@ def _member(file: h5py.File, name: str) -> Any:
     return place
 
 
-def _check_type(name: str, dataset: h5py.h5d.DatasetID) -> None:
-    kind = dataset.get_type()
+def _check_type(name: str, kind: h5py.h5t.TypeID) -> None:
     dtype = kind.dtype
     if kind.get_class() not in _NUMBERS and dtype.kind != "b":  # HDF5 stores booleans as an enumeration
         raise CorruptRecordingError(f"/{name} holds neither numbers nor booleans")
     # HDF5 has numbers of any number of bits. h5py gives them a NumPy dtype of another width.
-    if not storable(dtype) or not kind.equal(h5py.h5t.py_create(dtype, logical=True)):
+    if not storable(dtype) or not kind.equal(_type_of(dtype)):
         raise CorruptRecordingError(f"/{name} holds {dtype} in a form that no recording has")
 
 
-def _check_storage(name: str, dataset: h5py.h5d.DatasetID) -> None:
-    layout = storage_layout(dataset)  # first: to find the shape of virtual data, HDF5 opens the files that it names
+@cache
+def _type_of(dtype: np.dtype) -> h5py.h5t.TypeID:
+    return h5py.h5t.py_create(dtype, logical=True)
+
+
+def _check_storage(name: str, dataset: h5py.h5d.DatasetID, element_bytes: int) -> None:
+    create = dataset.get_create_plist()  # once: h5py takes 5 us to make it
+    layout = _layout(dataset, create)  # first: to find the shape of virtual data, HDF5 opens the files that it names
     shape = dataset.shape
     if not shape or 0 in shape[1:]:
         raise CorruptRecordingError(f"/{name} of shape {shape} is no list of items")
     if not layout.is_chunked:
         return
-    create = dataset.get_create_plist()
     chunk = create.get_chunk()
     # Lanes may be in different chunks: ``check_field`` knows whether the second axis is that of lanes.
     has_whole_items = len(chunk) == len(shape) and chunk[2:] == shape[2:] and (len(chunk) < 2 or chunk[1] <= shape[1])
     if not has_whole_items or min(chunk) < 1:
         raise CorruptRecordingError(f"/{name} of shape {shape} has chunks {chunk}, which do not hold whole items")
-    item_bytes = math.prod(chunk[1:]) * dataset.get_type().get_size()
+    item_bytes = math.prod(chunk[1:]) * element_bytes
     chunk_bytes = chunk[0] * item_bytes
     if chunk_bytes > MAX_CHUNK_BYTES:
         raise CorruptRecordingError(f"/{name} has chunks of {chunk_bytes} bytes, at most {MAX_CHUNK_BYTES} are read")
     if create.get_fill_time() == h5py.h5d.FILL_TIME_NEVER:
         raise CorruptRecordingError(f"/{name} leaves items undefined that were never written")
-    check_filters(name, dataset)
-    _check_small_items(name, dataset, chunk_bytes, item_bytes)
+    filters = filters_of(create)
+    check_filters(name, filters, element_bytes)
+    _check_small_items(name, [number for number, _ in filters], chunk_bytes, item_bytes)
 
 
 def storage_layout(dataset: h5py.h5d.DatasetID) -> StorageLayout:
@@ -222,7 +228,10 @@ def storage_layout(dataset: h5py.h5d.DatasetID) -> StorageLayout:
     Raises:
         CorruptRecordingError: If they are in other files or datasets.
     """
-    create = dataset.get_create_plist()
+    return _layout(dataset, dataset.get_create_plist())
+
+
+def _layout(dataset: h5py.h5d.DatasetID, create: h5py.h5p.PropDCID) -> StorageLayout:
     layout = create.get_layout()
     if layout == h5py.h5d.CHUNKED:
         return StorageLayout(is_chunked=True)
@@ -233,9 +242,8 @@ def storage_layout(dataset: h5py.h5d.DatasetID) -> StorageLayout:
     return StorageLayout(is_compact=layout == h5py.h5d.COMPACT, offset=dataset.get_offset())
 
 
-def _check_small_items(name: str, dataset: h5py.h5d.DatasetID, chunk_bytes: int, item_bytes: int) -> None:
+def _check_small_items(name: str, filters: list[int], chunk_bytes: int, item_bytes: int) -> None:
     """Refuse compressed chunks of small items that would take much memory for one item."""
-    filters = filter_ids(dataset)
     if not FILTERS.keys() & {*filters} or item_bytes >= MIN_FILTERED_ITEM_BYTES:
         return
     if chunk_bytes > MAX_PACKED_CHUNK_BYTES:
