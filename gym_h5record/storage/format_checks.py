@@ -51,14 +51,14 @@ def check_format(file: h5py.File, path: Path) -> int | None:
 
 def check_field(dataset: h5py.Dataset, field: Field) -> None:
     """Make sure that the items of a dataset have the dtype and the shape that the schema says, and are whole."""
-    if dataset.dtype != field.dtype or dataset.shape[1:] != field.row_shape:
+    dtype, shape, chunks = dataset.dtype, dataset.shape, dataset.chunks  # h5py asks HDF5 for each, every time
+    if dtype != field.dtype or shape[1:] != field.row_shape:
         raise CorruptRecordingError(
-            f"/{field.name} has items of {dataset.dtype}{dataset.shape[1:]}, the schema says "
-            f"{field.dtype}{field.row_shape}"
+            f"/{field.name} has items of {dtype}{shape[1:]}, the schema says {field.dtype}{field.row_shape}"
         )
-    if field.num_lanes is None and dataset.chunks is not None and dataset.chunks[1:] != dataset.shape[1:]:
+    if field.num_lanes is None and chunks is not None and chunks[1:] != shape[1:]:
         raise CorruptRecordingError(
-            f"/{field.name} of shape {dataset.shape} has chunks {dataset.chunks}, which do not hold whole items"
+            f"/{field.name} of shape {shape} has chunks {chunks}, which do not hold whole items"
         )
 
 

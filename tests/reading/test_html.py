@@ -216,7 +216,7 @@ def test_long_text_and_noise_stay_below_the_limit(tmp_path: Path) -> None:
     infos = {f"{'<' * 100}{number}": number for number in range(300)}
     metadata = {"agent_id": '"' * 100_000}
     record(
-        tmp_path / "run.h5", ZooEnv(space, spaces.Discrete(2), infos=lambda _: infos), [9] + [1] * 29, metadata=metadata
+        tmp_path / "run.h5", ZooEnv(space, spaces.Discrete(2), infos=lambda _: infos), [9] + [1] * 9, metadata=metadata
     )
     with h5r.Recording(tmp_path / "run.h5") as recording:
         for shown in (recording, recording[0]):

@@ -85,7 +85,7 @@ def test_a_sampler_is_made_only_after_many_new_steps(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(h5r.Recording, "sampler", counting)
     growing, followed = Growing(tmp_path / "a.h5"), None
-    for _ in range(200):
+    for _ in range(120):
         growing.step(is_last=True)
         growing.writer.flush()
         followed = followed or FollowedSteps(tmp_path / "a.h5")
@@ -94,7 +94,7 @@ def test_a_sampler_is_made_only_after_many_new_steps(tmp_path: Path, monkeypatch
     growing.writer.close()
     assert made[:3] == [1, 2, 3]
     assert all(later > earlier * 9 / 8 for earlier, later in itertools.pairwise(made))
-    assert len(made) < 40
+    assert len(made) < 36
 
 
 def test_two_batches_are_put_together_in_order() -> None:

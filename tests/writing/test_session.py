@@ -279,17 +279,17 @@ def test_no_file_stays_open_after_close(writer: str, tmp_path: Path) -> None:
     assert not [target for target in targets if str(tmp_path) in target]
 
 
-def test_fifty_sessions_leak_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twenty_sessions_leak_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_journal(monkeypatch, 8)
     gc.collect()
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for number in range(50):
+    for number in range(20):
         with Pen(tmp_path / f"{number}.h5") as pen:
             write_pairs(pen, [2])
     del pen
     gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
-    assert len(list(tmp_path.iterdir())) == 50
+    assert len(list(tmp_path.iterdir())) == 20
 
 
 def test_every_error_is_one_of_ours(tmp_path: Path) -> None:

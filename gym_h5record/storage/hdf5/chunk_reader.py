@@ -83,10 +83,11 @@ class ChunkReader:
         self._dataset = dataset
         self._name = dataset.name  # h5py takes its lock to tell it
         self._file = file
-        self.num_items = len(dataset)
+        shape, chunks = dataset.shape, dataset.chunks  # h5py asks HDF5 for each, every time
+        self.num_items = int(shape[0])
         self._dtype = np.dtype(dataset.dtype.str)  # h5py's own is equal, but shown as <f8
-        self._shape = dataset.shape[1:]
-        self._chunk_shape = (-1, *(dataset.chunks or dataset.shape)[1:])
+        self._shape = shape[1:]
+        self._chunk_shape = (-1, *(chunks or shape)[1:])
         self.groups = -(-self._shape[0] // self._chunk_shape[1]) if self._shape else 1
         self._item_bytes = math.prod(self._shape) * self._dtype.itemsize
         self._filters: ChunkFilters | None = None
@@ -94,7 +95,7 @@ class ChunkReader:
         layout = storage_layout(dataset.id)
         self._offset, self._whole = layout.offset, layout.is_compact
         if layout.is_chunked:
-            self.rows = int(dataset.chunks[0])
+            self.rows = int(chunks[0])
             self._filters = ChunkFilters(dataset)
             self._chunk_bytes = self._filters.chunk_bytes
         else:

@@ -164,24 +164,24 @@ def read_texts(dataset: h5py.Dataset, name: str) -> list[str]:
         READ_ERRORS: If HDF5 cannot read them, or they are no such texts.
     """
     attribute = h5py.h5a.open(dataset.id, name.encode())
-    kind = attribute.get_type()
-    is_text = kind.get_class() == h5py.h5t.STRING and attribute.shape in ((), (dataset.ndim,)) and not kind.committed()
+    kind, shape = attribute.get_type(), attribute.shape
+    is_text = kind.get_class() == h5py.h5t.STRING and (shape == () or shape == (dataset.ndim,)) and not kind.committed()
     if not is_text or attribute.get_storage_size() > MAX_TEXT_BYTES:
         raise CorruptRecordingError(f"the attribute {name!r} of {dataset.name} is no text, or too large")
-    texts = np.atleast_1d(np.asarray(dataset.attrs[name], object)).tolist()
+    texts = np.atleast_1d(_values(attribute)).tolist()
     return [each.decode("utf-8") if isinstance(each, bytes) else each for each in texts]
 
 
 def _member(file: h5py.File, name: str) -> Any:
     """The object at a path of hard links only. Such a path does not leave the file."""
-    place = file.id
+    root, path = file.id, b""
     for part in name.encode().split(b"/"):
-        if not isinstance(place, h5py.h5g.GroupID) or not part or not place.links.exists(part):
+        path = path + b"/" + part if path else part
+        if not part or not root.links.exists(path):
             raise CorruptRecordingError(f"there is no /{name}")
-        if place.links.get_info(part).type != h5py.h5l.TYPE_HARD:
+        if root.links.get_info(path).type != h5py.h5l.TYPE_HARD:
             raise CorruptRecordingError(f"/{name} is not in this file: {part.decode()!r} is a soft or external link")
-        place = h5py.h5o.open(place, part)
-    return place
+    return h5py.h5o.open(root, path)
 
 
 def _check_type(name: str, kind: h5py.h5t.TypeID) -> None:
@@ -260,9 +260,16 @@ def _attribute(owner: h5py.Group, name: str) -> Any:
         raise CorruptRecordingError(f"the attribute {name!r} is no single value, or too large")
     if kind.get_class() not in (*_NUMBERS, h5py.h5t.STRING):
         raise CorruptRecordingError(f"the attribute {name!r} is neither a number nor text")
-    value = owner.attrs[name]
+    value: Any = _values(attribute)[()]
     if isinstance(value, bytes):
         value = value.decode("utf-8")
     if isinstance(value, str) and len(value) > MAX_TEXT_BYTES:
         raise CorruptRecordingError(f"the attribute {name!r} has {len(value)} characters")
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _values(attribute: h5py.h5a.AttrID) -> np.ndarray:
+    """The values of an attribute, which ``dataset.attrs`` would open a second time."""
+    values: np.ndarray = np.empty(attribute.shape, attribute.dtype)
+    attribute.read(values)
+    return values
