@@ -6,8 +6,8 @@
 
 Both runs of a round take the same steps with the same actions, in an order that changes from round to round. Ratios are
 medians of the ratios within a round, over the steps alone: neither making, nor closing, nor the first ``--warm-up``
-steps. The pages of the journal, 64 MiB, are made while it is filled for the first time: with a warm-up that fills it,
-the steps after that are measured.
+steps. What ``close`` takes has a column of its own. The pages of the journal, 64 MiB, are made while it is filled for
+the first time: with a warm-up that fills it, the steps after that are measured.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ CASES = {
 }
 
 
-def run(case: Case, path: Path | None, warm_up: int) -> tuple[float, float]:
-    """Steps a second, and bytes per step of one environment; recorded if there is a path."""
+def run(case: Case, path: Path | None, warm_up: int) -> tuple[float, float, float]:
+    """Steps a second, bytes per step of one environment, seconds of ``close``; recorded if there is a path."""
     envs = case.make()
     num_envs = envs.num_envs
     actions = np.random.default_rng(0).integers(0, envs.single_action_space.n, (case.num_steps + warm_up, num_envs))
@@ -85,29 +85,32 @@ def run(case: Case, path: Path | None, warm_up: int) -> tuple[float, float]:
     for each in actions[warm_up:]:
         envs.step(each)
     took_s = perf_counter() - begun_s
+    closing_s = perf_counter()
     envs.close()
+    close_s = perf_counter() - closing_s
     size_bytes = 0 if path is None else path.stat().st_size
-    return case.num_steps / took_s, size_bytes / (len(actions) * num_envs)
+    return case.num_steps / took_s, size_bytes / (len(actions) * num_envs), close_s
 
 
 def compare(case: Case, rounds: int, warm_up: int, folder: Path) -> str:
     """The line of a case."""
-    ratios, bare, recorded = [], [], []
+    ratios, bare, recorded, closes_s = [], [], [], []
     for number in range(rounds):
         order = (False, True) if number % 2 else (True, False)
         rates = {}
         for is_recorded in order:
             path = folder / f"{number}.h5" if is_recorded else None
-            rates[is_recorded], size = run(case, path, warm_up)
+            rates[is_recorded], size, close_s = run(case, path, warm_up)
             if path is not None:
                 step_bytes = size
+                closes_s.append(close_s)
                 path.unlink()
         ratios.append(rates[True] / rates[False])
         bare.append(rates[False])
         recorded.append(rates[True])
     return (
         f"{case.title:34} {median(bare):9.0f} {median(recorded):9.0f} {median(ratios):7.2f} "
-        f"({min(ratios):.2f} to {max(ratios):.2f}) {case.target:7.2f} {step_bytes:10.1f}"
+        f"({min(ratios):.2f} to {max(ratios):.2f}) {case.target:7.2f} {step_bytes:10.1f} {median(closes_s):6.2f} s"
     )
 
 
@@ -153,7 +156,7 @@ def main() -> None:
         if arguments.lanes:
             many_lanes(Path(folder))
             return
-        print(f"{'':34} {'bare':>9} {'recorded':>9} {'ratio':>7} {'':14} {'target':>7} {'bytes/step':>10}")
+        print(f"{'':34} {'bare':>9} {'recorded':>9} {'ratio':>7} {'':14} {'target':>7} {'bytes/step':>10} {'close':>8}")
         for name in arguments.case:
             print(compare(CASES[name], arguments.rounds, arguments.warm_up, Path(folder)), flush=True)
 

@@ -1,6 +1,6 @@
 """Runs some of the cases of long tests: those marked ``sampled(n)`` run every n-th of their cases, with ``--all`` each.
 
-All cases take twice as long as the default suite. The other cases of these tests differ little from those that run.
+All cases take half as long again as the default suite. Those that are left out differ little from those that run.
 """
 
 from __future__ import annotations
