@@ -173,7 +173,7 @@ def chunk_origin(number: int, groups: int, chunks: tuple[int, ...]) -> tuple[int
         chunks: The shape of a chunk.
     """
     row, group = divmod(number, groups)
-    return (row * chunks[0], *(group * length for length in chunks[1:2]), *(0,) * (len(chunks) - 2))
+    return (row * chunks[0], group * chunks[1], *(0,) * (len(chunks) - 2)) if len(chunks) > 1 else (row * chunks[0],)
 
 
 def _group(number: int) -> tuple[int, int]:
