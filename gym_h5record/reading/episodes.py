@@ -211,8 +211,10 @@ def episode_position(index: Any, count: int) -> int | slice | np.ndarray:
     try:
         chosen = np.asarray(index) if is_array else operator.index(index)
     except (TypeError, ValueError):  # ValueError: lists of different lengths
+        advice = "; recording.select(...) takes names of masks and conditions" if isinstance(index, str) else ""
         raise TypeError(
-            f"episodes are chosen by an integer, a slice, a list of integers or a boolean mask, not by {index!r:.80}"
+            "episodes are chosen by an integer, a slice, a list of integers or a boolean mask, "
+            f"not by {index!r:.80}{advice}"
         ) from None
     if not isinstance(chosen, int):
         return _positions(chosen if len(chosen) else np.empty(0, np.int64), count)

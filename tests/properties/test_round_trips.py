@@ -47,7 +47,7 @@ from tests.zoo import ZooEnv, check_identical, check_recorded, play, samples
 pytestmark = pytest.mark.compacted
 
 # No shrinking: it would make hundreds of recordings more.
-RECORDING = settings(PROFILE, max_examples=10, phases=[Phase.explicit, Phase.generate])
+RECORDING = settings(PROFILE, max_examples=8, phases=[Phase.explicit, Phase.generate])
 
 VECTORS = spaces.Box(-1, 1, (2,), np.float32)
 PICTURES = spaces.Box(0, 255, (60, 50, 3), np.uint8)

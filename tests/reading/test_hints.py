@@ -49,6 +49,11 @@ def test_any_other_name_gets_the_error_of_python(recording: Any) -> None:
         assert not hasattr(owner, "__array_interface__")
 
 
+def test_text_as_an_index_is_answered_with_select(recording: Any) -> None:
+    with pytest.raises(TypeError, match=r"not by 'train'; recording\.select\(\.\.\.\) takes names of masks"):
+        recording["train"]
+
+
 def test_an_error_within_a_property_is_seen() -> None:
     class Broken(Hinting):
         @property
