@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import h5py
@@ -42,6 +42,9 @@ _LEAST_SAVING = 1 / 16  # of the file
 _FREE_COPY_BYTES = 256 << 20
 _LEAST_SAVING_OF_COPY = 1 / 4
 """To copy chunks as they are saves nothing. If there are more bytes of them, a quarter as many have to be saved."""
+_BAND_BYTES = 32 << 20
+"""Items of lanes that are read together. With a chunk of the old file read for each of the new ones, ``close`` took
+52 s after 20,000 steps of 256 CartPoles, and takes 3 s so."""
 _BLOCK_ITEMS = 1 << 16
 """Numbers that are copied at once."""
 
@@ -158,30 +161,53 @@ class _Filling:
 
     def _pack_lanes(self, field: Field, counts: np.ndarray) -> int:
         """``_pack`` a field with lanes, of which each has its own number of items, ``(lanes,)`` int64."""
-        count = int(counts.max())
+        count, num_lanes = int(counts.max()), len(counts)
         dataset = self._grown(field.name, count)
         rows, lanes = dataset.chunks[:2]
+        band_lanes = max(_BAND_BYTES // (rows * lanes * field.item_bytes), 1) * lanes
         packed_bytes = 0
-        checksums = np.zeros((-(-count // rows), len(counts), 2), np.uint32)
-        for first, lane in product(range(0, count, rows), range(0, len(counts), lanes)):
-            covered = np.clip(counts[lane : lane + lanes] - first, 0, rows)
-            stop = first + int(covered.max())
-            if stop == first:
-                continue  # its lanes have fewer items than others: the old file may have no such chunk
-            chunk = np.zeros(dataset.chunks, field.dtype)
-            block = self._old.reader.block(field.name, first, stop, lane, lanes)
-            chunk[: len(block)] = block
-            data = shuffle_and_compress(chunk)
-            dataset.id.write_direct_chunk((first, lane, *(0 for _ in field.shape)), data)
-            self._stream.check()
-            packed_bytes += len(data)
-            if self._old.has_checksums:
-                checksums[first // rows, lane : lane + lanes] = lane_checksums(block[:, : len(covered)], covered)
+        checksums = np.zeros((-(-count // rows), num_lanes, 2), np.uint32)
+        for first, left in product(range(0, count, rows), range(0, num_lanes, band_lanes)):
+            each_covered = np.clip(counts[left : left + band_lanes] - first, 0, rows)
+            band = self._band(field, first, left, each_covered)
+            for at in range(0, len(each_covered), lanes):
+                covered = each_covered[at : at + lanes]
+                part = band[: covered.max(), at : at + lanes]
+                if not len(part):
+                    continue
+                chunk = np.zeros(dataset.chunks, field.dtype)
+                chunk[: len(part), : len(covered)] = part
+                data = shuffle_and_compress(chunk)
+                dataset.id.write_direct_chunk((first, left + at, *(0 for _ in field.shape)), data)
+                self._stream.check()
+                packed_bytes += len(data)
+                if self._old.has_checksums:
+                    checksums[first // rows, left + at : left + at + lanes] = lane_checksums(part, covered)
         if not self._old.has_checksums:
             return packed_bytes
         checks = self._grown(checksum_field(field).name, len(checksums))
         checks[:] = checksums
         return packed_bytes + int(checks.id.get_storage_size())
+
+    def _band(self, field: Field, first: int, left: int, covered: np.ndarray) -> np.ndarray:
+        """Rows of some lanes, read together: chunks of the old file hold more lanes and fewer rows than the new ones.
+
+        Args:
+            field: The field.
+            first: The first row.
+            left: The first lane.
+            covered: How many items of each of these lanes there are from this row on, ``(lanes,)`` int64.
+        """
+        band = np.zeros((int(covered.max()), len(covered), *field.shape), field.dtype)
+        old_lanes = int(self._old.datasets[field.name].chunks[1])
+        bounds = [0, *range(old_lanes - left % old_lanes, len(covered), old_lanes), len(covered)]
+        for low, high in pairwise(bounds):
+            count = int(covered[low:high].max())
+            if count:  # else the old file may have no such chunk: its lanes have fewer items than others
+                band[:count, low:high] = self._old.reader.block(
+                    field.name, first, first + count, left + low, high - low
+                )
+        return band
 
     def copy(self) -> None:
         """Copy the other datasets: compressed chunks as they are."""

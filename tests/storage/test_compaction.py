@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +25,15 @@ from gym_h5record.errors import RecordingWarning
 from gym_h5record.maintenance.comparing import diff
 from gym_h5record.maintenance.validation.problems import Severity
 from gym_h5record.maintenance.validation.validator import validate
-from gym_h5record.storage import compaction
+from gym_h5record.storage import compaction, dataset_reader
 from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.hdf5 import new_file
+from gym_h5record.storage.hdf5.chunk_reader import ChunkReader
 from gym_h5record.storage.hdf5.objects import filter_ids
 from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import partial_path
 from gym_h5record.storage.state import State, recording_state
+from tests.lane_recordings import record_lanes
 from tests.reading import record
 from tests.writing import everything_env, recover
 from tests.zoo import Played, ZooEnv, check_recorded, play
@@ -504,3 +507,61 @@ def closing_lock(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+# Lanes ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plain_lanes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vector recording whose lanes have different numbers of rows, not compacted; do not change it."""
+    with uncompacted():
+        return record_lanes(tmp_path_factory.mktemp("lanes") / "run.h5", "tuple", "SAME_STEP", 300, checksum=True)
+
+
+def test_lanes_are_packed_the_same_however_many_are_read_together(
+    plain_lanes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for band_bytes in (1, 1 << 12, 32 << 20):
+        monkeypatch.setattr(compaction, "_BAND_BYTES", band_bytes)
+        path = Path(shutil.copy(plain_lanes, tmp_path / f"{band_bytes}.h5"))
+        assert compact(path)
+        check_sound(path)
+        check_same(path, plain_lanes)
+        found.append(stored_chunks(path))
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) > 50
+
+
+def stored_chunks(path: Path) -> dict[tuple[Any, ...], bytes]:
+    """The bytes of every chunk of a file, by the name of its dataset and its place."""
+    found: dict[tuple[Any, ...], bytes] = {}
+
+    def visit(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset):
+            node.id.chunk_iter(lambda chunk: places.append(chunk.chunk_offset))
+            found.update({(name, *place): bytes(node.id.read_direct_chunk(place)[1]) for place in places})
+            places.clear()
+
+    places: list[tuple[int, ...]] = []
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return found
+
+
+def test_a_chunk_of_lanes_is_read_once(plain_lanes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It was read for every chunk of the new file: 52 s after 20,000 steps of 256 CartPoles.
+    read: Counter[tuple[str, int]] = Counter()
+    original = ChunkReader.read
+
+    def counting(reader: ChunkReader, number: int) -> np.ndarray:
+        read[reader._name, number] += 1
+        return original(reader, number)
+
+    monkeypatch.setattr(ChunkReader, "read", counting)
+    monkeypatch.setattr(dataset_reader, "_KEPT_BYTES", 0)
+    assert compact(Path(shutil.copy(plain_lanes, tmp_path / "run.h5")))
+    rewards = [count for (name, _), count in read.items() if name == "/rewards"]
+    assert len(rewards) > 1
+    assert set(rewards) == {1}
