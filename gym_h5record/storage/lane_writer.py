@@ -123,7 +123,8 @@ class LaneColumnWriter:
                             self._write_compressed(group, chunk, np.arange(low, high), part[:, 0], self._encode)
                         self._complete[group] = (chunk + (stop > first + self._rows)) * self._rows
                 elif part.shape == self._chunk_shape:
-                    self._put(number, self._keep(number, np.array(part)), _NO_FILTER)
+                    # In C order: these very bytes become the chunk, and NumPy may give results in any order.
+                    self._put(number, self._keep(number, np.array(part, order="C")), _NO_FILTER)
                     self._cover(number, part, high - first)
                 else:
                     kept = self._small_chunk(number)

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 import gym_h5record as h5r
@@ -592,3 +593,24 @@ def test_an_environment_that_does_not_say_how_it_resets_is_refused(tmp_path: Any
     inner.metadata = {}
     with pytest.raises(UnsupportedEnvError, match="does not say how it resets"):
         h5r.vector.RecordToHDF5(inner, tmp_path / "lanes.h5")
+
+
+def test_a_run_of_many_ticks_and_lanes_is_stored_as_it_came(tmp_path: Any) -> None:
+    """More than 256 KiB of each column in one commit: NumPy computes such arrays in place, in whatever order."""
+    envs = h5r.vector.RecordToHDF5(CartPoleVectorEnv(256), tmp_path / "run.h5", writer="inline", flush_interval_s=1e6)
+    envs.reset(seed=0)
+    actions = np.random.default_rng(0).integers(0, 2, (1100, 256))
+    steps = [envs.step(each) for each in actions]
+    envs.close()
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert file["commit"][:-1].tolist() == [1101] * 256
+        rewards, terminated, truncated = (np.stack([step[at] for step in steps]) for at in (1, 2, 3))
+        is_step = np.ones_like(terminated)
+        is_step[1:] = ~(terminated | truncated)[:-1]  # the vector step behind the end of an episode is a reset
+        assert np.array_equal(file["observations"][1:1101], np.stack([step[0] for step in steps]))
+        assert np.array_equal(file["terminations"][:1100], terminated & is_step)
+        assert np.array_equal(file["truncations"][:1100], truncated & is_step)
+        assert np.array_equal(file["dones"][:1100], (terminated | truncated) & is_step)
+        assert np.array_equal(file["rewards"][:1100], np.where(is_step, rewards, 0))
+        assert np.array_equal(file["actions"][:1100], np.where(is_step, actions, 0))
+    assert h5r.validate(tmp_path / "run.h5", deep=True) == []
