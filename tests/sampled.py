@@ -1,6 +1,7 @@
-"""Runs some of the cases of long tests: those marked ``sampled(n)`` run every n-th of their cases, with ``--all`` each.
+"""Leaves out long tests, but with ``--all``: those marked ``long``, and of those marked ``sampled(n)`` most cases.
 
-All cases take half as long again as the default suite. Those that are left out differ little from those that run.
+Every n-th case of a sampled test runs; the others differ little from it. ``.ci/run`` runs the tests of kills and power
+cuts with ``--all``.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--all``."""
-    parser.addoption("--all", action="store_true", help="run all cases of the tests that are marked as sampled")
+    parser.addoption(
+        "--all",
+        action="store_true",
+        help="run long tests too, and all cases of sampled ones",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases that are not to run. A case that is asked for by its name alone runs."""
+    """Leave out what is not to run. A case of a sampled test that is asked for by its name alone runs."""
     if config.getoption("all"):
         return
     counts: Counter[object] = Counter()
@@ -26,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("sampled")
         test = item.path, getattr(item, "originalname", item.name)
         counts[test] += 1
-        is_chosen = mark is None or (counts[test] - 1) % mark.args[0] == 0
+        is_chosen = not item.get_closest_marker("long") and (mark is None or (counts[test] - 1) % mark.args[0] == 0)
         (chosen if is_chosen else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)

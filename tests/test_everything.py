@@ -321,7 +321,7 @@ def test_it_is_replayed(recorded: Recorded) -> None:
                     check_identical(info, played.infos[step + 1], f"info {step + 1}")
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 def test_it_is_branched(recorded: Recorded) -> None:
     for number, played in enumerate(recorded.played):
         at = len(played.actions) // 2
@@ -335,21 +335,21 @@ def test_it_is_branched(recorded: Recorded) -> None:
         env.close()
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 def test_a_second_recording_of_the_same_is_no_other(recorded: Recorded, tmp_path: Path) -> None:
     perform(recorded.kind, tmp_path / "twin.h5")
     report = h5r.diff(recorded.path, tmp_path / "twin.h5")
     assert (report.ok, report.metadata, report.leaf) == (True, (), None)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 def test_a_salvaged_copy_is_no_other(recorded: Recorded, tmp_path: Path) -> None:
     salvage(recorded.path, tmp_path / "copy.h5")
     assert h5r.diff(recorded.path, tmp_path / "copy.h5").ok
     check(tmp_path / "copy.h5", recorded.kind, kept(recorded.kind, recorded.episodes))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 def test_more_is_appended(recorded: Recorded, tmp_path: Path) -> None:
     path = Path(shutil.copy(recorded.path, tmp_path / "run.h5"))
     again = perform(recorded.kind, path, mode="a")
@@ -393,7 +393,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("instant", INSTANTS)
 def test_nothing_is_lost_when_its_recorder_is_killed(
     recorded: Recorded, instant: int, left: Path, request: pytest.FixtureRequest

@@ -100,7 +100,7 @@ COMMANDS = {
 MADE = {"record": {"new.h5"}, "replay": {"run.gif", "run.png"}, "video": {"video.gif"}, "stats": {"plot.png"}}
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("verb", HELP_BY_VERB)
 def test_every_verb_finds_it(verb: str, home: Path) -> None:
     result = CliRunner().invoke(main, [verb, *COMMANDS[verb], "--json"])

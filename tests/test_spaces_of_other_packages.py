@@ -70,7 +70,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Exactness ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @every_custom_space
 def test_observations_and_actions_come_back_exactly(space: gym.Space[Any], tmp_path: Path) -> None:
     episodes = record(tmp_path / "run.h5", make_env(space, space))

@@ -131,7 +131,7 @@ IN_TURN = [
 """One kind comes with every step that can bring it, any other one to every place with one step, each with another."""
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize(("place", "step"), AT)
 @pytest.mark.parametrize("kind", EXACT)
 def test_a_number_that_cannot_be_printed_comes_back(kind: str, place: str, step: int, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_number_that_cannot_be_printed_comes_back(kind: str, place: str, step:
     check_sound(tmp_path / "run.h5")
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(("kind", "place", "step"), IN_TURN)
 def test_of_anything_else_a_text_is_kept(kind: str, place: str, step: int, tmp_path: Path) -> None:
     value, text = INEXACT[kind]

@@ -95,7 +95,7 @@ class Flushing(gym.Wrapper[Any, Any, Any, Any]):
         return result
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("flushes", [False, True], ids=["", "flushed"])
 @pytest.mark.parametrize(
     "odd",

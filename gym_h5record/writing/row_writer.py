@@ -93,9 +93,10 @@ class RowWriter:
         if self._is_unfinished:  # a step that raised
             self._forget_unfinished()
         self._is_unfinished = True
-        self._encode_action(self._open_slot, action)
+        slot = self._open_slot
+        self._encode_action(slot, action)
         if extras or self._has_extra_columns:
-            self._encode_extras(self._open_slot, extras or {})
+            self._encode_extras(slot, extras or {})
 
     def put_step(
         self,

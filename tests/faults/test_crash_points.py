@@ -34,6 +34,7 @@ from tests.writing import Pen
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds the writer through /proc"),
     pytest.mark.compacted,
+    pytest.mark.long,
 ]
 traced = pytest.mark.skipif(bool(why_not()), reason=why_not() or "traced")
 

@@ -215,7 +215,7 @@ def other_name(kind: str, path: Path) -> Path:
 NAMES = ["relative", "dotted", "symlinked directory", "symlink", "hard link"]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("mode", ["w", "a"])
 def test_two_recorders_never_write_one_file_under_two_names(mode: str, kind: str, path: Path, impatient: None) -> None:

@@ -17,7 +17,7 @@ from scripts.power_cut.scenes import Film, Life, film, film_repair, look, moment
 from scripts.power_cut.tally import Tally, markdown
 from scripts.power_cut.tape import Tape
 
-pytestmark = pytest.mark.compacted
+pytestmark = [pytest.mark.compacted, pytest.mark.long]
 
 LIFE = Life("Ragged", steps=45, flush_every=7)
 

@@ -287,7 +287,7 @@ def each_end(ends: dict[str, tuple[str, int]]) -> pytest.MarkDecorator:
     )
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @each_end(ORDERLY_ENDS)
 def test_without_close_the_file_is_complete_when_the_process_has_ended(
     ending: str, code: int, begin: str, writer: str, nursery: Nursery, path: Path
@@ -296,7 +296,7 @@ def test_without_close_the_file_is_complete_when_the_process_has_ended(
     check_complete(path, 10)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @each_end(SUDDEN_ENDS)
 def test_a_process_that_ends_suddenly_loses_no_step_and_its_writer_ends(
     ending: str, code: int, begin: str, writer: str, nursery: Nursery, path: Path

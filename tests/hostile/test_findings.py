@@ -117,7 +117,7 @@ NOT_APPENDED: dict[str, Change] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("words", NOT_APPENDED)
 def test_a_damaged_recording_is_not_appended_to_and_not_changed(words: str, change: Callable[[Change], Path]) -> None:
     path = change(NOT_APPENDED[words])

@@ -28,7 +28,7 @@ def prober() -> Iterator[Prober]:
         yield prober
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("number", range(MUTANTS))
 def test_a_mutant_is_refused_or_read_and_does_nothing_else(number: int, prober: Prober, tmp_path: Path) -> None:
     site = Site(tmp_path, os.urandom(8))
@@ -47,6 +47,7 @@ def test_number_and_seed_decide_a_mutant() -> None:
     assert make_mutant(4).files != make_mutant(4, seed=1).files
 
 
+@pytest.mark.long
 def test_most_mutants_differ_from_the_good_recording() -> None:
     mutants = [make_mutant(number) for number in range(MUTANTS)]
     assert {mutant.kind for mutant in mutants} <= KINDS.keys()

@@ -48,7 +48,7 @@ def good_digest(prober: Prober, tmp_path_factory: pytest.TempPathFactory) -> str
     return outcome.digest
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(("case", "entry"), SELECTED, ids=[f"{case.name} | {entry}" for case, entry in SELECTED])
 def test_a_hostile_file_is_refused_or_read_and_does_nothing_else(
     case: Case, entry: str, prober: Prober, good_digest: str, tmp_path: Path

@@ -97,7 +97,7 @@ def test_reading_it_is_one_clear_error_and_validate_names_the_place(name: str, l
     assert any(f"{each.place} ".startswith(f"{place} ") for each in problems if each.severity is h5r.Severity.ERROR)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", [*CASES][::3])
 def test_repair_saves_what_can_be_read(name: str, lanes: Path, tmp_path: Path) -> None:
     path = made(name, lanes, tmp_path)

@@ -74,7 +74,7 @@ class Odd(ZooEnv):
         return observation, *rest, {**info, "odd": len(info)}
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @some_spaces_by_name
 def test_recordings_of_every_space_are_the_same_if_their_seeds_are(name: str, tmp_path: Path) -> None:
     first = zoo_recording(name).path
@@ -112,7 +112,7 @@ PLACES: dict[str, tuple[tuple[int, int, str], Any, str, float | None]] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("place", "change", "leaf", "largest"), PLACES.values(), ids=list(PLACES))
 def test_one_change_is_found_at_its_place(
     place: tuple[int, int, str], change: Any, leaf: str, largest: float | None, script: Path, tmp_path: Path
@@ -472,7 +472,7 @@ def test_stacks_are_compared_with_whole_arrays_by_value(tmp_path: Path) -> None:
     assert (report.episode, report.step, report.leaf) == (1, 2, "observations/stack[2, 1, 300]")
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("row", "place"), [(4, (0, 4)), (15, (1, 0)), (20, (1, 5))])
 def test_a_frame_that_differs_is_found_where_it_comes(
     row: int, place: tuple[int, int], rows_at_once: int, two_stacks: tuple[Path, Path]

@@ -277,7 +277,7 @@ def test_what_is_no_array_has_no_further_axes(
 # Whatever it is -----------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", [*ARRAYS, *TREES, *LISTS])
 @PROFILE
 @given(index=st.integers(ROWS, 99) | st.integers(-99, -ROWS - 1), others=numbers_lists)
@@ -289,7 +289,7 @@ def test_a_row_that_is_not_there_is_an_index_error(
             subjects[name].column[each]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", [*ARRAYS, *TREES, *LISTS])
 @PROFILE
 @given(mask=hnp.arrays(np.bool_, st.integers(0, 30).filter(lambda size: size != ROWS)))

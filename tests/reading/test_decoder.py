@@ -50,7 +50,7 @@ def check_observations(path: Path, expected: list[Any]) -> None:
 # Values ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @every_space_by_name
 def test_one_value_is_exact_and_a_batch_agrees_with_it(name: str) -> None:
     values = zoo_recording(name).observations
@@ -62,7 +62,7 @@ def test_one_value_is_exact_and_a_batch_agrees_with_it(name: str) -> None:
     check_batch(column[3:3], [])
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @every_space_by_name
 def test_rows_in_any_order_are_those_one_by_one(name: str) -> None:
     values = zoo_recording(name).observations

@@ -130,7 +130,7 @@ def test_a_running_episode_that_is_discarded_is_gone_and_the_next_one_takes_its_
         assert not recording.is_live
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @each_writer
 @pytest.mark.parametrize("lengths", [(9, 4), (4, 9), (60, 2), (2, 60), (30, 30)])
 def test_an_episode_that_has_ended_and_is_discarded_is_gone_and_the_next_one_takes_its_entry(

@@ -81,7 +81,7 @@ def check_same_values(recording: h5r.Recording, first: int = 0) -> None:
             assert identical(found, [decoder.value(node, row) for row in some.tolist()]), node.name
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @every_space_by_name
 def test_values_of_every_space_are_the_same(name: str) -> None:
     with h5r.Recording(zoo_recording(name).path) as recording:

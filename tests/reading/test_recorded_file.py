@@ -83,7 +83,7 @@ def _named(text: str) -> Callable[[h5py.File], None]:
     return change
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -54,7 +54,7 @@ def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Decoder, name, refuse)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @some_spaces_by_name
 def test_twins_are_the_same_in_some_spaces_and_no_value_is_decoded(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -88,7 +88,7 @@ def keyed(tmp_path: Path) -> Path:
 # Values -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @every_space_by_name
 def test_every_leaf_has_its_values_or_is_named_as_left_out(name: str) -> None:
     space = SPACES_BY_ID[name]

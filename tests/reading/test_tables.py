@@ -110,7 +110,7 @@ def test_a_name_that_another_column_has_gets_one_more_underscore(tmp_path: Path)
         assert [*frame["observations/a___1"]] == [each["a"][1] for each in recording.steps.observations]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @each_dtype
 def test_dtypes_are_exact(dtype: Any, tmp_path: Path) -> None:
     values = [{"one": np.array(each, dtype)[()], "two": np.array([each, 0], dtype)} for each in (1, 0)]

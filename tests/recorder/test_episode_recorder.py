@@ -657,7 +657,7 @@ def test_a_recorder_that_its_own_options_refer_to_is_completed_when_it_is_droppe
     assert [each.name for each in path.parent.iterdir()] == ["run.h5"]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("options", [{}, {"on_error": "warn"}, {"keep": lambda _: True}], ids=["", "warn", "keep"])
 @pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
 @each_writer

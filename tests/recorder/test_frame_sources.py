@@ -278,7 +278,7 @@ def play_with_videos(env, *, renders):
     return rendered
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("inner", [lambda: wrappers.RenderCollection(PictureEnv(length=3)), ListEnv])
 @pytest.mark.parametrize("options", [{}, {"video_length": 2}, {"step_trigger": lambda step: step == 4}])
 @pytest.mark.parametrize("num_videos", [1, 2])
@@ -304,7 +304,7 @@ def test_videos_of_list_modes_take_no_frame_from_the_recording(inner, options, n
 # What is recorded -----------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @every_kind_of_frames
 def test_frames_of_every_kind_come_back_exactly(kind, tmp_path):
     with h5r.Recording(record_paintings(tmp_path / "run.h5", (5, 2), **FRAMES[kind])) as recording:
@@ -578,7 +578,7 @@ class DarkerTimeLimit(wrappers.TimeLimit):
         return observation // 2, *rest
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -277,7 +277,7 @@ def check_kept(path: Path, twins: Twins, steps: int) -> None:
             assert np.array_equal(recording.rows.observations[row], twins.observations[row])
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @each_case
 def test_the_environment_goes_on_and_a_warning_says_why(failure: Failure, writer: str, tmp_path: Path) -> None:
     path = tmp_path / "folder" / "run.h5"
@@ -313,7 +313,7 @@ def test_the_environment_goes_on_and_a_warning_says_why(failure: Failure, writer
         assert not path.exists()
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @each_case
 def test_the_caller_gets_an_error(failure: Failure, writer: str, tmp_path: Path) -> None:
     path = tmp_path / "folder" / "run.h5"

@@ -107,7 +107,7 @@ def read(path: Path) -> list[tuple[Any, ...]]:
     return found
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("wrap", "mode"), CASES)
 def test_the_agent_gets_the_same_with_the_recorder_below_or_above(
     wrap: Wrap, mode: AutoresetMode, tmp_path: Path

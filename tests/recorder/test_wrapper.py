@@ -85,7 +85,7 @@ class CountingEnv(gym.Env[np.ndarray, Any]):
 # Exactness ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @every_space_by_name
 def test_every_value_is_read_back_exactly(name: str) -> None:
     recorded = zoo_recording(name)
@@ -309,7 +309,7 @@ def test_atari_matches_its_recorded_twin(options: dict[str, Any], tmp_path: Path
     recorded.close()
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @some_spaces
 def test_environments_of_any_space_match_their_recorded_twins(space: gym.Space[Any], tmp_path: Path) -> None:
     def make() -> gym.Env[Any, Any]:

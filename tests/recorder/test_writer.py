@@ -80,7 +80,7 @@ def write(writer: h5r.Writer, played: list[Played]) -> None:
             )
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @some_spaces
 def test_values_of_any_space_written_step_by_step_come_back_exactly(space: gym.Space[Any], tmp_path: Path) -> None:
     env = ZooEnv(space, length=6)
@@ -190,7 +190,7 @@ EPISODES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("more", EPISODES.values(), ids=EPISODES.keys())
 def test_whole_arrays_give_the_same_recording_as_row_after_row(
     more: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -295,7 +295,7 @@ def test_a_branch_of_a_branch_is_reached_with_the_users_provider_and_what_he_lea
 # After the step -------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("seed", [7, None], ids=["seeded first", "never seeded"])
 @pytest.mark.parametrize("make_env", FOUND)
 def test_generators_inside_objects_go_on_as_the_recording_did(make_env: Any, seed: int | None, tmp_path: Path) -> None:

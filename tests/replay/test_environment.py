@@ -44,7 +44,7 @@ def check_replayed(env: gym.Env[Any, Any], episodes: list[Played]) -> None:
             assert identical(info, played.infos[step + 1])
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @some_spaces
 def test_replay_gives_the_stream_that_recording_saw(space: gym.Space[Any], tmp_path: Path) -> None:
     env = h5r.RecordToHDF5(ZooEnv(space), tmp_path / "run.h5", writer="inline")

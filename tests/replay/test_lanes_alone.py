@@ -27,7 +27,7 @@ def record(path: Path, env_id: str, mode: AutoresetMode, how: str, seed: int | N
     return path
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1"])
 @pytest.mark.parametrize("mode", MODES, ids=MODE_IDS)
 @pytest.mark.parametrize("how", ["sync", "async"])

@@ -97,7 +97,7 @@ for path in sys.argv[2:]:
 MODULES = {"Box2D": "gymnasium.envs.box2d", "MuJoCo": "gymnasium.envs.mujoco.mujoco_env", "ALE": "ale_py.env"}
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_episode_is_exact_in_a_fresh_process(family: str, tmp_path: Path) -> None:

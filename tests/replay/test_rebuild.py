@@ -130,7 +130,7 @@ def rescaled(env):
     return wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "make",
     [

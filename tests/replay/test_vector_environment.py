@@ -27,7 +27,7 @@ def record(path: Path, kind: str, mode: AutoresetMode, num_steps: int, **options
     return path
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("kind", ["box", "dict", "tuple", "discrete"])
 @pytest.mark.parametrize("mode", MODES, ids=MODE_IDS)
 def test_every_batch_is_as_it_was(kind: str, mode: AutoresetMode, tmp_path: Path) -> None:

@@ -404,7 +404,7 @@ def test_a_directory_that_nothing_can_be_made_in_leaves_the_file_alone(path: Pat
 # Afterwards --------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("compression", "writer"),
     [("gzip", "process"), *((each, "inline") for each in ("gzip", "zstd", "lzf", None))],

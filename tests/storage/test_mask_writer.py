@@ -80,6 +80,7 @@ def test_a_mask_is_written(is_copied: bool, path: Path) -> None:
         assert file["masks/new"][:].tolist() == [1]
 
 
+@pytest.mark.long
 def test_a_kill_at_any_instant_leaves_the_recording_with_the_mask_or_without_it(is_copied: bool, path: Path) -> None:
     """A call that changes no byte, as ``fsync``, leaves the files of the one before: they are inspected once."""
     found: list[dict[str, list[int]]] = []

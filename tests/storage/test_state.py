@@ -43,7 +43,7 @@ def test_a_recording_is_live_from_its_first_reset_until_it_is_closed(writer: str
         assert recording_state(path) is State.LIVE
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", INTERRUPTED)
 def test_whatever_a_dead_recorder_leaves_is_interrupted(name: str, tmp_path: Path) -> None:
     path = INTERRUPTED[name](tmp_path)

@@ -48,7 +48,7 @@ def test_every_transition_of_cartpole_is_that_of_the_recording(cartpole_path, or
         assert sorted(found) == all_places(recording.lengths.tolist())
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("cache", [None, "low_dim", "compressed", "all"])
 @ORDERS
 @pytest.mark.parametrize("nest", ["", "both"])

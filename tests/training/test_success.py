@@ -22,7 +22,7 @@ def write(path: Path, infos: list[list[dict[str, Any]]], first: dict[str, Any], 
     return path
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("key", ["is_success", "success"])
 @pytest.mark.parametrize("column", [{}, {"is_success": False, "success": False}, {"other": 1}], ids=str)
 @pytest.mark.parametrize(

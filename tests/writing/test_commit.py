@@ -122,7 +122,7 @@ def test_drains_at_any_moments_write_what_one_at_the_end_does(
     check_same_content(committed(tmp_path / "run.h5"), drained_once)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("boundary", [0, 1, 15, 16, 19, 20, 23, 31, 32, 63])
 def test_a_drain_at_any_boundary_of_rows_chunks_and_episodes_changes_nothing(
     boundary: int, drained_once: dict[str, np.ndarray], tmp_path: Path
@@ -231,7 +231,7 @@ def check_steps(path: Path, at_least: int) -> None:
         assert episode.total_reward == sum((first + k) * 0.1 for k in range(episode.length))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("writes", [0, 1, 7, 19, 20, 21, 22, 23, 24, 25, 26, 30, 41, 42, 43, 44, 45, 60, 77, 100, 150])
 def test_a_disk_that_is_full_at_any_write_loses_no_step(
     writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

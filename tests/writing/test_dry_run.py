@@ -46,7 +46,7 @@ def rehearse_left(path: Path) -> tuple[Commit | LaneCommit, int]:
         return rehearse(journal, schema, storage, read_commit(storage.items, None))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "name",
     [

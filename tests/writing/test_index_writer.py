@@ -66,7 +66,7 @@ def check_returns(path: Path, episodes: list[list[Any]]) -> None:
         assert struct.pack("d", found) == struct.pack("d", expected) or (math.isnan(found) and math.isnan(expected))
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("flush_every", [1, 7, 10**6], ids=lambda each: f"flushed-every-{each}")
 @pytest.mark.parametrize("rewards", AWKWARD.values(), ids=AWKWARD.keys())
 def test_returns_are_the_sums_of_the_rewards_to_the_last_bit(
@@ -92,7 +92,7 @@ def test_returns_of_any_rewards_drained_at_any_moments(
     check_returns(tmp_path / "run.h5", episodes)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("flush_every", [1, 7, 10**6], ids=lambda each: f"flushed-every-{each}")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8], ids=lambda dtype: dtype.__name__)
 def test_returns_of_arrays_are_the_sums_of_each_component(

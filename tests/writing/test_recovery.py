@@ -167,6 +167,7 @@ def test_a_recorder_killed_at_any_operation_loses_no_row(tmp_path: Path, monkeyp
         check_alone(instant.path)
 
 
+@pytest.mark.long
 def test_a_recorder_of_everything_killed_at_any_operation_loses_no_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +213,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("operation", [1, 2, 3, 5, 9, 14, 20, 26, 27, 28, 30, 40, 47, 48, 49, 50, 51, 52, 53])
 def test_a_recovery_that_is_killed_is_completed_by_the_next(
     operation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -628,6 +629,7 @@ def test_numbers_of_a_recovered_recording_are_those_of_a_closed_one(tmp_path: Pa
         assert np.array_equal(recovered["dones"][:17], closed["dones"][:17])
 
 
+@pytest.mark.long
 def test_a_recorder_of_stacks_killed_at_any_operation_loses_no_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,7 +139,7 @@ OBSERVATIONS = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("space", OBSERVATIONS.values(), ids=OBSERVATIONS.keys())
 @pytest.mark.parametrize("ring_rows", [16, 4096])
 def test_observations_and_actions_are_those_of_single_steps(

@@ -97,7 +97,7 @@ EVERY = 11
 """Of the instants of a repair that is much like another one."""
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("name", "first"),
     [("some-committed", 1), ("nothing-committed", 2), ("flags-alone-open", 3), ("amid-a-sync", 5), ("appended", 8)],

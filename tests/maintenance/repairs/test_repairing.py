@@ -88,7 +88,7 @@ def errors(path: Path) -> list[h5r.Problem]:
 # What it reports -------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(7)
 @every_interruption
 def test_a_dry_run_changes_nothing_and_says_what_then_comes_true(name: str, tmp_path: Path) -> None:
     path = INTERRUPTED[name](tmp_path)
@@ -376,7 +376,7 @@ def list_folder(path: Path) -> dict[str, Any]:
     } | {f"{each.name} at": os.lstat(each).st_mtime_ns for each in path.parent.iterdir()}
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(7)
 @every_damage
 def test_what_is_beyond_repair_is_not_touched_but_reported_and_saved(name: str, tmp_path: Path) -> None:
     path, out = DAMAGED[name](tmp_path), tmp_path / "saved.h5"

@@ -130,7 +130,7 @@ class Filmed(ZooEnv):
         return np.full((8, 9, 3), self._pictures, np.uint8)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @every_kind_of_frames
 def test_frames_of_every_kind_come_out_as_they_were(kind: str, tmp_path: Path) -> None:
     path = record_paintings(tmp_path / "run.h5", (4, 3), **FRAMES[kind])
@@ -333,7 +333,7 @@ def test_a_row_is_lost_if_any_part_of_it_is(make: Callable[[Path], Path], expect
     assert errors(tmp_path / "saved.h5") == []
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "change",
     [

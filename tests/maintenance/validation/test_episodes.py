@@ -71,7 +71,7 @@ def test_a_last_step_that_the_index_does_not_know_of_is_found(path: Path) -> Non
 # Returns -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("episode", [0, 3, 4])
 @of_any_block_size
 def test_a_return_that_is_not_the_sum_of_the_rewards_is_found(episode: int, path: Path) -> None:

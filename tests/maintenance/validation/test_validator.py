@@ -222,7 +222,7 @@ def test_a_file_that_was_packed_anew_by_others_is_good(path: Path, tmp_path: Pat
 # Contents: no false alarm, and memory that does not grow with the file --------------------------------
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("group", GROUPS, ids=[f"{group[0][0]}-to-{group[-1][0]}" for group in GROUPS])
 def test_samples_of_every_space_give_no_false_alarm(group: list[tuple[str, spaces.Space]], tmp_path: Path) -> None:
     space = spaces.Dict(group)

@@ -28,7 +28,7 @@ def set_code(path: Path, name: str, row: int, code: int) -> None:
 # Types ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("name", "code"),
     [

@@ -80,7 +80,7 @@ def test_a_continuous_policy_has_its_errors(tmp_path: Path) -> None:
     assert h5r.evaluate(Replayer(path), path).agreement.error.maximum == 0.0
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("name", [*SPACES_BY_ID][::3])  # every one of which is replayed elsewhere
 def test_a_replaying_policy_agrees_in_any_space(name: str, tmp_path: Path) -> None:
     space = SPACES_BY_ID[name]
