@@ -30,7 +30,7 @@ from gym_h5record.maintenance.validation.problems import Severity, reason
 from gym_h5record.maintenance.validation.validator import validate
 from gym_h5record.storage.hdf5.superblock import is_torn
 from gym_h5record.storage.lock import RecordingLock
-from gym_h5record.storage.paths import given_path, has_journal, lock_path, partial_path
+from gym_h5record.storage.paths import given_path, has_journal, lock_path, partial_path, redo_path, spare_path
 from gym_h5record.storage.state import State, recording_state
 from gym_h5record.writing.claim import PATIENCE_S
 from gym_h5record.writing.recovery import recover_locked
@@ -145,11 +145,14 @@ def repair(
 
 def _remove_leftovers(path: Path) -> None:
     """Remove what a compaction or a repair that was killed has left beside a closed recording, its lock included."""
-    if os.path.lexists(partial_path(path)) or os.path.lexists(lock_path(path)):
+    leftovers = (partial_path(path), redo_path(path), spare_path(path))
+    if any(map(os.path.lexists, (*leftovers, lock_path(path)))):
         with suppress(RecordingInUseError, OSError):  # it still runs, or nothing can be changed in the directory
             lock = RecordingLock(path)
             try:
-                partial_path(path).unlink(missing_ok=True)
+                if recording_state(path, is_ours=True) is State.CLOSED:  # else a recorder has come meanwhile, and died
+                    for each in leftovers:
+                        each.unlink(missing_ok=True)
             finally:
                 lock.release()
 

@@ -587,10 +587,15 @@ def test_repairs_at_the_same_time_take_turns(tmp_path: Path) -> None:
     wait_until(lambda: [each.name for each in path.parent.iterdir()] == ["run.h5"])
 
 
-@pytest.mark.parametrize("left", [["run.h5.partial"], ["run.h5.lock"], ["run.h5.partial", "run.h5.lock"]], ids=",".join)
-def test_what_a_killed_compaction_has_left_beside_a_closed_recording_is_removed(
+@pytest.mark.parametrize(
+    "left",
+    [["partial"], ["lock"], ["partial", "lock"], ["redo"], ["redo", "lock"], ["journal.new"]],  # redo: of a repair
+    ids=",".join,
+)
+def test_what_a_killed_compaction_or_repair_has_left_beside_a_closed_recording_is_removed(
     left: list[str], tmp_path: Path
 ) -> None:
+    left = [f"run.h5.{each}" for each in left]
     with h5r.RecordToHDF5(gym.make("CartPole-v1"), tmp_path / "run.h5", writer="inline") as env:
         env.reset(seed=1)
         env.step(0)
