@@ -228,7 +228,7 @@ class RecordToHDF5(gym.Wrapper[ObsType, ActType, ObsType, ActType], RecordConstr
         recorder = self._recorder
         if recorder is None:
             return
-        for value in extras.values():  # a loop takes 0.07 us for two numbers, ``issuperset`` 0.13
+        for value in extras.values():  # a loop takes 0.07 us for two numbers, ``issuperset`` 0.14
             if type(value) is not float and type(value) not in IMMUTABLE:
                 extras = {key: kept_copy(each) for key, each in extras.items()}
                 break

@@ -209,7 +209,7 @@ def make_dict_encoder(columns: Sequence[sc.KeyColumn], ring: Ring, encode_rest: 
         for key, usual, cells, codes, usual_code, encode_value, blank in encoders:
             try:
                 value = values[key]
-                if type(value) is usual:  # what ``encode_value`` does with it, without the call: saves 0.05 us of 0.1
+                if type(value) is usual:  # what ``encode_value`` does with it, without the call: saves 0.03 us of 0.1
                     cells[slot] = value
                     codes[slot] = usual_code
                     continue

@@ -67,7 +67,7 @@ def inspector() -> Iterator[Inspector]:
 @pytest.fixture(scope="module")
 def at_writes(inspector: Inspector, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tally, Tally, Tally]:
     """What was found between the writes of a recording, within them, and after repairs that were killed as well."""
-    sampling = Sampling(every=299, torn_every=107, twice_every=401)
+    sampling = Sampling(every=149, torn_every=53, twice_every=401)
     return every_write(tmp_path_factory.mktemp("writes"), inspector, random.Random(2), RECORDED, sampling)
 
 
@@ -80,7 +80,6 @@ def check(tally: Tally) -> None:
 # At random instants ------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("victim", "env", "writer"), KILLS, ids=["-".join(each).replace("/", "_") for each in KILLS])
 def test_no_step_is_lost_and_none_is_changed_by_a_kill_at_a_random_instant(
     victim: str, env: str, writer: str, tmp_path: Path, inspector: Inspector
@@ -110,7 +109,7 @@ def test_no_step_is_lost_and_none_is_changed_by_a_kill_between_two_writes(
 
 
 @traced
-@pytest.mark.parametrize(("scene", "every"), [(RESUMED, 299), (REPAIRED, 73)], ids=["resuming", "repairing"])
+@pytest.mark.parametrize(("scene", "every"), [(RESUMED, 149), (REPAIRED, 37)], ids=["resuming", "repairing"])
 def test_no_step_is_lost_and_none_is_changed_by_a_kill_between_two_writes_that_go_on_with_a_recording(
     scene: Scene, every: int, tmp_path: Path, inspector: Inspector
 ) -> None:
@@ -133,9 +132,9 @@ def test_no_step_is_lost_by_a_kill_at_a_write_and_another_one_at_a_write_of_repa
 @pytest.mark.parametrize(
     ("scene", "sampling"),
     [
-        (DISCARDING, Sampling(every=599, torn_every=401, twice_every=1201)),
-        (DISCARDING_ON, Sampling(every=699, torn_every=0, twice_every=0)),
-        (REPAIRED_DISCARDS, Sampling(every=251, torn_every=101, twice_every=331)),
+        (DISCARDING, Sampling(every=349, torn_every=251, twice_every=1201)),
+        (DISCARDING_ON, Sampling(every=399, torn_every=0, twice_every=0)),
+        (REPAIRED_DISCARDS, Sampling(every=149, torn_every=61, twice_every=199)),
     ],
     ids=["recording", "resuming", "repairing"],
 )
@@ -154,9 +153,9 @@ def test_a_kill_at_a_write_loses_no_episode_that_was_kept_and_brings_none_back_t
 @pytest.mark.parametrize(
     ("scene", "sampling"),
     [
-        (Scene("recorded", "Lanes/SAME_STEP", 19, 5, 8), Sampling(every=299, torn_every=401)),
-        (Scene("resumed", "Lanes/DISABLED", 10, 4, 8, before=19), Sampling(every=299, torn_every=401)),
-        (Scene("repaired", "Lanes/NEXT_STEP", 0, 8, 16, before=21), Sampling(every=199, torn_every=293)),
+        (Scene("recorded", "Lanes/SAME_STEP", 19, 5, 8), Sampling(every=149, torn_every=199)),
+        (Scene("resumed", "Lanes/DISABLED", 10, 4, 8, before=19), Sampling(every=149, torn_every=199)),
+        (Scene("repaired", "Lanes/NEXT_STEP", 0, 8, 16, before=21), Sampling(every=99, torn_every=149)),
     ],
     ids=["recording", "resuming", "repairing"],
 )
