@@ -393,6 +393,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.long
 @pytest.mark.sampled(10)
 @pytest.mark.parametrize("instant", INSTANTS)
 def test_nothing_is_lost_when_its_recorder_is_killed(

@@ -17,6 +17,7 @@ import pytest
 
 import gym_h5record as h5r
 from gym_h5record import errors
+from tests.writing import each_writer
 
 pytestmark = pytest.mark.compacted
 
@@ -128,7 +129,7 @@ except h5r.errors.WriterError as error:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits another process's files")
-@pytest.mark.parametrize("writer", ["process", "inline"])
+@each_writer
 def test_a_full_disk_is_an_error_in_step_and_repair_then_brings_in_every_step(writer: str, tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     done = subprocess.run(

@@ -103,6 +103,7 @@ def _of_lane(lane: int, mode: AutoresetMode, steps: int) -> list[Expected]:
     return sorted(expected, key=lambda each: each.number)
 
 
+@pytest.mark.long
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=[mode.name for mode in AutoresetMode])
 @pytest.mark.parametrize(("writer", "kind"), [("process", "tuple"), ("inline", "dict")], ids=["process", "inline"])

@@ -158,6 +158,7 @@ def test_a_rival_that_was_refused_may_try_again(mode: str, path: Path, impatient
     check_alone(path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["x", "w", "a"])
 def test_one_of_six_processes_that_begin_at_once_records(mode: str, nursery: Nursery, path: Path) -> None:
     code = f"""

@@ -360,6 +360,7 @@ def test_a_program_that_replaces_the_recorder_by_exec_does_not_keep_the_recordin
     check_complete(path, 10)
 
 
+@pytest.mark.long
 @each_writer
 def test_a_daemon_thread_that_steps_while_the_interpreter_ends_cannot_harm_the_file(
     writer: str, nursery: Nursery, path: Path
@@ -411,6 +412,7 @@ class Interruption:
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(40)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the Ctrl-C may come in a finalizer
 @each_writer
@@ -555,6 +557,7 @@ FORKS = """
 """
 
 
+@pytest.mark.long
 @each_writer
 def test_forked_children_record_nothing_and_leave_the_recording_intact_however_they_end(
     writer: str, nursery: Nursery, path: Path
@@ -587,6 +590,7 @@ def test_a_fork_in_the_middle_of_a_step_gives_a_child_that_steps_on_unrecorded(
     check_complete(path, 8)
 
 
+@pytest.mark.long
 @each_writer
 def test_forks_while_another_thread_steps_leave_the_recording_intact(writer: str, nursery: Nursery, path: Path) -> None:
     code = f"""
@@ -702,6 +706,7 @@ def test_recorders_in_a_sync_vector_env_do_not_mix(path: Path) -> None:
     assert sorted(each.name for each in path.parent.iterdir()) == [f"{number}.h5" for number in range(5)]
 
 
+@pytest.mark.long
 @each_writer
 def test_workers_of_a_pool_record(writer: str, nursery: Nursery, path: Path) -> None:
     code = f"""
@@ -934,6 +939,7 @@ def test_a_program_that_reaps_all_its_children_records(reap: str, nursery: Nurse
 # Nothing is left ---------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("writer", "cycles"), [("inline", 12), ("process", 3)])
 def test_recorders_leave_no_descriptor_no_thread_and_no_child(
     writer: str, cycles: int, path: Path, monkeypatch: pytest.MonkeyPatch

@@ -581,6 +581,7 @@ def test_a_recording_that_is_opened_again_shows_what_has_been_appended_meanwhile
         assert first.rows.observations[3].tolist() == pair(3).tolist()
 
 
+@pytest.mark.long
 def test_readers_killed_at_any_instant_are_not_noticed(recorders: Callable[..., Recorder], tmp_path: Path) -> None:
     chance = random.Random(1)
     recorder = recorders("numbered", flush_interval_s=0.002)
@@ -608,7 +609,7 @@ def test_readers_killed_at_any_instant_are_not_noticed(recorders: Callable[..., 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the writer through /proc")
-@pytest.mark.parametrize("writer", ["process", "inline"])
+@each_writer
 def test_when_nobody_is_left_to_write_it_is_said_and_after_repair_it_goes_on(
     writer: str, recorders: Callable[..., Recorder], tmp_path: Path
 ) -> None:

@@ -90,6 +90,7 @@ def check(scripts: dict[str, str], directory: Path, cache: Path) -> list[str]:
     return checked.stdout.splitlines()
 
 
+@pytest.mark.long
 def test_a_script_that_reads_passes_strictly_and_what_no_column_takes_or_has_is_an_error(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

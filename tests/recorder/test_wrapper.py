@@ -28,7 +28,7 @@ from gym_h5record.format.names import Origin
 from gym_h5record.values.exact import identical
 from tests.custom_spaces import Anything, Unicode
 from tests.stacking import START, check_stacks, record_stacks
-from tests.writing import run_script
+from tests.writing import each_writer, run_script
 from tests.zoo import SPACES_BY_ID, ZooEnv, check_recorded, every_space_by_name, play, some_spaces
 from tests.zoo_recordings import zoo_recording
 
@@ -36,7 +36,6 @@ gym.register_envs(ale_py)
 
 CLASSIC = ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1"]
 TOY_TEXT = ["FrozenLake-v1", "Taxi-v4", "CliffWalking-v1", "Blackjack-v1"]
-WRITERS = ["process", "inline"]
 
 
 def record(env: gym.Env[Any, Any], path: Path, **options: Any) -> h5r.RecordToHDF5[Any, Any]:
@@ -599,7 +598,7 @@ def test_a_file_that_appears_before_the_reset_is_not_overwritten(tmp_path: Path)
     assert (tmp_path / "run.h5").read_bytes() == b"precious"
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@each_writer
 def test_mode_w_replaces_any_file(writer: str, tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     path.write_bytes(b"not precious")
@@ -610,7 +609,7 @@ def test_mode_w_replaces_any_file(writer: str, tmp_path: Path) -> None:
         assert h5r.Recording(path).num_steps == length
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@each_writer
 def test_mode_a_appends(writer: str, tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     space = spaces.Dict(picture=spaces.Box(0, 255, (20, 20), np.uint8), text=spaces.Text(5))
@@ -732,7 +731,7 @@ def test_a_space_that_cannot_be_stored_is_refused_at_construction(tmp_path: Path
         record(ZooEnv(space, spaces.Discrete(2)), tmp_path / "run.h5")
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@each_writer
 def test_spaces_of_other_packages_are_recorded(writer: str, tmp_path: Path) -> None:
     space = spaces.Dict(a=spaces.Tuple((Unicode(), Anything())), b=spaces.Sequence(Unicode(), stack=True))
     env = record(ZooEnv(space, Unicode(), rewards=(1.0,)), tmp_path / "run.h5", writer=writer)
@@ -778,7 +777,7 @@ def test_a_missing_codec_names_the_command_that_installs_it(tmp_path: Path, monk
         record(CountingEnv(), tmp_path / "run.h5", compression="zstd")
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@each_writer
 def test_a_second_recorder_on_the_same_path_is_refused_at_construction(writer: str, tmp_path: Path) -> None:
     first = record(CountingEnv(), tmp_path / "run.h5", writer=writer)
     (tmp_path / "link").symlink_to(tmp_path)
@@ -813,7 +812,7 @@ def test_the_stepping_process_never_imports_h5py_until_the_recording_is_read(tmp
     assert run_script(code, tmp_path / "run.h5").stdout.split() == ["False", "5", "True"]
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@each_writer
 def test_an_exception_in_step_propagates_and_leaves_a_readable_file(writer: str, tmp_path: Path) -> None:
     class Breaks(CountingEnv):
         def step(self, action: Any) -> Any:
@@ -834,7 +833,7 @@ def test_an_exception_in_step_propagates_and_leaves_a_readable_file(writer: str,
     assert [(each.length, each.complete) for each in episodes] == [(3, False), (1, False)]
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@each_writer
 def test_only_the_recording_is_left_after_close(writer: str, tmp_path: Path) -> None:
     env = record(CountingEnv(), tmp_path / "run.h5", writer=writer)
     play(env, [5])
@@ -856,7 +855,7 @@ def test_after_close_the_environment_goes_on_unrecorded(tmp_path: Path) -> None:
     assert h5r.Recording(tmp_path / "run.h5").num_steps == 5
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@each_writer
 def test_flush_commits_every_step_so_far(writer: str, tmp_path: Path) -> None:
     env = record(CountingEnv(length=100), tmp_path / "run.h5", writer=writer, flush_interval_s=1000)
     env.reset()

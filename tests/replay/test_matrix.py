@@ -97,6 +97,7 @@ for path in sys.argv[2:]:
 MODULES = {"Box2D": "gymnasium.envs.box2d", "MuJoCo": "gymnasium.envs.mujoco.mujoco_env", "ALE": "ale_py.env"}
 
 
+@pytest.mark.long
 @pytest.mark.sampled(5)
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("family", FAMILIES)

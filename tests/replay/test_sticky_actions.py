@@ -91,7 +91,7 @@ def test_a_recording_that_branches_off_another_goes_on_with_what_stuck_there(tmp
 
 @pytest.mark.parametrize("other", [{"repeat_action_probability": 0.0}, {"frameskip": 2}])
 def test_another_game_than_the_recorded_one_has_nothing_to_tell(other: Any, tmp_path: Path) -> None:
-    path = record(gym.make("ALE/Breakout-v5", obs_type="ram"), tmp_path / "run.h5", None)
+    path = record(gym.make("ALE/Breakout-v5", obs_type="ram"), tmp_path / "run.h5", 1)
     with pytest.raises(errors.DivergedError, match="not where the recording was: episode 2, step"):
         h5r.executed_actions(path, 2, env=lambda: gym.make("ALE/Breakout-v5", obs_type="ram", **other))
 

@@ -67,8 +67,12 @@ USUAL_BYTES = journal._MAX_BYTES
 """Journals of tests are small, which saves time, unless their size matters."""
 
 WRITERS = ("inline", "process")
-each_writer = pytest.mark.parametrize("writer", WRITERS)
-"""Parametrises ``writer``."""
+
+
+def each_writer(test: Callable[..., None]) -> Callable[..., None]:
+    """Parametrise ``writer``. Without ``--all`` a test runs with one of them."""
+    return pytest.mark.sampled(2)(pytest.mark.parametrize("writer", WRITERS)(test))
+
 
 PAIR = spaces.Box(-1e9, 1e9, (2,), np.float64)
 PICTURE = spaces.Box(0, 255, (84, 84), np.uint8)

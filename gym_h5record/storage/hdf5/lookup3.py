@@ -6,25 +6,15 @@ Source: Bob Jenkins, lookup3.c, May 2006, public domain.
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 
 __all__ = ["lookup3_hash"]
 
 _MASK = 0xFFFFFFFF
 _WORD_BYTES = 12  # that are mixed at a time
 
-# To close and open a recording of CartPole takes 195 checksums of 175 bytes. Together they take 2.6 ms without these
-# two, 2.1 ms with them, and 0.3 ms if the process has closed a recording of the same columns before.
-_REMEMBERED = 1024
-_REMEMBERED_BYTES = 512  # of a block at most, so 0.5 MiB together
-
 
 def lookup3_hash(data: bytes) -> int:
-    """Bob Jenkins' ``hashlittle`` with initial value 0; some 65 ns a byte, less than 1 us for a small block again."""
-    return _remembered(data) if len(data) <= _REMEMBERED_BYTES else _mixed(data)
-
-
-def _mixed(data: bytes) -> int:
+    """Bob Jenkins' ``hashlittle`` with initial value 0; some 65 ns a byte."""
     a = b = c = (0xDEADBEEF + len(data)) & _MASK
     if not data:
         return c
@@ -54,6 +44,3 @@ def _mixed(data: bytes) -> int:
     a = ((a ^ c) - (c << 4 | c >> 28)) & _MASK
     b = ((b ^ a) - (a << 14 | a >> 18)) & _MASK
     return ((c ^ b) - (b << 24 | b >> 8)) & _MASK
-
-
-_remembered = lru_cache(maxsize=_REMEMBERED)(_mixed)

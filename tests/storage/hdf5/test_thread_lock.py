@@ -106,6 +106,7 @@ def test_a_handler_from_before_the_package_may_wait_for_a_thread_that_reads(path
     assert run_script(script, path).stdout == "False\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("read", ["", ".rows.observations[0]"], ids=["opened", "read"])
 def test_recordings_are_used_in_callbacks_of_h5py_while_another_thread_does_so_too(read: str, path: Path) -> None:
     script = f"""
