@@ -153,4 +153,4 @@ def _has_journal(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    os._exit(main(sys.argv[1:]))  # the files are closed; to free all modules first takes Python 15 ms
