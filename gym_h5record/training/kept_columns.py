@@ -9,7 +9,8 @@ import numpy as np
 from gym_h5record.display import printable
 from gym_h5record.errors import CorruptRecordingError, OptionError
 from gym_h5record.format.nodes import Array, Stack
-from gym_h5record.training.item_store import ItemStore, Runs, runs_of
+from gym_h5record.training.item_store import ItemStore
+from gym_h5record.training.runs import Runs, runs_of
 from gym_h5record.training.sampled_columns import Leaf, SampledColumn, leaves
 from gym_h5record.training.step_source import StepSource
 
@@ -50,45 +51,54 @@ def keep_columns(
     sizes: dict[str, tuple[int, Runs]] = {}
     found = {leaf.name: leaf for column in columns for leaf in leaves(column.tree)}
     stacks = [leaf for leaf in found.values() if isinstance(leaf, Stack)]
+    runs = runs_of(source.starts, source.lengths)
     for leaf in found.values():
-        sizes.update(_sizes(source, leaf))
+        sizes.update(_sizes(source, leaf, runs))
     if cache not in ("low_dim", "all"):
-        return _keep_small(store, sizes, memory_bytes // _SHARE_OF_SMALL)
+        return _keep_smallest(store, sizes, runs, memory_bytes // _SHARE_OF_SMALL)
     if cache == "low_dim":
         sizes = {name: each for name, each in sizes.items() if each[0] < _LOW_DIM_BYTES}
-    total = sum(size * len(runs) for size, runs in sizes.values())
+    total = sum(size * len(rows) for size, rows in sizes.values())
     _check(total, cache, memory_bytes, sizes)
-    for name, (_, runs) in sizes.items():
-        store.keep(name, runs)
+    small = [name for name, (size, rows) in sizes.items() if rows is runs and size <= _SMALL_BYTES]
+    store.keep_small(small, runs, at_once=True)
+    for name, (_, rows) in sizes.items():
+        if name not in small:
+            store.keep(name, rows)
     if cache == "all":
         earlier = {leaf.earlier.item.name: _earlier(store, leaf, sizes[leaf.earlier.ends][1]) for leaf in stacks}
         by_name = {leaf.earlier.item.name: leaf.newest.item_bytes for leaf in stacks}
-        total += sum(by_name[name] * len(runs) for name, runs in earlier.items())
+        total += sum(by_name[name] * len(rows) for name, rows in earlier.items())
         _check(total, cache, memory_bytes, sizes)
-        for name, runs in earlier.items():
-            store.keep(name, runs)
+        for name, rows in earlier.items():
+            store.keep(name, rows)
     return total
 
 
-def _keep_small(store: ItemStore, sizes: Mapping[str, tuple[int, Runs]], memory_bytes: int) -> int:
+def _keep_smallest(store: ItemStore, sizes: Mapping[str, tuple[int, Runs]], runs: Runs, memory_bytes: int) -> int:
     """Keep columns of small items when they are needed, the smallest first, as many as fit. Returns their bytes."""
-    total = 0
-    for name, (size, runs) in sorted(sizes.items(), key=lambda each: each[1][0]):
-        if size <= _SMALL_BYTES and total + size * len(runs) <= memory_bytes:
-            store.keep_when_needed(name, runs)
-            total += size * len(runs)
+    total, small = 0, []
+    for name, (size, rows) in sorted(sizes.items(), key=lambda each: each[1][0]):
+        if size > _SMALL_BYTES or total + size * len(rows) > memory_bytes:
+            continue
+        total += size * len(rows)
+        if rows is runs:
+            small.append(name)
+        else:
+            store.keep_when_needed(name, rows)
+    store.keep_small(small, runs, at_once=False)
     return total
 
 
-def _sizes(source: StepSource, leaf: Leaf) -> dict[str, tuple[int, Runs]]:
-    """The datasets of a leaf with an item per row: the bytes of an item, and the rows to keep."""
+def _sizes(source: StepSource, leaf: Leaf, runs: Runs) -> dict[str, tuple[int, Runs]]:
+    """The datasets of a leaf with an item per row: the bytes of an item, and the rows to keep, ``runs`` if possible."""
     if isinstance(leaf, Stack):  # a stack has frames of the rows before it; their ends begin one row earlier
-        runs = runs_of(source.starts, source.lengths, before=leaf.shape[0])
-        return {leaf.newest.name: (leaf.newest.item_bytes, runs), leaf.earlier.ends: (8, runs)}
+        longer = runs_of(source.starts, source.lengths, before=leaf.shape[0])
+        return {leaf.newest.name: (leaf.newest.item_bytes, longer), leaf.earlier.ends: (8, longer)}
     if isinstance(leaf, Array) and 0 in leaf.shape:
         return {}
     size = leaf.dtype.itemsize * (int(np.prod(leaf.shape)) if isinstance(leaf, Array) else 1)
-    return {leaf.name: (size, runs_of(source.starts, source.lengths))}
+    return {leaf.name: (size, runs)}
 
 
 def _earlier(store: ItemStore, leaf: Stack, runs: Runs) -> Runs:

@@ -15,6 +15,7 @@ from gym_h5record.format.schema import Schema
 from gym_h5record.training.gathering import LeafValues, SlidingStacks, find_values
 from gym_h5record.training.item_store import ItemStore, Memory
 from gym_h5record.training.sampled_columns import EPISODES, NEXT_OBSERVATIONS, STEPS, Leaf, SampledColumn, leaves
+from gym_h5record.training.small_items import FieldValues, Records
 from gym_h5record.training.step_source import StepSource
 from gym_h5record.training.windows import Window
 
@@ -146,9 +147,11 @@ class SampleReader:
         spans = np.minimum(recipe.n_step, lengths - steps)  # steps whose rewards are summed
         rows: dict[str, np.ndarray] = {}
         masks: dict[str, np.ndarray] = {}
+        own = starts + steps
         for column in recipe.columns:
             at, mask = self._steps_of(column, steps, lengths, spans)
-            rows[column.name] = at + starts.reshape(-1, *[1] * (at.ndim - 1))
+            # The very same array for all columns that have the sample's own step: ``_values`` finds each array once.
+            rows[column.name] = own if at is steps else at + starts.reshape(-1, *[1] * (at.ndim - 1))
             if mask is not None:
                 masks[column.name] = mask
         readers = [(column, leaf) for column in recipe.columns for leaf in leaves(column.tree)]
@@ -164,7 +167,7 @@ class SampleReader:
         return FoundSamples(recipe, values, masks, spans, {**counts, **further}, self._sliding(values, readers))
 
     def _sliding(
-        self, values: Mapping[tuple[str, str], LeafValues], readers: Sequence[tuple[SampledColumn, Leaf]]
+        self, values: Mapping[tuple[str, str], LeafValues | FieldValues], readers: Sequence[tuple[SampledColumn, Leaf]]
     ) -> dict[str, SlidingStacks]:
         """The stacks of observations and next observations that may be copied together, by the name of the leaf."""
         recipe = self._recipe
@@ -174,8 +177,9 @@ class SampleReader:
         found = {}
         for column, leaf in readers:
             if column.is_next and isinstance(leaf, Stack) and (fmt.OBSERVATIONS, leaf.name) in values:
-                both = values[fmt.OBSERVATIONS, leaf.name], values[column.name, leaf.name]
-                found[leaf.name] = SlidingStacks(*both)
+                stacks, following = values[fmt.OBSERVATIONS, leaf.name], values[column.name, leaf.name]
+                if isinstance(stacks, LeafValues) and isinstance(following, LeafValues):  # frames are in no record
+                    found[leaf.name] = SlidingStacks(stacks, following)
         return found
 
     def _steps_of(
@@ -190,7 +194,7 @@ class SampleReader:
         if column.is_next:
             steps = steps + spans
         offsets = recipe.window.offsets(column.kind)
-        if offsets is None and column.kind in _FLAGS:
+        if offsets is None and column.kind in _FLAGS and recipe.n_step > 1:
             steps = steps + spans - 1
         if recipe.is_summed(column):
             return np.minimum(steps[:, None] + np.arange(recipe.n_step), last[:, None]), None
@@ -205,18 +209,32 @@ class SampleReader:
         readers: Sequence[tuple[SampledColumn, Leaf]],
         rows: Mapping[str, np.ndarray],
         memory: Memory | None,
-    ) -> dict[tuple[str, str], LeafValues]:
+    ) -> dict[tuple[str, str], LeafValues | FieldValues]:
         """The values of each leaf of each column. Those of a leaf in several columns are decoded once."""
         columns: dict[str, list[str]] = {}
         nodes: dict[str, Leaf] = {}
         for column, leaf in readers:
             columns.setdefault(leaf.name, []).append(column.name)
             nodes[leaf.name] = leaf
-        found = {}
+        records: dict[int, Records] = {}
+        found: dict[tuple[str, str], LeafValues | FieldValues] = {}
         for name, some in columns.items():
-            values = find_values(self._store, nodes[name], [rows[column] for column in some], memory)
+            at = [rows[column] for column in some]
+            values = self._in_records(name, at, records) or find_values(self._store, nodes[name], at, memory)
             found.update({(column, name): each for column, each in zip(some, values, strict=True)})
         return found
+
+    def _in_records(
+        self, name: str, rows: Sequence[np.ndarray], records: dict[int, Records]
+    ) -> list[LeafValues | FieldValues]:
+        """The values of a leaf that is kept in records, which are found once for all leaves; else nothing."""
+        small = self._store.small
+        if small is None or name not in small:
+            return []
+        for each in rows:
+            if id(each) not in records:
+                records[id(each)] = small.at(each)
+        return [small.values(name, records[id(each)]) for each in rows]
 
 
 @dataclass(frozen=True)
@@ -233,7 +251,7 @@ class FoundSamples:
     """
 
     recipe: Recipe
-    values: Mapping[tuple[str, str], LeafValues]
+    values: Mapping[tuple[str, str], LeafValues | FieldValues]
     masks: Mapping[str, np.ndarray]
     spans: np.ndarray
     places: Mapping[str, np.ndarray]

@@ -10,7 +10,7 @@ from gym_h5record.errors import UnsupportedSpaceError
 from gym_h5record.format import names as fmt
 from gym_h5record.format.names import TypeCode
 from gym_h5record.format.schema import Schema
-from gym_h5record.training.item_store import runs_of
+from gym_h5record.training.runs import runs_of
 from gym_h5record.training.sampled_columns import SampledColumn
 from gym_h5record.training.step_source import StepSource
 

@@ -190,8 +190,7 @@ _USUAL_NAMES = frozenset(name.encode() for name in DESCRIPTION_ATTRIBUTES)  # us
 _DIMENSIONS_AT = {1: 8, 2: 4}  # in a dataspace, by its version
 _TEXT_BYTES = 16  # of a text in an attribute: its length, and its place in a heap
 _ANY_NAME = b"|".join(re.escape(name) for name in sorted(_NAMES | _USUAL_NAMES))
-# Version, flags, size of the name, sizes of the type and the space, perhaps the encoding of the name, and the name.
-# It is a lookahead, as matches may overlap.
+# Version, flags, size of the name, other sizes, perhaps the encoding, the name. A lookahead: matches may overlap.
 _BEGIN = rb"(?=[\x01-\x03].[\x02-\x40]\x00.{4,5}(?:" + _ANY_NAME + rb"))"
 _IN_BLOCKS = re.compile(_BEGIN, re.DOTALL)
 
