@@ -14,7 +14,14 @@ from gym_h5record.notices import OnceWarner
 from gym_h5record.recorder.episode_recorder import MALFORMED
 from gym_h5record.recorder.episode_stream import kept_copy
 from gym_h5record.recorder.vector_frames import VectorFrames
-from gym_h5record.values.lane_values import final_info, final_observation, has_entries, map_batch, without_finals
+from gym_h5record.values.lane_values import (
+    final_info,
+    final_observation,
+    has_entries,
+    lanes_where,
+    map_batch,
+    without_finals,
+)
 from gym_h5record.writing.batch_rows import BatchRows
 
 __all__ = ["LaneBatches", "checked_mask", "mask_or_problem", "seeds_of"]
@@ -109,7 +116,7 @@ class LaneBatches:
 
     def reset_lanes(self, mask: np.ndarray | None) -> list[int]:
         """The lanes that a reset with this mask resets."""
-        return list(range(len(self._lanes))) if mask is None else np.flatnonzero(mask[self._lanes]).tolist()
+        return list(range(len(self._lanes))) if mask is None else lanes_where(mask[self._lanes])
 
     def env(self, lane: int) -> int:
         """The environment of a lane."""

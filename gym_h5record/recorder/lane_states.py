@@ -11,7 +11,7 @@ from gym_h5record.format.names import Origin
 from gym_h5record.recorder.episode_summary import EpisodeTally, Keep
 from gym_h5record.recorder.lane_stream import VectorStep
 from gym_h5record.recorder.triggers import Schedule
-from gym_h5record.values.lane_values import lane_info
+from gym_h5record.values.lane_values import lane_info, lanes_where
 from gym_h5record.writing.row_writer import begin_json
 
 __all__ = ["LaneStates"]
@@ -40,6 +40,7 @@ class LaneStates:
         self.is_over = np.ones(count, np.bool_)
         self.can_discard = np.zeros(count, np.bool_)
         self._was_discarded = np.zeros(count, np.bool_)  # the next episode says how many resets there were
+        self._has_gaps = False  # whether any episode was ever discarded: to ask all lanes takes 2 us at every step
         self._ids = np.full(count, -1, np.int64)  # how many resets there were before the last one
         self._keep = keep
         self._tallies: dict[int, EpisodeTally] = {}
@@ -55,7 +56,7 @@ class LaneStates:
 
     def running(self) -> list[int]:
         """The lanes whose episode is recorded and goes on."""
-        lanes: list[int] = np.flatnonzero(self.is_recording & ~self.is_over).tolist()
+        lanes: list[int] = lanes_where(self.is_recording & ~self.is_over)
         return lanes
 
     def reset(self, lanes: list[int]) -> list[int]:
@@ -91,12 +92,12 @@ class LaneStates:
             How the recorded ones of their episodes begin, None where there is nothing to keep of a reset.
         """
         lanes = self.reset(list(snapshots))
-        at = np.array(lanes, np.int64)
-        self.can_discard[at] = True
+        self.can_discard[np.array(lanes, np.int64)] = True
         if self._keep is not None:
             self._tallies |= {lane: EpisodeTally(None, self._info(infos, lane)) for lane in lanes}
-        has_gap = self._was_discarded[at].any()
-        self._was_discarded[at] = False
+        has_gap = self._has_gaps and self._was_discarded[lanes].any()
+        if has_gap:
+            self._was_discarded[lanes] = False
         if self.records_everything and not has_gap and not any(snapshots.values()):
             return dict.fromkeys(lanes)
         return {
@@ -130,7 +131,7 @@ class LaneStates:
 
     def discard(self, lanes: list[int]) -> None:
         """Note that the newest episodes of lanes have been discarded."""
-        self._was_discarded[lanes] = True
+        self._was_discarded[lanes] = self._has_gaps = True
         self.can_discard[lanes] = self.is_recording[lanes] = False
         for lane in lanes:
             self._tallies.pop(lane, None)

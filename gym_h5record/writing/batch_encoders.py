@@ -30,6 +30,7 @@ LaneEncoders = Callable[[nodes.Node, int], Encoder]
 
 _ARRAY, _VALUE = int(TypeCode.ARRAY), int(TypeCode.VALUE)  # to look up a member of an enumeration takes 0.05 us
 _ABSENT = np.uint8(TypeCode.ABSENT)
+_TRUE = b"\1"
 _EXACT_INTEGER_BYTES = 4  # a float64 holds every integer of so many bytes
 
 
@@ -160,7 +161,8 @@ def _code_if_fits(numbers: np.ndarray, dtype: np.dtype) -> int | None:
         return code
     if numbers.dtype.type not in exact_types(dtype):
         return None
-    return None if kind == "f" and np.isnan(numbers).any() else code  # conversion may change the bits of a NaN
+    has_nan = kind == "f" and _TRUE in (numbers != numbers).tobytes()  # ``isnan`` and ``any`` take twice as long
+    return None if has_nan else code  # conversion may change the bits of a NaN
 
 
 def make_keys_encoder(

@@ -18,6 +18,7 @@ from gym_h5record.format import names as fmt
 from gym_h5record.format import nodes
 from gym_h5record.format.names import RowFlag
 from gym_h5record.format.schema import Schema
+from gym_h5record.values.lane_values import lanes_where
 from gym_h5record.writing.batch_encoders import BatchEncoder, make_batch_encoder, make_keys_encoder
 from gym_h5record.writing.batch_rows import BatchRows
 from gym_h5record.writing.encoders import Encoder, make_dict_encoder, make_encoder
@@ -83,7 +84,7 @@ class LaneRowWriter:
         flags[list(begins)] = RowFlag.FIRST
         if self._head >= self._limit - 1:  # the last slot is for the step that others wait for
             is_old = self._newest < self._head - self._journal.capacity_rows // 2
-            waiting = np.flatnonzero(self._is_running & is_old & (flags == RowFlag.ABSENT)).tolist()
+            waiting = lanes_where(self._is_running & is_old & (flags == RowFlag.ABSENT))
             if waiting:
                 raise RecordingError(
                     f"lane {waiting[0]} waits for a step since {self._head - int(self._newest[waiting[0]])} resets of "
@@ -137,7 +138,7 @@ class LaneRowWriter:
             begins: How the episodes of rows with ``RowFlag.FIRST`` began, as of ``begin_episodes``.
             time_ns: When the step returned, on the monotonic clock; None for now.
         """
-        missed = () if present is None else {*np.flatnonzero(self._is_running).tolist()}.difference(lanes)
+        missed = () if present is None else {*lanes_where(self._is_running)}.difference(lanes)
         if missed:  # an error has cut their step short: the ring would wait for them for ever
             self.mark(sorted(missed), RowFlag.LAST)
         for slot in self._open_slots:
