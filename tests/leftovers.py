@@ -23,7 +23,7 @@ from gym_h5record.storage.hdf5 import crash_safe_file, redo_log
 from gym_h5record.storage.hdf5.superblock import SUPERBLOCK_BYTES, marked_live
 from gym_h5record.storage.paths import journal_path, lock_path, redo_path, spare_path
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from tests.made_once import folder_made_once
 from tests.reading import damage_chunk, record
 from tests.writing import PICTURE, Pen, everything_env, make_schema, pair, small_journal, write_pairs

@@ -12,7 +12,7 @@ from pathlib import Path
 from gym_h5record.errors import RecordingError, RecordingExistsError, RecordingInUseError, RecordingPathError
 from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import journal_path, redo_path
-from gym_h5record.writing.journal_format import has_rows
+from gym_h5record.writing.journal_control import has_rows
 from gym_h5record.writing.options import Existing, Options, exists_error
 from gym_h5record.writing.process_worker import ProcessWorker
 from gym_h5record.writing.worker import Worker

@@ -20,9 +20,10 @@ from gym_h5record.format.snapshot_text import packed_state
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.index_writer import IndexWriter
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control, Segment
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.journal_rows import BLOB_ENDS, CODES, FLAGS
 from gym_h5record.writing.kept_rows import KeptRows, find_kept_rows
+from gym_h5record.writing.segments import Segment
 
 __all__ = ["Drain"]
 

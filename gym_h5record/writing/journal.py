@@ -19,17 +19,15 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.limits import MAX_NODES
 from gym_h5record.storage.paths import open_regular
-from gym_h5record.writing.journal_format import (
+from gym_h5record.writing.journal_control import (
     COPIED_WORDS,
     HEADER_AT,
     MAGIC,
     PAGE_BYTES,
     Control,
-    Segment,
     WriterState,
     pack_error,
     unpack_error,
-    unpack_segments,
 )
 from gym_h5record.writing.journal_rows import (
     ALIGNMENT_BYTES,
@@ -44,6 +42,7 @@ from gym_h5record.writing.journal_rows import (
     recorded_header,
     round_up,
 )
+from gym_h5record.writing.segments import Segment, unpack_segments
 
 __all__ = ["Journal"]
 

@@ -1,4 +1,4 @@
-"""The JSON header of a journal: how large the rings are, and where each column of the ring lies.
+"""Which bytes of a journal are a row: how large its rings are, and where each column lies, by its JSON header.
 
 ``plan_header`` decides this for the space there is; ``map_rings`` checks a header, which may be damaged, and finds the
 columns. The layout in bytes is that of ``docs/durability.md``: a page of control words, a page for the writer's error,
@@ -19,7 +19,7 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.limits import MAX_ITEM_BYTES, MAX_METADATA_BYTES, MAX_NODES, num_elements
 from gym_h5record.values.exact import storable
-from gym_h5record.writing.journal_format import HEADER_AT, PAGE_BYTES
+from gym_h5record.writing.journal_control import HEADER_AT, PAGE_BYTES
 
 __all__ = [
     "ALIGNMENT_BYTES",

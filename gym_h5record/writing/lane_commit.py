@@ -19,11 +19,12 @@ from gym_h5record.format.nodes import Field, Text
 from gym_h5record.format.snapshot_text import packed_state
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control, Segment
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.journal_rows import BLOB_ENDS, CODES, FLAGS
 from gym_h5record.writing.lane_episodes import RunOfLanes
 from gym_h5record.writing.lane_index import LaneIndexWriter
 from gym_h5record.writing.lane_rows import LaneRows, find_lane_rows
+from gym_h5record.writing.segments import Segment
 
 __all__ = ["LaneDrain"]
 

@@ -22,12 +22,13 @@ from gym_h5record.values.lane_values import lanes_where
 from gym_h5record.writing.batch_encoders import BatchEncoder, make_batch_encoder, make_keys_encoder
 from gym_h5record.writing.batch_rows import BatchRows
 from gym_h5record.writing.encoders import Encoder, make_dict_encoder, make_encoder
-from gym_h5record.writing.journal_format import Control, pack_begin
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from gym_h5record.writing.lane_codes import LaneCodes
 from gym_h5record.writing.lane_stacks import LaneStacks, StackOfLane
 from gym_h5record.writing.lane_unslotted import LaneUnslotted
 from gym_h5record.writing.ring import Ring
+from gym_h5record.writing.segments import pack_begin
 from gym_h5record.writing.session import Session
 
 __all__ = ["LaneRowWriter"]

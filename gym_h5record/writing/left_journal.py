@@ -19,7 +19,7 @@ from gym_h5record.format.claims import Commit, LaneCommit
 from gym_h5record.limits import MAX_VALUE_BYTES
 from gym_h5record.storage.paths import has_journal, journal_path
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control, is_unfinished
+from gym_h5record.writing.journal_control import Control, is_unfinished
 from gym_h5record.writing.journal_rows import BLOB_ENDS
 
 __all__ = [

@@ -19,7 +19,7 @@ from gym_h5record.errors import RecordingClosedError, WriterError
 from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.writing.deferred_signals import signals_held
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control, RecorderState, WriterState
+from gym_h5record.writing.journal_control import Control, RecorderState, WriterState
 from gym_h5record.writing.worker import LOCK_GONE
 from gym_h5record.writing.write_failures import WRITE_ERRORS, describe_error, writer_error
 

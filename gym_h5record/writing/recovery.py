@@ -23,7 +23,7 @@ from gym_h5record.storage.paths import has_journal, journal_path, partial_path, 
 from gym_h5record.storage.recording_file import RecordingFile, create_file
 from gym_h5record.writing.drains import AnyDrain, close_running, ends_with_episodes, make_drain
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import is_unfinished
+from gym_h5record.writing.journal_control import is_unfinished
 from gym_h5record.writing.left_journal import check_belongs, damage_as_corrupt, is_outlived, open_left_journal
 from gym_h5record.writing.options import Existing
 

@@ -18,9 +18,10 @@ from gym_h5record.format.names import NO_SEED, SEED_IN_JSON, Origin, RowFlag
 from gym_h5record.format.schema import Schema
 from gym_h5record.values.tagged_json import tag, tag_anything
 from gym_h5record.writing.encoders import make_dict_encoder, make_encoder
-from gym_h5record.writing.journal_format import Control, pack_begin, without_segments
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from gym_h5record.writing.ring import Ring
+from gym_h5record.writing.segments import pack_begin, without_segments
 from gym_h5record.writing.session import Session
 from gym_h5record.writing.stack_encoder import StackEncoder
 from gym_h5record.writing.step_batch import StepBatch

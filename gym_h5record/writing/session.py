@@ -22,7 +22,7 @@ from gym_h5record.storage.paths import journal_path, spare_path
 from gym_h5record.writing.claim import acquire_lock, choose_worker, claim_path
 from gym_h5record.writing.deferred_signals import signals_held
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.left_journal import boot_id
 from gym_h5record.writing.life import RecordingLife
 from gym_h5record.writing.options import Existing, Options

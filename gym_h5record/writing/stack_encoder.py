@@ -10,7 +10,7 @@ from gym_h5record.format import nodes
 from gym_h5record.format.names import TypeCode
 from gym_h5record.values.exact import foreign_array
 from gym_h5record.writing.encoders import Encoder, OnMisfit, Segments, make_encoder
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.ring import Ring
 
 __all__ = ["StackEncoder"]

@@ -18,7 +18,7 @@ from gym_h5record.notices import warn
 from gym_h5record.values.exact import foreign_array
 from gym_h5record.values.tagged_json import IN_ITS_PLACE, tag_anything
 from gym_h5record.writing.encoders import Segments
-from gym_h5record.writing.journal_format import Segment, pack_segment
+from gym_h5record.writing.segments import Segment, pack_segment
 
 __all__ = ["Unslotted", "UnslottedRow"]
 

@@ -20,7 +20,7 @@ from gym_h5record.storage.paths import has_journal, journal_path
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.drains import AnyDrain
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control, RecorderState, WriterState, is_unfinished
+from gym_h5record.writing.journal_control import Control, RecorderState, WriterState, is_unfinished
 from gym_h5record.writing.recovery import finish, open_drain
 from gym_h5record.writing.worker import LOCK_GONE
 from gym_h5record.writing.write_failures import describe_error

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import gym_h5record as h5r
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 
 from ..crash.plays import make_env, play
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from scripts.fuzz.sites import Site
 from scripts.fuzz.subjects import SUBJECT
 from tests.hostile.cases import plant

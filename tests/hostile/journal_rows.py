@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from gym_h5record.storage.hdf5.superblock import clear_write_flags
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import Cases, plant, set_text

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from scripts.fuzz.sites import Site
 from tests.hostile.cases import Cases

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import gym_h5record as h5r
 from gym_h5record.format.nodes import Stack
 from gym_h5record.values.exact import identical
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from tests.properties.strategies import PROFILE
 from tests.writing import open_live, small_journal
 from tests.writing.lane_pen import LanePen, lane_schema

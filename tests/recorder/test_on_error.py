@@ -30,7 +30,7 @@ from gym_h5record.storage.hdf5 import crash_safe_file
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.storage.paths import journal_path, spare_path
 from gym_h5record.writing import journal
-from gym_h5record.writing.journal_format import Control, WriterState
+from gym_h5record.writing.journal_control import Control, WriterState
 from gym_h5record.writing.row_writer import RowWriter
 from tests.writing import each_writer, writer_pid
 from tests.zoo import open_descriptors

@@ -36,7 +36,7 @@ from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.writing import journal
 from gym_h5record.writing.claim import PATIENCE_S
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.options import Options
 from gym_h5record.writing.recovery import recover_locked
 from gym_h5record.writing.row_writer import RowWriter, begin_json

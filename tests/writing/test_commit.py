@@ -31,7 +31,7 @@ from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing import commit as commit_module
 from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.kept_rows import KeptRows, find_kept_rows
 from gym_h5record.writing.recovery import open_drain
 from gym_h5record.writing.session import Session

@@ -19,7 +19,7 @@ from gym_h5record.format.names import Origin
 from gym_h5record.storage.lock import RecordingLock, is_locked
 from gym_h5record.writing.inline_worker import InlineWorker
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.options import make_options
 from gym_h5record.writing.process_worker import ProcessWorker
 from gym_h5record.writing.row_writer import RowWriter, begin_json

@@ -20,7 +20,7 @@ from gym_h5record.storage.paths import journal_path
 from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.dry_run import rehearse
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from tests.leftovers import (
     INTERRUPTED,
     changed_journal,

@@ -18,8 +18,9 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.writing import journal as journal_module
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control, Segment, WriterState, pack_segment
+from gym_h5record.writing.journal_control import Control, WriterState
 from gym_h5record.writing.journal_rows import BLOB_ENDS, CODES, FLAGS
+from gym_h5record.writing.segments import Segment, pack_segment
 from tests.properties.strategies import PROFILE
 from tests.zoo import open_descriptors
 
@@ -358,7 +359,7 @@ def test_rows_of_a_killed_process_are_all_there(path):
     code = """
         import os, signal, sys
         from pathlib import Path
-        from gym_h5record.writing.journal_format import Control
+        from gym_h5record.writing.journal_control import Control
         from gym_h5record.writing.journal import Journal
         journal = Journal.open(Path(sys.argv[1]))
         for row in range(1000):

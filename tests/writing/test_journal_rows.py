@@ -11,7 +11,7 @@ import pytest
 
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
-from gym_h5record.writing.journal_format import HEADER_AT, PAGE_BYTES
+from gym_h5record.writing.journal_control import HEADER_AT, PAGE_BYTES
 from gym_h5record.writing.journal_rows import (
     ALIGNMENT_BYTES,
     BLOB_ENDS,

@@ -19,7 +19,8 @@ from gym_h5record.storage.compaction import compact
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.values.exact import identical
 from gym_h5record.writing import lane_row_writer
-from gym_h5record.writing.journal_format import Control, pack_segment
+from gym_h5record.writing.journal_control import Control
+from gym_h5record.writing.segments import pack_segment
 from tests.writing import PAIR, PICTURE, small_journal
 from tests.writing.lane_pen import LanePen, lane_schema
 

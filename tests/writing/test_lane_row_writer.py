@@ -15,7 +15,7 @@ import gym_h5record as h5r
 from gym_h5record.errors import RecordingClosedError, RecordingError, RecordingWarning
 from gym_h5record.format.names import RowFlag
 from gym_h5record.values.exact import identical
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.journal_rows import FLAGS
 from gym_h5record.writing.lane_row_writer import LaneRowWriter
 from tests.writing import PAIR, small_journal

@@ -10,8 +10,8 @@ import pytest
 
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.names import TypeCode
-from gym_h5record.writing.journal_format import Segment, unpack_segments
 from gym_h5record.writing.lane_unslotted import LaneUnslotted
+from gym_h5record.writing.segments import Segment, unpack_segments
 
 NUMBERS = {"a/ends": 1, "infos/json/ends": 2, "infos/json/values": 3, "extras/json/ends": 4, "extras/json/values": 5}
 

@@ -13,7 +13,7 @@ from gym_h5record.format.claims import Commit
 from gym_h5record.storage.paths import journal_path
 from gym_h5record.writing import left_journal
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import HEADER_AT, Control
+from gym_h5record.writing.journal_control import HEADER_AT, Control
 from gym_h5record.writing.journal_rows import BLOB_ENDS
 from gym_h5record.writing.left_journal import (
     DRAIN_ERRORS,

@@ -18,7 +18,7 @@ import gym_h5record as h5r
 from gym_h5record.errors import RecordingClosedError, WriterError
 from gym_h5record.storage.lock import is_locked
 from gym_h5record.storage.paths import journal_path
-from gym_h5record.writing.journal_format import Control, WriterState
+from gym_h5record.writing.journal_control import Control, WriterState
 from gym_h5record.writing.options import make_options
 from gym_h5record.writing.process_worker import ProcessWorker
 from gym_h5record.writing.session import Session

@@ -37,7 +37,7 @@ from gym_h5record.storage.lock import RecordingLock
 from gym_h5record.storage.paths import journal_path, lock_path
 from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.recovery import existing_recording, is_interrupted
 from gym_h5record.writing.session import Session
 from tests.leftovers import mark_torn

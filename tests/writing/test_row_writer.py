@@ -15,7 +15,7 @@ import gym_h5record as h5r
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.names import Origin
 from gym_h5record.values.exact import identical
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.row_writer import begin_json
 from tests.writing import (
     MOMENT_NS,

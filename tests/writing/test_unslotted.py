@@ -13,7 +13,7 @@ import pytest
 from gym_h5record.errors import RecordingWarning
 from gym_h5record.format.names import TypeCode
 from gym_h5record.values.tagged_json import untag
-from gym_h5record.writing.journal_format import Segment, unpack_segments
+from gym_h5record.writing.segments import Segment, unpack_segments
 from gym_h5record.writing.unslotted import Unslotted, UnslottedRow
 from tests.zoo import ForeignArray
 

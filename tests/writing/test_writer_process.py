@@ -22,7 +22,7 @@ from gym_h5record.storage.recording_file import RecordingFile
 from gym_h5record.writing import writer_process
 from gym_h5record.writing.commit import Drain
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control, RecorderState, WriterState
+from gym_h5record.writing.journal_control import Control, RecorderState, WriterState
 from gym_h5record.writing.worker import LOCK_GONE
 from tests.writing import (
     NEVER_S,

@@ -27,7 +27,7 @@ from gym_h5record.storage.paths import journal_path
 from gym_h5record.storage.state import cut_short_text
 from gym_h5record.writing.dry_run import rehearse
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from gym_h5record.writing.journal_rows import BLOB_ENDS, FLAGS
 from gym_h5record.writing.left_journal import (
     DRAIN_ERRORS,

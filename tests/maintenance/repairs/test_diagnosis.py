@@ -11,7 +11,7 @@ from gym_h5record.errors import NotARecordingError, RecordingPathError
 from gym_h5record.maintenance.repairs import diagnosis as module
 from gym_h5record.maintenance.repairs.diagnosis import Diagnosis, diagnose, problem_text
 from gym_h5record.maintenance.validation.problems import make_problem
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from tests.leftovers import DAMAGED, INTERRUPTED, closed, contents, left_open, left_pairs
 
 

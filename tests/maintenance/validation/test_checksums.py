@@ -30,7 +30,7 @@ from gym_h5record.storage.column_reader import ColumnReader
 from gym_h5record.storage.handle import Access, Handle
 from gym_h5record.storage.paths import journal_path, redo_path
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import Control
+from gym_h5record.writing.journal_control import Control
 from tests.lane_recordings import LENGTHS as LANES
 from tests.lane_recordings import Pictures
 from tests.leftovers import (

@@ -1,4 +1,4 @@
-"""The bytes of a journal: numbers that never change, segments, and a journal judged without mapping it."""
+"""The first pages of a journal: numbers that never change, the error, and a journal judged without mapping it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ import pytest
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.storage.paths import open_regular
 from gym_h5record.writing.journal import Journal
-from gym_h5record.writing.journal_format import (
+from gym_h5record.writing.journal_control import (
     HEADER_AT,
     PAGE_BYTES,
     Control,
     RecorderState,
-    Segment,
     WriterState,
     has_rows,
     is_unfinished,
     pack_error,
-    pack_segment,
     unpack_error,
-    unpack_segments,
 )
 from tests.writing import Pen
 
@@ -37,30 +34,15 @@ def test_control_words_never_change_their_place() -> None:
     }
 
 
-def test_states_and_segment_numbers_never_change() -> None:
+def test_states_never_change() -> None:
     assert {state.name: int(state) for state in RecorderState} == {"RECORDING": 0, "CLOSING": 1}
     assert {state.name: int(state) for state in WriterState} == {"STARTING": 0, "READY": 1, "FAILED": 2, "DONE": 3}
-    assert (Segment.EPISODE, Segment.ROW_EXCEPTIONS, Segment.STEP_EXCEPTIONS) == (0xFFFF0000, 0xFFFF0001, 0xFFFF0002)
-    assert Segment.SNAPSHOT == 0xFFFF0003
 
 
 def test_words_of_recorder_and_writer_lie_in_different_cache_lines() -> None:
     recorder = {word // 8 for word in Control if 16 <= word < 32}
     writer = {word // 8 for word in Control if word >= 32}
     assert not recorder & writer
-
-
-def test_a_segment_is_its_number_its_lane_its_size_and_its_bytes() -> None:
-    assert pack_segment(3, b"abc", 2) == bytes([3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]) + b"abc"
-    packed = pack_segment(3, b"abc") + pack_segment(Segment.EPISODE, b"")
-    assert list(unpack_segments(packed)) == [Segment(3, b"abc"), Segment(Segment.EPISODE, b"")]
-    assert list(unpack_segments(b"")) == []
-
-
-@pytest.mark.parametrize("kept", [1, 11, 13])
-def test_segments_that_are_cut_are_corrupt(kept: int) -> None:
-    with pytest.raises(CorruptRecordingError, match="a segment runs over the end of its row"):
-        list(unpack_segments(pack_segment(3, b"abc")[:kept]))
 
 
 @pytest.mark.parametrize("text", ["", "disk full", "ñ" * 100_000], ids=["empty", "plain", "long"])
