@@ -163,8 +163,8 @@ class Trainable(ABC):
             cache: What is kept in memory. ``"low_dim"`` is for items of less than 1 KiB, and ``"all"`` for everything:
                 they are decoded when the sampler is made. ``"compressed"`` is for compressed chunks as they are in the
                 file: each is kept when it is first read, as many as ``memory_bytes`` allows. None is for none of these.
-                With None and ``"compressed"``, items of up to 16 bytes such as rewards are kept once they are decoded,
-                if all of them take an eighth of ``memory_bytes`` at most.
+                With None and ``"compressed"``, items of up to 256 bytes such as rewards and vectors are kept once they
+                are decoded, the smallest first, as many as an eighth of ``memory_bytes`` holds.
             memory_bytes: The most that the sampler may take; None for half of the memory of the machine. What is
                 decoded ahead for the next batches takes 256 MiB of it at most, in each worker of a data loader.
             drop_last: Whether to leave out the samples at the end of an epoch that are no whole batch. Then all ranks
