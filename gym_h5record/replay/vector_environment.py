@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from gym_h5record.errors import OptionError, ReplayError
+from gym_h5record.errors import OptionError, RecordingError, ReplayError
 from gym_h5record.reading.recording import Recording
 from gym_h5record.replay.environment import ReplayFromHDF5 as ReplayOfOne
 
@@ -67,6 +69,43 @@ class ReplayFromHDF5(SyncVectorEnv):
             recording.close()
             raise
         self._recording = recording
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin the next episode of every environment, or of those that ``options["reset_mask"]`` names.
+
+        Raises:
+            ReplayError: If an observation is not as its space is, so that Gymnasium cannot put it into a batch.
+        """
+        with self._fit_explained():
+            return super().reset(seed=seed, options=options)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Play the next step of every environment.
+
+        Raises:
+            ReplayError: As of ``reset``.
+            ActionMismatchError: As of ``gym_h5record.ReplayFromHDF5``.
+        """
+        with self._fit_explained():
+            return super().step(actions)
+
+    @contextmanager
+    def _fit_explained(self) -> Iterator[None]:
+        """Turn an error of Gymnasium into a sentence, if it comes from an observation that does not fit its space."""
+        try:
+            yield
+        except RecordingError:
+            raise
+        except (LookupError, TypeError, ValueError) as error:
+            observations: list[Any] = self._env_obs
+            if all(each is None or self.single_observation_space.contains(each) for each in observations):
+                raise
+            raise ReplayError(
+                f"{self._recording.path} has an observation that is not in its space, so it cannot be part of a batch: "
+                "gym_h5record.ReplayFromHDF5 plays it by itself."
+            ) from error
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the recording."""

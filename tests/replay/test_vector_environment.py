@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -111,3 +112,39 @@ def test_a_lane_without_a_step_cannot_be_played(tmp_path: Path) -> None:
 def test_options_that_make_no_sense_are_refused(options: Any, cartpole_path: Path) -> None:
     with pytest.raises(OptionError):
         h5r.vector.ReplayFromHDF5(cartpole_path, **options)
+
+
+class Grown(gym.Env[Any, Any]):
+    """Its observation at the second step has another shape than its space."""
+
+    observation_space = gym.spaces.Box(0, 9, (2,), np.int64)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._steps = 0
+        return np.zeros(2, np.int64), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self._steps += 1
+        return np.zeros(1 + self._steps, np.int64), 0.0, self._steps == 3, False, {}
+
+
+def test_an_observation_outside_of_its_space_is_a_sentence_that_names_the_way_out(tmp_path: Path) -> None:
+    env = h5r.RecordToHDF5(Grown(), tmp_path / "grown.h5", writer="inline")
+    env.reset()
+    with pytest.warns(h5r.errors.RecordingWarning, match="observation"):
+        for _ in range(3):
+            env.step(0)
+    env.close()
+    envs = h5r.vector.ReplayFromHDF5(tmp_path / "grown.h5")
+    envs.reset()
+    envs.step([0])
+    with pytest.raises(
+        ReplayError, match=r"grown.h5 has an observation that is not in its space.*ReplayFromHDF5 plays"
+    ):
+        envs.step([0])
+    envs.close()
+    one = h5r.ReplayFromHDF5(tmp_path / "grown.h5")
+    one.reset()
+    assert [one.step(0)[0].shape for _ in range(3)] == [(2,), (3,), (4,)]
