@@ -42,7 +42,20 @@ def promise(env: str, life: int, acts: int) -> Promise:
     steps, gone = _state(env, life, acts)
     steps_later, gone_later = _state(env, life, acts + 1)
     # ``keep`` is asked after the last step of an episode is in the journal: a kill in between leaves the episode.
-    return Promise((min(steps, steps_later), steps + 1), (len(gone), len(gone_later)), gone)
+    least, most = min(steps, steps_later), max(len(gone), len(gone_later))
+    # A recorder whose writer was killed closes the file, and asks ``keep`` about the episode that runs.
+    refused = max(_refused(env, life, acts), _refused(env, life, acts + 1))
+    return Promise((least - refused, steps + 1), (len(gone), most + bool(refused)), gone)
+
+
+def _refused(env: str, life: int, acts: int) -> int:
+    """Steps of the running episode, if ``keep`` would say no to it."""
+    for seed in itertools.count(life * LIFE):
+        needed = _length(env, seed) + (fate_of(env, seed) is Fate.DISCARDED)
+        if acts < needed:
+            return acts if fate_of(env, seed) is Fate.REFUSED else 0
+        acts -= needed
+    raise AssertionError  # seeds do not end
 
 
 def _state(env: str, life: int, acts: int) -> tuple[int, frozenset[int]]:
