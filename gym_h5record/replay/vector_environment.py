@@ -35,7 +35,8 @@ class ReplayFromHDF5(SyncVectorEnv):
 
     Raises:
         OptionError: If an option is unknown.
-        ReplayError: If there is no episode with a step for one of the environments.
+        ReplayError: If there is no episode with a step for one of the environments, or no batches can be made of the
+            spaces.
 
     Example:
         >>> import gym_h5record as h5r
@@ -64,7 +65,9 @@ class ReplayFromHDF5(SyncVectorEnv):
                 partial(_LaneReplay, recording, share, on_mismatch=on_mismatch, render_mode=render_mode)
                 for share in shares
             ]
-            super().__init__(makers, autoreset_mode=_mode(recording, autoreset_mode))
+            mode = _mode(recording, autoreset_mode)
+            with _batching_explained(recording):
+                super().__init__(makers, autoreset_mode=mode)
         except BaseException:
             recording.close()
             raise
@@ -111,6 +114,20 @@ class ReplayFromHDF5(SyncVectorEnv):
         """Close the recording."""
         super().close_extras(**kwargs)
         self._recording.close()
+
+
+@contextmanager
+def _batching_explained(recording: Recording) -> Iterator[None]:
+    """Turn an error of Gymnasium about the spaces of a recording into a sentence."""
+    try:
+        yield
+    except RecordingError:
+        raise
+    except (LookupError, TypeError, ValueError, MemoryError) as error:
+        raise ReplayError(
+            f"{recording.path}: Gymnasium cannot make batches of its spaces ({error or type(error).__name__}). "
+            "gym_h5record.ReplayFromHDF5 plays it by itself."
+        ) from error
 
 
 class _LaneReplay(ReplayOfOne):

@@ -120,11 +120,27 @@ def opaque_form(space: Space[Any]) -> Space[Any]:
 
 def same_space(first: Space[Any], second: Space[Any]) -> bool:
     """Whether two spaces are equal, or a file would say the same of both; one may be live, the other from a file."""
+    if first == second:
+        return True
+    if not (_has_custom(first) or _has_custom(second)):  # their descriptions may be as large as a file says
+        return False
     try:
-        forms = opaque_form(first), opaque_form(second)
+        return bool(opaque_form(first) == opaque_form(second))
     except UnsupportedSpaceError:  # one of them can be in no file
-        return bool(first == second)
-    return bool(forms[0] == forms[1] or first == second)
+        return False
+
+
+def _has_custom(space: Space[Any]) -> bool:
+    """Whether the class of a space, or of one inside it, is none of Gymnasium's."""
+    if isinstance(space, spaces.Dict):
+        inner = [*space.spaces.values()]
+    elif isinstance(space, (spaces.Tuple, spaces.OneOf)):
+        inner = [*space.spaces]
+    else:  # Sequence, Graph
+        parts = (getattr(space, name, None) for name in ("feature_space", "node_space", "edge_space"))
+        inner = [part for part in parts if isinstance(part, Space)]
+    is_own = getattr(spaces, type(space).__name__, None) is type(space)
+    return not is_own or any(map(_has_custom, inner))
 
 
 def unregistered_classes(space: Space[Any]) -> list[str]:
@@ -200,7 +216,9 @@ def _number_dtype(text: str) -> np.dtype:
 
 def _bound_to_json(bound: np.ndarray) -> Any:
     """One value if all are equal (those of an image are 100,000), a list if they are few, else an array."""
-    if bound.size and (bound == bound.flat[0]).all():
+    if not bound.size:
+        return {"all": 0}  # the list of 2^40 rows of nothing would take all memory
+    if (bound == bound.flat[0]).all():
         return {"all": tag(bound.flat[0].item())}
     return tag(bound.tolist() if bound.size <= _MAX_LISTED_BOUNDS else bound)
 

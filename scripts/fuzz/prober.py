@@ -39,7 +39,7 @@ class Prober:
         if ENTRIES[name].writes and os.path.realpath(site.path).startswith(("/dev/", "/proc/")):
             return Outcome("refused", "not tried: it would write to a device of this machine")
         # A recorder with the path of a link writes to the link's target.
-        is_link = name in ("append", "overwrite") and site.path.is_symlink()
+        is_link = name in ("append", "append lanes", "overwrite") and site.path.is_symlink()
         target = Path(os.path.realpath(site.path)).name if is_link else None
         outcome = self._ask(name, site)
         changed, outside = site.changes(), [each for each in site.changes_outside() if each != target]

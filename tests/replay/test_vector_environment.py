@@ -114,6 +114,16 @@ def test_options_that_make_no_sense_are_refused(options: Any, cartpole_path: Pat
         h5r.vector.ReplayFromHDF5(cartpole_path, **options)
 
 
+def test_spaces_of_which_gymnasium_makes_no_batches_are_a_sentence(tmp_path: Path) -> None:
+    space = gym.spaces.Text(3, min_length=0, charset="")
+    with h5r.Writer(tmp_path / "texts.h5", observation_space=space, action_space=gym.spaces.Discrete(2)) as writer:
+        writer.begin_episode("")
+        writer.append(0, "", 0.0, True, False)
+    with pytest.raises(ReplayError, match=r"texts.h5: Gymnasium cannot make batches of its spaces \(.*ReplayFromHDF5"):
+        h5r.vector.ReplayFromHDF5(tmp_path / "texts.h5")
+    assert h5r.ReplayFromHDF5(tmp_path / "texts.h5").reset()[0] == ""
+
+
 class Grown(gym.Env[Any, Any]):
     """Its observation at the second step has another shape than its space."""
 

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, OneOf, Sequence, Text, Tuple
 
 from gym_h5record.errors import CorruptRecordingError, UnsupportedSpaceError
+from gym_h5record.values import space_json
 from gym_h5record.values.custom_spaces import OpaqueSpace
 from gym_h5record.values.space_json import (
     opaque_form,
@@ -244,6 +245,20 @@ def test_a_space_is_the_same_whether_its_class_was_registered_or_not():
 def test_spaces_are_the_same_if_they_are_equal_although_a_file_says_other_things_of_them():
     with registered(Unicode, lambda space: id(space), lambda json: Unicode()):
         assert same_space(Unicode(), through_text(Unicode()))
+
+
+@pytest.mark.parametrize("other", [Discrete(2), Box(0, 1, (1 << 40, 0)), Dict({"a": Box(0, 1, (2,))})], ids=type)
+def test_spaces_of_gymnasium_that_differ_are_not_described_to_be_compared(other, monkeypatch):
+    """A file may say that its space has bounds of 96 MiB: to describe it took ten times as much."""
+    monkeypatch.setattr(space_json, "opaque_form", None)
+    assert not same_space(Box(0, 1, (3,)), other)
+    assert not same_space(Dict({"a": Tuple([Discrete(3)])}), Dict({"a": other}))
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 2), (1 << 40, 0)], ids=str)
+def test_a_box_without_elements_comes_back_equal(shape):
+    space = Box(-1, 1, shape, np.float32)
+    assert through_text(space) == space
 
 
 def test_a_space_that_can_be_in_no_file_is_the_same_as_itself_only():
