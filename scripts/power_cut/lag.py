@@ -65,7 +65,7 @@ def measure(path: Path, writer: str, flush_interval_s: float, seconds: float, pa
     env.reset(seed=0)
     env.step(0)
     env.flush()  # the writer process has loaded: it does so in the background, and a flush waits for its commit
-    control = env._stream.session.journal.control  # type: ignore[union-attr]  # noqa: SLF001  # no public name tells
+    control = env._recorder.open_stream.session.journal.control  # type: ignore[union-attr]  # noqa: SLF001  # no public name tells
     is_over = threading.Event()
 
     def watch() -> None:
