@@ -56,8 +56,7 @@ class LaneStates:
 
     def running(self) -> list[int]:
         """The lanes whose episode is recorded and goes on."""
-        lanes: list[int] = lanes_where(self.is_recording & ~self.is_over)
-        return lanes
+        return lanes_where(self.is_recording & ~self.is_over)
 
     def reset(self, lanes: list[int]) -> list[int]:
         """Count the resets of lanes; returns those whose new episode is recorded."""
