@@ -17,6 +17,9 @@ from gym_h5record.writing.lane_index import LaneIndexWriter, close_open_episodes
 from tests.writing import Pen, make_schema, open_live, pair, small_journal, write_pairs
 from tests.writing.lane_pen import LanePen
 
+LARGE = spaces.Box(0, 1, (900,), np.float64)
+"""Compressed, sixteen in a chunk."""
+
 
 def o(number: float, lanes: int = 2) -> np.ndarray:
     return np.full((lanes, 2), number, np.float64)
@@ -89,9 +92,8 @@ def test_an_episode_that_a_reset_cuts_short_ends_with_the_reset(path: Path) -> N
 
 
 def test_entries_keep_their_places_where_an_episode_fills_a_chunk_before_it_is_cut_short(path: Path) -> None:
-    large = spaces.Box(0, 1, (900,), np.float64)  # 16 rows in a chunk
     batch = np.zeros((2, 900))
-    with LanePen(path, 2, None, large) as pen:
+    with LanePen(path, 2, None, LARGE) as pen:
         pen.begin(batch)
         for _ in range(15):
             pen.step(batch)
@@ -102,6 +104,27 @@ def test_entries_keep_their_places_where_an_episode_fills_a_chunk_before_it_is_c
         pen.begin(batch, [0])
         pen.flush()
         assert index(path, "envs", "starts", "lengths") == [*ended, (0, 0, 15)] == [(1, 0, 15), (1, 16, 0), (0, 0, 15)]
+
+
+def test_a_reset_of_all_lanes_ends_their_episodes_together_however_full_the_journal_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_journal(monkeypatch, 16)
+    batch = np.zeros((3, 900))  # 16 rows in a chunk, of which the journal keeps 8
+    with LanePen(path, 3, None, LARGE) as pen:
+        pen.begin(batch)
+        for _ in range(9):
+            pen.step(batch)
+        pen.flush()
+        for _ in range(5):
+            pen.step(batch)
+        pen.step(batch, ended=[0])
+        pen.begin(batch, [0])  # row 16: the rows before it, of lanes 1 and 2 too, could leave the journal
+        pen.begin(batch)
+        for _ in range(6):
+            pen.step(batch)
+        pen.flush()
+        assert index(path, "envs", "starts", "lengths") == [(0, 0, 15), (0, 16, 0), (1, 0, 15), (2, 0, 15)]
 
 
 def test_running_episodes_stand_behind_the_committed_entries_by_lane(path: Path) -> None:
