@@ -66,13 +66,12 @@ class Drain:
         control = self.journal.control
         events, head, tail = control[Control.EVENTS], control[Control.HEAD], control[Control.TAIL]
         if head > tail:
-            kept = find_kept_rows(
-                self.journal.take(FLAGS, tail, head), tail, self._file.committed.tail_row, self._index.open_start
-            )
+            flags = self.journal.take(FLAGS, tail, head)  # once: the recorder may mark rows meanwhile
+            kept = find_kept_rows(flags, tail, self._file.committed.tail_row, self._index.open_start)
             if kept.drops_open:
                 self._index.drop_open()
                 self._count_items(kept.first_row)
-            last = _last_rows(self.journal.take(FLAGS, tail, head))
+            last = _last_rows(flags)
             last = np.concatenate([last[start - tail : stop - tail] for start, stop in kept.runs] or [last[:0]])
             new_tail, tail_row = (head, kept.next_row) if is_last else kept.position(self._released(kept))
             episodes = self._write(kept, last, tail_row - kept.first_row)
