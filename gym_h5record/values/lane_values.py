@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -153,11 +154,18 @@ def _entry_in_batch(value: Any, recorded: Any) -> Any:
 
 
 def info_mask(infos: dict[Any, Any], key: Any, num_lanes: int) -> np.ndarray | None:
-    """Which environments have a key of their infos, ``(num_lanes,)`` bool; None if the key is itself a mask."""
+    """Which environments have a key of their infos, ``(num_lanes,)`` bool, read-only; None if the key is a mask."""
     if type(key) is str and key.startswith("_") and key[1:] in infos and _is_mask(infos[key], num_lanes):
         return None
     mask = infos.get(f"_{key}") if type(key) is str else None
-    return mask if _is_mask(mask, num_lanes) else np.ones(num_lanes, np.bool_)
+    return mask if _is_mask(mask, num_lanes) else _all_lanes(num_lanes)
+
+
+@lru_cache(maxsize=8)
+def _all_lanes(num_lanes: int) -> np.ndarray:
+    mask = np.ones(num_lanes, np.bool_)
+    mask.flags.writeable = False
+    return mask
 
 
 def _is_mask(values: Any, num_lanes: int) -> bool:

@@ -30,7 +30,7 @@ LaneEncoders = Callable[[nodes.Node, int], Encoder]
 
 _ARRAY, _VALUE = int(TypeCode.ARRAY), int(TypeCode.VALUE)  # to look up a member of an enumeration takes 0.05 us
 _ABSENT = np.uint8(TypeCode.ABSENT)
-_TRUE = b"\1"
+_FALSE, _TRUE = b"\0", b"\1"
 _EXACT_INTEGER_BYTES = 4  # a float64 holds every integer of so many bytes
 
 
@@ -232,7 +232,7 @@ class _KeyEncoder:
             return False
         if self._column is not None:
             self._column[slot] = values
-        if mask.all():
+        if _FALSE not in mask.tobytes():  # ``all`` takes 1.3 us, this 0.3
             self._codes.put(slot, self._index, code)
             return True
         if self._column is not None:

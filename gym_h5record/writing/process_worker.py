@@ -25,7 +25,7 @@ from gym_h5record.writing.write_failures import WRITE_ERRORS, describe_error, wr
 
 __all__ = ["ProcessWorker"]
 
-_WATCH_INTERVAL_S = 0.002  # a dead writer is noticed this soon; one check costs 1 us
+_WATCH_INTERVAL_S = 0.01  # a dead writer is noticed this soon; a check takes 1 us, 15 where steps take milliseconds
 _NAP_S = 0.0005
 
 
