@@ -27,7 +27,7 @@ from gym_h5record.storage.column_layout import is_compressed
 from gym_h5record.storage.empty_recording import LIBVER, recording_image
 from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.hdf5.atomic import atomic_path
-from gym_h5record.storage.hdf5.chunks import StoredChunks
+from gym_h5record.storage.hdf5.chunk_listing import stored_chunks
 from gym_h5record.storage.hdf5.new_file import NewFile
 from gym_h5record.storage.hdf5.objects import READ_ERRORS
 from gym_h5record.storage.hdf5.plain_chunks import open_plain_chunks
@@ -88,8 +88,8 @@ def _compact(old: ClosedRecording) -> None:
     with atomic_path(old.path) as new:
         new.write_bytes(image)
         with closing(NewFile(new)) as stream:
-            with open_through_python(stream, "r+", libver=LIBVER) as file:
-                filling = _Filling(old, file, stream)
+            with old.path.open("rb") as source, open_through_python(stream, "r+", libver=LIBVER) as file:
+                filling = _Filling(old, source.fileno(), file, stream)
                 _check_worthwhile(old, len(image) + filling.pack())
                 filling.copy()
                 for name, numbers in old.masks.items():
@@ -120,12 +120,14 @@ class _Filling:
 
     Args:
         old: The recording.
+        descriptor: Its file.
         file: The new file, without rows.
         stream: What HDF5 writes the new file through.
     """
 
-    def __init__(self, old: ClosedRecording, file: h5py.File, stream: NewFile) -> None:
+    def __init__(self, old: ClosedRecording, descriptor: int, file: h5py.File, stream: NewFile) -> None:
         self._old = old
+        self._descriptor = descriptor
         self._file = file
         self._stream = stream
 
@@ -135,13 +137,12 @@ class _Filling:
         Returns:
             The bytes of their chunks, and of the checksums of these.
         """
-        with self._old.path.open("rb") as stream:
-            return sum(self._pack(field, count, stream.fileno()) for field, count in self._old.packed.items())
+        return sum(self._pack(field, count) for field, count in self._old.packed.items())
 
-    def _pack(self, field: Field, count: int, descriptor: int) -> int:
+    def _pack(self, field: Field, count: int) -> int:
         if field.num_lanes is not None:
             return self._pack_lanes(field, self._old.lane_counts[field])
-        plain = open_plain_chunks(descriptor, self._old.datasets[field.name])
+        plain = open_plain_chunks(self._descriptor, self._old.datasets[field.name])
         read = partial(self._old.reader.items, field.name) if plain is None else plain.items
         dataset = self._grown(field.name, count)
         rows, packed_bytes = int(dataset.chunks[0]), 0
@@ -247,8 +248,8 @@ class _Filling:
 
     def _copy_chunks(self, name: str, count: int) -> None:
         new = self._grown(name, count).id
-        for at, mask, data in StoredChunks(self._old.datasets[name]).stored(count):
-            new.write_direct_chunk(at, data, mask)
+        for chunk in stored_chunks(self._descriptor, self._old.datasets[name], count):
+            new.write_direct_chunk(chunk.at, chunk.data, chunk.mask)
             self._stream.check()
 
     def _copy_items(self, name: str, count: int, read: Callable[[int, int], np.ndarray]) -> None:

@@ -1,19 +1,14 @@
-"""Chunks of a dataset that is being written or copied, as HDF5 gives them.
+"""Chunks of a dataset that is being written, as HDF5 gives them.
 
 HDF5 knows where the chunks are that it has just written; ``chunk_reader`` reads those of files that are only read.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator
-from typing import Any
-
 import h5py
 import numpy as np
 
 from gym_h5record.errors import CorruptRecordingError
-from gym_h5record.storage.hdf5.chunk_table import chunk_origin
 from gym_h5record.storage.hdf5.filters import ChunkFilters, largest_chunk
 from gym_h5record.storage.hdf5.objects import hdf5_errors_as_corrupt
 
@@ -61,38 +56,6 @@ class StoredChunks:
         if buffer.nbytes <= _MAX_SPARE_BYTES:
             self._spare = [buffer]
         return items
-
-    def stored(self, count: int) -> Iterator[tuple[tuple[int, ...], int, memoryview]]:
-        """The chunks of the first ``count`` items, as they are stored.
-
-        Yields:
-            Where a chunk begins, its mask of unused filters, and its bytes, which are valid until the next one.
-
-        Raises:
-            OSError, RuntimeError, ValueError: If one is missing, or larger than any compressed chunk.
-        """
-        buffer, read = self._new_buffer(), self._dataset.id.read_direct_chunk
-        has_lanes = len(self._shape) > 1 and self._shape[1] < self._dataset.shape[1]
-        for at in self._indexed(count) if has_lanes else map(self._at, range(0, count, self._rows)):
-            yield at, *read(at, out=buffer)
-
-    def _indexed(self, count: int) -> Iterator[tuple[int, ...]]:
-        """Where the chunks of the first ``count`` items begin that there are: a lane may have fewer items than others.
-
-        To ask for each of them, as ``is_indexed`` does, took 49 s for the pictures of 2,461 steps of five lanes.
-        """
-        rows, groups = -(-count // self._rows), -(-self._dataset.shape[1] // self._shape[1])
-        if not CAN_LIST_CHUNKS:
-            return filter(self.is_indexed, (chunk_origin(each, groups, self._shape) for each in range(rows * groups)))
-        numbers = array("q")
-
-        def note(chunk: Any) -> None:
-            row, group = chunk.chunk_offset[0] // self._rows, chunk.chunk_offset[1] // self._shape[1]
-            if row < rows:
-                numbers.append(row * groups + group)
-
-        self._dataset.id.chunk_iter(note)
-        return (chunk_origin(each, groups, self._shape) for each in sorted(numbers))
 
     def read_to_append(self, first: int | tuple[int, ...]) -> np.ndarray:
         """``read`` a chunk that is about to be written again with more items.

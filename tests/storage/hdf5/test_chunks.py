@@ -15,7 +15,6 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.column_layout import create_column, recording_layout
 from gym_h5record.storage.column_writer import ColumnWriter
-from gym_h5record.storage.hdf5 import chunks as chunks_module
 from gym_h5record.storage.hdf5.chunks import StoredChunks
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.hdf5.objects import open_dataset
@@ -195,27 +194,6 @@ def test_a_shuffled_chunk_of_another_size_is_damaged(file: h5py.File, data: byte
     file["x"].id.write_direct_chunk((0,), data)
     with pytest.raises((CorruptRecordingError, OSError)):
         StoredChunks(open_dataset(file, "x")).read(0)
-
-
-def test_chunks_are_given_as_they_are_stored_with_their_masks(file: h5py.File) -> None:
-    file.create_dataset("x", (30, 2), "i8", chunks=(10, 2), maxshape=(None, 2), compression=1)
-    for first, data, mask in ((0, b"one", 0), (10, b"other", 1), (20, b"the last", 0)):
-        file["x"].id.write_direct_chunk((first, 0), data, mask)
-    found = [(at, mask, bytes(data)) for at, mask, data in StoredChunks(open_dataset(file, "x")).stored(11)]
-    assert found == [((0, 0), 0, b"one"), ((10, 0), 1, b"other")]
-
-
-@pytest.mark.parametrize("can_list", [True, False])
-def test_of_lanes_the_chunks_are_given_that_there_are(
-    can_list: bool, file: h5py.File, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chunks_module, "CAN_LIST_CHUNKS", can_list)
-    file.create_dataset("x", (40, 3), "i8", chunks=(10, 1), maxshape=(None, 3), compression=1)
-    places = [(20, 1), (0, 2), (10, 0), (0, 0), (30, 1)]
-    for place in places:
-        file["x"].id.write_direct_chunk(place, str(place).encode(), 1)
-    found = [(at, mask, bytes(data)) for at, mask, data in StoredChunks(open_dataset(file, "x")).stored(25)]
-    assert found == [(place, 1, str(place).encode()) for place in sorted(places)[:-1]]
 
 
 def test_a_damaged_index_of_chunks_is_damage(tmp_path: Path) -> None:
