@@ -116,6 +116,7 @@ def test_no_step_of_any_lane_is_lost(mode: AutoresetMode, writer: str, kind: str
     assert not h5r.validate(path, deep=True)
 
 
+@pytest.mark.long
 def test_lanes_that_were_killed_are_recorded_on(tmp_path: Path) -> None:
     path, mode = tmp_path / "lanes.h5", AutoresetMode.SAME_STEP
     first = record_and_kill(path, "custom", mode, "inline", 40)

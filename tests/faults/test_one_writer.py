@@ -103,6 +103,7 @@ def check_refused(said: str, mode_x: str) -> None:
     assert found["a"][1] < 10
 
 
+@pytest.mark.long
 @pytest.mark.sampled(2)
 @each_writer
 @pytest.mark.parametrize("begun", [True, False], ids=["with a file", "without a file"])

@@ -669,6 +669,7 @@ VECTOR = """
     """
 
 
+@pytest.mark.long
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("end", ["closed", "killed"])

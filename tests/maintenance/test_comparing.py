@@ -74,6 +74,7 @@ class Odd(ZooEnv):
         return observation, *rest, {**info, "odd": len(info)}
 
 
+@pytest.mark.long
 @pytest.mark.sampled(5)
 @some_spaces_by_name
 def test_recordings_of_every_space_are_the_same_if_their_seeds_are(name: str, tmp_path: Path) -> None:

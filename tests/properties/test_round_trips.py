@@ -120,6 +120,7 @@ def test_fields_of_a_schema_have_distinct_names(observation_space, action_space,
     assert not any(one.startswith(f"{other}/") for one, other in itertools.permutations(names, 2))
 
 
+@pytest.mark.long
 @PROFILE
 @given(ragged_spaces(any_spaces(1)), st.integers(0, 1000))
 def test_samples_of_ragged_spaces_are_never_refused_and_come_back(space, seed):
@@ -304,6 +305,7 @@ def test_recording_with_any_compression_is_exact(directory, space, compression, 
 # Stacks -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @settings(RECORDING, max_examples=20)
 @given(st.integers(2, 5), st.sampled_from(DTYPES), st.sampled_from(NESTS), scripts, st.sampled_from([8, 1 << 10]))
 def test_recording_of_any_stacks_is_exact(directory, depth, dtype, nest, script, capacity_rows):

@@ -67,6 +67,7 @@ def windows(one: Any, other: Any) -> Iterator[tuple[bool, bool]]:
             yield one.surely_same(other, start, stop), all(same[start:stop])
 
 
+@pytest.mark.long
 @RECORDING
 @given(st.sampled_from(DEPTHS), SCRIPTS, SCRIPTS, st.integers(0, 2))
 def test_of_any_two_recordings(
@@ -97,6 +98,7 @@ def test_of_a_recording_and_a_copy_in_which_something_has_changed(
     assert all(same for surely, same in found if surely)
 
 
+@pytest.mark.long
 @RECORDING
 @given(st.sampled_from(DEPTHS), SCRIPTS)
 def test_of_a_recording_and_its_twin_every_window_is_surely_the_same(

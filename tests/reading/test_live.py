@@ -542,6 +542,7 @@ def test_a_reader_holds_no_lock(tmp_path: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+@pytest.mark.long
 @each_writer
 def test_a_recording_is_closed_and_gone_on_with_while_a_reader_has_it_open(
     writer: str, recorders: Callable[..., Recorder], tmp_path: Path

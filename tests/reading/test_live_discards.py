@@ -154,6 +154,7 @@ def test_an_episode_that_has_ended_and_is_discarded_is_gone_and_the_next_one_tak
         check(recording, [(0, 5)])
 
 
+@pytest.mark.long
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("compression", ["gzip", None])
 @pytest.mark.parametrize("seed", range(2))

@@ -454,6 +454,7 @@ def test_an_error_of_keep_keeps_the_episode_that_it_was_asked_about(moment: str,
     assert h5r.validate(path, deep=True) == []
 
 
+@pytest.mark.long
 @pytest.mark.sampled(2)
 @pytest.mark.compacted
 @pytest.mark.parametrize("how", ["discard_episode", "keep"])

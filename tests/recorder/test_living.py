@@ -77,6 +77,7 @@ PROGRAMS = ("inline-x-new", "killed-w-begun")
 MORE_PROGRAMS = ("inline-w-begun", "process-x-new", "process-w-begun", "killed-x-new")
 
 
+@pytest.mark.long
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("order", ORDERS)
 def test_without_close_the_file_is_complete_whatever_was_imported_in_which_order(order: str, tmp_path: Path) -> None:

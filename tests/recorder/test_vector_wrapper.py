@@ -595,6 +595,7 @@ def test_an_environment_that_does_not_say_how_it_resets_is_refused(tmp_path: Any
         h5r.vector.RecordToHDF5(inner, tmp_path / "lanes.h5")
 
 
+@pytest.mark.long
 def test_a_run_of_many_ticks_and_lanes_is_stored_as_it_came(tmp_path: Any) -> None:
     """More than 256 KiB of each column in one commit: NumPy computes such arrays in place, in whatever order."""
     envs = h5r.vector.RecordToHDF5(CartPoleVectorEnv(256), tmp_path / "run.h5", writer="inline", flush_interval_s=1e6)

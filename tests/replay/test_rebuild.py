@@ -226,6 +226,7 @@ except UnbuildableEnvError as error:
 """
 
 
+@pytest.mark.long
 def test_another_process_needs_to_register_nothing(tmp_path: Path):
     env = gym.make("ALE/Pong-v5", obs_type="ram")
     path = recorded(tmp_path, env).path

@@ -96,6 +96,7 @@ def test_another_game_than_the_recorded_one_has_nothing_to_tell(other: Any, tmp_
         h5r.executed_actions(path, 2, env=lambda: gym.make("ALE/Breakout-v5", obs_type="ram", **other))
 
 
+@pytest.mark.long
 def test_what_was_executed_in_a_lane_gives_the_same_game_without_stickiness(tmp_path: Path) -> None:
     envs = gym.make_vec("ALE/Pong-v5", num_envs=2, vectorization_mode="sync", obs_type="ram", max_episode_steps=6)
     recorded = h5r.vector.RecordToHDF5(envs, tmp_path / "pong.h5", writer="inline")

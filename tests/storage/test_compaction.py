@@ -404,6 +404,7 @@ def test_a_directory_that_nothing_can_be_made_in_leaves_the_file_alone(path: Pat
 # Afterwards --------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("compression", "writer"),
@@ -520,6 +521,7 @@ def plain_lanes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return record_lanes(path, "tuple", "SAME_STEP", 120, [*LENGTHS] * 4, checksum=True)
 
 
+@pytest.mark.long
 def test_lanes_are_packed_the_same_however_many_are_read_together(
     plain_lanes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def test_metadata_has_the_attributes_that_are_known(file: h5py.File) -> None:
     assert open_metadata(file) == {"env_name": "Env-v0", "total_steps": 7}
 
 
+@pytest.mark.long
 def test_metadata_that_is_too_large_together_is_refused(file: h5py.File) -> None:
     attributes = file.create_group("metadata").attrs
     for name in ("user", "versions", "env_spec"):

@@ -39,6 +39,7 @@ def test_a_shuffle_has_every_number_once(monkeypatch, size, most_sorted):
     assert sorted(found.tolist()) == list(range(size))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("most_sorted", [0, 1 << 20], ids=["network", "sorted"])
 def test_each_number_is_as_likely_at_each_place_of_a_shuffle(monkeypatch, most_sorted):
     monkeypatch.setattr(counter_random, "_MOST_SORTED", most_sorted)

@@ -75,6 +75,7 @@ def test_every_step_is_right_while_the_recording_grows(tmp_path: Path, length: i
     followed.close()
 
 
+@pytest.mark.long
 def test_a_sampler_is_made_only_after_many_new_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     sampler = h5r.Recording.sampler

@@ -125,6 +125,7 @@ def test_samples_by_number_do_not_disturb_those_that_were_decoded_ahead(tmp_path
             sampler.stream.numbered(np.arange(5))
 
 
+@pytest.mark.long
 def test_threads_that_share_a_sampler_get_right_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(kept_columns, "_SMALL_BYTES", 0)
     monkeypatch.setattr(sampling_plan, "_MOST_AHEAD", 8)  # two batches

@@ -297,6 +297,7 @@ def test_a_sampler_of_whole_episodes_says_so(recording):
 # Memory -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("options", [{}, {"order": "chunk"}, {"cache": "compressed"}, {"replace": True}], ids=str)
 def test_memory_does_not_grow_with_the_number_of_batches(tmp_path, options):

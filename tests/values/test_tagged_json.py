@@ -436,6 +436,7 @@ def test_text_that_names_a_class_is_only_text():
     assert read == "echo"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("piece", ['"\\', "\\", '\\"', '"\n\\\n'], ids=repr)
 def test_strings_that_do_not_end_take_no_longer_than_others(piece):

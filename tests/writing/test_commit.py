@@ -105,6 +105,7 @@ def drained_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarr
 # Whenever ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_drain_after_every_row_writes_what_one_at_the_end_does(
     drained_once: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_drain_at_any_boundary_of_rows_chunks_and_episodes_changes_nothing(
     check_same_content(committed(tmp_path / "run.h5"), drained_once)
 
 
+@pytest.mark.long
 def test_drains_by_the_clock_write_what_one_at_the_end_does(
     drained_once: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -686,6 +688,7 @@ READER = """
 """
 
 
+@pytest.mark.long
 @each_writer
 def test_a_reader_in_another_process_sees_every_commit_and_nothing_else(
     writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

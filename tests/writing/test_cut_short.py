@@ -106,6 +106,7 @@ def test_a_row_without_texts_of_its_own_is_repeated_without_those_of_the_row_bef
 # Growth -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @each_writer
 def test_a_journal_that_grows_has_room_for_all_rows_that_it_had_room_for(
     writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -77,6 +77,7 @@ def test_returns_are_the_sums_of_the_rewards_to_the_last_bit(
     check_returns(tmp_path / "run.h5", episodes)
 
 
+@pytest.mark.long
 @settings(max_examples=25, database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     episodes=st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=9), min_size=1, max_size=5),

@@ -150,6 +150,7 @@ class Photographer:
         self.instants.append(Instant(copy, journal.control[Control.HEAD] if journal.is_laid_out else 0))
 
 
+@pytest.mark.long
 def test_a_recorder_killed_at_any_operation_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_journal(monkeypatch, 16)
     lengths = [3, 0, 20, 1, 2]
@@ -192,6 +193,7 @@ def test_a_recorder_of_everything_killed_at_any_operation_loses_no_row(
         check_alone(instant.path)
 
 
+@pytest.mark.long
 def test_a_recorder_whose_ring_is_smaller_than_a_chunk_loses_no_row_when_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -279,6 +279,7 @@ trees = st.recursive(
 )
 
 
+@pytest.mark.long
 @settings(PROFILE, max_examples=10, phases=[Phase.explicit, Phase.generate])
 @given(trees, trees, st.lists(st.integers(1, 40), min_size=1, max_size=4), st.sampled_from([8, 16, 64]))
 def test_batches_of_any_trees_are_those_of_single_steps(

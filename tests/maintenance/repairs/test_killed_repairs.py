@@ -128,6 +128,7 @@ def copied(path: Path, name: str) -> Path:
     return folder / path.name
 
 
+@pytest.mark.long
 def test_a_repair_that_is_killed_for_real_is_done_by_the_next(tmp_path: Path) -> None:
     path = left_pairs(tmp_path, [3, 2], [2000, 5])
     for writes in (0, 7, 20):

@@ -131,6 +131,7 @@ def test_recordings_are_used_in_callbacks_of_h5py_while_another_thread_does_so_t
     assert run_script(script, path).stdout == "over\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("work", ["repair", "record"])
 def test_a_thread_that_writes_while_the_program_ends_does_not_crash_it(work: str, path: Path, tmp_path: Path) -> None:
     """And leaves a recording that is whole, or can be repaired."""
