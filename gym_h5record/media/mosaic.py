@@ -15,7 +15,7 @@ __all__ = ["MAX_SIDE_PX", "Mosaic", "shown_size"]
 MAX_SIDE_PX = 16_384
 """Pixels of the longer side of a picture. H.264 has no larger ones."""
 
-_WANTED_PX = 320  # of the longer side, if nobody says how large: small pictures are enlarged by a whole number
+_WANTED_PX = 320  # of the longer side, if the caller gives no scale: small pictures are enlarged by a whole number
 _GAP_PX = 2  # between panels
 _IN_ONE_ROW = 3
 _HEADER_PX = 14  # size of the font
@@ -78,7 +78,7 @@ class Mosaic:
         return strip
 
     def usual_scale(self) -> float:
-        """The scale if nobody gives one: a whole number that makes the longer side about 320 pixels long."""
+        """The scale if the caller gives none: a whole number that makes the longer side about 320 pixels long."""
         return float(max(1, round(_WANTED_PX / max(self.size))))
 
 

@@ -1,6 +1,6 @@
 """Which rows the steps of some episodes have: from the number of a step to its row, by arithmetic.
 
-No array has an entry per step, unless somebody asks for that many steps.
+No array has an entry per step, unless the caller asks for that many steps.
 """
 
 from __future__ import annotations

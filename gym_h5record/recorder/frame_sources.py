@@ -106,7 +106,7 @@ class RenderedFrames(FrameSource):
         self._captured = None
 
     def render(self) -> Any:
-        captured, self._captured = self._captured, None  # the user may change it, so nobody else gets it
+        captured, self._captured = self._captured, None  # the user may change it, so it is given once
         return self.env.render() if captured is None else captured[0]
 
 

@@ -82,7 +82,7 @@ class LaneDrain:
                 self._index.drop_open(lane)
                 self._count_items(lane, int(kept.first_rows[lane]))
             for lane in {lane for _, lane in set(kept.discarded) - self._discarded}:
-                self._file.forget_rows(lane, 0)  # of ragged items, nobody knows the first that changes
+                self._file.forget_rows(lane, 0)  # the first ragged item that changes is not known
             new_tail = head if is_last else self._released(kept, tail, head)
             is_released = kept.ticks < new_tail - tail
             episodes = self._write(kept, is_released)

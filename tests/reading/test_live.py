@@ -1,4 +1,4 @@
-"""Following a recording while it is made: what is shown is committed and right, nobody is disturbed, and it ends.
+"""Following a recording while it is made: what is shown is committed and right, and the recorder is not disturbed.
 
 ``scripts/tail_test.py`` does the first part for longer, and kills more.
 """
@@ -528,7 +528,7 @@ def test_the_numbers_of_two_commits_are_not_mixed(rows: int, episodes: int, tmp_
         assert (recording.num_rows, recording.num_episodes, recording.num_steps) == right
 
 
-# Nobody is disturbed ------------------------------------------------------------------------------
+# The recorder is not disturbed --------------------------------------------------------------------
 
 
 def test_a_reader_holds_no_lock(tmp_path: Path) -> None:
@@ -611,7 +611,7 @@ def test_readers_killed_at_any_instant_are_not_noticed(recorders: Callable[..., 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the writer through /proc")
 @each_writer
-def test_when_nobody_is_left_to_write_it_is_said_and_after_repair_it_goes_on(
+def test_when_no_writer_is_left_it_is_said_and_after_repair_it_goes_on(
     writer: str, recorders: Callable[..., Recorder], tmp_path: Path
 ) -> None:
     path = tmp_path / "run.h5"

@@ -173,7 +173,7 @@ def test_a_step_that_raised_may_be_taken_again(path: Path) -> None:
         assert [list(each.actions) for each in recording] == [[1, 3], [2, 4]]
 
 
-def test_after_an_interrupt_lanes_are_recorded_from_their_next_reset_on_and_nobody_waits_for_the_others(
+def test_after_an_interrupt_lanes_are_recorded_from_their_next_reset_on_and_do_not_wait_for_the_others(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any, **__: Any) -> None:

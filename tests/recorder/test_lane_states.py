@@ -155,7 +155,7 @@ def test_the_last_info_of_a_lane_that_was_reset_since_is_its_final_one() -> None
     assert asked.summaries[0].last_info == {"n": 7}
 
 
-def test_an_episode_without_steps_has_the_info_of_its_reset_whoever_has_reset_it() -> None:
+def test_an_episode_without_steps_has_the_info_of_its_reset_by_the_caller_or_by_itself() -> None:
     asked = Asked()
     found = begun(states(keep=asked), 0, infos={"n": np.arange(3)})
     found.begin_by_itself({1: {}}, {"n": np.arange(3)})

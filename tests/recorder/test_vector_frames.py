@@ -96,7 +96,7 @@ def test_a_camera_is_called_with_the_environments_and_gives_each_lane_its_pictur
         (Rendering(None), "auto", "none"),
         (Rendering("human"), "auto", "none"),
         (Rendering(None, PICTURE), "observation", "observation"),
-        (Rendering(None, PICTURE), "auto", "none"),  # nobody knows whether they are what it renders
+        (Rendering(None, PICTURE), "auto", "none"),  # it is not known whether they are what it renders
     ],
     ids=["auto", "render", "off", "no mode", "human", "observation", "pictures"],
 )

@@ -81,7 +81,7 @@ def test_items_are_covered_however_many_are_written_at_once(count: int, written:
     assert written.reads == []  # everything needed was at hand
 
 
-def test_a_block_that_was_begun_by_somebody_else_is_read_once(written: Written) -> None:
+def test_a_block_that_another_writer_began_is_read_once(written: Written) -> None:
     written.write(0, [*range(11)])
     written.checksums = BlockChecksums(written.dataset, SIZE)  # opened again
     written.write(11, [1])

@@ -90,7 +90,7 @@ def test_rows_have_to_be_written_together_where_a_chunk_is_written_anew(tmp_path
 @pytest.mark.parametrize(
     "shape", [pytest.param((16, 84, 84), id="other-chunks"), pytest.param((8, 84, 84), id="another-filter")]
 )
-def test_a_dataset_made_by_somebody_else_is_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_a_dataset_made_by_another_package_is_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
     with h5py.File(tmp_path / "run.h5", "w") as file:
         compression = "gzip" if shape[0] == 8 else "lzf"
         file.create_dataset("x", (0, 84, 84), "u1", chunks=shape, maxshape=(None, 84, 84), compression=compression)
@@ -173,7 +173,7 @@ def test_items_of_any_type_come_back(shape: tuple[int, ...], dtype: str, tmp_pat
         assert np.array_equal(file["x"][:], items)
 
 
-# Going on with what somebody else has stored -------------------------------------------------------
+# Going on with what another writer has stored ------------------------------------------------------
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4", "lzf", "szip"])

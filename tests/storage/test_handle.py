@@ -311,7 +311,7 @@ def test_a_recording_that_is_still_open_when_the_process_ends_does_not_crash_it(
     assert run_script(script, path).stderr == ""
 
 
-def test_a_recording_that_nobody_holds_any_more_is_closed(path: Path) -> None:
+def test_a_recording_without_references_is_closed(path: Path) -> None:
     before = open_descriptors()
     for _ in range(3):
         h5r.Recording(path).episodes[0].observations[0]

@@ -136,7 +136,7 @@ def test_released_lock_has_no_descriptor(recording):
         _ = lock.descriptor
 
 
-def test_lock_file_of_nobody_means_nothing(recording):
+def test_lock_file_without_a_holder_means_nothing(recording):
     lock_path(recording).write_bytes(b"")
     assert not is_locked(recording)
     RecordingLock(recording).release()
@@ -265,7 +265,7 @@ def test_killed_holder_gives_the_lock_up(recording):
     with other_process(_HOLD, recording) as holder:
         holder.send_signal(signal.SIGKILL)
         holder.wait(timeout=30)
-        assert lock_path(recording).exists()  # nobody was there to remove it
+        assert lock_path(recording).exists()  # no process was left to remove it
         assert not is_locked(recording)
         RecordingLock(recording).release()
 
@@ -309,7 +309,7 @@ def test_lock_is_not_inherited_unless_handed_over(recording):
         child.wait(timeout=30)
 
 
-def test_a_lock_is_current_until_somebody_removes_its_file(tmp_path):
+def test_a_lock_is_current_until_its_file_is_removed(tmp_path):
     lock = RecordingLock(tmp_path / "run.h5")
     assert lock.is_current
     lock_path(tmp_path / "run.h5").unlink()

@@ -529,7 +529,7 @@ def test_another_hdf5_file_is_not_a_recording_and_the_difference_is_named(tmp_pa
         check_format(file, tmp_path / "run.h5")
     with pytest.raises(NotARecordingError, match=r"run\.h5"):
         RecordingFile(tmp_path / "run.h5")
-    (tmp_path / "run.h5").replace(tmp_path / "elsewhere")  # nobody holds it open
+    (tmp_path / "run.h5").replace(tmp_path / "elsewhere")  # no process holds it open
     with h5py.File(tmp_path / "elsewhere", "r+") as file:
         file.attrs["format"] = "anything"
 
@@ -564,7 +564,7 @@ def test_metadata_that_cannot_be_read_is_corrupt(attribute: str, text: str | Non
             file["metadata"].attrs[attribute] = text
     with pytest.raises(CorruptRecordingError):
         RecordingFile(tmp_path / "run.h5")
-    with h5py.File(tmp_path / "run.h5", "r+"):  # nobody holds it open
+    with h5py.File(tmp_path / "run.h5", "r+"):  # no process holds it open
         pass
 
 

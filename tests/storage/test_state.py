@@ -53,7 +53,7 @@ def test_whatever_a_dead_recorder_leaves_is_interrupted(name: str, tmp_path: Pat
     assert contents(path.parent) == before
 
 
-def test_a_lock_file_that_nobody_holds_means_nothing(tmp_path: Path) -> None:
+def test_a_lock_file_without_a_holder_means_nothing(tmp_path: Path) -> None:
     path = closed(tmp_path)
     lock_path(path).touch()
     assert recording_state(path) is State.CLOSED
@@ -73,7 +73,7 @@ def test_a_lock_that_is_held_makes_it_live_even_if_the_holder_is_this_process(tm
 
 
 def test_a_lock_on_a_file_that_is_closed_does_not_make_it_live(tmp_path: Path) -> None:
-    """Whoever holds it has not begun to write, or has ended."""
+    """The process that holds it has not begun to write, or has ended."""
     path = closed(tmp_path)
     lock = RecordingLock(path)
     assert recording_state(path) is State.CLOSED
@@ -108,7 +108,7 @@ def test_a_file_that_was_being_written_says_so_without_anything_beside_it(name: 
     (tmp_path / "copy").mkdir()
     copy = Path(shutil.copy(path, tmp_path / "copy" / "run.h5"))
     assert recording_state(copy) is State.INTERRUPTED
-    with h5py.File(copy) as file:  # nobody else minds
+    with h5py.File(copy) as file:  # HDF5 itself reads it
         assert "commit" in file
     with pytest.raises(InterruptedRecordingError, match="its journal is not beside it"):
         h5r.Recording(copy)

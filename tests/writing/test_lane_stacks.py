@@ -183,7 +183,7 @@ def test_a_tick_that_was_not_published_is_not_continued(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(LaneRowWriter, "_publish", interrupted)
         pen.step(stacks((1, 1, 2), (5, 5, 6)))
-    pen.step(stacks((1, 2, 3), (5, 6, 7)))  # would slide on from the tick that nobody has
+    pen.step(stacks((1, 2, 3), (5, 6, 7)))  # would slide on from the tick that was rolled back
     pen.close()
     assert stored(path, 0) == ([1, 3], [2, 2])
     assert identical(observations(path, 1), [stack(5, 5, 5), stack(5, 6, 7)])

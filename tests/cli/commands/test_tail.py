@@ -44,7 +44,7 @@ def meanwhile(act: Callable[[], None]) -> Iterator[None]:
     def run() -> None:
         try:
             act()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the test fails of it
+        except Exception as error:  # noqa: BLE001  # any error makes the test fail
             failures.append(error)
 
     thread = threading.Thread(target=run)

@@ -30,7 +30,7 @@ class Death:
     """Lets this process die, as far as files are concerned, at its n-th change of one.
 
     The change itself is made by half if it is a write. From then on nothing is
-    changed any more, and whoever asks for more is told.
+    changed any more: every further change raises ``Killed``.
 
     Attributes:
         changes: How many there have been.

@@ -300,7 +300,7 @@ def test_a_recording_that_is_being_made_is_left_alone(
     check_pairs(tmp_path / "run.h5", [3])
 
 
-def test_a_dry_run_does_not_wait_for_whoever_records(tmp_path: Path) -> None:
+def test_a_dry_run_does_not_wait_for_the_recorder(tmp_path: Path) -> None:
     with Pen(tmp_path / "run.h5") as pen:
         write_pairs(pen, [3])
         start_s = time.monotonic()

@@ -638,7 +638,7 @@ def test_a_recording_that_grew_its_journal_is_saved(tmp_path: Path) -> None:
     check_equal(tmp_path / "run.h5", tmp_path / "saved.h5")
 
 
-def test_the_damaged_file_may_be_read_only_and_in_use_by_nobody(tmp_path: Path) -> None:
+def test_the_damaged_file_may_be_read_only_and_not_in_use(tmp_path: Path) -> None:
     path = unreadable_chunk(pictures(tmp_path))
     path.chmod(0o444)
     assert salvage(path, tmp_path / "saved.h5").rows == 46
@@ -673,8 +673,8 @@ def test_metadata_that_cannot_be_read_is_left_out_and_the_rest_is_kept(tmp_path:
     check_pairs(tmp_path / "saved.h5", [3, 2])
 
 
-@pytest.mark.parametrize("content", [b"", b"somebody's thesis"])
-def test_what_somebody_else_has_put_in_the_place_of_the_copy_meanwhile_is_left(
+@pytest.mark.parametrize("content", [b"", b"a thesis"])
+def test_what_another_process_has_put_in_the_place_of_the_copy_meanwhile_is_left(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, out = tmp_path / "run.h5", tmp_path / "out.h5"

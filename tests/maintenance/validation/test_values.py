@@ -148,7 +148,7 @@ def test_a_chunk_that_is_damaged_is_found_by_its_rows(path: Path) -> None:
     assert (problem.code, problem.place) == ("chunk-unreadable", "/observations/picture row 16")
 
 
-def test_columns_are_read_even_if_nobody_knows_their_types(path: Path) -> None:
+def test_columns_are_read_even_if_their_types_are_not_known(path: Path) -> None:
     with spoiling(path) as file:
         file["observations/picture"].id.write_direct_chunk((16, 0, 0), b"no gzip at all")
         del file["types"]

@@ -79,7 +79,7 @@ def test_a_chunk_of_another_size_is_refused(size: int, mask: int, compression: s
         StoredChunks(file["x"]).read(16)
 
 
-def test_items_belong_to_whoever_has_read_them(tmp_path: Path) -> None:
+def test_items_belong_to_the_caller_that_has_read_them(tmp_path: Path) -> None:
     with h5py.File(write(tmp_path / "run.h5", None), "r") as file:
         chunks = StoredChunks(file["x"])
         first = chunks.read(0)

@@ -317,7 +317,7 @@ def test_a_full_disk_is_an_error_of_sync_not_of_write(path: Path, monkeypatch: p
         assert file.failure.errno == errno.ENOSPC
         monkeypatch.undo()
         put(file, 20, b"is too late")
-        assert get(file, 20, 31) == b"is too late"  # whoever writes does not notice
+        assert get(file, 20, 31) == b"is too late"  # the writer does not notice
         assert get(file, len(OLD) - 2, len(OLD) + 12) == b"is not written"
         for _ in range(2):
             with pytest.raises(OSError, match="No space left"):

@@ -221,7 +221,7 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
 
 
 def test_an_opening_that_fails_closes_its_descriptor_once(tmp_path: Path) -> None:
-    """Otherwise it would be closed again when it is collected, and be somebody else's by then."""
+    """Otherwise it would be closed again when it is collected, and be that of another file by then."""
     (tmp_path / "text").write_bytes(b"a text")
     with pytest.raises(NotARecordingError) as caught:
         GuardedFile(tmp_path / "text")

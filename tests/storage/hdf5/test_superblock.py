@@ -29,7 +29,7 @@ _WRITER = """
         data[row] = row
         data.flush()
     file.flush()
-    data.resize((300, 1000))  # never flushed: nobody was promised these
+    data.resize((300, 1000))  # never flushed: no reader was promised these
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

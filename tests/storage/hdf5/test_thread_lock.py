@@ -50,7 +50,7 @@ def test_threads_that_go_on_while_the_program_ends_neither_hang_nor_crash_it(
 
 
 def test_a_program_may_use_hdf5_in_threads_until_it_ends(path: Path) -> None:
-    """Whoever says ``atexit`` later than the package comes before it."""
+    """Code that registers with ``atexit`` later than the package comes before it."""
     script = """
         import atexit, sys, threading, time
         import gym_h5record as h5r
