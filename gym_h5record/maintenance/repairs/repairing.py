@@ -126,7 +126,12 @@ def repair(
         WriterError: If writing fails, for example because the disk is full. Nothing is lost.
     """
     target = Path(os.path.realpath(given_path(path)))
-    state = recording_state(target)
+    try:
+        state = recording_state(target)
+    except RecordingNotFoundError:  # perhaps its recorder was killed when it had only the lock
+        if not dry_run:
+            _remove_leftovers(target)
+        raise
     if state is State.CLOSED and not dry_run:
         _remove_leftovers(target)
     if salvage is not None:
@@ -144,7 +149,7 @@ def repair(
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what a compaction or a repair that was killed has left beside a closed recording, its lock included."""
+    """Remove what a killed compaction or repair has left beside a closed recording, and a lock that no process holds."""
     leftovers = (partial_path(path), redo_path(path), spare_path(path))
     if any(map(os.path.lexists, (*leftovers, lock_path(path)))):
         with suppress(RecordingInUseError, OSError):  # it still runs, or nothing can be changed in the directory

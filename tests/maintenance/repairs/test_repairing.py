@@ -310,6 +310,15 @@ def test_a_dry_run_does_not_wait_for_the_recorder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
+def test_the_lock_of_a_recorder_that_was_killed_before_it_made_a_file_is_removed(dry_run: bool, tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    lock_path(path).touch()  # and no process holds it
+    with pytest.raises(RecordingNotFoundError, match="no recording"):
+        h5r.repair(path, dry_run=dry_run)
+    assert [*tmp_path.iterdir()] == ([lock_path(path)] if dry_run else [])
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
 def test_nothing_there_is_said(dry_run: bool, tmp_path: Path) -> None:
     for path in (tmp_path / "run.h5", tmp_path / "missing" / "run.h5"):
         with pytest.raises(RecordingNotFoundError, match=r"run\.h5"):
