@@ -149,7 +149,7 @@ def repair(
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what a killed compaction or repair has left beside a closed recording, and a lock that no process holds."""
+    """Remove what a killed compaction or repair left beside a closed recording, and a lock that no process holds."""
     leftovers = (partial_path(path), redo_path(path), spare_path(path))
     if any(map(os.path.lexists, (*leftovers, lock_path(path)))):
         with suppress(RecordingInUseError, OSError):  # it still runs, or nothing can be changed in the directory
