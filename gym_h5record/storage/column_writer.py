@@ -16,7 +16,7 @@ from gym_h5record.format.nodes import Field
 from gym_h5record.storage.checksums import BlockChecksums
 from gym_h5record.storage.column_layout import is_compressed, packed_layout, recording_layout
 from gym_h5record.storage.format_checks import check_field
-from gym_h5record.storage.hdf5.chunks import StoredChunks
+from gym_h5record.storage.hdf5.chunks import WrittenChunks
 from gym_h5record.storage.hdf5.codecs import Codec
 from gym_h5record.storage.hdf5.objects import filter_ids
 
@@ -59,7 +59,7 @@ class ColumnWriter:
         self._extent = len(dataset)
         self._checksums = None if checksums is None else BlockChecksums(checksums, self._rows)
         self._newest = -1, np.empty(0)  # of a packed column, the chunk used last: number of its first item, its items
-        self.chunks = StoredChunks(dataset)
+        self.chunks = WrittenChunks(dataset)
         self.held_rows = self._rows if is_compressed(field) else 1
 
     def write(self, start: int, items: np.ndarray) -> None:

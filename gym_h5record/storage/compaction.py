@@ -27,7 +27,7 @@ from gym_h5record.storage.column_layout import is_compressed
 from gym_h5record.storage.empty_recording import LIBVER, recording_image
 from gym_h5record.storage.handle import Handle
 from gym_h5record.storage.hdf5.atomic import atomic_path
-from gym_h5record.storage.hdf5.chunk_listing import stored_chunks
+from gym_h5record.storage.hdf5.chunk_listing import listed_chunks
 from gym_h5record.storage.hdf5.new_file import NewFile
 from gym_h5record.storage.hdf5.objects import READ_ERRORS
 from gym_h5record.storage.hdf5.plain_chunks import open_plain_chunks
@@ -248,7 +248,7 @@ class _Filling:
 
     def _copy_chunks(self, name: str, count: int) -> None:
         new = self._grown(name, count).id
-        for chunk in stored_chunks(self._descriptor, self._old.datasets[name], count):
+        for chunk in listed_chunks(self._descriptor, self._old.datasets[name], count):
             new.write_direct_chunk(chunk.at, chunk.data, chunk.mask)
             self._stream.check()
 

@@ -19,7 +19,7 @@ from gym_h5record.storage.checksums import LaneChecksums
 from gym_h5record.storage.column_layout import Layout, is_compressed, packed_layout, recording_layout
 from gym_h5record.storage.format_checks import check_field
 from gym_h5record.storage.hdf5.chunk_table import chunk_origin
-from gym_h5record.storage.hdf5.chunks import StoredChunks
+from gym_h5record.storage.hdf5.chunks import WrittenChunks
 from gym_h5record.storage.hdf5.codecs import Codec
 from gym_h5record.storage.hdf5.objects import filter_ids
 
@@ -65,7 +65,7 @@ class LaneColumnWriter:
         # HDF5 keeps the mask of a chunk that is written anew with the size that it had. Small chunks of a compacted
         # file, which are compressed, may have just the size that they have without compression.
         self._old_extent, self._renewed = self._extent if filter_ids(dataset.id) else 0, set[int]()
-        self._stored = StoredChunks(dataset)
+        self._stored = WrittenChunks(dataset)
         self._old_chunks = -(-self._extent // self._rows) * self._groups
         self._is_written = bytearray()  # for each chunk, whether it was written here
         self._kept: dict[int, np.ndarray] = {}

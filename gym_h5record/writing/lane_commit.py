@@ -114,7 +114,8 @@ class LaneDrain:
         filled = tail + int(kept.ticks[is_partial].min(initial=head - tail))
         first = min(released, filled) if head - filled <= most else released
         whole = self._before_cuts(kept, first - tail) + tail
-        return whole if whole > tail or head - whole < self.journal.usable_rows else first  # a full one needs room
+        # A reset and the rows that it cuts short are parted only where the recorder would wait for room for ever.
+        return whole if whole > tail or head - whole < self.journal.usable_rows else first
 
     def _before_cuts(self, kept: LaneRows, first: int) -> int:
         """The largest tick up to ``first`` that parts no episode from the reset that cut it short.

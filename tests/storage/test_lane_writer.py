@@ -15,7 +15,7 @@ import pytest
 from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.column_layout import Layout, create_column, packed_layout, recording_layout
-from gym_h5record.storage.hdf5.chunks import StoredChunks
+from gym_h5record.storage.hdf5.chunks import WrittenChunks
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.lane_writer import LaneColumnWriter
 
@@ -226,7 +226,7 @@ def test_ends_are_read_as_addresses_of_items(path: Path) -> None:
 @each_field
 def test_no_chunk_of_a_new_column_is_looked_for(field: Field, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # HDF5 goes through all chunks to find one: to close 3,000 steps of 8 lanes of RGB pictures took 58 s.
-    monkeypatch.setattr(StoredChunks, "is_indexed", None)
+    monkeypatch.setattr(WrittenChunks, "is_indexed", None)
     with opened(path, field) as writer:
         for row in range(3 * writer._rows):
             write(writer, {0: [row], 2: [7 * row]})

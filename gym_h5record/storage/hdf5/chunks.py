@@ -12,15 +12,13 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.storage.hdf5.filters import ChunkFilters, largest_chunk
 from gym_h5record.storage.hdf5.objects import hdf5_errors_as_corrupt
 
-__all__ = ["CAN_LIST_CHUNKS", "StoredChunks"]
-
-CAN_LIST_CHUNKS = hasattr(h5py.h5d.DatasetID, "chunk_iter")  # HDF5 1.12.3
+__all__ = ["WrittenChunks"]
 
 _MAX_SPARE_BYTES = 4 << 20
 """The largest buffer that is kept for the next chunk."""
 
 
-class StoredChunks:
+class WrittenChunks:
     """Reads chunks of one dataset. Several threads may do so at the same time.
 
     Args:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import math
 import os
 from bisect import bisect_right
-from typing import Any
 
 import h5py
 import numpy as np
 
-from gym_h5record.storage.hdf5.chunk_index import indexed_chunks
-from gym_h5record.storage.hdf5.chunks import CAN_LIST_CHUNKS
+from gym_h5record.storage.hdf5.chunk_listing import list_chunks
 from gym_h5record.storage.hdf5.objects import filter_ids
 
 __all__ = ["PlainChunks", "open_plain_chunks"]
@@ -65,19 +63,13 @@ def open_plain_chunks(descriptor: int, dataset: h5py.Dataset) -> PlainChunks | N
     """Find the chunks of a dataset.
 
     Returns:
-        None if it has filters, if HDF5 is too old to list them, or if their index claims more chunks than the file can
-        hold: HDF5 would look for all of them.
+        None if it has filters, or if ``list_chunks`` cannot list them.
     """
-    rows, chunk_bytes = int(dataset.chunks[0]), math.prod(dataset.chunks) * dataset.dtype.itemsize
-    claimed = indexed_chunks(descriptor, dataset) if CAN_LIST_CHUNKS else None
-    if filter_ids(dataset.id) or claimed is None or claimed * chunk_bytes > os.fstat(descriptor).st_size:
+    chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    found = None if filter_ids(dataset.id) else list_chunks(descriptor, dataset, chunk_bytes)
+    if found is None:
         return None
-    addresses = np.full(claimed, -1, np.int64)
-
-    def note(chunk: Any) -> None:
-        number = chunk.chunk_offset[0] // rows
-        if number < claimed and chunk.size == chunk_bytes:
-            addresses[number] = chunk.byte_offset
-
-    dataset.id.chunk_iter(note)
+    addresses = np.full(max(found.numbers, default=-1) + 1, -1, np.int64)
+    is_whole = np.array(found.sizes) == chunk_bytes
+    addresses[np.array(found.numbers, np.int64)[is_whole]] = np.array(found.offsets, np.int64)[is_whole]
     return PlainChunks(descriptor, dataset, addresses)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gym_h5record.storage.hdf5 import chunk_listing
-from gym_h5record.storage.hdf5.chunk_listing import stored_chunks
+from gym_h5record.storage.hdf5.chunk_listing import listed_chunks
 from gym_h5record.storage.hdf5.filters import largest_chunk
 
 CAN_LIST = pytest.mark.parametrize("can_list", [True, False], ids=["listed", "one by one"])
@@ -28,7 +28,7 @@ def make(path: Path, shape: tuple[int, ...], chunks: tuple[int, ...], stored: di
 def read(path: Path, count: int) -> list[tuple[tuple[int, ...], int, bytes]]:
     """The chunks of the first items."""
     with h5py.File(path) as file, path.open("rb") as stream:
-        return [(at, mask, bytes(data)) for at, mask, data in stored_chunks(stream.fileno(), file["x"], count)]
+        return [(at, mask, bytes(data)) for at, mask, data in listed_chunks(stream.fileno(), file["x"], count)]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 def test_chunks_are_given_with_their_masks_in_the_order_of_the_items(
     can_list: bool, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunk_listing, "CAN_LIST_CHUNKS", can_list)
+    monkeypatch.setattr(chunk_listing, "_CAN_LIST", can_list)
     make(path, (30, 2), (10, 2), {(20, 0): b"the last", (10, 0): b"masked", (0, 0): b"one"})
     assert read(path, 11) == [((0, 0), 0, b"one"), ((10, 0), 1, b"masked")]
     assert len(read(path, 30)) == 3
@@ -51,7 +51,7 @@ def test_chunks_are_given_with_their_masks_in_the_order_of_the_items(
 def test_of_lanes_the_chunks_are_given_that_there_are(
     can_list: bool, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunk_listing, "CAN_LIST_CHUNKS", can_list)
+    monkeypatch.setattr(chunk_listing, "_CAN_LIST", can_list)
     places = [(20, 1), (0, 2), (10, 0), (0, 0), (30, 1)]
     make(path, (40, 3), (10, 1), {place: f"m{place}".encode() for place in places})
     assert read(path, 25) == [(place, 1, f"m{place}".encode()) for place in sorted(places)[:-1]]
@@ -59,7 +59,7 @@ def test_of_lanes_the_chunks_are_given_that_there_are(
 
 @CAN_LIST
 def test_a_chunk_that_is_missing_is_an_error(can_list: bool, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunk_listing, "CAN_LIST_CHUNKS", can_list)
+    monkeypatch.setattr(chunk_listing, "_CAN_LIST", can_list)
     make(path, (30,), (10,), {(0,): b"one", (20,): b"the last"})
     assert read(path, 10) == [((0,), 0, b"one")]
     with pytest.raises((OSError, RuntimeError)):
@@ -68,7 +68,7 @@ def test_a_chunk_that_is_missing_is_an_error(can_list: bool, path: Path, monkeyp
 
 @CAN_LIST
 def test_a_chunk_that_is_too_large_is_an_error(can_list: bool, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunk_listing, "CAN_LIST_CHUNKS", can_list)
+    monkeypatch.setattr(chunk_listing, "_CAN_LIST", can_list)
     most = largest_chunk(80_000)
     make(path, (20_000,), (10_000,), {(0,): bytes(most), (10_000,): bytes(most + 1)})
     assert [len(data) for _, _, data in read(path, 10_000)] == [most]
@@ -81,7 +81,7 @@ def test_a_file_that_is_cut_short_is_an_error(path: Path) -> None:
     with h5py.File(path) as file, path.open("rb") as stream:
         os.truncate(path, file["x"].id.get_chunk_info(0).byte_offset + 1)
         with pytest.raises(OSError, match=r"/x: 3 bytes at \d+ are no chunk of the file"):
-            list(stored_chunks(stream.fileno(), file["x"], 10))
+            list(listed_chunks(stream.fileno(), file["x"], 10))
 
 
 def test_an_index_of_more_chunks_than_the_file_can_hold_is_not_walked_through(path: Path) -> None:

@@ -15,7 +15,7 @@ from gym_h5record.errors import CorruptRecordingError
 from gym_h5record.format.nodes import Field
 from gym_h5record.storage.column_layout import create_column, recording_layout
 from gym_h5record.storage.column_writer import ColumnWriter
-from gym_h5record.storage.hdf5.chunks import StoredChunks
+from gym_h5record.storage.hdf5.chunks import WrittenChunks
 from gym_h5record.storage.hdf5.codecs import make_codec
 from gym_h5record.storage.hdf5.objects import open_dataset
 from gym_h5record.storage.hdf5.shuffle import shuffle_and_compress
@@ -47,7 +47,7 @@ def store(path: Path, data: bytes, mask: int = 0) -> None:
 )
 def test_chunks_of_any_filter_come_back(compression: str | None, filter_id: int, tmp_path: Path) -> None:
     with h5py.File(write(tmp_path / "run.h5", compression)) as file:
-        chunks = StoredChunks(file["x"])
+        chunks = WrittenChunks(file["x"])
         assert chunks.filter_id == filter_id
         if filter_id:
             found = np.concatenate([chunks.read(first) for first in (0, 16, 32)])
@@ -58,7 +58,7 @@ def test_chunks_of_any_filter_come_back(compression: str | None, filter_id: int,
 def test_a_chunk_is_there_or_not(tmp_path: Path) -> None:
     with h5py.File(write(tmp_path / "run.h5"), "r+") as file:
         file["x"].resize(100, axis=0)
-        chunks = StoredChunks(file["x"])
+        chunks = WrittenChunks(file["x"])
         assert [chunks.is_indexed(first) for first in (0, 16, 32, 48, 96)] == [True, True, True, False, False]
         with pytest.raises((OSError, RuntimeError, ValueError)):
             chunks.read(48)
@@ -67,7 +67,7 @@ def test_a_chunk_is_there_or_not(tmp_path: Path) -> None:
 def test_a_chunk_that_its_filter_has_left_out_is_as_it_is(tmp_path: Path) -> None:
     store(write(tmp_path / "run.h5"), pictures(16)[::-1].tobytes(), mask=1)
     with h5py.File(tmp_path / "run.h5") as file:
-        assert np.array_equal(StoredChunks(file["x"]).read(16), pictures(16)[::-1])
+        assert np.array_equal(WrittenChunks(file["x"]).read(16), pictures(16)[::-1])
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4", "lzf", "szip"])
@@ -76,12 +76,12 @@ def test_a_chunk_that_its_filter_has_left_out_is_as_it_is(tmp_path: Path) -> Non
 def test_a_chunk_of_another_size_is_refused(size: int, mask: int, compression: str, tmp_path: Path) -> None:
     store(write(tmp_path / "run.h5", compression), bytes(size), mask)
     with h5py.File(tmp_path / "run.h5") as file, pytest.raises((OSError, RuntimeError, ValueError)):
-        StoredChunks(file["x"]).read(16)
+        WrittenChunks(file["x"]).read(16)
 
 
 def test_items_belong_to_the_caller_that_has_read_them(tmp_path: Path) -> None:
     with h5py.File(write(tmp_path / "run.h5", None), "r") as file:
-        chunks = StoredChunks(file["x"])
+        chunks = WrittenChunks(file["x"])
         first = chunks.read(0)
         chunks.read(16)
         assert np.array_equal(first, pictures()[:16])
@@ -90,7 +90,7 @@ def test_items_belong_to_the_caller_that_has_read_them(tmp_path: Path) -> None:
 def test_threads_that_read_at_once_do_not_get_each_others_items(tmp_path: Path) -> None:
     wrong: list[int] = []
     with h5py.File(write(tmp_path / "run.h5", "lz4")) as file:
-        chunks = StoredChunks(file["x"])
+        chunks = WrittenChunks(file["x"])
 
         def read(first: int) -> None:
             expected = pictures()[first : first + 16]
@@ -107,7 +107,7 @@ def test_threads_that_read_at_once_do_not_get_each_others_items(tmp_path: Path) 
 def test_a_bomb_takes_no_more_memory_than_a_chunk(tmp_path: Path) -> None:
     store(write(tmp_path / "run.h5"), zlib.compress(bytes(1 << 20)))
     with h5py.File(tmp_path / "run.h5") as file, pytest.raises(ValueError, match="chunk"):
-        StoredChunks(file["x"]).read(16)
+        WrittenChunks(file["x"]).read(16)
 
 
 # Chunks that are about to be written again -----------------------------------------------------------
@@ -116,7 +116,7 @@ def test_a_bomb_takes_no_more_memory_than_a_chunk(tmp_path: Path) -> None:
 def test_a_damaged_chunk_cannot_be_appended_to(tmp_path: Path) -> None:
     store(write(tmp_path / "run.h5"), b"\x7f")
     with h5py.File(tmp_path / "run.h5") as file:
-        chunks = StoredChunks(file["x"])
+        chunks = WrittenChunks(file["x"])
         assert np.array_equal(chunks.read_to_append(0), pictures()[:16])
         with pytest.raises(CorruptRecordingError, match="/x cannot be appended to"):
             chunks.read_to_append(16)
@@ -130,7 +130,7 @@ def test_only_a_chunk_of_which_a_part_is_overwritten_is_checked(
 ) -> None:
     store(write(tmp_path / "run.h5", "lzf"), b"\x7f")
     with h5py.File(tmp_path / "run.h5") as file:
-        chunks = StoredChunks(file["x"])
+        chunks = WrittenChunks(file["x"])
         if is_checked:
             with pytest.raises(CorruptRecordingError, match="/x cannot be appended to"):
                 chunks.check_overwritten(start, stop)
@@ -140,7 +140,7 @@ def test_only_a_chunk_of_which_a_part_is_overwritten_is_checked(
 
 def test_a_chunk_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with h5py.File(write(tmp_path / "run.h5", "lzf")) as file:
-        chunks, reads = StoredChunks(file["x"]), []
+        chunks, reads = WrittenChunks(file["x"]), []
         monkeypatch.setattr(chunks, "read", reads.append)
         for start, stop in ((20, 21), (21, 22), (22, 35), (30, 36), (3, 4), (100, 101)):
             chunks.check_overwritten(start, stop)
@@ -160,7 +160,7 @@ def file(tmp_path: Path) -> Iterator[h5py.File]:
 
 
 def test_a_chunk_is_read_as_it_is_stored(file: h5py.File) -> None:
-    chunks = StoredChunks(open_dataset(file, "group/data"))
+    chunks = WrittenChunks(open_dataset(file, "group/data"))
     assert chunks.read(30).tolist() == [*range(30, 40)]
 
 
@@ -184,7 +184,7 @@ def test_a_filter_that_was_left_out_of_a_chunk_is_not_undone(
     items = np.arange(10) * 1000
     file.create_dataset("x", (10,), "i8", chunks=(10,), maxshape=(None,), compression=1, shuffle=True)
     file["x"].id.write_direct_chunk((0,), change(items), mask)
-    assert np.array_equal(StoredChunks(open_dataset(file, "x")).read(0), items)
+    assert np.array_equal(WrittenChunks(open_dataset(file, "x")).read(0), items)
     assert np.array_equal(file["x"][:], items)  # HDF5 agrees
 
 
@@ -193,7 +193,7 @@ def test_a_shuffled_chunk_of_another_size_is_damaged(file: h5py.File, data: byte
     file.create_dataset("x", (10,), "i8", chunks=(10,), maxshape=(None,), compression=1, shuffle=True)
     file["x"].id.write_direct_chunk((0,), data)
     with pytest.raises((CorruptRecordingError, OSError)):
-        StoredChunks(open_dataset(file, "x")).read(0)
+        WrittenChunks(open_dataset(file, "x")).read(0)
 
 
 def test_a_damaged_index_of_chunks_is_damage(tmp_path: Path) -> None:
@@ -202,4 +202,4 @@ def test_a_damaged_index_of_chunks_is_damage(tmp_path: Path) -> None:
     data[data.index(b"EAHD") + 20] ^= 0xFF
     path.write_bytes(data)
     with h5py.File(path) as file, pytest.raises(CorruptRecordingError, match="/x cannot be appended to"):
-        StoredChunks(open_dataset(file, "x")).is_indexed(0)
+        WrittenChunks(open_dataset(file, "x")).is_indexed(0)

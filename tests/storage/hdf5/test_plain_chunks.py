@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from gym_h5record.storage.hdf5 import plain_chunks
+from gym_h5record.storage.hdf5 import chunk_listing
 from gym_h5record.storage.hdf5.plain_chunks import PlainChunks, open_plain_chunks
 
 ROWS = 8  # of a chunk
@@ -130,6 +130,6 @@ def test_booleans_that_are_neither_are_an_error(tmp_path: Path) -> None:
 
 
 def test_an_hdf5_that_cannot_list_its_chunks_reads_them_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain_chunks, "CAN_LIST_CHUNKS", False)
+    monkeypatch.setattr(chunk_listing, "_CAN_LIST", False)
     with opened(make(tmp_path / "a.h5", np.arange(100))) as plain:
         assert plain is None
